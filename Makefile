@@ -1,0 +1,32 @@
+# make repro: the whole experiment. make test: the checks. Both make .venv first, from the lock files.
+.PHONY: repro test params clean
+
+BIN := .venv/bin
+# A shell variable, so that a path with a space in it stays one word.
+ENV := PATH="$$PWD/$(BIN):$$PATH"
+
+repro: .venv/installed
+	$(ENV) dvc repro
+	@cat results/headline.txt
+
+test: .venv/installed-test
+	$(ENV) ruff check .
+	$(ENV) ruff format --check .
+	$(ENV) mypy
+	$(ENV) python -m pytest
+
+params: .venv/installed  ## params.yaml anew from conf/
+	$(ENV) python stages/common/compose.py
+
+.venv/installed: requirements.lock pyproject.toml
+	python3 -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+.venv/installed-test: .venv/installed requirements-test.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.lock
+	@touch $@
+
+clean:
+	rm -rf .venv

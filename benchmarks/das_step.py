@@ -1,0 +1,118 @@
+"""Times a DAS step with the tail replay against transformer_lens' own ``fit_das``, and both against the machine.
+
+Same model (data/model), component, pairs, batch, loss (cross-entropy over the vocabulary) and dtype, interleaved in one
+run. The replay is timed with one seed and with the default three in one batch. Needs the outputs of the pipeline:
+
+    python benchmarks/das_step.py [--component mlp20] [--batch 40] [--rounds 5]
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "stages"))
+
+import torch
+from common.activations import Activations
+from common.files import ACTIVATIONS, MODEL, PAIRS, PROMPTS, column, read_table
+
+from subspace_illusion.models import open_model
+from subspace_illusion.prompts import OPPOSITE, chosen
+from subspace_illusion.training import Examples, train_das
+
+STEPS = 4
+
+
+def seconds(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def matmul_rate(device: torch.device) -> float:
+    """Floating-point operations per second of a large float32 matrix product."""
+    x = torch.randn(2048, 2048, device=device)
+    return 2 * 2048**3 / min(seconds(lambda: (x @ x)[0, 0].item()) for _ in range(8))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--component", default="mlp20")
+    parser.add_argument("--batch", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    from transformer_lens.tools.analysis.interchange import fit_das
+
+    model, cached = open_model(MODEL), Activations(ACTIVATIONS)
+    site = cached.site(options.component)
+    prompts = read_table(PROMPTS).set_index("prompt")
+    pairs = chosen(read_table(PAIRS), "train", OPPOSITE)
+    # fit_das takes prompts of one length: those of the first template.
+    pairs = pairs[(prompts["template"].loc[pairs["base"]] == 0).to_numpy()]
+    pairs = pairs.iloc[[i % len(pairs) for i in range(options.batch)]]
+    bases, target = pairs["base"].to_numpy(), column(pairs, "target_id")
+    base_tokens, source_tokens = (column(prompts.loc[pairs[side]], "tokens") for side in ("base", "source"))
+    positions = torch.full((options.batch,), base_tokens.shape[1] - 1)
+    examples = Examples(
+        cached.at(site, bases),
+        cached.at(site, pairs["source"].to_numpy()),
+        target,
+        column(pairs, "io_id"),
+        lambda rows: cached.tail(site.start, model.n_blocks, bases[rows.numpy()]),
+    )
+
+    def with_replay(seeds: int) -> None:
+        train_das(
+            model,
+            site,
+            examples,
+            rank=1,
+            seeds=list(range(seeds)),
+            steps=STEPS,
+            batch=options.batch,
+            lr=0.01,
+            loss="cross_entropy",
+        )
+
+    def with_fit_das(epochs: int) -> None:
+        fit_das(
+            model.bridge,
+            site.hook,
+            base_tokens,
+            source_tokens,
+            target,
+            lambda tokens: model.bridge(tokens)[:, -1],
+            rank=1,
+            base_positions=positions,
+            source_positions=positions,
+            epochs=epochs,
+            batch_size=options.batch,
+        )
+
+    print(f"{options.batch} pairs a step at {site.name}, float32, {torch.get_num_threads()} threads, {model.device}")
+    with_replay(1)
+    rows: dict[str, list[float]] = {"rate": [], "fit_das": [], "one": [], "three": []}
+    for number in range(options.rounds):
+        rows["rate"].append(matmul_rate(model.device))
+        # An epoch is a step; the difference leaves out collecting the activations, which the replay has cached.
+        rows["fit_das"].append(seconds(lambda: with_fit_das(2)) - seconds(lambda: with_fit_das(1)))
+        rows["one"].append(seconds(lambda: with_replay(1)) / STEPS)
+        rows["three"].append(seconds(lambda: with_replay(3)) / STEPS / 3)
+        print(
+            f"round {number + 1}: fit_das {rows['fit_das'][-1]:.3f} s a step, replay {rows['one'][-1]:.3f} s alone, "
+            f"{rows['three'][-1]:.3f} s as one of three seeds in a batch"
+        )
+    flops = model.flops(site.start, options.batch, backward=True)
+    rate = statistics.median(rows["rate"])
+    print(f"a large matrix product reaches {rate / 1e9:.0f} GFLOP/s; a step must cost {flops / 1e9:.1f} GFLOP")
+    for name, words in (("one", "one seed alone"), ("three", "three seeds in one batch")):
+        ratio = statistics.median(f / r for f, r in zip(rows["fit_das"], rows[name], strict=True))
+        share = statistics.median(flops / r / m for r, m in zip(rows[name], rows["rate"], strict=True))
+        print(f"{words}: {ratio:.1f} times as fast as fit_das, {share:.0%} of the rate of a large matrix product")
+
+
+if __name__ == "__main__":
+    main()

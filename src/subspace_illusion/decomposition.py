@@ -1,0 +1,104 @@
+"""Decomposition (E4, E5): a trained subspace as a sum of what the readout sees and what it does not."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+
+from subspace_illusion.seeds import torch_generator
+from subspace_illusion.subspaces import closeness, mean_difference, oriented, split
+
+TRAINED = "trained"
+MEAN_DIFFERENCE = "mean difference"
+ROW = "row part"
+NULL = "null part"
+BOTH = "span of both"
+RANDOM = "random"
+WHOLE = "whole component"
+WAYS = (WHOLE, TRAINED, ROW, NULL, BOTH, MEAN_DIFFERENCE, RANDOM)
+"""The ways of choosing a subspace of a component, in the order in which tables and pictures show them."""
+
+
+@dataclass(frozen=True)
+class Decomposition:
+    """A component's subspaces and what is known of them without running the model.
+
+    Attributes:
+        subspaces: Frames ``[d, k]`` by way of choosing and training seed (``None`` where no seed trained it).
+        summary: One row per training seed: norms of the row and null part, rank of the readout, cosines.
+        projections: One row per prompt, seed and part: the projection on ``whole``, ``row part``, ``null part`` (the
+            parts as they are, so that the two add up to the whole); for a rank above 1 on the first column.
+    """
+
+    subspaces: dict[tuple[str, int | None], torch.Tensor]
+    summary: pd.DataFrame
+    projections: pd.DataFrame
+
+
+def decompose(
+    frames: torch.Tensor,
+    seeds: list[int],
+    readout: torch.Tensor | None,
+    v_true: torch.Tensor | None,
+    train: tuple[torch.Tensor, torch.Tensor],
+    test: tuple[torch.Tensor, torch.Tensor],
+    *,
+    tolerance: float,
+    random_directions: int,
+    seed: int,
+) -> Decomposition:
+    """Decomposes the trained subspaces of one component.
+
+    Args:
+        frames: Trained frames, ``[seeds, d, k]``.
+        seeds: Their seeds.
+        readout: ``[d, d_model]``; ``None`` for sites that the residual stream does not see through a matrix, which then
+            have no row and null part.
+        v_true: Frames in the residual stream to compare with, ``[seeds, d_model, k']``, oriented; ``None`` where the
+            site's output is no residual vector.
+        train: Activations ``[n, d]`` of training prompts and whether S is named second ``[n]``: they choose the signs
+            and the mean difference.
+        test: The same of held-out prompts, whose projections are reported.
+        tolerance: Singular values of the readout below this share of the largest count as zero.
+        random_directions: How many random directions give the baseline of the cosine.
+        seed: Their seed.
+    """
+    difference = mean_difference(*train)
+    subspaces: dict[tuple[str, int | None], torch.Tensor] = {(MEAN_DIFFERENCE, None): difference}
+    summary, projections = [], []
+    for place, (number, unsigned) in enumerate(zip(seeds, frames, strict=True)):
+        frame = oriented(unsigned, *train)
+        subspaces[TRAINED, number] = frame
+        row: dict[str, float] = dict(seed=number, cos_mean_difference=closeness(frame, difference))
+        parts = {"whole": frame}
+        if readout is not None:
+            divided = split(frame, readout, tolerance)
+            for name, part in ((ROW, divided.row), (NULL, divided.null), (BOTH, divided.both)):
+                if part is not None:
+                    subspaces[name, number] = part
+            parts |= {ROW: divided.row_vectors, NULL: divided.null_vectors}
+            row |= dict(
+                row_norm=_size(divided.row_vectors), null_norm=_size(divided.null_vectors), readout_rank=divided.rank
+            )
+        if v_true is not None:
+            seen = frame if readout is None else readout.mT @ frame
+            noise = torch.randn(frame.shape[0], random_directions, generator=torch_generator(seed, "random directions"))
+            random = noise if readout is None else readout.mT @ noise
+            cosines = torch.tensor([closeness(column[:, None], v_true[place]) for column in random.mT])
+            row |= dict(cos_v_true=closeness(seen, v_true[place]), cos_random=float(cosines.square().mean().sqrt()))
+        for name, vectors in parts.items():
+            values = test[0] @ vectors[:, 0]
+            gap = values[test[1]].mean() - values[~test[1]].mean()
+            spread = torch.sqrt((values[test[1]].var() + values[~test[1]].var()) / 2)
+            key = name.removesuffix(" part")
+            row |= {f"gap_{key}": float(gap), f"d_prime_{key}": float(gap / spread)}
+            projections.append(
+                pd.DataFrame(dict(seed=number, part=name, s_second=test[1].numpy(), projection=values.numpy()))
+            )
+        summary.append(row)
+    return Decomposition(subspaces, pd.DataFrame(summary), pd.concat(projections, ignore_index=True))
+
+
+def _size(vectors: torch.Tensor) -> float:
+    """Root mean square norm of the columns: for parts of a frame the squares of row and null sum to one."""
+    return float(vectors.square().sum(0).mean().sqrt())

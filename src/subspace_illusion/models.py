@@ -1,0 +1,251 @@
+"""Models: an HF folder opened as a TransformerBridge, and the few facts about it that the rest asks for.
+
+The bridge is the one code path for every architecture; the device is chosen here and used in ``replay`` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from subspace_illusion.errors import InputError
+from subspace_illusion.sites import Site
+
+PROBE_LENGTH = 11
+"""Tokens of the prompts that tell what the hooks hold; a number that no model has heads."""
+
+
+def pick_device() -> torch.device:
+    """CUDA where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _transformers() -> Any:
+    """The transformers package, imported late (it takes seconds) and made quiet."""
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    return transformers
+
+
+def convert_gguf(gguf: Path, folder: Path) -> None:
+    """Dequantises a gguf file once, to float32 safetensors, configuration and tokenizer in ``folder``.
+
+    Raises:
+        InputError: If the file is no gguf of a causal language model.
+    """
+    transformers = _transformers()
+    where: dict[str, Any] = dict(pretrained_model_name_or_path=str(gguf.parent), gguf_file=gguf.name)
+    try:
+        model = transformers.AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(**where)
+    except (ValueError, OSError, KeyError, ImportError) as error:
+        raise InputError(f"{gguf.name} cannot be read as a gguf model: {_first_line(error)}") from error
+    # The model still calls itself quantised, and transformers would refuse to save it.
+    del model.config.quantization_config
+    model.hf_quantizer = None
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def convert_folder(source: Path | str, folder: Path, revision: str | None = None) -> None:
+    """Writes a model as float32 safetensors, configuration and tokenizer to ``folder``.
+
+    Only safetensors weights are read; nothing is unpickled and no code of the repository is run.
+
+    Args:
+        source: A local HF folder, or the name of a repository on the hub.
+        folder: Where to write.
+        revision: The commit to take from the hub.
+
+    Raises:
+        InputError: If there is no such model, or it holds no safetensors weights.
+    """
+    transformers = _transformers()
+    try:
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            source, revision=revision or "main", dtype=torch.float32, use_safetensors=True
+        )
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source, revision=revision or "main")
+    except Exception as error:  # safetensors, the hub and the JSON parser each raise their own
+        raise InputError(f"no causal language model could be read from '{source}': {_first_line(error)}") from error
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def open_tokenizer(folder: Path) -> Tokenizer:
+    """Opens the tokenizer of an HF folder.
+
+    Raises:
+        InputError: If the folder holds none.
+    """
+    try:
+        return Tokenizer(_transformers().AutoTokenizer.from_pretrained(folder, local_files_only=True))
+    except Exception as error:  # transformers and the JSON parser each raise their own
+        raise InputError(f"{folder} holds no tokenizer that can be read: {_first_line(error)}") from error
+
+
+def open_model(folder: Path, device: torch.device | None = None) -> Model:
+    """Opens an HF folder with safetensors weights in float32, frozen, in evaluation mode.
+
+    Args:
+        folder: The folder, such as ``convert_gguf`` writes.
+        device: Where the model runs; ``pick_device()`` by default.
+
+    Raises:
+        InputError: If the folder holds no model that can be read, or none that transformer_lens knows.
+    """
+    if not (folder / "config.json").is_file():
+        raise InputError(f"{folder} is no model folder: it has no config.json")
+    transformers = _transformers()
+    try:
+        with _seed_kept():
+            hf_model = transformers.AutoModelForCausalLM.from_pretrained(
+                folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+            )
+    except Exception as error:  # safetensors, transformers and the JSON parser each raise their own
+        raise InputError(f"{folder} holds no model that can be read: {_first_line(error)}") from error
+    return bridge_model(hf_model, open_tokenizer(folder), device or pick_device(), name=str(folder))
+
+
+def bridge_model(hf_model: Any, tokenizer: Tokenizer, device: torch.device, name: str = "model") -> Model:
+    """Wraps a loaded HF model, in place, in a TransformerBridge.
+
+    Raises:
+        InputError: If transformer_lens has no adapter for the architecture.
+    """
+    from transformer_lens.model_bridge import TransformerBridge
+
+    try:
+        bridge = TransformerBridge.boot_transformers(
+            name, hf_model=hf_model.to(device).eval(), tokenizer=tokenizer.hf, device=str(device)
+        )
+    except Exception as error:  # the adapters raise whatever their architecture makes them raise
+        raise InputError(f"transformer_lens cannot wrap the {type(hf_model).__name__}: {_first_line(error)}") from error
+    bridge.eval()
+    bridge.requires_grad_(False)
+    return Model(bridge, tokenizer, device)
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """The two questions that are put to a tokenizer."""
+
+    hf: Any
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a prompt, with whatever special tokens the tokenizer itself puts before it."""
+        return list(self.hf(text).input_ids)
+
+    def word_id(self, word: str) -> int | None:
+        """The id of ``word`` with a space before it, or ``None`` where that is not exactly one known token."""
+        ids = self.hf(f" {word}", add_special_tokens=False).input_ids
+        return ids[0] if len(ids) == 1 and ids[0] != self.hf.unk_token_id else None
+
+
+@dataclass(frozen=True)
+class Model:
+    """A frozen causal language model whose blocks and hooks are those of a TransformerBridge."""
+
+    bridge: Any
+    tokenizer: Tokenizer
+    device: torch.device
+
+    @property
+    def n_blocks(self) -> int:
+        return len(self.bridge.blocks)
+
+    @property
+    def n_heads(self) -> int:
+        return int(self.bridge.cfg.n_heads)
+
+    @property
+    def parallel_blocks(self) -> bool:
+        """Whether attention and MLP of a block read the same residual, so that its MLP cannot see its attention."""
+        return bool(self.bridge.cfg.parallel_attn_mlp)
+
+    @cached_property
+    def _probe(self) -> dict[str, torch.Tensor]:
+        """Every hook's activation on two short prompts, by hook name."""
+        tokens = torch.arange(2 * PROBE_LENGTH, device=self.device).view(2, PROBE_LENGTH)
+        with torch.no_grad():
+            return dict(self.bridge.run_with_cache(tokens)[1].items())
+
+    def check(self, site: Site) -> None:
+        """Makes sure that the model has the site and that it holds one vector per position.
+
+        Raises:
+            InputError: If not; the message says what would do.
+        """
+        if not 0 <= site.block < self.n_blocks:
+            raise InputError(f"'{site.name}': the model has blocks 0 to {self.n_blocks - 1}")
+        activation = self._probe.get(site.hook)
+        if activation is None:
+            names = [name.split(".", 2)[2] for name in self._probe if name.startswith(f"blocks.{site.block}.")]
+            raise InputError(
+                f"'{site.name}': the model has no hook '{site.hook}' that fires; block {site.block} has "
+                + ", ".join(name for name in names if name.count(".") < 2)
+            )
+        # [prompts, positions, d] or [prompts, positions, heads, d_head]; scores and patterns, for one, are neither.
+        if activation.ndim not in (3, 4) or activation.shape[:2] != (2, PROBE_LENGTH):
+            raise InputError(f"'{site.name}' does not hold one vector per prompt and position")
+        if site.head is not None and not (activation.ndim == 4 and site.head < activation.shape[2]):
+            heads = f"heads 0 to {activation.shape[2] - 1}" if activation.ndim == 4 else "no head axis"
+            raise InputError(f"'{site.name}': {site.hook} has {heads}")
+
+    def width(self, site: Site) -> int:
+        """Dimension d of the activation at a site."""
+        shape = self._probe[site.hook].shape
+        return shape[-1] if site.head is not None or len(shape) == 3 else shape[-2] * shape[-1]
+
+    def readout(self, site: Site) -> torch.Tensor | None:
+        """The matrix through which the residual stream sees a site, ``[d, d_model]``, output = activation @ W.
+
+        ``W_out`` for the MLP's hidden activations, the head's (or all heads') ``W_O`` for attention's z, ``None`` for
+        sites that are in the residual stream already. Found by sending unit vectors through the module, which serves
+        every architecture alike.
+        """
+        block = self.bridge.blocks[site.block]
+        if site.point in ("mlp.hook_post", "mlp.out.hook_in"):
+            linear = block.mlp.out
+        elif site.point in ("attn.hook_z", "attn.o.hook_in"):
+            linear = block.attn.o
+        else:
+            return None
+        d = self.width(Site(site.block, site.point))
+        with torch.no_grad():
+            identity = torch.eye(d, device=self.device)
+            matrix = (linear(identity) - linear(torch.zeros(1, d, device=self.device))).cpu()
+        if site.head is None:
+            return matrix
+        d_head = d // self.n_heads
+        return matrix[site.head * d_head : (site.head + 1) * d_head]
+
+    def flops(self, start: int, rows: int, backward: bool = False) -> float:
+        """Floating-point operations that a replay of END from block ``start`` must cost for ``rows`` rows.
+
+        Two per weight of the blocks and of the unembedding, as much again for the gradient with respect to the
+        activations. Attention over the earlier positions is left out: it is below a percent at these lengths.
+        """
+        weights = sum(p.numel() for block in self.bridge.blocks[start:] for p in block.parameters() if p.ndim > 1)
+        weights += self.bridge.cfg.d_model * self.bridge.cfg.d_vocab
+        return 2.0 * weights * rows * (2 if backward else 1)
+
+
+@contextmanager
+def _seed_kept() -> Iterator[None]:
+    """Leaves torch's global random stream as it was: loading a model draws from it."""
+    with torch.random.fork_rng(devices=[]):
+        yield
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,93 @@
+"""Sites: the places in a model, at END, where an activation is read or patched.
+
+A site has one name everywhere, the name of the TransformerBridge hook, with the head appended where one head is meant:
+``blocks.21.hook_resid_post``, ``blocks.20.mlp.hook_post``, ``blocks.9.attn.hook_z.6``.
+"""
+
+import re
+from dataclasses import dataclass
+
+from subspace_illusion.errors import InputError
+
+_NAME = re.compile(r"blocks\.(\d+)\.((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)(?:\.(\d+))?")
+_RESIDUAL_IN = ("hook_resid_pre", "hook_in")
+_RESIDUAL_OUT = ("hook_resid_post", "hook_out")
+
+
+@dataclass(frozen=True, order=True)
+class Site:
+    """A hook of one block, or one head of it, at END.
+
+    Attributes:
+        block: Index of the block.
+        point: The hook's name inside the block, such as ``mlp.hook_post``.
+        head: Index along the head axis for hooks that hold ``[batch, pos, head, d_head]``; ``None`` takes the whole
+            vector, heads concatenated.
+    """
+
+    block: int
+    point: str
+    head: int | None = None
+
+    @classmethod
+    def parse(cls, name: str) -> "Site":
+        """The site with this name.
+
+        Raises:
+            InputError: If the name is not of the form ``blocks.<block>.<hook>[.<head>]``.
+        """
+        match = _NAME.fullmatch(name)
+        if match is None:
+            raise InputError(
+                f"'{name}' names no site: expected blocks.<block>.<hook>, such as blocks.20.mlp.hook_post, "
+                "or blocks.<block>.attn.hook_z.<head> for one head"
+            )
+        block, point, head = match.groups()
+        return cls(int(block), point, None if head is None else int(head))
+
+    @property
+    def name(self) -> str:
+        """The site's one name."""
+        return self.hook if self.head is None else f"{self.hook}.{self.head}"
+
+    @property
+    def hook(self) -> str:
+        """The TransformerBridge hook at which the activation is read."""
+        return f"blocks.{self.block}.{self.point}"
+
+    @property
+    def write_hook(self) -> str:
+        """The hook at which a change of the activation is added.
+
+        It is ``hook`` but for the residual stream between attention and MLP: the bridge's ``hook_resid_mid`` is the
+        input of the MLP's norm, and a change there would miss the skip connection. Adding it to the attention's output
+        reaches both.
+        """
+        if self.point == "hook_resid_mid":
+            return f"blocks.{self.block}.hook_attn_out"
+        return self.hook
+
+    @property
+    def start(self) -> int:
+        """The first block that has to run again when this site changes."""
+        return self.block + 1 if self.point in _RESIDUAL_OUT else self.block
+
+    @property
+    def enters_block(self) -> bool:
+        """Whether the site is the residual stream between two blocks: the one that enters block ``start``."""
+        return self.point in _RESIDUAL_IN or self.point in _RESIDUAL_OUT
+
+    @property
+    def in_residual(self) -> bool:
+        """Whether the site is the residual stream itself, between blocks or between attention and MLP."""
+        return self.enters_block or self.point == "hook_resid_mid"
+
+
+def residual_entering(block: int) -> Site:
+    """The residual stream that enters ``block``; for ``block == n_blocks`` the one that leaves the last block."""
+    return Site(block, "hook_resid_pre") if block == 0 else residual_after(block - 1)
+
+
+def residual_after(block: int) -> Site:
+    """The residual stream that leaves ``block``."""
+    return Site(block, "hook_resid_post")

@@ -1,0 +1,107 @@
+"""The cache of activations on disk: safetensors shards, a parquet index, and a manifest for each component.
+
+::
+
+    index.parquet                  prompt -> shard and row, with the clean logits
+    <site>/<shard>.safetensors     x: the activation at END, [n, d], of every prompt
+    tail.<block>/<shard>.safetensors   keys and values of the earlier positions, of prompts that are bases
+    readout/<component>.safetensors    W, where the residual stream sees the component through a matrix
+    components/<component>.json    the hashes of the files that the component's training reads
+
+A stage of one component depends on the component's manifest, not on the folder: another component may come or go, and
+as long as the files named in the manifest stay the same the stage has nothing to do.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from common.files import column, read_json, read_table, read_tensors, sha256, write_json, write_tensors
+from subspace_illusion.replay import Recording, Tail
+from subspace_illusion.sites import Site, residual_after, residual_entering
+
+
+def sites_of(component: Site) -> list[Site]:
+    """What a component's experiments read at END: itself, where its replay starts, the residual stream after it."""
+    return list(dict.fromkeys([component, residual_entering(component.start), residual_after(component.block)]))
+
+
+def write_shard(folder: Path, shard: str, recording: Recording) -> None:
+    """Writes one shard of every site, and of every block of the tail if there is one."""
+    for site, x in recording.activations.items():
+        write_tensors(folder / site.name / f"{shard}.safetensors", dict(x=x))
+    if recording.tail is not None:
+        for block, keys in recording.tail.keys.items():
+            values = recording.tail.values[block]
+            write_tensors(folder / f"tail.{block}" / f"{shard}.safetensors", dict(keys=keys, values=values))
+
+
+def write_manifest(folder: Path, name: str, component: Site, n_blocks: int) -> None:
+    """Writes the hashes of the files that the component's training reads."""
+    parts = [site.name for site in sites_of(component)]
+    parts += [f"tail.{block}" for block in range(component.start, n_blocks)]
+    files = sorted(file for part in parts for file in (folder / part).glob("*.safetensors"))
+    readout = folder / "readout" / f"{name}.safetensors"
+    files += [readout] if readout.exists() else []
+    write_json(
+        folder / "components" / f"{name}.json",
+        dict(site=component.name, files={file.relative_to(folder).as_posix(): sha256(file) for file in files}),
+    )
+
+
+class Activations:
+    """Reads the cache. Shards are mapped: rows come from the disk as they are asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.index = read_table(folder / "index.parquet").set_index("prompt")
+        self._open = cache(lambda name: read_tensors(folder / name))
+        self._shards = self.index["shard"].unique().tolist()
+        self.index["number"] = self.index["shard"].map({shard: i for i, shard in enumerate(self._shards)})
+
+    def site(self, component: str) -> Site:
+        """The site of a component."""
+        return Site.parse(read_json(self.folder / "components" / f"{component}.json")["site"])
+
+    def at(self, site: Site, prompts: Sequence[int]) -> torch.Tensor:
+        """Activations at END, ``[n, d]``, of prompts in the order given."""
+        groups, back = self._groups(prompts)
+        parts = [self._open(f"{site.name}/{shard}.safetensors")["x"][rows] for shard, rows, _ in groups]
+        return torch.cat(parts)[back]
+
+    def tail(self, start: int, n_blocks: int, prompts: Sequence[int]) -> Tail:
+        """The tail of base prompts, in the order given, from block ``start`` on."""
+        groups, back = self._groups(prompts)
+        lengths = column(self.index.loc[list(prompts)], "length")
+        tails = []
+        for shard, rows, places in groups:
+            files = {block: self._open(f"tail.{block}/{shard}.safetensors") for block in range(start, n_blocks)}
+            entering = self._open(f"{residual_entering(start).name}/{shard}.safetensors")["x"][rows]
+            tails.append(
+                Tail(
+                    lengths[places],
+                    {start: entering},
+                    {block: file["keys"][rows] for block, file in files.items()},
+                    {block: file["values"][rows] for block, file in files.items()},
+                )
+            )
+        return Tail.cat(tails).rows(back)
+
+    def readout(self, component: str) -> torch.Tensor | None:
+        """The component's readout matrix ``[d, d_model]``, or ``None`` where it has none."""
+        path = self.folder / "readout" / f"{component}.safetensors"
+        return read_tensors(path)["W"] if path.exists() else None
+
+    def _groups(self, prompts: Sequence[int]) -> tuple[list[tuple[str, torch.Tensor, torch.Tensor]], torch.Tensor]:
+        """The prompts by shard (shard, rows in it, places in the order given), and the way back to that order."""
+        found = self.index.loc[list(prompts)]
+        shards = column(found, "number")
+        rows = column(found, "row")
+        groups = []
+        for number in shards.unique().tolist():
+            places = (shards == number).nonzero().flatten()
+            groups.append((self._shards[number], rows[places], places))
+        order = torch.cat([places for _, _, places in groups])
+        return groups, order.argsort()

@@ -1,0 +1,118 @@
+"""Reading and writing: outputs appear whole or not at all, and what cannot be read is named in one line."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from subspace_illusion.errors import InputError
+
+DATA = Path("data")
+RESULTS = Path("results")
+MODEL = DATA / "model"
+PROMPTS = DATA / "prompts.parquet"
+PAIRS = DATA / "pairs.parquet"
+ACTIVATIONS = DATA / "activations"
+SUBSPACES = DATA / "subspaces"
+DECOMPOSITIONS = DATA / "decompositions"
+FIGURES = RESULTS / "figures"
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A place to write a file or folder that becomes ``path`` only if the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    _remove(partial)  # what a killed run left behind
+    try:
+        yield partial
+        _remove(path)
+        partial.replace(path)
+    finally:
+        _remove(partial)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """An empty folder to fill that becomes ``path`` only if the block ends well."""
+    with whole(path) as partial:
+        partial.mkdir()
+        yield partial
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Writes parquet or csv, as the name says."""
+    with whole(path) as partial:
+        if path.suffix == ".csv":
+            table.to_csv(partial, index=False, lineterminator="\n")
+        else:
+            table.to_parquet(partial, index=False)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Reads what ``write_table`` wrote."""
+    try:
+        return pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}); remove it and run dvc repro again") from error
+
+
+def read_json(path: Path) -> Any:
+    """Reads what ``write_json`` wrote."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}); remove it and run dvc repro again") from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    with whole(path) as partial:
+        partial.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    with whole(path) as partial:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial)
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a safetensors file, mapped: only what is looked at is read from the disk."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} cannot be read ({error}); remove it and run dvc repro again") from error
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file that are not empty."""
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def column(table: pd.DataFrame, name: str) -> torch.Tensor:
+    """One column as a tensor of its own (pandas' arrays are not to be written to); lists of numbers become rows."""
+    return torch.from_numpy(np.array(table[name].tolist()))

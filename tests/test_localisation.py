@@ -1,0 +1,52 @@
+import pytest
+import tiny
+import torch
+
+from subspace_illusion.errors import InputError
+from subspace_illusion.localisation import block_sites, find_window, patch_components
+from subspace_illusion.measures import Outcome
+from subspace_illusion.replay import record
+
+
+@pytest.mark.parametrize(
+    ("effects", "parallel", "writes", "reads", "mlps"),
+    [
+        ([0.0, 0.1, 3.0, 3.1, 0.2, 0.0], False, 2, 4, [2, 3]),
+        ([0.0, 0.1, 3.0, 3.1, 0.2, 0.0], True, 2, 4, [3]),
+        ([2.0, 0.0], False, 0, 1, [0]),
+    ],
+)
+def test_the_window_lies_between_the_steepest_rise_and_the_steepest_fall(effects, parallel, writes, reads, mlps):
+    window = find_window(effects, parallel)
+    assert (window.writes, window.reads, window.mlps) == (writes, reads, mlps)
+
+
+def test_one_block_has_no_window():
+    with pytest.raises(InputError, match="one block"):
+        find_window([1.0], False)
+
+
+def test_components_are_patched_as_by_full_forward_passes(model):
+    base, source = (torch.randint(1, 500, (3, 7), generator=torch.Generator().manual_seed(i)) for i in (0, 1))
+    io, s = torch.tensor([1, 2, 3]), torch.tensor([4, 5, 6])
+    outcomes = patch_components(model, base, source, io, s)
+    sites = [site for block in range(4) for site in block_sites(block, 4)]
+    assert list(outcomes) == sites
+    before, after = record(model, base, sites), record(model, source, sites)
+    for site in sites:
+        change = after.activations[site] - before.activations[site]
+        expected = Outcome.of(record(model, base, changes={site: change}).logits, io, s)
+        assert abs(outcomes[site].ld - expected.ld).max() < 1e-4
+
+
+def test_patching_the_last_residual_gives_the_source(llama):
+    base, source = (torch.randint(1, 500, (2, 6), generator=torch.Generator().manual_seed(i)) for i in (2, 3))
+    io, s = torch.tensor([1, 2]), torch.tensor([4, 5])
+    outcomes = patch_components(llama, base, source, io, s)
+    clean = Outcome.of(record(llama, source).logits, io, s)
+    assert abs(outcomes[list(block_sites(3, 4))[0]].ld - clean.ld).max() < 1e-4
+
+
+def test_tiny_models_are_the_same_every_time():
+    a, b = (tiny.hf_model("neox", 50).state_dict() for _ in range(2))
+    assert all(torch.equal(a[name], b[name]) for name in a)

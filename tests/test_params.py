@@ -1,0 +1,79 @@
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+from common.compose import compose
+from common.params import read_params
+
+from subspace_illusion.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _at_the_top(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+def write(tmp_path: Path, parameters: dict) -> Path:
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(parameters))
+    return path
+
+
+def test_params_yaml_is_what_conf_composes():
+    assert yaml.safe_load((ROOT / "params.yaml").read_text()) == compose()
+
+
+@pytest.mark.parametrize("model", [path.stem for path in (ROOT / "conf/model").glob("*.yaml")])
+@pytest.mark.parametrize("size", [path.stem for path in (ROOT / "conf/size").glob("*.yaml")])
+def test_every_composition_is_valid(tmp_path, model, size):
+    params = read_params(write(tmp_path, compose(f"model={model}", f"size={size}")))
+    assert params.model.name == model
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("das.learning_rate", 1, "das.learning_rate: Extra inputs are not permitted"),
+        ("das.lr", -0.1, "das.lr: Input should be greater than 0 (it is -0.1)"),
+        ("das.loss", "hinge", "das.loss: Input should be 'cross_entropy' or 'logit_difference' (it is 'hinge')"),
+        ("das.seeds", [1, 1], "das.seeds: the seeds must differ"),
+        ("das.seeds", [], "das.seeds: List should have at least 1 item"),
+        ("prompts.train_cases", 0, "prompts.train_cases: Input should be greater than 0 (it is 0)"),
+        ("prompts.test_share", 1.5, "prompts.test_share: Input should be less than 1"),
+        ("localise.pairs", 0, "localise.pairs: Input should be greater than 0"),
+        ("components.mlp20.hook", "block 20", "components.mlp20.hook: 'block 20' names no site"),
+        ("components.mlp20.rank", 0, "components.mlp20.rank: Input should be greater than 0"),
+        ("components", {}, "components: Dictionary should have at least 1 item"),
+        ("roles.v_mlp", "mlp7", "roles.v_mlp is 'mlp7', which is none of resid20"),
+        ("roles.v_true", "mlp20", "roles.v_true is 'mlp20', which is not in the residual stream"),
+        ("model.file_sha256", "abc", "model.file_sha256: String should match pattern"),
+        ("model.source", "ftp", "model: Input tag 'ftp'"),
+        ("plots", None, "plots: Input should be a valid dictionary"),
+    ],
+)
+def test_a_wrong_parameter_is_named(tmp_path, place, value, message):
+    parameters = copy.deepcopy(compose())
+    *levels, last = place.split(".")
+    section = parameters
+    for level in levels:
+        section = section[level]
+    section[last] = value
+    with pytest.raises(InputError) as error:
+        read_params(write(tmp_path, parameters))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_section_a_broken_file_and_no_file(tmp_path):
+    parameters = compose()
+    del parameters["das"]
+    with pytest.raises(InputError, match="das: Field required"):
+        read_params(write(tmp_path, parameters))
+    (tmp_path / "params.yaml").write_text("das: [")
+    with pytest.raises(InputError, match="is not YAML"):
+        read_params(tmp_path / "params.yaml")
+    with pytest.raises(InputError, match="cannot be read: No such file"):
+        read_params(tmp_path / "nothing.yaml")

@@ -1,0 +1,231 @@
+"""The real pipeline, by real dvc commands, on a tiny model in a copy of the project."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import tiny
+import yaml
+from common.compose import compose
+
+ROOT = Path(__file__).parents[1]
+SMALL = [
+    "model=tiny", "size=quick", "prompts.train_cases=8", "prompts.test_cases=8", "das.steps=3", "das.batch=8",
+    "localise.pairs=4", "localise.batch=2", "evaluate.resamples=50", "decompose.random_directions=20",
+]  # fmt: skip
+
+
+class Project:
+    """A copy of the working tree with a repository and a DVC cache of its own."""
+
+    def __init__(self, top: Path) -> None:
+        self.top = top
+        files = subprocess.run(
+            ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        for name in files.stdout.splitlines():
+            if (ROOT / name).is_file() and not name.startswith(("results/", "tests/", "dvc.lock")):
+                (top / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, top / name)
+        self.env = os.environ | {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "GIT_AUTHOR_NAME": "test", "GIT_AUTHOR_EMAIL": "test@example.org",
+            "GIT_COMMITTER_NAME": "test", "GIT_COMMITTER_EMAIL": "test@example.org",
+        }  # fmt: skip
+        self.run("git", "init", "-q")
+
+    def run(self, *command: str, fails: bool = False) -> str:
+        done = subprocess.run(command, cwd=self.top, env=self.env, capture_output=True, text=True, check=False)
+        output = done.stdout + done.stderr
+        assert (done.returncode != 0) == fails, output[-3000:]
+        return output
+
+    def repro(self) -> list[str]:
+        """Runs the pipeline and gives the names of the stages that ran."""
+        return re.findall(r"Running stage '(.+?)'", self.run("dvc", "repro"))
+
+    def params(self, *overrides: str) -> dict:
+        parameters = compose(*SMALL, *overrides)
+        self.write_params(parameters)
+        return parameters
+
+    def write_params(self, parameters: dict) -> None:
+        (self.top / "params.yaml").write_text(yaml.safe_dump(parameters, sort_keys=False))
+
+    def outputs(self) -> dict[str, str]:
+        """Hash of every output by path, from dvc.lock."""
+        lock = yaml.safe_load((self.top / "dvc.lock").read_text())
+        return {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage["outs"]}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Project:
+    os.chdir(ROOT)
+    project = Project(tmp_path_factory.mktemp("a project"))  # a path with a space in it
+    tiny.write_folder(project.top / "data/tiny")
+    project.params()
+    project.ran_first = project.repro()
+    project.run("git", "add", "-A")
+    project.run("git", "commit", "-qm", "first")
+    return project
+
+
+def test_every_stage_runs_and_the_results_are_whole(project):
+    stages = ["fetch_model", "generate_prompts", "cache_activations", "patch_components"]
+    stages += [f"{stage}@{name}" for stage in ("train_das", "decompose") for name in ("resid1", "mlp1")]
+    assert sorted(project.ran_first) == sorted([*stages, "evaluate", "report"])
+    metrics = json.loads((project.top / "results/metrics.json").read_text())
+    assert 0 <= metrics["clean"]["accuracy"] <= 1
+    assert abs(metrics["v_mlp"]["null_only"]["effect"]) < 1e-3
+    assert metrics["v_mlp"]["row_norm"] ** 2 + metrics["v_mlp"]["null_norm"] ** 2 == pytest.approx(1, abs=1e-4)
+    low, high = metrics["v_mlp"]["effect_ci"]
+    assert low <= metrics["v_mlp"]["effect"] <= high
+    effects = pd.read_csv(project.top / "results/effects.csv")
+    assert set(effects["component"]) == {"resid1", "mlp1"}
+    assert len(pd.read_csv(project.top / "results/localisation.csv")) == 4 * (4 + 4)
+    pictures = {path.stem for path in (project.top / "results/figures").glob("*.png")}
+    assert pictures == {"localisation", "effects", "training", "projections_resid1", "projections_mlp1"}
+
+
+def test_a_second_run_does_nothing(project):
+    assert project.repro() == []
+
+
+def test_the_look_of_the_pictures_reruns_the_report_alone(project):
+    project.params("plots.dpi=60")
+    assert project.repro() == ["report"]
+    project.params()
+    project.repro()
+
+
+def test_das_reruns_training_and_what_follows(project):
+    project.params("das.lr=0.1")
+    ran = project.repro()
+    assert {"train_das@resid1", "train_das@mlp1"} <= set(ran)
+    assert not {"fetch_model", "generate_prompts", "cache_activations", "patch_components"} & set(ran)
+    project.params()
+    assert project.repro() == []  # the run cache has it
+
+
+def test_a_new_component_is_trained_alone(project):
+    parameters = project.params()
+    # Earlier than any other, so that the cache of keys and values grows too.
+    parameters["components"]["z0"] = {"hook": "blocks.0.attn.hook_z.1", "rank": 2}
+    project.write_params(parameters)
+    ran = project.repro()
+    assert [stage for stage in ran if stage.startswith(("train_das", "decompose"))] == ["train_das@z0", "decompose@z0"]
+    effects = pd.read_csv(project.top / "results/effects.csv")
+    assert set(effects[effects["component"] == "z0"]["subspace"]) >= {"trained", "row part"}
+    project.params()
+    project.repro()
+
+
+def test_a_killed_stage_leaves_nothing_and_the_next_run_gives_the_same_bytes(project):
+    before = project.outputs()
+    activations = project.top / "data/activations"
+    shutil.rmtree(activations)
+    running = subprocess.Popen([sys.executable, "stages/cache_activations.py"], cwd=project.top, env=project.env)
+    partial = project.top / "data/.activations.partial"
+    deadline = time.monotonic() + 60
+    while not (partial / "blocks.1.mlp.hook_post").exists():
+        assert time.monotonic() < deadline
+        assert running.poll() is None
+        time.sleep(0.005)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    assert partial.exists()
+    assert not activations.exists()
+    project.run("dvc", "repro", "--force", "--single-item", "cache_activations")
+    assert not partial.exists()
+    assert project.outputs() == before
+
+
+def test_experiments_run_and_compare(project):
+    project.run("dvc", "exp", "run", "-n", "other", *(f"-S{override}" for override in [*SMALL, "das.lr=0.2"]))
+    shown = project.run("dvc", "exp", "show", "--csv", "--only-changed")
+    assert "das.lr" in shown
+    assert "v_mlp.effect" in shown
+    assert "das.lr" in project.run("dvc", "params", "diff", "HEAD")
+    assert "v_mlp.effect" in project.run("dvc", "metrics", "diff", "HEAD")
+    project.run("dvc", "plots", "diff", "HEAD", "other")
+    assert "training" in (project.top / "dvc_plots/index.html").read_text()
+    project.run("git", "checkout", "-q", "--", ".")
+    project.run("dvc", "checkout", "-q")
+
+
+@pytest.mark.parametrize(
+    ("stage", "change", "message"),
+    [
+        (["train_das.py", "mlp1"], {"components.mlp1.rank": 65}, "rank is 65, but blocks.1.mlp.hook_post has 64"),
+        (["train_das.py", "mlp9"], {}, "'mlp9' is no component; params.yaml names resid1, mlp1"),
+        (["cache_activations.py"], {"components.mlp1.hook": "blocks.9.mlp.hook_post"}, "the model has blocks 0 to 3"),
+        (["cache_activations.py"], {"components.mlp1.hook": "blocks.1.hook_x"}, "no hook 'blocks.1.hook_x'"),
+        (["fetch_model.py"], {"model.path": "data/nowhere"}, "there is no folder data/nowhere"),
+        (["fetch_model.py"], {"model.path": "data/prompts"}, "there is no folder data/prompts"),
+        (["fetch_model.py"], {"model.path": "conf"}, "no causal language model could be read from"),
+        (["generate_prompts.py"], {"das.lr": -1}, "das.lr: Input should be greater than 0"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_loses_nothing(project, stage, change, message):
+    parameters = project.params()
+    for place, value in change.items():
+        *levels, last = place.split(".")
+        section = parameters
+        for level in levels:
+            section = section[level]
+        section[last] = value
+    project.write_params(parameters)
+    before = {path: path.stat().st_mtime_ns for path in (project.top / "data").rglob("*") if path.is_file()}
+    output = project.run(sys.executable, f"stages/{stage[0]}", *stage[1:], fails=True)
+    (error,) = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert message in error
+    assert "Traceback" not in output
+    assert before == {path: path.stat().st_mtime_ns for path in (project.top / "data").rglob("*") if path.is_file()}
+    project.params()
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("data/names.txt", "Anna\nPaul\n", "too few names"),
+        ("data/names.txt", None, "data/names.txt cannot be read"),
+        ("data/templates.yaml", "train: [At {place}]\ntest: [b]\n", "template 'At {place}'"),
+        ("data/templates.yaml", "train: [", "data/templates.yaml cannot be read"),
+        ("data/templates.yaml", "[1]", "two lists of sentences"),
+        ("data/model/model.safetensors", "short", "data/model holds no model"),
+    ],
+)
+def test_bad_files_are_named(project, file, content, message):
+    path = project.top / file
+    kept = path.read_bytes()
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    stage = "patch_components" if "model" in file else "generate_prompts"
+    output = project.run(sys.executable, f"stages/{stage}.py", fails=True)
+    path.unlink(missing_ok=True)
+    path.write_bytes(kept)
+    assert "Traceback" not in output
+    assert message in output
+
+
+def test_help_says_what_a_stage_does(project):
+    for script in sorted((project.top / "stages").glob("*.py")):
+        assert "usage:" in project.run(sys.executable, str(script), "--help")
+
+
+def test_gpt2_runs_from_a_local_folder(tmp_path):
+    project = Project(tmp_path)
+    tiny.write_folder(tmp_path / "data/tiny", "gpt2")
+    project.params("+components.mid1.hook=blocks.1.hook_resid_mid", "+components.head1.hook=blocks.1.attn.hook_z.2")
+    assert "report" in project.repro()
+    effects = pd.read_csv(tmp_path / "results/effects.csv")
+    assert set(effects["component"]) == {"resid1", "mlp1", "mid1", "head1"}

@@ -1,0 +1,153 @@
+"""The replay is the full forward pass: for every architecture, site, length and batch, forward and backward."""
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from subspace_illusion.errors import InputError
+from subspace_illusion.models import Model
+from subspace_illusion.replay import Tail, record, replay
+from subspace_illusion.sites import Site, residual_after
+
+TOLERANCE = 1e-4
+some_examples = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def all_sites(model: Model) -> list[Site]:
+    """Every site of the model, single heads included, in an order of its own."""
+    sites = []
+    for name in sorted(model._probe):
+        if name.startswith("blocks."):
+            _, block, point = name.split(".", 2)
+            for head in (None, 0, 3):
+                site = Site(int(block), point, head)
+                try:
+                    model.check(site)
+                except InputError:
+                    continue
+                # Reporting hooks: what is written there goes nowhere, in any forward pass.
+                if not point.endswith(("hook_scale", "hook_normalized")):
+                    sites.append(site)
+    return sites
+
+
+def prompts(length: int, n: int, seed: int) -> torch.Tensor:
+    return torch.randint(1, 500, (n, length), generator=torch.Generator().manual_seed(seed))
+
+
+@some_examples
+@given(data=st.data())
+def test_replay_equals_the_full_forward_with_hooks(model, data):
+    site = data.draw(st.sampled_from(all_sites(model)), label="site")
+    lengths = data.draw(st.lists(st.integers(2, 14), min_size=1, max_size=3), label="lengths")
+    seed = data.draw(st.integers(0, 1000), label="seed")
+    start = data.draw(st.integers(0, site.block), label="start")
+    tokens = [prompts(length, 2, seed + i) for i, length in enumerate(lengths)]
+    change = torch.randn(2 * len(lengths), model.width(site), generator=torch.Generator().manual_seed(seed))
+
+    expected = [
+        record(model, batch, changes={site: change[2 * i : 2 * i + 2]}).logits for i, batch in enumerate(tokens)
+    ]
+    recordings = [record(model, batch, tail_from=start) for batch in tokens]
+    tail = Tail.cat([recording.tail for recording in recordings])
+    for begin in {start, site.start}:
+        if begin >= start:
+            with torch.no_grad():
+                got = replay(model, tail, {site: change}, start=begin).logits
+            torch.testing.assert_close(got, torch.cat(expected), atol=TOLERANCE, rtol=0)
+
+
+def test_rows_may_be_chosen_and_repeated(model):
+    tail = Tail.cat([record(model, prompts(n, 3, n), tail_from=1).tail for n in (5, 9)])
+    site = Site(2, "hook_mlp_out")
+    change = torch.randn(6, model.width(site), generator=torch.Generator().manual_seed(0))
+    index = torch.tensor([4, 0, 4])
+    with torch.no_grad():
+        whole = replay(model, tail, {site: change}).logits
+        some = replay(model, tail.rows(index), {site: change[index]}).logits
+    torch.testing.assert_close(some, whole[index], atol=TOLERANCE, rtol=0)
+
+
+def test_several_changes_at_once_and_what_is_read(model):
+    tokens = prompts(8, 3, 1)
+    first, second, last = Site(1, "mlp.hook_post"), Site(2, "attn.hook_z", 2), residual_after(3)
+    changes = {site: torch.randn(3, model.width(site)) for site in (first, second)}
+    full = record(model, tokens, [first, last], changes=changes)
+    tail = record(model, tokens, tail_from=0).tail
+    with torch.no_grad():
+        tailored = replay(model, tail, changes, read=[first, last])
+    torch.testing.assert_close(tailored.logits, full.logits, atol=TOLERANCE, rtol=0)
+    for site in (first, last):
+        torch.testing.assert_close(tailored.activations[site], full.activations[site], atol=TOLERANCE, rtol=0)
+
+
+def test_gradient_equals_that_of_the_full_forward(model):
+    site, tokens = Site(1, "mlp.hook_post"), prompts(9, 3, 2)
+    weights = torch.randn(3, model.bridge.cfg.d_vocab)
+    change = torch.randn(3, model.width(site), requires_grad=True)
+
+    def full(activation, hook):
+        return torch.cat([activation[:, :-1], activation[:, -1:] + change[:, None]], 1)
+
+    with model.bridge.hooks(fwd_hooks=[(site.hook, full)]):
+        logits = model.bridge.original_model(input_ids=tokens).logits[:, -1]
+    (expected,) = torch.autograd.grad((logits * weights).sum(), change)
+    tail = record(model, tokens, tail_from=1).tail
+    (got,) = torch.autograd.grad((replay(model, tail, {site: change}).logits * weights).sum(), change)
+    torch.testing.assert_close(got, expected, atol=1e-3, rtol=1e-3)
+
+
+def test_a_change_between_attention_and_mlp_reaches_the_skip_connection(llama):
+    site, tokens = Site(1, "hook_resid_mid"), prompts(6, 2, 3)
+    after, mlp = residual_after(1), Site(1, "hook_mlp_out")
+    clean = record(llama, tokens, [site])
+    change = torch.randn(2, 32)
+    changed = record(llama, tokens, [site, mlp, after], changes={site: change})
+    torch.testing.assert_close(changed.activations[site], clean.activations[site] + change)
+    skip = changed.activations[after] - changed.activations[mlp]
+    torch.testing.assert_close(skip, clean.activations[site] + change, atol=1e-5, rtol=0)
+
+
+def test_the_model_is_left_as_it_was(model):
+    tokens = prompts(7, 2, 4)
+    before = record(model, tokens, tail_from=2)
+    with pytest.raises(RuntimeError):
+        replay(model, before.tail, {Site(2, "mlp.hook_post"): torch.randn(2, 3)})
+    replay(model, before.tail, {Site(2, "mlp.hook_post"): torch.randn(2, model.width(Site(2, "mlp.hook_post")))})
+    after = record(model, tokens)
+    assert torch.equal(before.logits, after.logits)
+
+
+def test_what_the_tail_lacks_is_named(llama):
+    tail = record(llama, prompts(5, 2, 5), tail_from=2).tail
+    with pytest.raises(InputError, match="does not hold block 1"):
+        replay(llama, tail, {Site(1, "mlp.hook_post"): torch.zeros(2, 64)})
+    with pytest.raises(InputError, match="has 3 rows for 2 prompts"):
+        replay(llama, tail, {Site(2, "mlp.hook_post"): torch.zeros(3, 64)})
+
+
+def test_sites_that_do_not_exist_are_refused(model):
+    for name, message in {
+        "blocks.4.hook_resid_post": "blocks 0 to 3",
+        "blocks.1.hook_nothing": "no hook 'blocks.1.hook_nothing'",
+        "blocks.1.attn.hook_pattern": "one vector per prompt and position",
+        "blocks.1.attn.hook_z.4": "heads 0 to 3",
+        "blocks.1.hook_resid_post.0": "no head axis",
+    }.items():
+        with pytest.raises(InputError, match=message):
+            model.check(Site.parse(name))
+
+
+@pytest.mark.parametrize("point", ["mlp.hook_post", "attn.hook_z"])
+def test_the_readout_is_what_the_output_sees(model, point):
+    """Output of the changed run minus output of the clean run is the change times the readout."""
+    site = Site(1, point)
+    output = Site(1, "mlp.out.hook_out" if point.startswith("mlp") else "attn.o.hook_out")
+    tokens, change = prompts(6, 2, 6), torch.randn(2, model.width(site))
+    clean = record(model, tokens, [output]).activations[output]
+    changed = record(model, tokens, [output], changes={site: change}).activations[output]
+    torch.testing.assert_close(changed - clean, change @ model.readout(site), atol=1e-4, rtol=0)
+    if point == "attn.hook_z":
+        rows = model.readout(Site(1, point, 2))
+        assert torch.equal(rows, model.readout(site)[16:24])
