@@ -16,9 +16,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "stages"))
 
 import torch
+
 from common.activations import Activations
 from common.files import ACTIVATIONS, MODEL, PAIRS, PROMPTS, column, read_table
-
 from subspace_illusion.models import open_model
 from subspace_illusion.prompts import OPPOSITE, chosen
 from subspace_illusion.training import Examples, train_das

@@ -31,6 +31,7 @@ def main(params) -> None:
     pictures = {
         "localisation": localisation_figure(localisation, Window(window["writes"], window["reads"], window["mlps"])),
         "effects": effects_figure(effects, names),
+        "headline": effects_figure(effects, [params.roles.v_true, params.roles.v_mlp]),
         "training": training_figure(curves),
     }
     for name in names:

@@ -3,8 +3,8 @@ import os
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports the hub client
 
 import pytest
-import tiny
 
+import tiny
 from subspace_illusion.models import Model
 
 

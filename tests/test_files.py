@@ -1,10 +1,10 @@
 import pandas as pd
 import pytest
-import tiny
 import torch
+
+import tiny
 from common.activations import Activations, sites_of, write_manifest, write_shard
 from common.files import read_json, read_table, read_tensors, whole, whole_folder, write_table, write_tensors
-
 from subspace_illusion.errors import InputError
 from subspace_illusion.replay import Tail, record
 from subspace_illusion.sites import Site
@@ -13,9 +13,14 @@ from subspace_illusion.sites import Site
 def test_a_failed_write_leaves_what_was_there(tmp_path):
     path = tmp_path / "out.txt"
     path.write_text("old")
-    with pytest.raises(RuntimeError), whole(path) as partial:
-        partial.write_text("half")
-        raise RuntimeError
+
+    def fail() -> None:
+        with whole(path) as partial:
+            partial.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["out.txt"]
 

@@ -1,11 +1,12 @@
 import pytest
-import tiny
 import torch
 
+import tiny
 from subspace_illusion.errors import InputError
 from subspace_illusion.localisation import block_sites, find_window, patch_components
 from subspace_illusion.measures import Outcome
 from subspace_illusion.replay import record
+from subspace_illusion.sites import residual_after
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_patching_the_last_residual_gives_the_source(llama):
     io, s = torch.tensor([1, 2]), torch.tensor([4, 5])
     outcomes = patch_components(llama, base, source, io, s)
     clean = Outcome.of(record(llama, source).logits, io, s)
-    assert abs(outcomes[list(block_sites(3, 4))[0]].ld - clean.ld).max() < 1e-4
+    assert abs(outcomes[residual_after(3)].ld - clean.ld).max() < 1e-4
 
 
 def test_tiny_models_are_the_same_every_time():

@@ -21,9 +21,7 @@ def test_logit_difference_and_outcome():
 
 def test_every_measure_by_hand():
     clean, residual = np.array([4.0, 2.0, 4.0, 2.0]), np.array([-2.0, 0.0, -2.0, 0.0])
-    row = summarise(
-        outcome(-2, 1, -2, 1), clean, residual, outcome(3.5, 1.5, 3.5, 1.5), resamples=300, seed=0
-    )
+    row = summarise(outcome(-2, 1, -2, 1), clean, residual, outcome(3.5, 1.5, 3.5, 1.5), resamples=300, seed=0)
     assert row["ld_clean"] == 3
     assert row["accuracy_clean"] == 1
     assert row["ld_patched"] == -0.5

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from common.compose import compose
 from common.params import read_params
-
 from subspace_illusion.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -47,7 +47,7 @@ def test_every_composition_is_valid(tmp_path, model, size):
         ("components.mlp20.hook", "block 20", "components.mlp20.hook: 'block 20' names no site"),
         ("components.mlp20.rank", 0, "components.mlp20.rank: Input should be greater than 0"),
         ("components", {}, "components: Dictionary should have at least 1 item"),
-        ("roles.v_mlp", "mlp7", "roles.v_mlp is 'mlp7', which is none of resid20"),
+        ("roles.v_mlp", "mlp7", "roles.v_mlp is 'mlp7', which is none of"),
         ("roles.v_true", "mlp20", "roles.v_true is 'mlp20', which is not in the residual stream"),
         ("model.file_sha256", "abc", "model.file_sha256: String should match pattern"),
         ("model.source", "ftp", "model: Input tag 'ftp'"),

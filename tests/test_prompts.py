@@ -2,9 +2,9 @@ import re
 from pathlib import Path
 
 import pytest
-import tiny
 import yaml
 
+import tiny
 from subspace_illusion.errors import InputError
 from subspace_illusion.models import Tokenizer
 from subspace_illusion.prompts import (

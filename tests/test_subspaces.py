@@ -26,7 +26,7 @@ def hidden(x: float) -> torch.Tensor:
 
 
 def direction(*entries: float) -> torch.Tensor:
-    return orthonormal(torch.tensor(entries)[:, None])
+    return orthonormal(torch.tensor(entries, dtype=torch.float32)[:, None])
 
 
 @pytest.mark.parametrize(("base", "source"), [(1.0, -1.0), (-1.0, 1.0)])
@@ -36,7 +36,7 @@ def test_both_tables_of_the_post(base, source):
     assert (true @ W_OUT).item() == source
     illusory = hidden(base) + patch_change(hidden(base), hidden(source), direction(0, 1, 1))
     torch.testing.assert_close(illusory, torch.tensor([[base, 0.0, source]]))
-    torch.testing.assert_close((illusory @ W_OUT).item(), source)
+    torch.testing.assert_close(illusory @ W_OUT, torch.tensor([[source]]))
 
 
 def test_the_posts_direction_splits_into_irrelevant_and_dormant():

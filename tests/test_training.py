@@ -1,7 +1,7 @@
 import pytest
-import tiny
 import torch
 
+import tiny
 from subspace_illusion.errors import InputError
 from subspace_illusion.models import Model
 from subspace_illusion.replay import Tail, record, replay
@@ -9,7 +9,7 @@ from subspace_illusion.sites import Site
 from subspace_illusion.subspaces import closeness, patch_change, random_frame
 from subspace_illusion.training import Examples, _batches, train_das
 
-SITE = Site(2, "mlp.hook_post")
+SITE = Site(1, "hook_resid_post")
 SETTINGS = dict(steps=60, batch=16, lr=0.05, loss="cross_entropy")
 
 
@@ -22,7 +22,9 @@ def planted() -> tuple[Model, Examples, torch.Tensor]:
     recording = record(model, tokens, [SITE], tail_from=2)
     base = recording.activations[SITE]
     direction = random_frame(base.shape[1], 1, 1)
-    source = base + torch.randn(base.shape, generator=generator) + 6 * torch.randn(64, 1, generator=generator) * direction.T
+    source = (
+        base + torch.randn(base.shape, generator=generator) + 6 * torch.randn(64, 1, generator=generator) * direction.T
+    )
     with torch.no_grad():
         logits = replay(model, recording.tail, {SITE: patch_change(base, source, direction)}).logits
     target = logits.argmax(1)
@@ -32,11 +34,12 @@ def planted() -> tuple[Model, Examples, torch.Tensor]:
 def test_das_finds_a_planted_direction(planted):
     model, examples, direction = planted
     trained = train_das(model, SITE, examples, rank=1, seeds=[0, 1], **SETTINGS)
-    assert trained.frames.shape == (2, 64, 1)
+    assert trained.frames.shape == (2, 32, 1)
     for frame in trained.frames:
         assert abs(closeness(frame, direction)) > 0.9
-    first, last = (trained.curve[trained.curve["step"] == step]["loss"].mean() for step in (0, 59))
-    assert last < first / 2
+    first, last = (trained.curve[trained.curve["step"] == step] for step in (0, 59))
+    assert last["loss"].mean() < first["loss"].mean()
+    assert last["accuracy"].mean() > 0.8 > first["accuracy"].mean()
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "logit_difference"])
@@ -61,9 +64,11 @@ def test_a_pair_with_itself_as_source_gives_no_gradient(planted):
 
 def test_wrong_rank_and_lost_loss_are_errors(planted):
     model, examples, _ = planted
-    with pytest.raises(InputError, match="rank is 65, but blocks.2.mlp.hook_post has 64 dimensions"):
-        train_das(model, SITE, examples, rank=65, seeds=[0], **SETTINGS)
-    broken = Examples(examples.base * float("nan"), examples.source, examples.target_id, examples.other_id, examples.tail)
+    with pytest.raises(InputError, match="rank is 33, but blocks.1.hook_resid_post has 32 dimensions"):
+        train_das(model, SITE, examples, rank=33, seeds=[0], **SETTINGS)
+    broken = Examples(
+        examples.base * float("nan"), examples.source, examples.target_id, examples.other_id, examples.tail
+    )
     with pytest.raises(InputError, match="stopped being a number in step 0: lower das.lr"):
         train_das(model, SITE, broken, rank=1, seeds=[0], **SETTINGS)
 

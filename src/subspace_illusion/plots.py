@@ -124,8 +124,8 @@ def projections_figure(projections: pd.DataFrame, name: str) -> Figure:
         for axis, part in zip(axes.flat, parts, strict=True):
             rows = projections[projections["part"] == part]
             for s_second, colour, label, hatch in (
-                (True, BLUE, "S second (ABB)", ""),
-                (False, ORANGE, "S first (BAB)", "//"),
+                (True, BLUE, "S second (ABB, CDD)", ""),
+                (False, ORANGE, "S first (BAB, DCD)", "//"),
             ):
                 chosen = rows.loc[rows["s_second"] == s_second, "projection"]
                 axis.hist(

@@ -159,7 +159,7 @@ def read_params(path: Path = PARAMS) -> Params:
     except ValidationError as error:
         first = error.errors()[0]
         tags = {"pypi", "hub", "path"}  # pydantic puts the source into the place of a model's parameter
-        where = ".".join(str(part) for part in first["loc"] if part not in tags) or "the whole"
+        where = ".".join(str(part) for part in first["loc"] if part not in tags)
         what = first["msg"].removeprefix("Value error, ")
         got = "" if isinstance(first["input"], dict) else f" (it is {first['input']!r})"
-        raise InputError(f"{path}: {where}: {what}{got}") from error
+        raise InputError(": ".join(part for part in (str(path), where, what + got) if part)) from error
