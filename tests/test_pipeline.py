@@ -145,7 +145,8 @@ def test_a_killed_stage_leaves_nothing_and_the_next_run_gives_the_same_bytes(pro
     running.wait()
     assert partial.exists()
     assert not activations.exists()
-    project.run("dvc", "repro", "--force", "--single-item", "cache_activations")
+    for stage in ("cache_activations", "train_das@mlp1", "decompose@mlp1", "evaluate"):
+        project.run("dvc", "repro", "--force", "--single-item", stage)
     assert not partial.exists()
     assert project.outputs() == before
 
@@ -172,7 +173,7 @@ def test_experiments_run_and_compare(project):
         (["cache_activations.py"], {"components.mlp1.hook": "blocks.1.hook_x"}, "no hook 'blocks.1.hook_x'"),
         (["fetch_model.py"], {"model.path": "data/nowhere"}, "there is no folder data/nowhere"),
         (["fetch_model.py"], {"model.path": "data/prompts"}, "there is no folder data/prompts"),
-        (["fetch_model.py"], {"model.path": "conf"}, "no causal language model could be read from"),
+        (["fetch_model.py"], {"model.path": "conf"}, "conf is no model folder"),
         (["generate_prompts.py"], {"das.lr": -1}, "das.lr: Input should be greater than 0"),
     ],
 )

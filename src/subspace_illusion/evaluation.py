@@ -1,6 +1,7 @@
 """Evaluation (E3, E4, E6): what patching a component along a subspace does to held-out pairs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import torch
 
@@ -10,35 +11,43 @@ from subspace_illusion.replay import Tail, replay
 from subspace_illusion.sites import Site
 from subspace_illusion.subspaces import patch_change
 
+Key = TypeVar("Key")
 
-def patch_outcome(
+
+def patch_outcomes(
     model: Model,
     site: Site,
     base: torch.Tensor,
     source: torch.Tensor,
-    frame: torch.Tensor | None,
+    frames: Mapping[Key, torch.Tensor | None],
     tail: Callable[[torch.Tensor], Tail],
     io: torch.Tensor,
     s: torch.Tensor,
+    *,
     batch: int,
-) -> Outcome:
-    """Patches one subspace of a component in every pair.
+    on_patch: Callable[[int], None] = lambda pairs: None,
+) -> dict[Key, Outcome]:
+    """Patches subspaces of a component, one after the other, in every pair.
 
     Args:
         model: The model.
         site: The component.
         base: Activations of the bases at the site, ``[n, d]``.
         source: Activations of the sources, ``[n, d]``.
-        frame: ``[d, k]``, or ``None`` for the whole component.
+        frames: The subspaces, each ``[d, k]``, or ``None`` for the whole component.
         tail: Gives the tail of some of the bases by their index.
         io: Token ids of the bases' IO, ``[n]``.
         s: Token ids of the bases' S, ``[n]``.
         batch: Pairs at a time.
+        on_patch: Told the number of pairs after every batch of every subspace.
     """
-    outcomes = []
+    parts: dict[Key, list[Outcome]] = {key: [] for key in frames}
     for rows in torch.arange(len(base)).split(batch):
-        change = patch_change(base[rows], source[rows], frame)
-        with torch.no_grad():
-            logits = replay(model, tail(rows), {site: change}).logits.cpu()
-        outcomes.append(Outcome.of(logits, io[rows], s[rows]))
-    return Outcome.joined(outcomes)
+        of_rows = tail(rows)
+        for key, frame in frames.items():
+            change = patch_change(base[rows], source[rows], frame)
+            with torch.no_grad():
+                logits = replay(model, of_rows, {site: change}).logits.cpu()
+            parts[key].append(Outcome.of(logits, io[rows], s[rows]))
+            on_patch(len(rows))
+    return {key: Outcome.joined(listed) for key, listed in parts.items()}

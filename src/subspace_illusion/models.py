@@ -5,8 +5,6 @@ The bridge is the one code path for every architecture; the device is chosen her
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -55,29 +53,37 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def convert_folder(source: Path | str, folder: Path, revision: str | None = None) -> None:
+def convert_folder(source: Path, folder: Path) -> None:
     """Writes a model as float32 safetensors, configuration and tokenizer to ``folder``.
 
-    Only safetensors weights are read; nothing is unpickled and no code of the repository is run.
+    Only safetensors weights are read; nothing is unpickled and no code that comes with the model is run.
 
     Args:
-        source: A local HF folder, or the name of a repository on the hub.
+        source: An HF folder.
         folder: Where to write.
-        revision: The commit to take from the hub.
 
     Raises:
-        InputError: If there is no such model, or it holds no safetensors weights.
+        InputError: If the folder holds no causal language model with safetensors weights and a tokenizer.
     """
-    transformers = _transformers()
+    _load(source).save_pretrained(folder)
+    open_tokenizer(source).hf.save_pretrained(folder)
+
+
+def _load(folder: Path) -> Any:
+    """The model of an HF folder, in float32.
+
+    Raises:
+        InputError: If there is none that can be read.
+    """
+    if not (folder / "config.json").is_file():
+        raise InputError(f"{folder} is no model folder: it has no config.json")
     try:
-        model = transformers.AutoModelForCausalLM.from_pretrained(
-            source, revision=revision or "main", dtype=torch.float32, use_safetensors=True
-        )
-        tokenizer = transformers.AutoTokenizer.from_pretrained(source, revision=revision or "main")
-    except Exception as error:  # safetensors, the hub and the JSON parser each raise their own
-        raise InputError(f"no causal language model could be read from '{source}': {_first_line(error)}") from error
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+        with torch.random.fork_rng(devices=[]):  # loading draws from torch's global stream
+            return _transformers().AutoModelForCausalLM.from_pretrained(
+                folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+            )
+    except Exception as error:  # safetensors, transformers and the JSON parser each raise their own
+        raise InputError(f"{folder} holds no model that can be read: {_first_line(error)}") from error
 
 
 def open_tokenizer(folder: Path) -> Tokenizer:
@@ -102,17 +108,7 @@ def open_model(folder: Path, device: torch.device | None = None) -> Model:
     Raises:
         InputError: If the folder holds no model that can be read, or none that transformer_lens knows.
     """
-    if not (folder / "config.json").is_file():
-        raise InputError(f"{folder} is no model folder: it has no config.json")
-    transformers = _transformers()
-    try:
-        with _seed_kept():
-            hf_model = transformers.AutoModelForCausalLM.from_pretrained(
-                folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
-            )
-    except Exception as error:  # safetensors, transformers and the JSON parser each raise their own
-        raise InputError(f"{folder} holds no model that can be read: {_first_line(error)}") from error
-    return bridge_model(hf_model, open_tokenizer(folder), device or pick_device(), name=str(folder))
+    return bridge_model(_load(folder), open_tokenizer(folder), device or pick_device(), name=str(folder))
 
 
 def bridge_model(hf_model: Any, tokenizer: Tokenizer, device: torch.device, name: str = "model") -> Model:
@@ -237,13 +233,6 @@ class Model:
         weights = sum(p.numel() for block in self.bridge.blocks[start:] for p in block.parameters() if p.ndim > 1)
         weights += self.bridge.cfg.d_model * self.bridge.cfg.d_vocab
         return 2.0 * weights * rows * (2 if backward else 1)
-
-
-@contextmanager
-def _seed_kept() -> Iterator[None]:
-    """Leaves torch's global random stream as it was: loading a model draws from it."""
-    with torch.random.fork_rng(devices=[]):
-        yield
 
 
 def _first_line(error: BaseException) -> str:

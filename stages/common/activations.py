@@ -67,41 +67,43 @@ class Activations:
 
     def at(self, site: Site, prompts: Sequence[int]) -> torch.Tensor:
         """Activations at END, ``[n, d]``, of prompts in the order given."""
-        groups, back = self._groups(prompts)
+        groups = self._groups(prompts)
         parts = [self._open(f"{site.name}/{shard}.safetensors")["x"][rows] for shard, rows, _ in groups]
-        return torch.cat(parts)[back]
+        return torch.cat(parts)[torch.cat([places for _, _, places in groups]).argsort()]
 
     def tail(self, start: int, n_blocks: int, prompts: Sequence[int]) -> Tail:
         """The tail of base prompts, in the order given, from block ``start`` on."""
-        groups, back = self._groups(prompts)
+        groups = self._groups(prompts)
         lengths = column(self.index.loc[list(prompts)], "length")
-        tails = []
-        for shard, rows, places in groups:
-            files = {block: self._open(f"tail.{block}/{shard}.safetensors") for block in range(start, n_blocks)}
-            entering = self._open(f"{residual_entering(start).name}/{shard}.safetensors")["x"][rows]
-            tails.append(
-                Tail(
-                    lengths[places],
-                    {start: entering},
-                    {block: file["keys"][rows] for block, file in files.items()},
-                    {block: file["values"][rows] for block, file in files.items()},
-                )
-            )
-        return Tail.cat(tails).rows(back)
+        earlier = int(lengths.max()) - 1
+
+        def gathered(block: int, part: str) -> torch.Tensor:
+            stored = [(self._open(f"tail.{block}/{shard}.safetensors")[part], *where) for shard, *where in groups]
+            _, heads, _, width = stored[0][0].shape
+            rows_in_order = torch.zeros(len(prompts), heads, earlier, width)
+            for x, rows, places in stored:
+                rows_in_order[places, :, earlier - x.shape[2] :] = x[rows]
+            return rows_in_order
+
+        blocks = range(start, n_blocks)
+        return Tail(
+            lengths,
+            {start: self.at(residual_entering(start), prompts)},
+            {block: gathered(block, "keys") for block in blocks},
+            {block: gathered(block, "values") for block in blocks},
+        )
 
     def readout(self, component: str) -> torch.Tensor | None:
         """The component's readout matrix ``[d, d_model]``, or ``None`` where it has none."""
         path = self.folder / "readout" / f"{component}.safetensors"
         return read_tensors(path)["W"] if path.exists() else None
 
-    def _groups(self, prompts: Sequence[int]) -> tuple[list[tuple[str, torch.Tensor, torch.Tensor]], torch.Tensor]:
-        """The prompts by shard (shard, rows in it, places in the order given), and the way back to that order."""
+    def _groups(self, prompts: Sequence[int]) -> list[tuple[str, torch.Tensor, torch.Tensor]]:
+        """The prompts by shard: the shard, the rows in it, the places in the order given."""
         found = self.index.loc[list(prompts)]
-        shards = column(found, "number")
-        rows = column(found, "row")
-        groups = []
-        for number in shards.unique().tolist():
-            places = (shards == number).nonzero().flatten()
-            groups.append((self._shards[number], rows[places], places))
-        order = torch.cat([places for _, _, places in groups])
-        return groups, order.argsort()
+        numbers, rows = column(found, "number"), column(found, "row")
+        by_shard = []
+        for number in numbers.unique().tolist():
+            places = (numbers == number).nonzero().flatten()
+            by_shard.append((self._shards[number], rows[places], places))
+        return by_shard
