@@ -123,6 +123,8 @@ def test_what_the_tail_lacks_is_named(llama):
     tail = record(llama, prompts(5, 2, 5), tail_from=2).tail
     with pytest.raises(InputError, match="does not hold block 1"):
         replay(llama, tail, {Site(1, "mlp.hook_post"): torch.zeros(2, 64)})
+    with pytest.raises(InputError, match="blocks.2.mlp.hook_post cannot be changed or read in a replay that starts at"):
+        replay(llama, tail, {Site(2, "mlp.hook_post"): torch.zeros(2, 64)}, start=3)
     with pytest.raises(InputError, match="has 3 rows for 2 prompts"):
         replay(llama, tail, {Site(2, "mlp.hook_post"): torch.zeros(3, 64)})
 

@@ -88,8 +88,8 @@ def as_metrics(figures: list[Figure]) -> dict[str, Any]:
         place = metrics
         for level in levels:
             place = place.setdefault(level, {})
-        place[last] = round(float(figure.value), 6)
-        place[f"{last}_ci"] = [round(float(end), 6) for end in figure.interval]
+        place[last] = round(float(figure.value), 6) + 0.0
+        place[f"{last}_ci"] = [round(float(end), 6) + 0.0 for end in figure.interval]  # no minus zero
     return metrics
 
 

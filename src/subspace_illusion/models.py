@@ -208,13 +208,10 @@ class Model:
         sites that are in the residual stream already. Found by sending unit vectors through the module, which serves
         every architecture alike.
         """
-        block = self.bridge.blocks[site.block]
-        if site.point in ("mlp.hook_post", "mlp.out.hook_in"):
-            linear = block.mlp.out
-        elif site.point in ("attn.hook_z", "attn.o.hook_in"):
-            linear = block.attn.o
-        else:
+        if site.readout is None:
             return None
+        part, name = site.readout
+        linear = getattr(getattr(self.bridge.blocks[site.block], part), name)
         d = self.width(Site(site.block, site.point))
         with torch.no_grad():
             identity = torch.eye(d, device=self.device)

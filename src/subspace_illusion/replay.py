@@ -47,15 +47,12 @@ class Tail:
 
     def rows(self, index: torch.Tensor) -> Tail:
         """The tail of some of the prompts, in the order of ``index`` ``[m]``; an index may come twice."""
-        return self._map(lambda x: x[index], self.lengths[index])
+        parts = ({block: x[index] for block, x in part.items()} for part in (self.residual, self.keys, self.values))
+        return Tail(self.lengths[index], *parts)
 
     def repeat(self, times: int) -> Tail:
         """The tail of the prompts, all of them, ``times`` times over."""
         return self.rows(torch.arange(len(self)).repeat(times))
-
-    def _map(self, f: Callable[[torch.Tensor], torch.Tensor], lengths: torch.Tensor) -> Tail:
-        parts = ({block: f(x) for block, x in part.items()} for part in (self.residual, self.keys, self.values))
-        return Tail(lengths, *parts)
 
     @staticmethod
     def cat(tails: Sequence[Tail]) -> Tail:
@@ -161,6 +158,8 @@ def replay(
             residual = residual + change.to(model.device)
         else:
             inside[site] = change
+    if skipped := [site.name for site in [*inside, *read] if site.block < start]:
+        raise InputError(f"{', '.join(skipped)} cannot be changed or read in a replay that starts at block {start}")
     longest = int(tail.lengths.max())
     earlier = torch.arange(longest)[None] >= longest - tail.lengths[:, None]
     layer = _frozen_layer()

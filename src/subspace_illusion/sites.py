@@ -12,6 +12,12 @@ from subspace_illusion.errors import InputError
 _NAME = re.compile(r"blocks\.(\d+)\.((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)(?:\.(\d+))?")
 _RESIDUAL_IN = ("hook_resid_pre", "hook_in")
 _RESIDUAL_OUT = ("hook_resid_post", "hook_out")
+_READOUTS = {
+    "mlp.hook_post": ("mlp", "out"),
+    "mlp.out.hook_in": ("mlp", "out"),
+    "attn.hook_z": ("attn", "o"),
+    "attn.o.hook_in": ("attn", "o"),
+}
 
 
 @dataclass(frozen=True, order=True)
@@ -76,6 +82,11 @@ class Site:
     def enters_block(self) -> bool:
         """Whether the site is the residual stream between two blocks: the one that enters block ``start``."""
         return self.point in _RESIDUAL_IN or self.point in _RESIDUAL_OUT
+
+    @property
+    def readout(self) -> tuple[str, str] | None:
+        """The bridge module of the block through which the residual stream sees the site: W_out or W_O, or ``None``."""
+        return _READOUTS.get(self.point)
 
     @property
     def in_residual(self) -> bool:

@@ -35,7 +35,8 @@ def whole(path: Path) -> Iterator[Path]:
     _remove(partial)  # what a killed run left behind
     try:
         yield partial
-        _remove(path)
+        if path.is_dir():  # a file is replaced in one step, a folder has to make room first
+            _remove(path)
         partial.replace(path)
     finally:
         _remove(partial)

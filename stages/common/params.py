@@ -141,6 +141,8 @@ class Params(Section):
                 raise ValueError(f"roles.{role} is '{name}', which is none of {', '.join(self.components)}")
         if not self.components[self.roles.v_true].at.in_residual:
             raise ValueError(f"roles.v_true is '{self.roles.v_true}', which is not in the residual stream")
+        if self.components[self.roles.v_mlp].at.readout is None:
+            raise ValueError(f"roles.v_mlp is '{self.roles.v_mlp}', which no W_out or W_O reads out")
         return self
 
 
