@@ -1,5 +1,6 @@
 """Splits the trained subspaces of one component by its readout matrix (E4, E5), and orients them by the data."""
 
+import pandas as pd
 import torch
 
 from common.activations import Activations
@@ -8,7 +9,6 @@ from common.files import (
     DECOMPOSITIONS,
     PROMPTS,
     SUBSPACES,
-    column,
     read_table,
     read_tensors,
     whole_folder,
@@ -27,35 +27,35 @@ def main(params, component: str) -> None:
     site, true_site = cached.site(component), cached.site(params.roles.v_true)
     say(f"decomposing the subspaces at {site.name}, a few seconds")
     prompts = read_table(PROMPTS)
-    prompts["s_second"] = prompts["pattern"].isin(S_SECOND)
 
-    def classes(at: Site, split: str) -> tuple[torch.Tensor, torch.Tensor]:
-        chosen = prompts[prompts["split"] == split]
-        return cached.at(at, chosen["prompt"].tolist()), column(chosen, "s_second")
+    def classes(at: Site, of: pd.DataFrame) -> tuple[torch.Tensor, torch.Tensor]:
+        return cached.at(at, of["prompt"].tolist()), torch.tensor(of["pattern"].isin(S_SECOND).tolist())
 
-    readout = cached.readout(component)
+    train = prompts[prompts["split"] == "train"]
+    test = prompts[(prompts["split"] == "test") & prompts["pattern"].isin(["ABB", "BAB"])]
     frames = read_tensors(SUBSPACES / component / "frames.safetensors")["frames"]
     v_true = read_tensors(SUBSPACES / params.roles.v_true / "frames.safetensors")["frames"]
-    v_true = torch.stack([oriented(frame, *classes(true_site, "train")) for frame in v_true])
-    output_width = frames.shape[1] if readout is None else readout.shape[1]
+    v_true = torch.stack([oriented(frame, *classes(true_site, train)) for frame in v_true])
     result = decompose(
         frames,
         params.das.seeds,
-        readout,
-        v_true if output_width == v_true.shape[1] else None,
-        classes(site, "train"),
-        classes(site, "test"),
+        cached.readout(component),
+        v_true if site.writes_residual else None,
+        classes(site, train),
+        classes(site, test),
         tolerance=params.decompose.rank_tolerance,
         random_directions=params.decompose.random_directions,
         seed=params.decompose.seed,
     )
+    about = test[["prompt", "pattern"]].reset_index(drop=True)
+    projections = result.projections.join(about, on="row").drop(columns="row")
     with whole_folder(DECOMPOSITIONS / component) as folder:
         write_tensors(
             folder / "subspaces.safetensors",
             {f"{way}:{'' if seed is None else seed}": frame for (way, seed), frame in result.subspaces.items()},
         )
         write_table(folder / "summary.parquet", result.summary)
-        write_table(folder / "projections.parquet", result.projections)
+        write_table(folder / "projections.parquet", projections)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,7 @@ from common.files import (
 from common.stage import duration, run, say, ticker
 from subspace_illusion.decomposition import MEAN_DIFFERENCE, RANDOM, ROW, TRAINED, WHOLE
 from subspace_illusion.evaluation import patch_outcomes
-from subspace_illusion.headline import POOLED
-from subspace_illusion.measures import Outcome, summarise, table
+from subspace_illusion.measures import POOLED, Outcome, summarise, table
 from subspace_illusion.models import open_model
 from subspace_illusion.prompts import OPPOSITE, chosen
 from subspace_illusion.sites import Site, residual_after

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from common.files import MODEL, sha256, whole_folder
 from common.stage import run, say
+from subspace_illusion.checkpoints import convert_folder, convert_gguf
 from subspace_illusion.errors import InputError
-from subspace_illusion.models import convert_folder, convert_gguf
 
 WEIGHTS = ".safetensors"
 

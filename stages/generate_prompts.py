@@ -4,8 +4,8 @@ import yaml
 
 from common.files import DATA, MODEL, PAIRS, PROMPTS, read_lines, write_table
 from common.stage import run, say
+from subspace_illusion.checkpoints import open_tokenizer
 from subspace_illusion.errors import InputError
-from subspace_illusion.models import open_tokenizer
 from subspace_illusion.prompts import SPLITS, Words, make_pairs, make_prompts, single_token_words
 
 

@@ -15,8 +15,9 @@ from common.files import (
     write_table,
 )  # fmt: skip
 from common.stage import run, say
-from subspace_illusion.headline import POOLED, as_metrics, as_text, headline
+from subspace_illusion.headline import as_metrics, as_text, headline
 from subspace_illusion.localisation import Window
+from subspace_illusion.measures import POOLED
 from subspace_illusion.plots import effects_figure, localisation_figure, projections_figure, training_figure
 
 

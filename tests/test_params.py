@@ -49,7 +49,7 @@ def test_every_composition_is_valid(tmp_path, model, size):
         ("components", {}, "components: Dictionary should have at least 1 item"),
         ("roles.v_mlp", "mlp7", "roles.v_mlp is 'mlp7', which is none of"),
         ("roles.v_true", "mlp20", "roles.v_true is 'mlp20', which is not in the residual stream"),
-        ("roles.v_mlp", "resid20", "roles.v_mlp is 'resid20', which no W_out or W_O reads out"),
+        ("roles.v_mlp", "resid20", "roles.v_mlp is 'resid20', which is not an MLP's hidden activations"),
         ("model.file_sha256", "abc", "model.file_sha256: String should match pattern"),
         ("model.source", "ftp", "model: Input tag 'ftp'"),
         ("plots", None, "plots: Input should be a valid dictionary"),

@@ -20,8 +20,24 @@ from common.compose import compose
 ROOT = Path(__file__).parents[1]
 SMALL = [
     "model=tiny", "size=quick", "prompts.train_cases=8", "prompts.test_cases=8", "das.steps=3", "das.batch=8",
-    "localise.pairs=4", "localise.batch=2", "evaluate.resamples=50", "decompose.random_directions=20",
+    "localise.pairs=4", "localise.batch=2", "evaluate.resamples=100", "decompose.random_directions=20",
 ]  # fmt: skip
+
+HEADLINE = [
+    "clean.logit_diff", "clean.accuracy", "residual.full_patch.logit_diff", "residual.full_patch.flip_rate",
+    "v_true.flip_rate", "v_true.logit_diff", "v_true.cos_mean_difference", "mean_difference.flip_rate",
+    "v_mlp.full_patch.effect", "v_mlp.effect", "v_mlp.share_of_residual", "v_mlp.cos_v_true", "v_mlp.cos_random",
+    "v_mlp.row_norm", "v_mlp.null_norm", "v_mlp.row_only.effect", "v_mlp.null_only.effect", "v_mlp.span.effect",
+    "v_mlp.effect_over_row_only",
+]  # fmt: skip
+
+
+def flat(metrics: dict, above: str = "") -> list[str]:
+    """The dotted keys of nested metrics."""
+    keys = []
+    for key, value in metrics.items():
+        keys += flat(value, f"{above}{key}.") if isinstance(value, dict) else [f"{above}{key}"]
+    return keys
 
 
 class Project:
@@ -84,6 +100,7 @@ def test_every_stage_runs_and_the_results_are_whole(project):
     stages += [f"{stage}@{name}" for stage in ("train_das", "decompose") for name in ("resid1", "mlp1")]
     assert sorted(project.ran_first) == sorted([*stages, "evaluate", "report"])
     metrics = json.loads((project.top / "results/metrics.json").read_text())
+    assert set(flat(metrics)) == {*HEADLINE, *(f"{key}_ci" for key in HEADLINE)}
     assert 0 <= metrics["clean"]["accuracy"] <= 1
     assert abs(metrics["v_mlp"]["null_only"]["effect"]) < 1e-3
     assert metrics["v_mlp"]["row_norm"] ** 2 + metrics["v_mlp"]["null_norm"] ** 2 == pytest.approx(1, abs=1e-4)
@@ -170,7 +187,7 @@ def test_experiments_run_and_compare(project):
         (["train_das.py", "mlp1"], {"components.mlp1.rank": 65}, "rank is 65, but blocks.1.mlp.hook_post has 64"),
         (["train_das.py", "mlp9"], {}, "'mlp9' is no component; params.yaml names resid1, mlp1"),
         (["cache_activations.py"], {"components.mlp1.hook": "blocks.9.mlp.hook_post"}, "the model has blocks 0 to 3"),
-        (["cache_activations.py"], {"components.mlp1.hook": "blocks.1.hook_x"}, "no hook 'blocks.1.hook_x'"),
+        (["cache_activations.py"], {"components.other": {"hook": "blocks.1.hook_x"}}, "no hook 'blocks.1.hook_x'"),
         (["fetch_model.py"], {"model.path": "data/nowhere"}, "there is no folder data/nowhere"),
         (["fetch_model.py"], {"model.path": "data/prompts"}, "there is no folder data/prompts"),
         (["fetch_model.py"], {"model.path": "conf"}, "conf is no model folder"),
@@ -204,6 +221,7 @@ def test_bad_input_is_one_clear_line_and_loses_nothing(project, stage, change, m
         ("data/templates.yaml", "train: [", "data/templates.yaml cannot be read"),
         ("data/templates.yaml", "[1]", "two lists of sentences"),
         ("data/model/model.safetensors", "short", "data/model holds no model"),
+        ("data/activations/tail.2/0000.safetensors", "short", "tail.2/0000.safetensors cannot be read"),
     ],
 )
 def test_bad_files_are_named(project, file, content, message):
@@ -212,8 +230,10 @@ def test_bad_files_are_named(project, file, content, message):
     path.unlink()
     if content is not None:
         path.write_text(content)
-    stage = "patch_components" if "model" in file else "generate_prompts"
-    output = project.run(sys.executable, f"stages/{stage}.py", fails=True)
+    stage = {"model": ["patch_components.py"], "activations": ["train_das.py", "mlp1"]}.get(
+        file.split("/")[1], ["generate_prompts.py"]
+    )
+    output = project.run(sys.executable, f"stages/{stage[0]}", *stage[1:], fails=True)
     path.unlink(missing_ok=True)
     path.write_bytes(kept)
     assert "Traceback" not in output

@@ -5,8 +5,8 @@ import pytest
 import yaml
 
 import tiny
+from subspace_illusion.checkpoints import Tokenizer
 from subspace_illusion.errors import InputError
-from subspace_illusion.models import Tokenizer
 from subspace_illusion.prompts import (
     KINDS,
     OPPOSITE,

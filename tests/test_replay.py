@@ -26,9 +26,7 @@ def all_sites(model: Model) -> list[Site]:
                     model.check(site)
                 except InputError:
                     continue
-                # Reporting hooks: what is written there goes nowhere, in any forward pass.
-                if not point.endswith(("hook_scale", "hook_normalized")):
-                    sites.append(site)
+                sites.append(site)
     return sites
 
 

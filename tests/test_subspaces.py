@@ -152,3 +152,19 @@ def test_decomposition_of_the_posts_example():
         ("span of both", 7),
     }
     assert set(result.projections["part"]) == {"whole", "row part", "null part"}
+
+
+def test_decomposition_of_a_plane_takes_the_axis_on_which_the_classes_differ():
+    x = torch.tensor([1.0, 1.0, -1.0, -1.0])
+    activations = torch.stack([0 * x, x, 0 * x], 1) + 1e-3 * torch.arange(4.0)[:, None]
+    classes = (activations, x > 0)
+    plane = torch.eye(3)[:, [2, 1]]  # its first column knows nothing of the classes
+    result = decompose(
+        plane[None], [0], torch.eye(3), plane[None], classes, classes, tolerance=1e-6, random_directions=200, seed=0
+    )
+    row = result.summary.iloc[0]
+    assert row["gap_whole"] == pytest.approx(2, abs=0.01)
+    assert row["cos_v_true"] == pytest.approx(1)
+    assert row["cos_random"] == pytest.approx(1)  # two planes of three dimensions always share a line
+    assert ("null part", 0) not in result.subspaces
+    assert "gap_null" not in row

@@ -21,7 +21,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from subspace_illusion.models import Model, Tokenizer, bridge_model
+from subspace_illusion.checkpoints import Tokenizer
+from subspace_illusion.models import Model, bridge_model
 
 DATA = Path(__file__).parents[1] / "data"
 ARCHITECTURES = ("gpt2", "neox", "llama", "gemma3")

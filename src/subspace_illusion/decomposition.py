@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 import torch
 
-from subspace_illusion.seeds import torch_generator
-from subspace_illusion.subspaces import closeness, mean_difference, oriented, split
+from subspace_illusion.subspaces import closeness, mean_difference, oriented, orthonormal, random_frame, split
 
 TRAINED = "trained"
 MEAN_DIFFERENCE = "mean difference"
@@ -26,8 +25,9 @@ class Decomposition:
     Attributes:
         subspaces: Frames ``[d, k]`` by way of choosing and training seed (``None`` where no seed trained it).
         summary: One row per training seed: norms of the row and null part, rank of the readout, cosines.
-        projections: One row per prompt, seed and part: the projection on ``whole``, ``row part``, ``null part`` (the
-            parts as they are, so that the two add up to the whole); for a rank above 1 on the first column.
+        projections: One row per held-out prompt (``row``), seed and ``part``: ``whole``, ``row part``, ``null
+            part``, along the axis of the subspace on which the classes differ, the parts as they are, so that the two
+            add up to the whole.
     """
 
     subspaces: dict[tuple[str, int | None], torch.Tensor]
@@ -60,7 +60,7 @@ def decompose(
             and the mean difference.
         test: The same of held-out prompts, whose projections are reported.
         tolerance: Singular values of the readout below this share of the largest count as zero.
-        random_directions: How many random directions give the baseline of the cosine.
+        random_directions: How many random subspaces of the same rank give the baseline of the cosine.
         seed: Their seed.
     """
     difference = mean_difference(*train)
@@ -68,33 +68,40 @@ def decompose(
     summary, projections = [], []
     for place, (number, unsigned) in enumerate(zip(seeds, frames, strict=True)):
         frame = oriented(unsigned, *train)
+        # The axis inside the subspace along which the classes differ: the frame itself where it is a direction.
+        along = orthonormal(frame.mT @ difference)
         subspaces[TRAINED, number] = frame
         row: dict[str, float] = dict(seed=number, cos_mean_difference=closeness(frame, difference))
         parts = {"whole": frame}
         if readout is not None:
             divided = split(frame, readout, tolerance)
-            for name, part in ((ROW, divided.row), (NULL, divided.null), (BOTH, divided.both)):
-                if part is not None:
-                    subspaces[name, number] = part
-            parts |= {ROW: divided.row_vectors, NULL: divided.null_vectors}
             row |= dict(
                 row_norm=_size(divided.row_vectors), null_norm=_size(divided.null_vectors), readout_rank=divided.rank
             )
+            for name, part in ((ROW, divided.row), (NULL, divided.null), (BOTH, divided.both)):
+                if part is not None:
+                    subspaces[name, number] = part
+            if divided.row is not None:
+                parts[ROW] = divided.row_vectors
+            if divided.null is not None:
+                parts[NULL] = divided.null_vectors
         if v_true is not None:
-            seen = frame if readout is None else readout.mT @ frame
-            noise = torch.randn(frame.shape[0], random_directions, generator=torch_generator(seed, "random directions"))
-            random = noise if readout is None else readout.mT @ noise
-            cosines = torch.tensor([closeness(column[:, None], v_true[place]) for column in random.mT])
-            row |= dict(cos_v_true=closeness(seen, v_true[place]), cos_random=float(cosines.square().mean().sqrt()))
+
+            def seen(vectors: torch.Tensor) -> torch.Tensor:
+                return vectors if readout is None else readout.mT @ vectors
+
+            random = (random_frame(*frame.shape, seed, "random", i) for i in range(random_directions))
+            cosines = torch.tensor([closeness(seen(noise), v_true[place]) for noise in random])
+            cos_random = float(cosines.square().mean().sqrt())
+            row |= dict(cos_v_true=closeness(seen(frame), v_true[place]), cos_random=cos_random)
         for name, vectors in parts.items():
-            values = test[0] @ vectors[:, 0]
+            values = (test[0] @ vectors @ along).squeeze(1)
             gap = values[test[1]].mean() - values[~test[1]].mean()
             spread = torch.sqrt((values[test[1]].var() + values[~test[1]].var()) / 2)
             key = name.removesuffix(" part")
             row |= {f"gap_{key}": float(gap), f"d_prime_{key}": float(gap / spread)}
-            projections.append(
-                pd.DataFrame(dict(seed=number, part=name, s_second=test[1].numpy(), projection=values.numpy()))
-            )
+            columns = dict(seed=number, part=name, row=range(len(values)), projection=values.numpy())
+            projections.append(pd.DataFrame(columns))
         summary.append(row)
     return Decomposition(subspaces, pd.DataFrame(summary), pd.concat(projections, ignore_index=True))
 

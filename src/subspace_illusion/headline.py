@@ -7,9 +7,7 @@ import pandas as pd
 
 from subspace_illusion.decomposition import BOTH, MEAN_DIFFERENCE, NULL, ROW, TRAINED, WHOLE
 from subspace_illusion.errors import InputError
-
-POOLED = "pooled"
-"""The row of a table that pools the training seeds."""
+from subspace_illusion.measures import POOLED
 
 
 @dataclass(frozen=True)
@@ -42,8 +40,10 @@ def headline(effects: pd.DataFrame, summaries: dict[str, pd.DataFrame], v_true: 
         InputError: If v_mlp has no readout matrix, so that it has no row and null part.
     """
     pooled = effects[effects["seed"] == POOLED].set_index(["component", "subspace"])
-    if (v_mlp, ROW) not in pooled.index:
-        raise InputError(f"roles.v_mlp is '{v_mlp}', which has no readout matrix: take an MLP's hidden activations")
+    if (v_mlp, ROW) not in pooled.index or (v_mlp, NULL) not in pooled.index:
+        raise InputError(
+            f"roles.v_mlp is '{v_mlp}', which has no row part and null part: take an MLP's hidden activations"
+        )
 
     def measured(key: str, words: str, component: str, way: str, measure: str) -> Figure:
         row = pooled.loc[(component, way)]
@@ -96,8 +96,9 @@ def as_metrics(figures: list[Figure]) -> dict[str, Any]:
 def as_text(figures: list[Figure]) -> str:
     """The figures as a table for the terminal."""
     width = max(len(figure.words) for figure in figures)
-    lines = [f"{'':{width}}    value   95 % interval"]
+    lines = [f"{'':{width}}    value   interval"]
     for figure in figures:
         low, high = figure.interval
         lines.append(f"{figure.words:{width}} {figure.value:8.3f}   {low:7.3f} to {high:.3f}")
+    lines += ["", "Intervals: 95 % bootstrap over pairs and seeds; for cosines and norms the range over seeds."]
     return "\n".join(lines)

@@ -22,6 +22,9 @@ MEASURES = (
 )
 """The columns of every table of effects; each comes with ``_lo`` and ``_hi``, its 95 % interval."""
 
+POOLED = "pooled"
+"""The seed of a row that pools all training seeds."""
+
 
 def logit_difference(logits: torch.Tensor, io: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
     """LD: logit(IO) - logit(S) per prompt, ``[n]``, from logits at END ``[n, vocabulary]`` and token ids ``[n]``."""
@@ -86,9 +89,8 @@ def summarise(
     seeds, pairs = outcome.ld.shape
     if pairs == 0:
         raise InputError("there are no pairs to measure")
-    rng = numpy_generator(seed, "bootstrap", seeds, pairs)
-    weights = rng.multinomial(pairs, np.full(pairs, 1 / pairs), size=resamples) / pairs
-    seed_weights = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples) / seeds
+    weights = _resampled(pairs, resamples, seed, "pairs")
+    seed_weights = _resampled(seeds, resamples, seed, "seeds")
 
     def means(values: np.ndarray) -> np.ndarray:
         """The plain mean, then the mean of every draw, ``[1 + resamples]``."""
@@ -115,6 +117,12 @@ def summarise(
         low, high = np.percentile(draws, [2.5, 97.5]) if np.isfinite(draws).all() else (np.nan, np.nan)
         row |= {name: float(values[name][0]), f"{name}_lo": float(low), f"{name}_hi": float(high)}
     return row
+
+
+def _resampled(n: int, resamples: int, seed: int, what: str) -> np.ndarray:
+    """Weights of ``n`` things in every bootstrap draw, ``[resamples, n]``, each row summing to one."""
+    rng = numpy_generator(seed, "bootstrap", what, n)
+    return rng.multinomial(n, np.full(n, 1 / n), size=resamples) / n
 
 
 def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from subspace_illusion.decomposition import NULL, ROW, WAYS
-from subspace_illusion.headline import POOLED
 from subspace_illusion.localisation import Window
+from subspace_illusion.measures import POOLED
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -89,10 +89,11 @@ def effects_figure(effects: pd.DataFrame, components: list[str]) -> Figure:
         for axis, name in zip(axes.flat, components, strict=False):
             for place, way in enumerate(ways):
                 if (name, way) not in pooled.index:
-                    axis.text(0, place, " no readout matrix", va="center", fontsize=7, color=GREY)
+                    missing = " no null part" if (name, ROW) in pooled.index else " no readout matrix"
+                    axis.text(0, place, missing, va="center", fontsize=7, color=GREY)
                     continue
                 row = pooled.loc[(name, way)]
-                errors = [[row["effect"] - row["effect_lo"]], [row["effect_hi"] - row["effect"]]]
+                errors = np.maximum(0, [[row["effect"] - row["effect_lo"]], [row["effect_hi"] - row["effect"]]])
                 axis.barh(
                     place, row["effect"], color=colours[way], edgecolor="black", lw=0.4, xerr=errors, error_kw={"lw": 1}
                 )
@@ -108,10 +109,10 @@ def effects_figure(effects: pd.DataFrame, components: list[str]) -> Figure:
 
 
 def projections_figure(projections: pd.DataFrame, name: str) -> Figure:
-    """Held-out prompts projected on the whole direction, its row part and its null part (E5), by the position of S.
+    """Held-out ABB and BAB prompts projected on the whole direction, its row part and its null part (E5).
 
     Args:
-        projections: Columns ``part, s_second, projection``, of one training seed.
+        projections: Columns ``part, pattern, projection``, of one training seed.
         name: The component.
     """
     parts = [part for part in ("whole", ROW, NULL) if part in set(projections["part"])]
@@ -123,15 +124,11 @@ def projections_figure(projections: pd.DataFrame, name: str) -> Figure:
         bins = np.linspace(values.min(), values.max(), 60)
         for axis, part in zip(axes.flat, parts, strict=True):
             rows = projections[projections["part"] == part]
-            for s_second, colour, label, hatch in (
-                (True, BLUE, "S second (ABB, CDD)", ""),
-                (False, ORANGE, "S first (BAB, DCD)", "//"),
-            ):
-                chosen = rows.loc[rows["s_second"] == s_second, "projection"]
-                axis.hist(
-                    chosen, bins=bins, color=colour, alpha=0.7, label=label, hatch=hatch, edgecolor="white", lw=0.3
-                )
-            gap = rows.groupby("s_second")["projection"].mean().diff().iloc[-1]
+            for pattern, colour, hatch in (("ABB", BLUE, ""), ("BAB", ORANGE, "//")):
+                chosen = rows.loc[rows["pattern"] == pattern, "projection"]
+                style = dict(color=colour, alpha=0.7, hatch=hatch, edgecolor="white", lw=0.3)
+                axis.hist(chosen, bins=bins, label=pattern, **style)
+            gap = rows.groupby("pattern")["projection"].mean().diff().iloc[-1]
             axis.set_title(f"{part}: means {abs(gap):.2f} apart")
             axis.set_xlabel("projection (activation units)")
         axes[0, 0].set_ylabel(f"held-out prompts, {name}")
@@ -158,5 +155,5 @@ def training_figure(curves: dict[str, pd.DataFrame]) -> Figure:
         for axis in axes.flat[len(curves) :]:
             axis.set_visible(False)
         figure.supxlabel("step", fontsize=9)
-        figure.supylabel("cross-entropy of the target (nats)", fontsize=9)
+        figure.supylabel("loss (nats)", fontsize=9)
     return figure

@@ -12,6 +12,7 @@ from subspace_illusion.errors import InputError
 _NAME = re.compile(r"blocks\.(\d+)\.((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)(?:\.(\d+))?")
 _RESIDUAL_IN = ("hook_resid_pre", "hook_in")
 _RESIDUAL_OUT = ("hook_resid_post", "hook_out")
+_OUTPUTS = ("hook_attn_out", "hook_mlp_out", "attn.hook_out", "mlp.hook_out")
 _READOUTS = {
     "mlp.hook_post": ("mlp", "out"),
     "mlp.out.hook_in": ("mlp", "out"),
@@ -87,6 +88,11 @@ class Site:
     def readout(self) -> tuple[str, str] | None:
         """The bridge module of the block through which the residual stream sees the site: W_out or W_O, or ``None``."""
         return _READOUTS.get(self.point)
+
+    @property
+    def writes_residual(self) -> bool:
+        """Whether what the site holds, or its readout, is a vector of the residual stream."""
+        return self.in_residual or self.readout is not None or self.point in _OUTPUTS
 
     @property
     def in_residual(self) -> bool:

@@ -116,7 +116,12 @@ def train_das(
             for seed, value, share in zip(seeds, by_seed.detach(), right, strict=True)
         ]
         on_step(float(by_seed.detach().mean()))
-    return Trained(orthonormal(raw.detach()), pd.DataFrame(curve))
+    frames = orthonormal(raw.detach())
+    if not frames.isfinite().all():
+        raise InputError(
+            f"the subspaces at {site.name} stopped being numbers in the last step: lower das.lr (now {lr})"
+        )
+    return Trained(frames, pd.DataFrame(curve))
 
 
 def _batches(n: int, batch: int, generator: torch.Generator) -> Iterator[torch.Tensor]:

@@ -11,6 +11,7 @@ from subspace_illusion.sites import Site
 
 PARAMS = Path("params.yaml")
 Count = Annotated[int, Field(gt=0)]
+Resamples = Annotated[int, Field(ge=100)]  # fewer have no 2.5th percentile to speak of
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -77,7 +78,7 @@ class Cache(Section):
 
 
 class Localise(Section):
-    resamples: Count
+    resamples: Resamples
     seed: int
     pairs: Count
     batch: Count
@@ -105,7 +106,7 @@ class Decompose(Section):
 
 
 class Evaluate(Section):
-    resamples: Count
+    resamples: Resamples
     batch: Count
     seed: int
 
@@ -141,8 +142,8 @@ class Params(Section):
                 raise ValueError(f"roles.{role} is '{name}', which is none of {', '.join(self.components)}")
         if not self.components[self.roles.v_true].at.in_residual:
             raise ValueError(f"roles.v_true is '{self.roles.v_true}', which is not in the residual stream")
-        if self.components[self.roles.v_mlp].at.readout is None:
-            raise ValueError(f"roles.v_mlp is '{self.roles.v_mlp}', which no W_out or W_O reads out")
+        if self.components[self.roles.v_mlp].at.readout != ("mlp", "out"):
+            raise ValueError(f"roles.v_mlp is '{self.roles.v_mlp}', which is not an MLP's hidden activations")
         return self
 
 
