@@ -23,6 +23,7 @@ from subspace_illusion.plots import effects_figure, localisation_figure, project
 
 def main(params) -> None:
     names = list(params.components)
+    say(f"drawing {4 + len(names)} pictures and writing the headline figures, a few seconds")
     effects = read_table(RESULTS / "effects.csv")
     localisation = read_table(RESULTS / "localisation.csv")
     window = read_json(RESULTS / "window.json")
