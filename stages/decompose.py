@@ -35,7 +35,8 @@ def main(params, component: str) -> None:
     test = prompts[(prompts["split"] == "test") & prompts["pattern"].isin(["ABB", "BAB"])]
     frames = read_tensors(SUBSPACES / component / "frames.safetensors")["frames"]
     v_true = read_tensors(SUBSPACES / params.roles.v_true / "frames.safetensors")["frames"]
-    v_true = torch.stack([oriented(frame, *classes(true_site, train)) for frame in v_true])
+    true_classes = classes(true_site, train)
+    v_true = torch.stack([oriented(frame, *true_classes) for frame in v_true])
     result = decompose(
         frames,
         params.das.seeds,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from common.files import MODEL, sha256, whole_folder
 from common.stage import run, say
-from subspace_illusion.checkpoints import convert_folder, convert_gguf
+from subspace_illusion.checkpoints import convert_folder, convert_gguf, first_line
 from subspace_illusion.errors import InputError
 
 WEIGHTS = ".safetensors"
@@ -59,9 +59,8 @@ def fetch_hub(model, folder: Path) -> None:
         patterns = [f"*{WEIGHTS}", "*.json", "*.txt", "tokenizer.model"]
         local = Path(snapshot_download(model.repository, revision=model.revision, allow_patterns=patterns))
     except Exception as error:  # the client raises its own, the network's and the operating system's
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
-            f"{model.repository} at {model.revision} could not be fetched from the hub ({reason}); "
+            f"{model.repository} at {model.revision} could not be fetched from the hub ({first_line(error)}); "
             "check model.repository, model.revision and the network, and run dvc repro again"
         ) from error
     for name, expected in weights.items():

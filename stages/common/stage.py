@@ -50,9 +50,9 @@ def say(what: str) -> None:
     print(what, flush=True)
 
 
-def progress(items: Iterable[T], unit: str, total: int | None = None) -> Iterator[T]:
+def progress(items: Iterable[T], unit: str) -> Iterator[T]:
     """The items, with a progress bar."""
-    return iter(tqdm(items, unit=unit, total=total, mininterval=1, dynamic_ncols=True))
+    return iter(tqdm(items, unit=unit, mininterval=1, dynamic_ncols=True))
 
 
 def duration(flops: float, device: torch.device) -> str:
