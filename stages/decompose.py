@@ -12,8 +12,8 @@ from common.files import (
     read_table,
     read_tensors,
     whole_folder,
+    write_subspaces,
     write_table,
-    write_tensors,
 )
 from common.stage import run, say
 from subspace_illusion.decomposition import decompose
@@ -51,10 +51,7 @@ def main(params, component: str) -> None:
     about = test[["prompt", "pattern"]].reset_index(drop=True)
     projections = result.projections.join(about, on="row").drop(columns="row")
     with whole_folder(DECOMPOSITIONS / component) as folder:
-        write_tensors(
-            folder / "subspaces.safetensors",
-            {f"{way}:{'' if seed is None else seed}": frame for (way, seed), frame in result.subspaces.items()},
-        )
+        write_subspaces(folder / "subspaces.safetensors", result.subspaces)
         write_table(folder / "summary.parquet", result.summary)
         write_table(folder / "projections.parquet", projections)
 

@@ -1,88 +1,87 @@
-"""Patches every component along every subspace on held-out pairs (E3, E4, E6) and tabulates the effects."""
+"""Patches every component along every subspace on held-out pairs: effects (E3, E4, E6) and the dormant pathway (E7)."""
 
 from itertools import groupby
 
-import torch
+import pandas as pd
 
-from common.activations import Activations
-from common.files import (
-    ACTIVATIONS,
-    DECOMPOSITIONS,
-    MODEL,
-    PAIRS,
-    RESULTS,
-    column,
-    read_table,
-    read_tensors,
-    write_table,
-)
+from common.files import DECOMPOSITIONS, MODEL, OUTCOMES, RESULTS, WRITTEN, read_subspaces, whole_folder, write_table
+from common.pairs import Pairs
 from common.stage import duration, run, say, ticker
-from subspace_illusion.decomposition import MEAN_DIFFERENCE, RANDOM, ROW, TRAINED, WHOLE
-from subspace_illusion.evaluation import patch_outcomes
+from subspace_illusion.decomposition import MEAN_DIFFERENCE, MEAN_ROW, RANDOM, ROW, TRAINED, WHOLE
+from subspace_illusion.dormant import waking, written_along
 from subspace_illusion.measures import POOLED, Outcome, summarise, table
 from subspace_illusion.models import open_model
-from subspace_illusion.prompts import OPPOSITE, chosen
-from subspace_illusion.sites import Site, residual_after
-from subspace_illusion.subspaces import random_frame
+from subspace_illusion.prompts import OPPOSITE, OPPOSITE_UNRELATED, SAME_UNRELATED
+from subspace_illusion.sites import residual_after
+from subspace_illusion.subspaces import main_axis, random_frame
+
+ROW_PARTS = {TRAINED: ROW, MEAN_DIFFERENCE: MEAN_ROW}
 
 
 def main(params) -> None:
     model = open_model(MODEL)
-    cached = Activations(ACTIVATIONS)
-    pairs = chosen(read_table(PAIRS), "test", OPPOSITE)
-    bases, sources = pairs["base"].to_numpy(), pairs["source"].to_numpy()
-    ld_clean = cached.index["ld"].loc[bases].to_numpy(dtype=float)
-
-    frames: dict[str, dict[tuple[str, str], torch.Tensor | None]] = {}
-    for name, component in params.components.items():
-        stored = read_tensors(DECOMPOSITIONS / name / "subspaces.safetensors")
-        frames[name] = {tuple(key.split(":")): frame for key, frame in stored.items()}
-        width = frames[name][MEAN_DIFFERENCE, ""].shape[0]
-        frames[name][RANDOM, ""] = random_frame(width, component.rank, params.evaluate.seed, "random", name)
-        frames[name][WHOLE, ""] = None
-
+    pairs = Pairs(model, "test", OPPOSITE)
     sites = {name: component.at for name, component in params.components.items()}
-    residuals = {residual_after(site.block) for site in sites.values()}
-    patches = len(residuals) + sum(len(of_component) for of_component in frames.values())
-    flops = sum(model.flops(site.start, len(pairs) * (1 + len(frames[name]))) for name, site in sites.items())
+    frames = {name: dict(read_subspaces(DECOMPOSITIONS / name / "subspaces.safetensors")) for name in sites}
+    settings = dict(resamples=params.evaluate.resamples, seed=params.evaluate.seed)
+
+    residuals = sorted({residual_after(site.block) for site in sites.values()})
+    patches = len(residuals) + sum(len(of_component) + 2 for of_component in frames.values())
+    flops = sum(model.flops(site.start, len(pairs) * (3 + len(frames[name]))) for name, site in sites.items())
     say(f"patching {patches} subspaces on {len(pairs)} held-out pairs, {duration(flops, model.device)}")
     bar = ticker(patches * len(pairs), "pair")
 
-    def patch(site: Site, of_site: dict) -> dict:
-        return patch_outcomes(
-            model,
-            site,
-            cached.at(site, bases),
-            cached.at(site, sources),
-            of_site,
-            lambda rows: cached.tail(site.start, model.n_blocks, bases[rows.numpy()]),
-            column(pairs, "io_id"),
-            column(pairs, "s_id"),
-            batch=params.evaluate.batch,
-            on_patch=bar.update,
-        )
-
-    ld_residual = {site.block: patch(site, {"": None})[""].ld[0] for site in sorted(residuals)}
-    rows = []
+    ld_residual = {}
+    for site in residuals:
+        outcome = pairs.patch(site, {WHOLE: pairs.along(site, None)}, params.evaluate.batch, bar.update)[WHOLE]
+        ld_residual[site.block] = outcome.ld
+    rows, ld_by_pair = [], {}
     for name, site in sites.items():
-        outcomes = patch(site, frames[name])
+        width = frames[name][MEAN_DIFFERENCE, ""].shape[0]
+        random = random_frame(width, params.components[name].rank, params.evaluate.seed, "random", name)
+        tried = {**frames[name], (RANDOM, ""): random, (WHOLE, ""): None}
+        changes = {key: pairs.along(site, frame) for key, frame in tried.items()}
+        outcomes = pairs.patch(site, changes, params.evaluate.batch, bar.update)
         for way, keys in groupby(sorted(outcomes), key=lambda key: key[0]):
             outcomes[way, POOLED] = Outcome.pooled([outcomes[key] for key in keys])
         for (way, seed), outcome in sorted(outcomes.items()):
             if not seed:  # the pooled row says the same of what no seed trained
                 continue
-            measured = summarise(
-                outcome,
-                ld_clean,
-                ld_residual[site.block],
-                outcomes.get((ROW, seed)) if way == TRAINED else None,
-                resamples=params.evaluate.resamples,
-                seed=params.evaluate.seed,
-            )
+            row_part = outcomes.get((ROW_PARTS.get(way, ""), seed))
+            over, under = dict(share_of_residual=ld_residual[site.block]), dict(whole_share=outcomes[WHOLE, POOLED].ld)
+            if row_part is not None:
+                over, under = over | dict(effect_over_row_part=row_part.ld), under | dict(row_share=row_part.ld)
             about = dict(component=name, site=site.name, subspace=way, seed=seed, pairs=len(pairs))
-            rows.append(about | measured)
+            rows.append(about | summarise(outcome, pairs.ld_clean, over=over, under=under, **settings))
+        # What other experiments measure themselves against, pair for pair.
+        ld_by_pair[name] = dict(trained=outcomes[TRAINED, POOLED].ld.mean(0), residual=ld_residual[site.block][0])
     write_table(RESULTS / "effects.csv", table(rows))
+    with whole_folder(OUTCOMES) as folder:
+        for name, by_pair in ld_by_pair.items():
+            write_table(folder / f"{name}.parquet", pd.DataFrame(by_pair))
+
+    unrelated = Pairs(model, "test", OPPOSITE_UNRELATED, SAME_UNRELATED)
+    v_true = frames[params.roles.v_true]
+    axes = {seed: main_axis(v, v_true[MEAN_DIFFERENCE, ""]) for (way, seed), v in v_true.items() if way == TRAINED}
+    parts, rows = [], []
+    for name, site in sites.items():
+        if not site.writes_residual:
+            continue
+        base, source, readout = unrelated.base(site), unrelated.source(site), pairs.cached.readout(name)
+        for way in ROW_PARTS:
+            of_way = []
+            for seed, axis in axes.items():
+                frame = frames[name][way, seed if way == TRAINED else ""]
+                clean, patched = written_along(base, source, frame, readout, axis)
+                about = unrelated.table[["pair", "base_pattern", "source_pattern"]]
+                of_way.append(about.assign(seed=seed, clean=clean, patched=patched))
+            written = pd.concat(of_way)
+            figures = waking(written, params.evaluate.clean_range, **settings)
+            rows.append(dict(component=name, site=site.name, subspace=way, pairs=len(unrelated)) | figures)
+            parts.append(written.assign(component=name, subspace=way))
+    write_table(RESULTS / "dormant.csv", table(rows))
+    write_table(WRITTEN, pd.concat(parts))
 
 
 if __name__ == "__main__":
-    run(main, __doc__, reads=("components", "evaluate"))
+    run(main, __doc__, reads=("components", "roles", "evaluate"))

@@ -34,15 +34,18 @@ def main(params) -> None:
     ld_clean = Activations(ACTIVATIONS).index["ld"].loc[pairs["base"]].to_numpy(dtype=float)
     rows = []
     for site, kind in sites.items():
-        ld_residual = outcomes[residual_after(site.block)].ld[0]
+        over = dict(share_of_residual=outcomes[residual_after(site.block)].ld)
         about = dict(site=site.name, kind=kind, block=site.block, head=site.head, pairs=len(pairs))
         measured = summarise(
-            outcomes[site], ld_clean, ld_residual, resamples=params.localise.resamples, seed=params.localise.seed
+            outcomes[site], ld_clean, over=over, resamples=params.localise.resamples, seed=params.localise.seed
         )
         rows.append(about | measured)
     summary = table(rows).astype({"head": "Int64"})
     window = find_window(summary.loc[summary["kind"] == "residual stream", "effect"].tolist(), model.parallel_blocks)
     write_table(RESULTS / "localisation.csv", summary)
+    # For dvc plots: one line a kind of component.
+    layers = summary[summary["kind"] != "head"].pivot(index="block", columns="kind", values="effect")
+    write_table(RESULTS / "layers.csv", layers.reset_index())
     write_json(RESULTS / "window.json", dict(rule=RULE, **vars(window)))
     say(f"block {window.writes} writes, block {window.reads} reads, between them the MLPs of blocks {window.mlps}")
 

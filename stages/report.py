@@ -1,69 +1,92 @@
-"""Draws the pictures and writes the headline figures to results/ and the terminal."""
+"""Draws the pictures and writes the report, results/report.html and results/report.md."""
 
-import pandas as pd
+import platform
+from importlib.metadata import version
 
 from common.files import (
-    DECOMPOSITIONS,
     FIGURES,
+    MODEL,
+    PROMPTS,
+    PUBLISHED,
     RESULTS,
-    SUBSPACES,
+    TIMINGS,
     read_json,
     read_table,
+    sha256,
     whole,
     whole_folder,
-    write_json,
     write_table,
-)  # fmt: skip
+)
+from common.params import PARAMS
+from common.pictures import draw
+from common.results import read_tables, verdicts_by
 from common.stage import run, say
-from subspace_illusion.headline import as_metrics, as_text, headline
-from subspace_illusion.localisation import Window
-from subspace_illusion.measures import POOLED
-from subspace_illusion.plots import effects_figure, localisation_figure, projections_figure, training_figure
+from subspace_illusion.comparison import compare
+from subspace_illusion.findings import findings
+from subspace_illusion.report import Report, render
+from subspace_illusion.sections import Grid, answer, experiments, rules, verdict_grid
+
+TITLE = "Is this the subspace you are looking for?"
+QUESTION = (
+    "Patching a direction of a model's activations can change its answer although the model never uses that direction: "
+    "the direction may add a part that knows the information but does nothing to a part that would act but is dormant. "
+    "Which of the directions found here are the model's own variables?"
+)
+LIBRARIES = ("torch", "transformers", "transformer-lens", "numpy", "pandas", "scikit-learn", "dvc")
 
 
 def main(params) -> None:
-    names = list(params.components)
-    say(f"drawing {4 + len(names)} pictures and writing the headline figures, a few seconds")
-    effects = read_table(RESULTS / "effects.csv")
-    localisation = read_table(RESULTS / "localisation.csv")
-    window = read_json(RESULTS / "window.json")
-    summaries = {name: read_table(DECOMPOSITIONS / name / "summary.parquet") for name in names}
-    curves = {name: read_table(SUBSPACES / name / "curve.parquet") for name in names}
-    figures = headline(effects, summaries, params.roles.v_true, params.roles.v_mlp)
-    pictures = {
-        "localisation": localisation_figure(localisation, Window(window["writes"], window["reads"], window["mlps"])),
-        "effects": effects_figure(effects, names),
-        "headline": effects_figure(effects, [params.roles.v_true, params.roles.v_mlp]),
-        "training": training_figure(curves),
-    }
-    for name in names:
-        projections = read_table(DECOMPOSITIONS / name / "projections.parquet")
-        pictures[f"projections_{name}"] = projections_figure(
-            projections[projections["seed"] == projections["seed"].min()], name
-        )
+    names, roles = list(params.components), params.roles
+    say("drawing the pictures and writing the report, about 20 s")
+    tables = read_tables(names, params.experiments)
+    found = findings(tables, roles.v_true, roles.v_mlp)
+    verdicts = verdicts_by(params.verdict, tables)
+    comparison = compare(read_table(PUBLISHED), found, params.model.name == "gpt2")
+    write_table(RESULTS / "comparison.csv", comparison)
     with whole_folder(FIGURES) as folder:
-        for name, picture in pictures.items():
+        for name, picture in draw(tables, roles).items():
             picture.savefig(folder / f"{name}.png", dpi=params.plots.dpi, metadata={"Software": None})
-    decomposition = pd.concat([summary.assign(component=name) for name, summary in summaries.items()])
-    write_table(RESULTS / "decomposition.csv", decomposition.set_index("component").round(6).reset_index())
-    # For dvc plots: one line a kind of component, one bar a subspace.
-    layers = localisation[localisation["kind"] != "head"].pivot(index="block", columns="kind", values="effect")
-    write_table(RESULTS / "layers.csv", layers.reset_index())
-    bars = effects[effects["seed"] == POOLED]
-    write_table(
-        RESULTS / "bars.csv",
-        pd.DataFrame(dict(subspace=bars["component"] + ": " + bars["subspace"], effect=bars["effect"])),
+    pictures = {path.name: path.read_bytes() for path in sorted(FIGURES.glob("*.png"))}
+
+    timings = read_json(TIMINGS) if TIMINGS.exists() else {}
+    hashes = [[file.name, sha256(file)] for file in sorted(MODEL.iterdir()) if file.is_file()]
+    report = Report(
+        title=TITLE,
+        question=QUESTION,
+        answer=answer(found, verdicts, params.model.name, roles.v_true, roles.v_mlp),
+        rules=rules(verdicts, params.verdict.smallest_effect),
+        verdicts=verdict_grid(verdicts),
+        comparison=Grid.of(comparison, {name: name for name in comparison.columns}),
+        sections=experiments(
+            tables,
+            read_json(RESULTS / "toy_example.json"),
+            read_table(PROMPTS),
+            read_json(RESULTS / "window.json"),
+            read_json(RESULTS / "name_movers.json"),
+            roles.v_true,
+            roles.v_mlp,
+            [name.removesuffix(".png") for name in pictures],
+        ),
+        about={
+            "Parameters": Grid(
+                ["all of them, whichever stage reads them"],
+                [[line] for line in PARAMS.read_text(encoding="utf-8").splitlines()],
+            ),
+            "Versions": Grid(["library", "version"], [[name, version(name)] for name in LIBRARIES]),
+            "Model files": Grid(["file", "sha256"], hashes),
+            "Time and memory, each stage when it last ran": Grid(
+                ["stage", "seconds", "peak MB"],
+                [[stage, str(cost["seconds"]), str(cost["peak_megabytes"])] for stage, cost in timings.items()],
+            ),
+            "Machine": Grid(
+                ["system", "processor", "Python"], [[platform.system(), platform.machine(), platform.python_version()]]
+            ),
+        },
     )
-    write_json(RESULTS / "metrics.json", as_metrics(figures))
-    text = as_text(figures)
-    with whole(RESULTS / "headline.txt") as partial:
-        partial.write_text(
-            f"{text}\n\nv_true is {params.roles.v_true}, v_mlp is {params.roles.v_mlp}; every component is in "
-            f"{RESULTS}/effects.csv, the pictures are in {FIGURES}/.\n",
-            encoding="utf-8",
-        )
-    say(text)
+    for path, page in zip(("report.html", "report.md"), render(report, pictures, FIGURES.name), strict=True):
+        with whole(RESULTS / path) as partial:
+            partial.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    run(main, __doc__, reads=("components", "roles", "plots"))
+    run(main, __doc__, reads=("model", "components", "roles", "experiments", "verdict", "plots"))

@@ -20,7 +20,7 @@ def imported(path: Path) -> set[str]:
         if isinstance(node, ast.ImportFrom) and node.module:
             package, _, module = node.module.partition(".")
             if package == "subspace_illusion":
-                found.add(f"src/subspace_illusion/{module}.py")
+                found.add(f"src/subspace_illusion/{module.replace('.', '/')}.py")
             elif package == "common" and module not in PLUMBING:
                 found.add(f"stages/common/{module}.py")
     return found
@@ -62,7 +62,7 @@ def test_the_parameters_are_listed(name):
 
 def test_imports_of_the_library_point_one_way():
     below: dict[str, set[str]] = {}
-    for path in (ROOT / "src/subspace_illusion").glob("*.py"):
+    for path in (ROOT / "src/subspace_illusion").rglob("*.py"):
         below[path.relative_to(ROOT).as_posix()] = imported(path)
     while below:
         leaves = {name for name, needs in below.items() if not needs & set(below)}
@@ -71,7 +71,7 @@ def test_imports_of_the_library_point_one_way():
 
 
 def test_the_library_knows_no_dvc_and_no_yaml():
-    for path in (ROOT / "src/subspace_illusion").glob("*.py"):
+    for path in (ROOT / "src/subspace_illusion").rglob("*.py"):
         assert not re.search(r"^\s*(import|from) (dvc|yaml|hydra|common)", path.read_text(), re.MULTILINE), path
 
 

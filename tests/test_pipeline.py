@@ -21,6 +21,8 @@ ROOT = Path(__file__).parents[1]
 SMALL = [
     "model=tiny", "size=quick", "prompts.train_cases=8", "prompts.test_cases=8", "das.steps=3", "das.batch=8",
     "localise.pairs=4", "localise.batch=2", "evaluate.resamples=100", "decompose.random_directions=20",
+    "recover_directions.text.sequences=6", "recover_directions.text.length=48", "recover_directions.positions=200",
+    "recover_directions.train=160",
 ]  # fmt: skip
 
 HEADLINE = [
@@ -28,7 +30,28 @@ HEADLINE = [
     "v_true.flip_rate", "v_true.logit_diff", "v_true.cos_mean_difference", "mean_difference.flip_rate",
     "v_mlp.full_patch.effect", "v_mlp.effect", "v_mlp.share_of_residual", "v_mlp.cos_v_true", "v_mlp.cos_random",
     "v_mlp.row_norm", "v_mlp.null_norm", "v_mlp.row_only.effect", "v_mlp.null_only.effect", "v_mlp.span.effect",
-    "v_mlp.effect_over_row_only",
+    "v_mlp.effect_over_row_only", "v_mlp.logit_diff", "v_mlp.full_patch.logit_diff", "v_mlp.row_only.logit_diff",
+    "v_mlp.null_only.logit_diff", "dormant.clean_gap", "dormant.patched_gap", "dormant.gap_ratio", "dormant.outside",
+    "v_true.paths.name_movers", "v_true.paths.all_heads_downstream", "v_true.probe.IO", "v_true.probe.S",
+    *(f"table1.{way}.{part}" for way in ("das", "gradient", "mean") for part in ("whole", "name_movers", "nullspace")),
+    "random_mlp.effect", "random_mlp.share_of_real", "neurons.r2",
+    *(
+        f"controls.{name}.{control}"
+        for name in ("v_true", "v_mlp")
+        for control in ("random", "placebo", "self", "same_position", "arbitrary_labels", "random_model")
+    ),
+    "recovery.r2", "recovery.mse", "signs.z0_0001", "signs.z0_001", "signs.z0_01", "signs.z0_1",
+]  # fmt: skip
+STAGES = [
+    "fetch_model", "generate_prompts", "cache_activations", "patch_components", "train_das@resid1", "train_das@mlp1",
+    "decompose@resid1", "decompose@mlp1", "evaluate", "find_name_movers", "validate@resid1", "validate@mlp1",
+    "random_mlp@mlp1", "neuron_sweep@mlp1", "controls@resid1", "controls@mlp1", "random_model@resid1",
+    "random_model@mlp1", "toy_example", "recover_directions", "judge", "report",
+]  # fmt: skip
+PICTURES = [
+    "toy", "localisation", "headline", "effects", "training", "dormant", "recovery", "signs", "ranks", "verdict",
+    "paths", "splits__resid1", "random_mlp__mlp1", "neurons__mlp1",
+    *(f"{kind}__{name}" for kind in ("projections", "heads", "probe", "controls") for name in ("resid1", "mlp1")),
 ]  # fmt: skip
 
 
@@ -96,11 +119,9 @@ def project(tmp_path_factory) -> Project:
 
 
 def test_every_stage_runs_and_the_results_are_whole(project):
-    stages = ["fetch_model", "generate_prompts", "cache_activations", "patch_components"]
-    stages += [f"{stage}@{name}" for stage in ("train_das", "decompose") for name in ("resid1", "mlp1")]
-    assert sorted(project.ran_first) == sorted([*stages, "evaluate", "report"])
+    assert sorted(project.ran_first) == sorted(STAGES)
     metrics = json.loads((project.top / "results/metrics.json").read_text())
-    assert set(flat(metrics)) == {*HEADLINE, *(f"{key}_ci" for key in HEADLINE)}
+    assert {*HEADLINE, *(f"{key}_ci" for key in HEADLINE)} <= set(flat(metrics))
     assert 0 <= metrics["clean"]["accuracy"] <= 1
     assert abs(metrics["v_mlp"]["null_only"]["effect"]) < 1e-3
     assert metrics["v_mlp"]["row_norm"] ** 2 + metrics["v_mlp"]["null_norm"] ** 2 == pytest.approx(1, abs=1e-4)
@@ -109,8 +130,32 @@ def test_every_stage_runs_and_the_results_are_whole(project):
     effects = pd.read_csv(project.top / "results/effects.csv")
     assert set(effects["component"]) == {"resid1", "mlp1"}
     assert len(pd.read_csv(project.top / "results/localisation.csv")) == 4 * (4 + 4)
+    assert set(effects["subspace"]) >= {"trained", "row part", "null part", "mean difference", "whole component"}
     pictures = {path.stem for path in (project.top / "results/figures").glob("*.png")}
-    assert pictures == {"headline", "localisation", "effects", "training", "projections_resid1", "projections_mlp1"}
+    assert pictures == set(PICTURES)
+    timings = json.loads((project.top / "results/timings.json").read_text())
+    assert set(timings) == set(STAGES)
+    assert all(cost["seconds"] > 0 and cost["peak_megabytes"] > 0 for cost in timings.values())
+
+
+def test_the_report_is_one_file_that_holds_everything(project):
+    page = (project.top / "results/report.html").read_text()
+    assert page.count("<img") == page.count('src="data:image/png;base64,')
+    assert not re.search(r'(?:src|href)="(?!data:|#)', page)
+    plain = (project.top / "results/report.md").read_text()
+    for name in re.findall(r"\]\(figures/(.+?)\)", plain):
+        assert (project.top / "results/figures" / name).is_file()
+    assert page.count("<img") == plain.count("](figures/")
+    for number in range(13):
+        assert re.search(rf"\bE{number}\b|E4-E6", plain), number
+    comparison = pd.read_csv(project.top / "results/comparison.csv")
+    assert len(comparison) == len(pd.read_csv(project.top / "data/published.csv"))
+    assert (comparison["gpt2 here"] == "not run").all()
+    verdicts = pd.read_csv(project.top / "results/verdicts.csv")
+    assert set(verdicts["verdict"]) <= {"faithful", "illusory", "inconclusive"}
+    assert len(verdicts) == 2 * 2 * 4
+    metrics = json.loads((project.top / "results/metrics.json").read_text())
+    assert f"{metrics['v_mlp']['effect']:.2f} off a logit difference of {metrics['clean']['logit_diff']:.2f}" in page
 
 
 def test_a_second_run_does_nothing(project):
@@ -131,7 +176,9 @@ def test_das_reruns_training_and_what_follows(project):
     assert not {"fetch_model", "generate_prompts", "cache_activations", "patch_components"} & set(ran)
     project.params()
     # DVC's run cache still has the training; the small results are in git and not in the cache.
-    assert project.repro() == ["evaluate", "report"]
+    ran = project.repro()
+    assert {"evaluate", "judge", "report"} <= set(ran)
+    assert not {"train_das@resid1", "decompose@mlp1"} & set(ran)
 
 
 def test_a_new_component_is_trained_alone(project):

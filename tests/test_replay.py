@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from subspace_illusion.errors import InputError
 from subspace_illusion.models import Model
-from subspace_illusion.replay import Tail, record, replay
+from subspace_illusion.replay import Tail, record, record_all, replay
 from subspace_illusion.sites import Site, residual_after
 
 TOLERANCE = 1e-4
@@ -143,7 +143,7 @@ def test_sites_that_do_not_exist_are_refused(model):
 def test_the_readout_is_what_the_output_sees(model, point):
     """Output of the changed run minus output of the clean run is the change times the readout."""
     site = Site(1, point)
-    output = Site(1, "mlp.out.hook_out" if point.startswith("mlp") else "attn.o.hook_out")
+    output = Site(1, "mlp.hook_out" if point.startswith("mlp") else "attn.hook_out")
     tokens, change = prompts(6, 2, 6), torch.randn(2, model.width(site))
     clean = record(model, tokens, [output]).activations[output]
     changed = record(model, tokens, [output], changes={site: change}).activations[output]
@@ -151,3 +151,16 @@ def test_the_readout_is_what_the_output_sees(model, point):
     if point == "attn.hook_z":
         rows = model.readout(Site(1, point, 2))
         assert torch.equal(rows, model.readout(site)[16:24])
+
+
+def test_prompts_of_any_lengths_are_recorded_in_their_order(model):
+    prompts_of = [prompts(length, 1, length)[0].tolist() for length in (9, 5, 9, 7, 5)]
+    site = Site(1, "mlp.hook_post")
+    together = record_all(model, prompts_of, [site], 1, batch=2)
+    for place, tokens in enumerate(prompts_of):
+        alone = record(model, torch.tensor([tokens]), [site], 1)
+        torch.testing.assert_close(together.activations[site][place], alone.activations[site][0], atol=1e-5, rtol=1e-4)
+        change = {site: torch.ones(1, model.width(site))}
+        # One row of the tail, which needs less padding than all of them do.
+        one = replay(model, together.tail.rows(torch.tensor([place])), change).logits
+        torch.testing.assert_close(one, replay(model, alone.tail, change).logits, atol=1e-4, rtol=1e-4)

@@ -3,6 +3,7 @@
 import json
 import os
 
+import pandas as pd
 import pytest
 
 from common.compose import compose
@@ -19,7 +20,9 @@ def metrics(tmp_path_factory) -> dict:
     project.write_params(parameters)
     project.repro()
     window = json.loads((project.top / "results/window.json").read_text())
-    return json.loads((project.top / "results/metrics.json").read_text()) | {"window": window}
+    verdicts = pd.read_csv(project.top / "results/verdicts.csv")
+    metrics = json.loads((project.top / "results/metrics.json").read_text())
+    return metrics | {"window": window, "verdicts": verdicts}
 
 
 def test_the_model_solves_the_task(metrics):
@@ -48,3 +51,32 @@ def test_the_mlps_direction_damages_where_the_whole_mlp_does_not(metrics):
     assert v_mlp["span"]["effect"] < v_mlp["effect"] / 2
     assert v_mlp["effect_over_row_only_ci"][0] > 2
     assert v_mlp["cos_v_true"] > 5 * v_mlp["cos_random"]
+
+
+def test_the_effect_travels_through_the_name_movers(metrics):
+    assert metrics["v_true"]["paths"]["name_movers"] > 0.5
+    table1 = metrics["table1"]["das"]
+    assert table1["name_movers"] < 0 < table1["nullspace"]
+    assert metrics["v_true"]["probe"]["IO"] < 0.1
+
+
+def test_a_dormant_pathway_wakes(metrics):
+    assert metrics["dormant"]["outside_ci"][0] > 0.5
+    assert metrics["dormant"]["clean_gap"] * metrics["dormant"]["patched_gap"] < 0
+
+
+def test_a_random_mlp_will_do(metrics):
+    assert metrics["random_mlp"]["share_of_real"] > 0.5
+
+
+def test_controls_find_nothing(metrics):
+    for name in ("v_true", "v_mlp"):
+        effect, controls = metrics["clean"]["logit_diff"] - metrics[name]["logit_diff"], metrics["controls"][name]
+        assert abs(controls["self"]) < 1e-3
+        assert max(abs(controls[control]) for control in ("random", "placebo", "same_position")) < effect / 3
+
+
+def test_the_verdicts(metrics):
+    verdicts = metrics["verdicts"].drop_duplicates(["component", "subspace"]).set_index(["component", "subspace"])
+    assert verdicts.loc[("resid20", "trained"), "verdict"] == "faithful"
+    assert verdicts.loc[("mlp20", "trained"), "verdict"] == "illusory"

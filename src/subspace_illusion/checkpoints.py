@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from subspace_illusion.errors import InputError
+from subspace_illusion.seeds import derive
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,21 @@ def load_model(folder: Path) -> Any:
             )
     except Exception as error:  # safetensors, transformers and the JSON parser each raise their own
         raise InputError(f"{folder} holds no model that can be read: {first_line(error)}") from error
+
+
+def random_model(folder: Path, seed: int) -> Any:
+    """A model of the same architecture as an HF folder's, with the weights that its own initialisation draws (E12).
+
+    Raises:
+        InputError: If the folder holds no configuration that can be read.
+    """
+    try:
+        config = _transformers().AutoConfig.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # transformers and the JSON parser each raise their own
+        raise InputError(f"{folder} holds no configuration that can be read: {first_line(error)}") from error
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(seed, "random model"))
+        return _transformers().AutoModelForCausalLM.from_config(config, dtype=torch.float32)
 
 
 def open_tokenizer(folder: Path) -> Tokenizer:

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import pandas as pd
 import torch
 
-from subspace_illusion.subspaces import closeness, mean_difference, oriented, orthonormal, random_frame, split
+from subspace_illusion.subspaces import closeness, main_axis, mean_difference, oriented, random_frame, split
 
 TRAINED = "trained"
 MEAN_DIFFERENCE = "mean difference"
 ROW = "row part"
 NULL = "null part"
 BOTH = "span of both"
+MEAN_ROW = "row part of the mean difference"
 RANDOM = "random"
 WHOLE = "whole component"
 WAYS = (WHOLE, TRAINED, ROW, NULL, BOTH, MEAN_DIFFERENCE, RANDOM)
@@ -65,11 +66,11 @@ def decompose(
     """
     difference = mean_difference(*train)
     subspaces: dict[tuple[str, int | None], torch.Tensor] = {(MEAN_DIFFERENCE, None): difference}
+    if readout is not None and (row_part := split(difference, readout, tolerance).row) is not None:
+        subspaces[MEAN_ROW, None] = row_part
     summary, projections = [], []
     for place, (number, unsigned) in enumerate(zip(seeds, frames, strict=True)):
         frame = oriented(unsigned, *train)
-        # The axis inside the subspace along which the classes differ: the frame itself where it is a direction.
-        along = orthonormal(frame.mT @ difference)
         subspaces[TRAINED, number] = frame
         row: dict[str, float] = dict(seed=number, cos_mean_difference=closeness(frame, difference))
         parts = {"whole": frame}
@@ -95,7 +96,7 @@ def decompose(
             cos_random = float(cosines.square().mean().sqrt())
             row |= dict(cos_v_true=closeness(seen(frame), v_true[place]), cos_random=cos_random)
         for name, vectors in parts.items():
-            values = (test[0] @ vectors @ along).squeeze(1)
+            values = (test[0] @ vectors @ (frame.mT @ main_axis(frame, difference))).squeeze(1)
             gap = values[test[1]].mean() - values[~test[1]].mean()
             spread = torch.sqrt((values[test[1]].var() + values[~test[1]].var()) / 2)
             key = name.removesuffix(" part")

@@ -7,7 +7,7 @@ import torch
 from subspace_illusion.errors import InputError
 from subspace_illusion.measures import Outcome
 from subspace_illusion.models import Model
-from subspace_illusion.replay import record, replay
+from subspace_illusion.replay import record, replay_each
 from subspace_illusion.sites import Site, residual_after
 from subspace_illusion.subspaces import patch_change
 
@@ -53,21 +53,13 @@ def patch_components(
     base = record(model, base_tokens, sites, tail_from=0)
     source = record(model, source_tokens, sites)
     assert base.tail is not None
-    n = len(base_tokens)
     outcomes = {}
     for residual, *inside in blocks:
-        # All components inside a block share one batch: each changes its own rows and leaves the others' alone.
+        # All components inside a block share one batch.
         for group in ([residual], inside):
-            changes = {}
-            for place, site in enumerate(group):
-                change = patch_change(base.activations[site], source.activations[site], None)
-                rows = torch.zeros(len(group), n, change.shape[1])
-                rows[place] = change
-                changes[site] = rows.flatten(0, 1)
-            with torch.no_grad():
-                logits = replay(model, base.tail.repeat(len(group)), changes).logits.cpu()
-            for site, of_site in zip(group, logits.split(n), strict=True):
-                outcomes[site] = Outcome.of(of_site, io, s)
+            changes = {site: patch_change(base.activations[site], source.activations[site], None) for site in group}
+            for site, logits in replay_each(model, base.tail, changes, group[0].start).items():
+                outcomes[site] = Outcome.of(logits, io, s)
     return outcomes
 
 

@@ -112,6 +112,29 @@ class Model:
         shape = self._probe[site.hook].shape
         return shape[-1] if site.head is not None or len(shape) == 3 else shape[-2] * shape[-1]
 
+    @cached_property
+    def centres(self) -> bool:
+        """Whether every norm that reads the residual stream takes the mean off it, as layer norm does.
+
+        Then the mean component of a residual vector can have no effect, and it is left out wherever such a vector or a
+        matrix that writes one is read (``centred``, ``readout``). It is what centring the writing weights does, which
+        is how the paper's GPT-2 was processed; the model's own weights stay as they are.
+        """
+        norms = [
+            getattr(block, name) for block in self.bridge.blocks for name in ("ln1", "ln2") if hasattr(block, name)
+        ]
+        if hasattr(self.bridge, "ln_final"):
+            norms.append(self.bridge.ln_final)
+        x = torch.linspace(-1, 1, self.bridge.cfg.d_model, device=self.device)[None] ** 3
+        with torch.no_grad():
+            return all(torch.allclose(norm(x), norm(x + 1), atol=1e-4) for norm in norms)
+
+    def centred(self, site: Site, activation: torch.Tensor) -> torch.Tensor:
+        """An activation ``[n, d]`` without its mean component, where that can have no effect (see ``centres``)."""
+        if site.is_residual_vector and self.centres:
+            return activation - activation.mean(-1, keepdim=True)
+        return activation
+
     def readout(self, site: Site) -> torch.Tensor | None:
         """The matrix through which the residual stream sees a site, ``[d, d_model]``, output = activation @ W.
 
@@ -127,6 +150,8 @@ class Model:
         with torch.no_grad():
             identity = torch.eye(d, device=self.device)
             matrix = (linear(identity) - linear(torch.zeros(1, d, device=self.device))).cpu()
+        if self.centres:
+            matrix = matrix - matrix.mean(1, keepdim=True)
         if site.head is None:
             return matrix
         d_head = d // self.n_heads

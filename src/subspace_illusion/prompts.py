@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+import torch
 
 from subspace_illusion.errors import InputError
 from subspace_illusion.seeds import numpy_generator
@@ -202,6 +203,16 @@ def make_pairs(prompts: pd.DataFrame) -> pd.DataFrame:
                     )
                 )
     return pd.DataFrame(rows)
+
+
+def name_positions(prompts: pd.DataFrame) -> tuple[torch.Tensor, torch.Tensor]:
+    """Positions of the first and of the second name in each prompt, each ``[n]``."""
+    first, second = [], []
+    for tokens, *names in zip(prompts["tokens"], prompts["io_id"], prompts["s_id"], strict=True):
+        places = sorted(list(tokens).index(name) for name in names)
+        first.append(places[0])
+        second.append(places[1])
+    return torch.tensor(first), torch.tensor(second)
 
 
 def chosen(pairs: pd.DataFrame, split: str, *kinds: str) -> pd.DataFrame:

@@ -47,8 +47,14 @@ class Tail:
 
     def rows(self, index: torch.Tensor) -> Tail:
         """The tail of some of the prompts, in the order of ``index`` ``[m]``; an index may come twice."""
-        parts = ({block: x[index] for block, x in part.items()} for part in (self.residual, self.keys, self.values))
-        return Tail(self.lengths[index], *parts)
+        lengths = self.lengths[index]
+        earlier = int(lengths.max()) - 1  # no more padding than the longest of them needs
+        residual = {block: x[index] for block, x in self.residual.items()}
+        keys, values = (
+            {block: x[index][:, :, x.shape[2] - earlier :] for block, x in part.items()}
+            for part in (self.keys, self.values)
+        )
+        return Tail(lengths, residual, keys, values)
 
     def repeat(self, times: int) -> Tail:
         """The tail of the prompts, all of them, ``times`` times over."""
@@ -117,6 +123,34 @@ def record(
     return Recording({site: read[site] for site in sites}, output.logits[:, -1].float().cpu(), tail)
 
 
+def record_all(
+    model: Model, prompts: Sequence[Sequence[int]], sites: Sequence[Site], tail_from: int, batch: int
+) -> Recording:
+    """``record`` for prompts of any lengths, in the order given.
+
+    Args:
+        model: The model.
+        prompts: Token ids of each prompt.
+        sites: Where to read the activation at END.
+        tail_from: The first block that the tail holds.
+        batch: Prompts at a time.
+    """
+    lengths = torch.tensor([len(prompt) for prompt in prompts])
+    parts, order = [], []
+    for length in lengths.unique():
+        for rows in (lengths == length).nonzero().flatten().split(batch):
+            tokens = torch.tensor([list(prompts[row]) for row in rows.tolist()])
+            parts.append(record(model, tokens, sites, tail_from))
+            order.append(rows)
+    back = torch.cat(order).argsort()
+    tails = [part.tail for part in parts if part.tail is not None]
+    return Recording(
+        {site: torch.cat([part.activations[site] for part in parts])[back] for site in sites},
+        torch.cat([part.logits for part in parts])[back],
+        Tail.cat(tails).rows(back),
+    )
+
+
 def replay(
     model: Model,
     tail: Tail,
@@ -179,6 +213,28 @@ def replay(
             use_cache=True,
         )
     return Recording(activations, output.logits[:, -1].float(), None)
+
+
+def replay_each(model: Model, tail: Tail, changes: Mapping[Site, torch.Tensor], start: int) -> dict[Site, torch.Tensor]:
+    """Replays END once for every change alone, all of them in one batch, without gradients.
+
+    Args:
+        model: The model.
+        tail: The tail of the base prompts.
+        changes: Changes, ``[n, d]`` by site.
+        start: The first block to run.
+
+    Returns:
+        The logits of each, ``[n, vocabulary]``, on the CPU.
+    """
+    together = {}
+    for place, (site, change) in enumerate(changes.items()):
+        rows = torch.zeros(len(changes), *change.shape)
+        rows[place] = change  # every change has rows of its own and leaves the others' alone
+        together[site] = rows.flatten(0, 1)
+    with torch.no_grad():
+        logits = replay(model, tail.repeat(len(changes)), together, start=start).logits.cpu()
+    return dict(zip(changes, logits.split(len(tail)), strict=True))
 
 
 def _frozen_layer() -> type:
@@ -248,7 +304,7 @@ def _hooked(
         def read_end(activation: torch.Tensor, hook: Any) -> None:
             end = activation[:, -1] if site.head is None else activation[:, -1, site.head]
             # A copy, because later hooks and modules go on to use the buffer.
-            found[site] = end.detach().flatten(1).cpu().clone()
+            found[site] = model.centred(site, end.detach().flatten(1).cpu().clone())
 
         return read_end
 

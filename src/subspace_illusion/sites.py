@@ -92,12 +92,27 @@ class Site:
     @property
     def writes_residual(self) -> bool:
         """Whether what the site holds, or its readout, is a vector of the residual stream."""
-        return self.in_residual or self.readout is not None or self.point in _OUTPUTS
+        return self.is_residual_vector or self.readout is not None
+
+    @property
+    def is_residual_vector(self) -> bool:
+        """Whether what the site holds is itself a vector of the residual stream."""
+        return self.in_residual or self.point in _OUTPUTS
 
     @property
     def in_residual(self) -> bool:
         """Whether the site is the residual stream itself, between blocks or between attention and MLP."""
         return self.enters_block or self.point == "hook_resid_mid"
+
+
+def mlp_input(block: int) -> Site:
+    """What the MLP of ``block`` reads: the residual stream behind its norm."""
+    return Site(block, "mlp.hook_in")
+
+
+def mlp_output(block: int) -> Site:
+    """What the MLP of ``block`` gives, before any norm behind it."""
+    return Site(block, "mlp.hook_out")
 
 
 def residual_entering(block: int) -> Site:

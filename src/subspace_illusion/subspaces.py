@@ -74,6 +74,16 @@ def oriented(frame: torch.Tensor, activations: torch.Tensor, positive: torch.Ten
     return frame * torch.where(gap < 0, -1.0, 1.0)
 
 
+def main_axis(frame: torch.Tensor, difference: torch.Tensor) -> torch.Tensor:
+    """The axis inside a subspace along which the classes differ, ``[d, 1]``: the frame itself where it is a direction.
+
+    Args:
+        frame: ``[d, k]``, oriented.
+        difference: The mean difference, ``[d, 1]``.
+    """
+    return frame @ orthonormal(frame.mT @ difference)
+
+
 def closeness(vectors: torch.Tensor, frame: torch.Tensor) -> float:
     """Cosine between two subspaces given by their columns, ``[d, k]`` and ``[d, k']``, none of them empty.
 

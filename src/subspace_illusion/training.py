@@ -26,11 +26,13 @@ Loss = Literal["cross_entropy", "logit_difference"]
 class Examples:
     """What DAS learns from: pairs, and the token that each should give under the patch.
 
+    What may differ between runs may have their number as a first dimension: ``[runs, n, d]``, ``[runs, n]``.
+
     Attributes:
-        base: Activations of the bases at the site, ``[n, d]``.
-        source: Activations of the sources, ``[n, d]``.
+        base: Activations of the bases where the subspace lives, ``[n, d]``.
+        source: Activations of the sources, the same shape.
         target_id: The token wanted under the patch, ``[n]``: S from the opposite position, IO from the same.
-        other_id: The other name of the base, ``[n]``.
+        other_id: The other name of the base, the same shape.
         tail: Gives the tail of the bases of some of the pairs, by their index ``[m]``.
     """
 
@@ -41,7 +43,7 @@ class Examples:
     tail: Callable[[torch.Tensor], Tail]
 
     def __len__(self) -> int:
-        return len(self.target_id)
+        return self.target_id.shape[-1]
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,17 @@ def train_das(
     batch: int,
     lr: float,
     loss: Loss,
+    support: torch.Tensor | None = None,
+    readout: torch.Tensor | None = None,
     on_step: Callable[[float], None] = lambda loss: None,
 ) -> Trained:
-    """Trains one subspace per seed with Adam, the learning rate falling to zero along a half cosine.
+    """Trains one subspace per run, all runs in one batch.
+
+    Adam, the learning rate falling to zero along a half cosine.
 
     Args:
         model: The model.
-        site: Where the subspace lives.
+        site: Where the model is changed.
         examples: Pairs and their targets.
         rank: Dimension k of the subspace.
         seeds: Each seeds the first frame and the order of the examples of one run.
@@ -78,27 +84,42 @@ def train_das(
         lr: Learning rate at the start.
         loss: ``cross_entropy`` of the target over the vocabulary, or ``logit_difference`` between the other name and
             the target.
+        support: Which dimensions the subspace of each run may use, ``[runs, d]`` of zeros and ones (E11); all if
+            ``None``.
+        readout: ``[runs, d, d_site]``, where the subspace does not live at the site but in something that writes to it
+            through a matrix (E8); ``None`` where it lives there.
         on_step: Told the mean loss after every step.
 
     Raises:
         InputError: If the rank does not fit the site, or the loss stops being a number.
     """
-    d = examples.base.shape[1]
-    if not 1 <= rank <= d:
-        raise InputError(f"rank is {rank}, but {site.name} has {d} dimensions: take a rank from 1 to {d}")
+    d = examples.base.shape[-1]
+    most = d if support is None else int(support.sum(1).min())
+    if not 1 <= rank <= most:
+        raise InputError(f"rank is {rank}, but {site.name} has {most} dimensions: take a rank from 1 to {most}")
+    runs = torch.arange(len(seeds))[:, None]
+    allowed = torch.ones(len(seeds), d, 1) if support is None else support[..., None]
     start = [torch.randn(d, rank, generator=torch_generator(seed, "frame", site.name)) for seed in seeds]
-    raw = orthonormal(torch.stack(start)).requires_grad_()
+    raw = orthonormal(torch.stack(start) * allowed).requires_grad_()
+
+    def of_runs(values: torch.Tensor, shared_dims: int, index: torch.Tensor) -> torch.Tensor:
+        """Rows ``index [runs, batch]`` of values that every run shares, or of each run's own."""
+        return values[index] if values.ndim == shared_dims else values[runs, index]
+
     optimizer = torch.optim.Adam([raw], lr=lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     order = [_batches(len(examples), batch, torch_generator(seed, "order", site.name)) for seed in seeds]
     curve = []
     for step in range(steps):
         index = torch.stack([next(batches) for batches in order])  # [seeds, batch]
-        change = patch_change(examples.base[index], examples.source[index], orthonormal(raw)).flatten(0, 1)
-        rows = index.flatten()
-        logits = replay(model, examples.tail(rows), {site: change}).logits
-        target = examples.target_id[rows].to(logits.device)
-        other = examples.other_id[rows].to(logits.device)
+        base, source = (of_runs(x, 2, index) for x in (examples.base, examples.source))
+        change = patch_change(base, source, orthonormal(raw * allowed))
+        if readout is not None:
+            change = change @ readout
+        logits = replay(model, examples.tail(index.flatten()), {site: change.flatten(0, 1)}).logits
+        target, other = (
+            of_runs(ids, 1, index).flatten().to(logits.device) for ids in (examples.target_id, examples.other_id)
+        )
         if loss == "cross_entropy":
             losses = torch.nn.functional.cross_entropy(logits, target, reduction="none")
         else:
@@ -116,12 +137,17 @@ def train_das(
             for seed, value, share in zip(seeds, by_seed.detach(), right, strict=True)
         ]
         on_step(float(by_seed.detach().mean()))
-    frames = orthonormal(raw.detach())
+    frames = orthonormal(raw.detach() * allowed)
     if not frames.isfinite().all():
         raise InputError(
             f"the subspaces at {site.name} stopped being numbers in the last step: lower das.lr (now {lr})"
         )
     return Trained(frames, pd.DataFrame(curve))
+
+
+def late_accuracy(curve: pd.DataFrame, steps: int = 10) -> float:
+    """Share of training examples that gave their target in the last steps, mean over seeds."""
+    return float(curve.loc[curve["step"] > curve["step"].max() - steps, "accuracy"].mean())
 
 
 def _batches(n: int, batch: int, generator: torch.Generator) -> Iterator[torch.Tensor]:

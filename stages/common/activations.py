@@ -20,12 +20,16 @@ import torch
 
 from common.files import column, read_json, read_table, read_tensors, sha256, write_json, write_tensors
 from subspace_illusion.replay import Recording, Tail
-from subspace_illusion.sites import Site, residual_after, residual_entering
+from subspace_illusion.sites import Site, mlp_input, residual_after, residual_entering
 
 
 def sites_of(component: Site) -> list[Site]:
-    """What a component's experiments read at END: itself, where its replay starts, the residual stream after it."""
-    return list(dict.fromkeys([component, residual_entering(component.start), residual_after(component.block)]))
+    """What a component's experiments read at END: itself, where its replay starts, the residual stream after it, and
+    what an MLP reads where it is an MLP's hidden activations (for the random MLPs)."""
+    sites = [component, residual_entering(component.start), residual_after(component.block)]
+    if component.readout == ("mlp", "out"):
+        sites.append(mlp_input(component.block))
+    return list(dict.fromkeys(sites))
 
 
 def write_shard(folder: Path, shard: str, recording: Recording) -> None:

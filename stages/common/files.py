@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,10 @@ ACTIVATIONS = DATA / "activations"
 SUBSPACES = DATA / "subspaces"
 DECOMPOSITIONS = DATA / "decompositions"
 FIGURES = RESULTS / "figures"
+TIMINGS = RESULTS / "timings.json"
+PUBLISHED = DATA / "published.csv"
+OUTCOMES = DATA / "outcomes"
+WRITTEN = DATA / "written.parquet"
 
 
 @contextmanager
@@ -66,10 +70,10 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
             table.to_parquet(partial, index=False)
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Reads what ``write_table`` wrote."""
+def read_table(path: Path, text: Sequence[str] = ()) -> pd.DataFrame:
+    """Reads what ``write_table`` wrote; ``text`` names columns of a csv that hold text and look like numbers."""
     try:
-        return pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+        return pd.read_csv(path, dtype=dict.fromkeys(text, str)) if path.suffix == ".csv" else pd.read_parquet(path)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error}); remove it and run dvc repro again") from error
 
@@ -99,6 +103,16 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path} cannot be read ({error}); remove it and run dvc repro again") from error
+
+
+def write_subspaces(path: Path, subspaces: Mapping[tuple[str, int | None], torch.Tensor]) -> None:
+    """Writes frames by way of choosing and training seed."""
+    write_tensors(path, {f"{way}:{'' if seed is None else seed}": frame for (way, seed), frame in subspaces.items()})
+
+
+def read_subspaces(path: Path) -> dict[tuple[str, str], torch.Tensor]:
+    """Frames by way of choosing and training seed, which is empty where no seed trained them."""
+    return {(way, seed): frame for key, frame in read_tensors(path).items() for way, seed in [key.split(":")]}
 
 
 def read_lines(path: Path) -> list[str]:

@@ -8,9 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from subspace_illusion.errors import InputError
 from subspace_illusion.sites import Site
+from subspace_illusion.verdict import CRITERIA
 
 PARAMS = Path("params.yaml")
 Count = Annotated[int, Field(gt=0)]
+Percent = Annotated[float, Field(ge=0, le=100)]
 Resamples = Annotated[int, Field(ge=100)]  # fewer have no 2.5th percentile to speak of
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -106,9 +108,130 @@ class Decompose(Section):
 
 
 class Evaluate(Section):
+    clean_range: tuple[Percent, Percent]
     resamples: Resamples
     batch: Count
     seed: int
+
+
+class ToyExample(Section):
+    dimensions: Annotated[list[Count], Field(min_length=1)]
+    seed: int
+
+
+class NameMovers(Section):
+    share: Annotated[float, Field(gt=0, lt=1)]
+    backup_share: Annotated[float, Field(gt=0, lt=1)]
+    published: dict[Literal["name mover", "backup name mover"], list[Annotated[str, Field(pattern=r"^\d+\.\d+$")]]]
+
+
+class Experiments(Section):
+    """Which components the costlier experiments run for."""
+
+    validation: list[str]
+    random_mlp: list[str]
+    neuron_sweep: list[str]
+    controls: list[str]
+
+
+class Validation(Section):
+    pairs: Count
+    batch: Count
+    folds: Annotated[int, Field(ge=2)]
+    permutations: Count
+    seed: int
+
+
+class RandomMlp(Section):
+    draws: Count
+    seed: int
+
+
+class NeuronSweep(Section):
+    shares: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=2)]
+    draws: Count
+    batch: Count
+    seed: int
+
+
+class Controls(Section):
+    random_directions: Annotated[int, Field(ge=2)]
+    das_seeds: Annotated[list[int], Field(min_length=1)]
+    random_model_pairs: Count
+    seed: int
+
+
+class ModelText(Section):
+    """Text sampled from the model itself."""
+
+    source: Literal["model"]
+    sequences: Count
+    length: Count
+
+
+class PathText(Section):
+    """A text file, or a folder of .txt files."""
+
+    source: Literal["path"]
+    path: Path
+    sequences: Count
+    length: Count
+
+
+class HubText(Section):
+    """One column of a dataset of the Hugging Face hub, pinned to a commit or to the hub's own conversion to parquet."""
+
+    source: Literal["hub"]
+    repository: str
+    revision: Annotated[str, Field(pattern="^([0-9a-f]{40}|refs/convert/parquet)$")]
+    column: str
+    sequences: Count
+    length: Count
+
+
+class Ridge(Section):
+    directions: Count
+    alphas: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
+    permutations: Count
+
+
+class Logistic(Section):
+    directions: Count
+    C: Annotated[float, Field(gt=0)]
+    z: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
+
+
+class RecoverDirections(Section):
+    text: Annotated[ModelText | PathText | HubText, Field(discriminator="source")]
+    positions: Count
+    train: Annotated[int, Field(ge=8)]  # a quarter serves for validation
+    ridge: Ridge
+    logistic: Logistic
+    rank_tolerance: Annotated[float, Field(gt=0, lt=1)]
+    seed: int
+
+    @model_validator(mode="after")
+    def _something_is_held_out(self) -> "RecoverDirections":
+        if self.positions - self.train < 2:
+            raise ValueError(f"train is {self.train} of {self.positions} positions, which leaves too few to measure on")
+        return self
+
+
+class Sides(Section):
+    faithful: float | None = None
+    illusory: float | None = None
+
+
+class VerdictRules(Section):
+    smallest_effect: Annotated[float, Field(gt=0)]
+    thresholds: dict[str, Sides]
+
+    @field_validator("thresholds")
+    @classmethod
+    def _one_for_each_criterion(cls, thresholds: dict[str, Sides]) -> dict[str, Sides]:
+        if set(thresholds) != (keys := {criterion.key for criterion in CRITERIA}):
+            raise ValueError(f"there must be thresholds for {', '.join(sorted(keys))}, and for nothing else")
+        return thresholds
 
 
 class Plots(Section):
@@ -125,6 +248,15 @@ class Params(Section):
     das: Das
     decompose: Decompose
     evaluate: Evaluate
+    toy_example: ToyExample
+    name_movers: NameMovers
+    experiments: Experiments
+    validation: Validation
+    random_mlp: RandomMlp
+    neuron_sweep: NeuronSweep
+    controls: Controls
+    verdict: VerdictRules
+    recover_directions: RecoverDirections
     plots: Plots
 
     @field_validator("components")
@@ -140,6 +272,13 @@ class Params(Section):
         for role, name in self.roles:
             if name not in self.components:
                 raise ValueError(f"roles.{role} is '{name}', which is none of {', '.join(self.components)}")
+        for experiment, names in self.experiments:
+            for name in names:
+                if name not in self.components:
+                    raise ValueError(f"experiments.{experiment}: '{name}' is none of {', '.join(self.components)}")
+        for name in self.experiments.random_mlp:
+            if self.components[name].at.readout != ("mlp", "out"):
+                raise ValueError(f"experiments.random_mlp: '{name}' is not an MLP's hidden activations")
         if not self.components[self.roles.v_true].at.in_residual:
             raise ValueError(f"roles.v_true is '{self.roles.v_true}', which is not in the residual stream")
         if self.components[self.roles.v_mlp].at.readout != ("mlp", "out"):
@@ -161,8 +300,9 @@ def read_params(path: Path = PARAMS) -> Params:
         raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        tags = {"pypi", "hub", "path"}  # pydantic puts the source into the place of a model's parameter
-        where = ".".join(str(part) for part in first["loc"] if part not in tags)
+        sourced = {("model",), ("recover_directions", "text")}  # pydantic puts the source behind these
+        place = first["loc"]
+        where = ".".join(str(part) for i, part in enumerate(place) if place[:i] not in sourced)
         what = first["msg"].removeprefix("Value error, ")
         got = "" if isinstance(first["input"], dict) else f" (it is {first['input']!r})"
         raise InputError(": ".join(part for part in (str(path), where, what + got) if part)) from error

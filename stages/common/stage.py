@@ -2,15 +2,19 @@
 
 import argparse
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
+import psutil
 import torch
 from tqdm import tqdm
 
+from common.files import TIMINGS, read_json, write_json
 from common.params import read_params
 from subspace_illusion.errors import InputError
 
@@ -41,8 +45,23 @@ def run(main: Callable[..., None], about: str, reads: tuple[str, ...], per_compo
                 f"'{arguments['component']}' is no component; params.yaml names {', '.join(params.components)}"
             )
         main(SimpleNamespace(**{section: getattr(params, section) for section in reads}), **arguments)
+        note_cost("@".join([Path(sys.argv[0]).stem, *arguments.values()]))
     except InputError as error:
         sys.exit(f"error: {error}")
+
+
+def note_cost(stage: str) -> None:
+    """Writes how long this process has run and how much memory it took at most into ``TIMINGS``, by stage.
+
+    DVC does not track the file: the same stage takes another time on every run.
+    """
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kibibytes elsewhere
+    cost = dict(
+        seconds=round(time.time() - psutil.Process().create_time(), 1),
+        peak_megabytes=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6),
+    )
+    known = read_json(TIMINGS) if TIMINGS.exists() else {}
+    write_json(TIMINGS, dict(sorted({**known, stage: cost}.items())))
 
 
 def say(what: str) -> None:
@@ -67,6 +86,17 @@ def duration(flops: float, device: torch.device) -> str:
     rate = 2 * 1024**3 / (time.perf_counter() - start)
     seconds = 3 * flops / rate
     return f"about {seconds:.0f} s" if seconds < 100 else f"about {seconds / 60:.0f} min"
+
+
+def training_bar(steps: int) -> Callable[[float], None]:
+    """A progress bar for training: call it with the loss after every step."""
+    bar = ticker(steps, "step")
+
+    def on_step(loss: float) -> None:
+        bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+        bar.update()
+
+    return on_step
 
 
 def ticker(total: int, unit: str) -> Any:
