@@ -23,8 +23,9 @@ from common.results import read_tables, verdicts_by
 from common.stage import run, say
 from subspace_illusion.comparison import compare
 from subspace_illusion.findings import findings
+from subspace_illusion.plots.style import plt
 from subspace_illusion.report import Report, render
-from subspace_illusion.sections import Grid, answer, experiments, rules, verdict_grid
+from subspace_illusion.sections import Grid, answer, evidence_grid, experiments, rules, verdict_grid
 
 TITLE = "Is this the subspace you are looking for?"
 QUESTION = (
@@ -44,8 +45,9 @@ def main(params) -> None:
     comparison = compare(read_table(PUBLISHED), found, params.model.name == "gpt2")
     write_table(RESULTS / "comparison.csv", comparison)
     with whole_folder(FIGURES) as folder:
-        for name, picture in draw(tables, roles).items():
+        for name, picture in draw(tables, roles):
             picture.savefig(folder / f"{name}.png", dpi=params.plots.dpi, metadata={"Software": None})
+            plt.close(picture)
     pictures = {path.name: path.read_bytes() for path in sorted(FIGURES.glob("*.png"))}
 
     timings = read_json(TIMINGS) if TIMINGS.exists() else {}
@@ -56,6 +58,7 @@ def main(params) -> None:
         answer=answer(found, verdicts, params.model.name, roles.v_true, roles.v_mlp),
         rules=rules(verdicts, params.verdict.smallest_effect),
         verdicts=verdict_grid(verdicts),
+        evidence=evidence_grid(verdicts),
         comparison=Grid.of(comparison, {name: name for name in comparison.columns}),
         sections=experiments(
             tables,

@@ -9,13 +9,13 @@ from subspace_illusion.measures import Estimate
 @pytest.mark.parametrize(
     ("here", "theirs", "is_effect", "sense"),
     [
-        ([0.5, 0.4, 0.6], [0.55, 0.55], False, "agrees: inside the interval"),
-        ([0.5, 0.4, 0.6], [0.3, 0.4], False, "agrees: inside the interval"),
+        ([0.5, 0.4, 0.6], [0.55, 0.55], False, "agrees: within the interval"),
+        ([0.5, 0.4, 0.6], [0.3, 0.4], False, "agrees: within the interval"),
         ([0.5, 0.49, 0.51], [0.55, 0.55], False, "agrees: within a quarter"),
-        ([3.0, 2.9, 3.1], [1.0, 1.0], False, "in sign, 3.0 times"),
+        ([3.0, 2.9, 3.1], [1.0, 1.0], False, "same sign, 3 times as large"),
         ([-3.0, -3.1, -2.9], [1.0, 1.0], False, "differs: opposite sign"),
         ([-0.01, -0.02, -0.005], [0.0, 0.0], True, "agrees: both nil"),
-        ([-0.3, -0.4, -0.2], [-0.1, -0.1], True, "in sign, 3.0 times"),
+        ([-0.3, -0.4, -0.2], [-0.1, -0.1], True, "same sign, 3 times as large"),
     ],
 )
 def test_the_senses_of_agreement(here, theirs, is_effect, sense):
@@ -41,7 +41,7 @@ FOUND = [
 def test_effects_are_compared_as_shares_of_the_clean_ld():
     """6 of 8 lost here, 3 of 4 there: the same share, whatever the scale of the logits."""
     rows = compare(PUBLISHED, FOUND, is_gpt2=False).set_index("quantity")
-    assert rows.loc["LD: some", "agreement"] == "agrees: inside the interval"
+    assert rows.loc["LD: some", "agreement"] == "agrees: within the interval"
     assert rows.loc["LD: some", "published"] == "1 (table 1); 75% of clean LD lost"
     assert rows.loc["effect", "agreement"] == "differs: opposite sign"
     assert rows.loc["LD: clean", "agreement"] == "other model, other scale"

@@ -2,7 +2,7 @@ import torch
 
 from subspace_illusion.attribution import attention_sites
 from subspace_illusion.measures import Outcome
-from subspace_illusion.paths import Paths, heads_from, patch_paths
+from subspace_illusion.paths import Paths, heads_from, patch_paths, taken_from
 from subspace_illusion.replay import record
 from subspace_illusion.sites import Site
 
@@ -28,8 +28,14 @@ def test_paths_are_those_of_full_forward_passes(model):
         alone = record(model, TOKENS[0], changes={head: moved(head)})
         assert abs(paths.heads[head].ld - Outcome.of(alone.logits, IO, S).ld).max() < 1e-4
     for name, listed in groups.items():
-        together = record(model, TOKENS[0], changes={head: moved(head) for head in listed})
+        changes = taken_from(model, base.tail, 2, listed, patched)
+        together = record(model, TOKENS[0], attention_sites(model, 2), changes=changes)
         assert abs(paths.groups[name].ld - Outcome.of(together.logits, IO, S).ld).max() < 1e-4
+        # The heads have the patched run's outputs, also those that the other heads' changes have moved.
+        for head in listed:
+            z = Site(head.block, head.point)
+            now, wanted = (run.activations[z].unflatten(1, (4, -1))[:, head.head] for run in (together, patched))
+            torch.testing.assert_close(now, wanted, atol=1e-4, rtol=1e-4)
     assert abs(paths.whole.ld - Outcome.of(patched.logits, IO, S).ld).max() < 1e-4
     assert {run: shares.shape for run, shares in paths.attribution.items()} == dict.fromkeys(
         ("clean", "patched", "source"), (4, len(heads))

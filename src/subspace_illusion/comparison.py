@@ -9,6 +9,9 @@ from subspace_illusion.findings import Finding
 CLOSE = 0.25
 """Within a quarter of the published figure counts as close."""
 
+NOTHING_LEFT = 0.1
+"""A figure of the same sign but a smaller share of the published one agrees in nothing."""
+
 NIL = 0.05
 """An effect below this share of the clean LD counts as nil."""
 
@@ -16,11 +19,12 @@ NIL = 0.05
 def compare(published: pd.DataFrame, found: Sequence[Finding], is_gpt2: bool) -> pd.DataFrame:
     """One row a published figure: it, what this run found, and in what sense they agree.
 
-    Logit differences of two models have no common scale, so effects are compared as shares of the clean LD.
+    Logit differences of two models have no common scale, so effects are compared as shares of the clean LD; accuracies
+    of telling two classes apart are compared by how far above chance they are.
 
     Args:
         published: Columns ``key, source, quantity, low, high, measure, note``; measure is ``ld``, ``effect``, ``clean``
-            (the LD that the former two are shares of) or ``plain``.
+            (the LD that the former two are shares of), ``accuracy`` (of two classes) or ``plain``.
         found: The findings of the run.
         is_gpt2: Whether the run is of GPT-2 small itself.
 
@@ -40,7 +44,9 @@ def compare(published: pd.DataFrame, found: Sequence[Finding], is_gpt2: bool) ->
             here, interval = f"{estimate.value:.3f}", f"{estimate.low:.3f} to {estimate.high:.3f}"
             ends = [_as_share(x, measure, clean_here) for x in (estimate.value, estimate.low, estimate.high)]
             theirs = [_as_share(x, measure, clean_published) for x in (low, high)]
-            agreement = "other model, other scale" if measure == "clean" else agree(ends, theirs, measure != "plain")
+            agreement = (
+                "other model, other scale" if measure == "clean" else agree(ends, theirs, measure in ("ld", "effect"))
+            )
             if measure in ("ld", "effect"):
                 text += f"; {theirs[0]:.0%} of clean LD lost"
                 interval += f"; {ends[0]:.0%} of clean LD lost"
@@ -60,8 +66,8 @@ def compare(published: pd.DataFrame, found: Sequence[Finding], is_gpt2: bool) ->
 
 
 def _as_share(x: float, measure: str, clean: float) -> float:
-    """A logit difference or an effect as a share of the clean LD lost; other figures as they are."""
-    return {"ld": 1 - x / clean, "effect": x / clean}.get(measure, x)
+    """What is compared: a logit difference or an effect as a share of the clean LD lost, an accuracy above chance."""
+    return {"ld": 1 - x / clean, "effect": x / clean, "accuracy": x - 0.5}.get(measure, x)
 
 
 def agree(here: Sequence[float], theirs: Sequence[float], is_effect: bool) -> str:
@@ -76,12 +82,13 @@ def agree(here: Sequence[float], theirs: Sequence[float], is_effect: bool) -> st
     least, most = min(theirs), max(theirs)
     middle = (least + most) / 2
     if low <= most and least <= high:
-        return "agrees: inside the interval"
+        return "agrees: within the interval"
     if is_effect and abs(value) < NIL and abs(middle) < NIL:
         return "agrees: both nil"
     if value * middle < 0:
         return "differs: opposite sign"
     if middle and abs(value / middle - 1) <= CLOSE:
         return "agrees: within a quarter"
-    times = value / middle if middle else float("inf")
-    return f"in sign, {times:.1f} times" if times >= 0.1 else f"in sign, {times:.2f} times"
+    if middle and value / middle < NOTHING_LEFT:
+        return "differs: under a tenth of it"
+    return f"same sign, {value / middle if middle else float('inf'):.2g} times as large"

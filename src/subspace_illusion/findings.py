@@ -176,7 +176,8 @@ def findings(tables: Tables, v_true: str, v_mlp: str) -> list[Finding]:
         spread("recovery.mse", "MSE of the same, targets standardised (sd)", tables.recovery["mse"])
     if tables.signs is not None:
         for z, values in tables.signs.groupby("z")["accuracy"]:
-            spread(f"signs.z{z:g}".replace(".", "_"), f"accuracy of reading a sign of size z = {z:g} (sd)", values)
+            key = f"signs.z{z:g}".replace("0.", "0_")
+            spread(key, f"accuracy of reading a sign of size z = {z:g} (sd)", values)
     return found
 
 

@@ -103,6 +103,30 @@ def clean_run(model: Model, tail: Tail, start: int) -> Recording:
         return replay(model, tail, {}, list(dict.fromkeys([*attention_sites(model, start), *residuals])), start)
 
 
+def taken_from(
+    model: Model, base: Tail, start: int, heads: Sequence[Site], other: Recording
+) -> dict[Site, torch.Tensor]:
+    """The changes that give several heads at once the outputs that they have in another run.
+
+    Block by block, because a head reacts to those before it: what has to be added to it is what is still missing.
+
+    Args:
+        model: The model.
+        base: The tail of the bases, from block ``start`` on.
+        start: The first block.
+        heads: The heads.
+        other: The other run, which has read every ``attn.hook_z``.
+    """
+    changes: dict[Site, torch.Tensor] = {}
+    for block in sorted({head.block for head in heads}):
+        z = Site(block, "attn.hook_z")
+        with torch.no_grad():
+            now = replay(model, base, changes, [z], start).activations[z]
+        missing = (other.activations[z] - now).unflatten(1, (model.n_heads, -1))
+        changes |= {head: missing[:, head.head] for head in heads if head.block == block}
+    return changes
+
+
 def patch_paths(
     model: Model,
     site: Site,
@@ -143,7 +167,6 @@ def patch_paths(
     entering = {residual_entering(block).start: residual_entering(block) for block in range(start + 1, model.n_blocks)}
     residual = {block: clean.activations[at] for block, at in entering.items()} | {start: base.residual[start]}
     everywhere = replace(base, residual=residual)
-    moved: dict[Site, torch.Tensor] = {}
     outcomes: dict[Site, Outcome] = {}
     for block in range(start, model.n_blocks):
         z = Site(block, "attn.hook_z")
@@ -151,11 +174,11 @@ def patch_paths(
         of_block = {Site(block, "attn.hook_z", head): by_head[:, head] for head in range(model.n_heads)}
         for head, logits in replay_each(model, everywhere, of_block, block).items():
             outcomes[head] = Outcome.of(logits, io, s)
-        moved |= of_block
         on_block()
     of_groups = {}
     for name, heads in groups.items():
+        changes = taken_from(model, base, start, heads, patched)
         with torch.no_grad():
-            logits = replay(model, base, {head: moved[head] for head in heads if head in moved}, start=start).logits
+            logits = replay(model, base, changes, start=start).logits
         of_groups[name] = Outcome.of(logits.cpu(), io, s)
     return Paths(attribution, outcomes, of_groups, Outcome.of(patched.logits.cpu(), io, s))

@@ -17,6 +17,7 @@ class Report:
         answer: The answer in one paragraph.
         rules: How verdicts come about.
         verdicts: The table of verdicts.
+        evidence: The figures behind them.
         comparison: The table of published figures and this run's.
         sections: One an experiment.
         about: Tables about the run (parameters, versions, hashes, times, machine), by heading.
@@ -27,6 +28,7 @@ class Report:
     answer: str
     rules: str
     verdicts: Grid
+    evidence: Grid
     comparison: Grid
     sections: Sequence[Section]
     about: Mapping[str, Grid]

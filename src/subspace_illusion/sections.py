@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from subspace_illusion.decomposition import TRAINED
+from subspace_illusion.decomposition import MEAN_ROW, TRAINED, WAYS
 from subspace_illusion.findings import Finding, Tables
 from subspace_illusion.measures import Estimate
 from subspace_illusion.verdict import CRITERIA, FAITHFUL, ILLUSORY, INCONCLUSIVE, Verdict
@@ -50,13 +50,19 @@ def with_interval(table: pd.DataFrame, measures: Mapping[str, str]) -> pd.DataFr
     shown = table.copy()
     for name in measures:
         ends = [Estimate.of(row, name) for row in table.to_dict("records")]
-        shown[name] = ["" if end is None else f"{end.value:.2f} [{end.low:.2f}, {end.high:.2f}]" for end in ends]
+        shown[name] = ["" if end is None else with_ends(end) for end in ends]
     return shown
+
+
+def with_ends(estimate: Estimate) -> str:
+    """A figure and its interval."""
+    value, low, high = (round(end, 2) + 0.0 for end in (estimate.value, estimate.low, estimate.high))  # no minus zero
+    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def _cell(value: Any) -> str:
     if isinstance(value, float):
-        return "" if pd.isna(value) else f"{value:.3f}"
+        return "" if pd.isna(value) else f"{round(value, 3) + 0.0:.3f}"
     if isinstance(value, list):
         return "(" + ", ".join(f"{x:g}" for x in value) + ")"
     return str(value)
@@ -109,18 +115,20 @@ def answer(
 
 
 def verdict_grid(verdicts: Mapping[tuple[str, str], Verdict]) -> Grid:
-    """One row a component and subspace: the verdict, why, and one line of evidence a criterion."""
-    rows = []
-    for (component, subspace), verdict in verdicts.items():
-        evidence = []
-        for found in verdict.evidence:
-            if found.figure is not None:
-                figure = found.figure
-                evidence.append(
-                    f"{found.criterion.words}: {figure.value:.2f} [{figure.low:.2f}, {figure.high:.2f}], {found.says}"
-                )
-        rows.append([component, subspace, verdict.verdict, verdict.reason, "; ".join(evidence)])
-    return Grid(["component", "subspace", "verdict", "why", "evidence"], rows)
+    """One row a component and subspace: the verdict, and why."""
+    rows = [[*which, verdict.verdict, verdict.reason] for which, verdict in verdicts.items()]
+    return Grid(["component", "subspace", "verdict", "why"], rows)
+
+
+def evidence_grid(verdicts: Mapping[tuple[str, str], Verdict]) -> Grid:
+    """The evidence, one line a criterion that applies."""
+    rows = [
+        [*which, found.criterion.words, with_ends(found.figure), found.says]
+        for which, verdict in verdicts.items()
+        for found in verdict.evidence
+        if found.figure is not None
+    ]
+    return Grid(["component", "subspace", "criterion", "figure", "it says"], rows)
 
 
 def rules(verdicts: Mapping[tuple[str, str], Verdict], smallest_effect: float) -> str:
@@ -173,7 +181,7 @@ def experiments(
         """Pictures by file, with what they show."""
         return {f"{name}.png": _ALT[name.partition("__")[0]] for name in names if name in pictures}
 
-    pooled = tables.pooled.reset_index()
+    pooled = tables.pooled.reset_index().sort_values("subspace", key=lambda ways: ways.map(_PLACE), kind="stable")
     first = prompts[prompts["split"] == "test"].drop_duplicates("pattern")
     true_ways = pooled[pooled["component"] == v_true]
     mlp_ways = pooled[pooled["component"] == v_mlp]
@@ -184,7 +192,8 @@ def experiments(
             "W_out = (1, 0, 2), x in {-1, 1}.",
             "e1 is the unit that the model uses. Patching e2 + e3 gives the same outputs, but moves the activation to "
             "where no input puts it: e2, which nothing reads, lends its variation to e3, which never varies. In the "
-            "rotated basis the roles look the other way round; which units are meaningful is not in the algebra.",
+            "rotated basis the roles look the other way round; which units are meaningful is not in the algebra. The "
+            "same holds in more dimensions, and two heads that cancel are the example in another basis.",
             shown("toy"),
             [
                 Grid.of(
@@ -201,6 +210,30 @@ def experiments(
                 Grid.of(
                     pd.DataFrame(toy["bases"]),
                     {"basis": "basis", "direction": "direction", "class": "class", "post_says": "the post says"},
+                ),
+                Grid.of(
+                    pd.DataFrame(toy["generalisation"]),
+                    dict(
+                        k="dimensions",
+                        irrelevant_per_dormant="irrelevant a dormant one",
+                        patched="patched",
+                        correct_units_moved="correct units moved by",
+                        from_source="output off the source's by",
+                        from_base="off the base's by",
+                    ),
+                ),
+                Grid.of(
+                    pd.DataFrame(toy["cancelling_heads"]["patches"]),
+                    dict(
+                        direction="two heads that cancel",
+                        patch="patch",
+                        output_before="output before",
+                        output_after="after",
+                    ),
+                ),
+                Grid.of(
+                    pd.DataFrame(toy["cancelling_heads"]["change_of_basis"]),
+                    {"direction": "the same in another basis", "class": "class", "w_in": "W_in", "w_out": "W_out"},
                 ),
             ],
         ),
@@ -245,21 +278,19 @@ def experiments(
                     dict(subspace=f"subspace of {v_mlp}", **effect, share_of_residual="share of the residual patch"),
                 ),
                 Grid.of(
-                    pd.concat([table.assign(component=name) for name, table in tables.decompositions.items()]),
-                    {
-                        name: words
-                        for name, words in dict(
-                            component="component",
-                            seed="seed",
-                            row_norm="norm of row part",
-                            null_norm="of null part",
-                            cos_v_true="cos with v_true",
-                            cos_random="random",
-                            gap_row="gap of row part",
-                            gap_null="of null part",
-                        ).items()
-                        if name in set().union(*tables.decompositions.values())
-                    },
+                    pd.concat(
+                        [t.assign(component=name) for name, t in tables.decompositions.items() if "row_norm" in t]
+                    ),
+                    dict(
+                        component="component",
+                        seed="seed",
+                        row_norm="norm of row part",
+                        null_norm="of null part",
+                        cos_v_true="cos with v_true",
+                        cos_random="random",
+                        gap_row="gap of row part",
+                        gap_null="of null part",
+                    ),
                 ),
             ],
         ),
@@ -294,6 +325,7 @@ def experiments(
         )
     if tables.recovery is not None and tables.signs is not None:
         by_z = tables.signs.groupby("z")["accuracy"].agg(["mean", "std", "min", "max"]).reset_index()
+        by_z["z"] = by_z["z"].map("{:g}".format)
         r2, mse = (tables.recovery[name].agg(["mean", "std"]) for name in ("r2", "mse"))
         sections.append(
             Section(
@@ -301,8 +333,8 @@ def experiments(
                 "Is there always a direction in an MLP's activations that knows what the residual stream knows?",
                 f"Ridge regression of random directions from the hidden activations: held-out R2 {r2['mean']:.2f} "
                 f"(sd {r2['std']:.2f}), MSE {mse['mean']:.2f} (sd {mse['std']:.2f}) over layers and directions; "
-                f"largest permutation p {tables.recovery['p'].max():.4f}. Below, the accuracy of reading a sign of "
-                "size z; chance is 0.5.",
+                f"largest permutation p {tables.recovery['p'].max():.4f}. The table has the accuracy of reading a "
+                "sign of size z; chance is 0.5.",
                 shown("recovery", "signs", "ranks"),
                 [
                     Grid.of(by_z, dict(z="z", mean="mean accuracy", std="sd", min="least", max="most")),
@@ -327,10 +359,11 @@ def experiments(
             Section(
                 f"E12  Controls at {name}",
                 "What do patching and training do where there is nothing to find?",
-                "Everything but the trained subspace, and the opposite position with unrelated names, should have an "
-                "effect near zero. DAS on arbitrary labels can only learn by heart: its accuracy is that on its "
-                "training pairs, its effect that on held-out ones. In the random model the effect is on its own, "
-                "smaller scale.",
+                "Random directions, the placebo, the patch from itself and the same position should have an effect "
+                "near zero, the opposite position with unrelated names that of the trained subspace. Arbitrary labels "
+                "ask half of the pairs for either name: nothing but learning by heart could give each its label, and "
+                "the training accuracy says how far that went. What is left for such a run is to bring the two names "
+                "closer together, for which it can use the same pathways: so its effect need not be zero.",
                 shown(f"controls__{name}"),
                 [
                     Grid.of(
@@ -348,6 +381,8 @@ def experiments(
         )
     return sections
 
+
+_PLACE = {way: place for place, way in enumerate((*WAYS, MEAN_ROW))}
 
 _WAKING = dict(
     clean_gap="clean gap", patched_gap="patched gap", gap_ratio="patched / clean", outside="outside the clean range",

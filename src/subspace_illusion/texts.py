@@ -71,10 +71,12 @@ def read_hub(repository: str, revision: str, column: str) -> list[str]:
     Raises:
         InputError: If it cannot be had, or holds no parquet files or no such column of text.
     """
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import HfApi, snapshot_download
 
     try:
-        folder = snapshot_download(repository, repo_type="dataset", revision=revision, allow_patterns="*.parquet")
+        # Asked first, because the download would try an unreachable hub again and again.
+        commit = HfApi().dataset_info(repository, revision=revision).sha
+        folder = snapshot_download(repository, repo_type="dataset", revision=commit, allow_patterns="*.parquet")
     except Exception as error:  # the client raises its own, the network's and the operating system's
         raise InputError(
             f"{repository} at {revision} could not be fetched from the hub ({first_line(error)}); check the name, the "

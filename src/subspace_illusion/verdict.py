@@ -166,9 +166,8 @@ def judge_all(
         smallest_effect: Likewise.
     """
     verdicts = {}
-    for (component, way), row in tables.pooled.iterrows():
-        if way not in (TRAINED, MEAN_DIFFERENCE):
-            continue
+    for component, way in ((name, way) for way in (TRAINED, MEAN_DIFFERENCE) for name in tables.decompositions):
+        row = tables.pooled.loc[(component, way)]
         row_share = Estimate.of(row, "row_share")
         if row_share is None and component in tables.validations:
             splits = tables.validations[component].splits

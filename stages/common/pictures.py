@@ -1,8 +1,9 @@
 """Every picture of the report, by the name of its file."""
 
+from collections.abc import Iterator
+
 from matplotlib.figure import Figure
 from pandas import DataFrame
-from subspace_illusion.plots.recovery import ranks_figure, recovery_figure, signs_figure
 
 from common.files import DECOMPOSITIONS, RESULTS, SUBSPACES, WRITTEN, read_json, read_table
 from common.params import Roles
@@ -14,6 +15,7 @@ from subspace_illusion.plots.dormant import dormant_figure
 from subspace_illusion.plots.effects import effects_figure
 from subspace_illusion.plots.localisation import localisation_figure
 from subspace_illusion.plots.projections import projections_figure
+from subspace_illusion.plots.recovery import ranks_figure, recovery_figure, signs_figure
 from subspace_illusion.plots.sweeps import neurons_figure, random_mlp_figure
 from subspace_illusion.plots.toy import toy_figure
 from subspace_illusion.plots.training import training_figure
@@ -21,40 +23,40 @@ from subspace_illusion.plots.validation import heads_figure, paths_figure, probe
 from subspace_illusion.plots.verdict import verdict_figure
 
 
-def draw(tables: Tables, roles: Roles) -> dict[str, Figure]:
-    """Draws them; what belongs to one component has the component's name behind two underscores."""
+def draw(tables: Tables, roles: Roles) -> Iterator[tuple[str, Figure]]:
+    """Draws one after the other; what belongs to one component has the component's name behind two underscores."""
     components = list(tables.decompositions)
     window = read_json(RESULTS / "window.json")
-    pictures = {
-        "toy": toy_figure(DataFrame(read_json(RESULTS / "toy_example.json")["patches"])),
-        "localisation": localisation_figure(
+    yield "toy", toy_figure(DataFrame(read_json(RESULTS / "toy_example.json")["patches"]))
+    yield (
+        "localisation",
+        localisation_figure(
             read_table(RESULTS / "localisation.csv"), Window(window["writes"], window["reads"], window["mlps"])
         ),
-        "headline": effects_figure(tables.effects, [roles.v_true, roles.v_mlp]),
-        "effects": effects_figure(tables.effects, components),
-        "training": training_figure({name: read_table(SUBSPACES / name / "curve.parquet") for name in components}),
-        "dormant": dormant_figure(read_table(WRITTEN), list(dict.fromkeys(tables.dormant["component"])), TRAINED),
-        "recovery": recovery_figure(read_table(RESULTS / "recovery.csv")),
-        "signs": signs_figure(read_table(RESULTS / "binary_information.csv")),
-        "ranks": ranks_figure(read_table(RESULTS / "ranks.csv")),
-        "verdict": verdict_figure(read_table(RESULTS / "verdicts.csv")),
-    }
+    )
+    yield "headline", effects_figure(tables.effects, [roles.v_true, roles.v_mlp])
+    yield "effects", effects_figure(tables.effects, components)
+    yield "training", training_figure({name: read_table(SUBSPACES / name / "curve.parquet") for name in components})
+    yield "dormant", dormant_figure(read_table(WRITTEN), list(dict.fromkeys(tables.dormant["component"])), TRAINED)
+    yield "recovery", recovery_figure(read_table(RESULTS / "recovery.csv"))
+    yield "signs", signs_figure(read_table(RESULTS / "binary_information.csv"))
+    yield "ranks", ranks_figure(read_table(RESULTS / "ranks.csv"))
+    yield "verdict", verdict_figure(read_table(RESULTS / "verdicts.csv"))
     for name in components:
         projections = read_table(DECOMPOSITIONS / name / "projections.parquet")
         first = projections[projections["seed"] == projections["seed"].min()]
-        pictures[f"projections__{name}"] = projections_figure(first, name)
+        yield f"projections__{name}", projections_figure(first, name)
     if tables.validations:
         names = list(tables.validations)
-        pictures["paths"] = paths_figure({name: tables.validations[name].paths for name in names}, names)
+        yield "paths", paths_figure({name: tables.validations[name].paths for name in names}, names)
     for name, validation in tables.validations.items():
-        pictures[f"heads__{name}"] = heads_figure(validation.heads, name)
-        pictures[f"probe__{name}"] = probe_figure(validation.probe)
+        yield f"heads__{name}", heads_figure(validation.heads, name)
+        yield f"probe__{name}", probe_figure(validation.probe)
         if validation.splits is not None:
-            pictures[f"splits__{name}"] = splits_figure(validation.splits)
+            yield f"splits__{name}", splits_figure(validation.splits)
     for name, table in tables.random_mlps.items():
-        pictures[f"random_mlp__{name}"] = random_mlp_figure(table, tables.effects, name)
+        yield f"random_mlp__{name}", random_mlp_figure(table, tables.effects, name)
     for name, fit in tables.sweeps.items():
-        pictures[f"neurons__{name}"] = neurons_figure(read_table(RESULTS / "neuron_sweep" / f"{name}.csv"), fit, name)
+        yield f"neurons__{name}", neurons_figure(read_table(RESULTS / "neuron_sweep" / f"{name}.csv"), fit, name)
     for name in tables.controls:
-        pictures[f"controls__{name}"] = controls_figure(tables.every_control(name), name)
-    return pictures
+        yield f"controls__{name}", controls_figure(tables.every_control(name), name)

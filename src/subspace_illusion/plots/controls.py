@@ -22,7 +22,7 @@ GROUPS = {
     "trained subspace": ({TRAINED: "same names", UNRELATED: "unrelated names"}, "o", BLUE),
     "nothing to change": ({SAME: "same position", SELF: "patch from itself"}, "v", GREY),
     "other directions": ({RANDOM_DIRECTION: "random", PLACEBO: "random, norm-matched"}, "^", GREEN),
-    "trained on nothing": ({ARBITRARY: "arbitrary labels"}, "s", ORANGE),
+    "trained on noise": ({ARBITRARY: "arbitrary labels"}, "s", ORANGE),
     RANDOM_WEIGHTS: ({RANDOM_MODEL: "trained subspace", RANDOM_MODEL_WHOLE: "whole residual"}, "D", PURPLE),
 }
 """What is shown, by heading: labels of the controls, marker and colour."""

@@ -12,7 +12,7 @@ def recovery_figure(recovery: pd.DataFrame) -> Figure:
     Args:
         recovery: Columns ``block, r2, mse, r2_permuted``.
     """
-    with panels(2, 3.6, 2.8, sharex=True) as (figure, axes):
+    with panels(2, 3.2, 2.8, sharex=True) as (figure, axes):
         for axis, name, label in zip(axes, ("r2", "mse"), ("held-out R²", "held-out MSE"), strict=True):
             axis.scatter(recovery["block"], recovery[name], s=10, color=BLUE, alpha=0.5, lw=0, label="one direction")
             axis.plot(recovery.groupby("block")[name].mean(), color=BLUE, label="mean")

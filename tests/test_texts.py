@@ -1,0 +1,150 @@
+"""Text as token sequences: sampled, from files, from a dataset of the hub, and what is refused."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import huggingface_hub
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+import tiny
+from common.compose import compose
+from subspace_illusion.checkpoints import Tokenizer
+from subspace_illusion.errors import InputError
+from subspace_illusion.seeds import torch_generator
+from subspace_illusion.texts import read_column, read_documents, read_hub, sample_text, tokenise
+
+ROOT = Path(__file__).parents[1]
+WORDS = "When Anna and Paul went to the park, Paul gave a drum to Anna. "
+
+
+def test_sampled_text_is_what_full_forward_passes_give(model):
+    ticks: list[None] = []
+    tokens = sample_text(model, 3, 12, 5, lambda: ticks.append(None))
+    assert tokens.shape == (3, 12)
+    assert len(ticks) == 11
+    assert tokens[:, 0].tolist() == [model.tokenizer.hf.eos_token_id] * 3
+    generator = torch_generator(5, "text")
+    for length in range(1, 12):
+        with torch.no_grad():
+            logits = model.bridge.original_model(input_ids=tokens[:, :length]).logits[:, -1]
+        drawn = torch.multinomial(logits.float().softmax(-1), 1, generator=generator)[:, 0]
+        assert torch.equal(drawn, tokens[:, length])
+
+
+def test_sampling_depends_on_the_seed_alone(llama):
+    first, other = (sample_text(llama, 2, 8, seed) for seed in (0, 1))
+    torch.manual_seed(3)
+    assert torch.equal(first, sample_text(llama, 2, 8, 0))
+    assert not torch.equal(first, other)
+
+
+def test_a_file_and_a_folder_are_read(tmp_path):
+    for name in ("b.txt", "a.txt", "c.md"):
+        (tmp_path / name).write_text(name)
+    assert read_documents(tmp_path) == ["a.txt", "b.txt"]
+    assert read_documents(tmp_path / "c.md") == ["c.md"]
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path):
+    with pytest.raises(InputError, match="nowhere cannot be read: .*No such file"):
+        read_documents(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="holds no .txt files"):
+        read_documents(tmp_path)
+    (tmp_path / "bad.txt").write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(InputError, match="cannot be read: .*utf-8"):
+        read_documents(tmp_path)
+
+
+def test_sequences_are_pieces_of_the_text_each_taken_once():
+    tokenizer = Tokenizer(tiny.tokenizer())
+    tokens = tokenise(tokenizer, [WORDS * 40, WORDS * 40], 5, 16, 0)
+    assert tokens.shape == (5, 16)
+    assert torch.equal(tokens, tokenise(tokenizer, [WORDS * 40, WORDS * 40], 5, 16, 0))
+    whole = tokenizer.encode(WORDS * 3)
+    for row in tokens.tolist():  # but for the first and last word, which a piece may cut
+        assert any(row[1:-1] == whole[start : start + 14] for start in range(len(whole)))
+    numbered = [f"{name} " * 200 for name in ("Anna", "Paul", "went", "park")]
+    rows = tokenise(tokenizer, numbered, 4, 100, 0)
+    assert len(set(rows[:, 5].tolist())) == 4
+
+
+@pytest.mark.parametrize("documents", [[], [""], ["When Anna"], [WORDS * 4]])
+def test_too_little_text_is_refused(documents):
+    with pytest.raises(InputError, match="the text is too short: it gives . sequences of 16 tokens, and 5 are wanted"):
+        tokenise(Tokenizer(tiny.tokenizer()), documents, 5, 16, 0)
+
+
+@pytest.fixture
+def dataset(tmp_path, monkeypatch) -> Path:
+    """A folder that the hub's client answers with."""
+    info = SimpleNamespace(sha="0" * 40)
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", lambda *args, **kwargs: info)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *args, **kwargs: str(tmp_path))
+    return tmp_path
+
+
+def test_a_dataset_of_the_hub_is_read_from_parquet_alone(dataset):
+    (dataset / "plain/train").mkdir(parents=True)
+    (dataset / "loader.py").write_text("raise SystemExit")
+    pd.DataFrame(dict(text=["one", "two"], n=[1, 2])).to_parquet(dataset / "plain/train/0000.parquet")
+    assert read_hub("someone/text", "0" * 40, "text") == ["one", "two"]
+    with pytest.raises(InputError, match="column 'words' cannot be read from 0000.parquet"):
+        read_hub("someone/text", "0" * 40, "words")
+    with pytest.raises(InputError, match="column 'n' of 0000.parquet does not hold text"):
+        read_hub("someone/text", "0" * 40, "n")
+
+
+def test_a_dataset_with_a_loading_script_alone_is_refused(dataset):
+    (dataset / "loader.py").write_text("raise SystemExit")
+    with pytest.raises(InputError, match="holds no parquet files.* try the revision refs/convert/parquet"):
+        read_hub("someone/text", "0" * 40, "text")
+
+
+def test_a_file_that_is_no_parquet_is_named(tmp_path):
+    (tmp_path / "a.parquet").write_text("something else")
+    with pytest.raises(InputError, match="cannot be read from a.parquet"):
+        read_column([tmp_path / "a.parquet"], "text")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            dict(source="hub", repository="someone/text", revision="refs/convert/parquet", column="text"),
+            "someone/text at refs/convert/parquet could not be fetched from the hub",
+        ),
+        (
+            dict(source="hub", repository="someone/text", revision="0" * 40, column="text"),
+            f"someone/text at {'0' * 40} could not be fetched from the hub",
+        ),
+        (dict(source="path", path="nowhere.txt"), "the text nowhere.txt cannot be read"),
+        (
+            dict(source="hub", repository="someone/text", revision="main", column="text"),
+            "recover_directions.text.revis",
+        ),
+        (dict(source="path"), "recover_directions.text.path: Field required"),
+        (dict(source="ftp"), "recover_directions.text: Input tag 'ftp'"),
+        (dict(source="model", length=0), "recover_directions.text.length: Input should be greater than 0"),
+    ],
+)
+def test_the_stage_ends_in_one_line(tmp_path, monkeypatch, text, message):
+    monkeypatch.chdir(ROOT)
+    parameters = compose("size=quick")
+    parameters["recover_directions"]["text"] = dict(sequences=16, length=64) | text
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(parameters))
+    env = os.environ | {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "hub")}
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "stages/recover_directions.py")],
+        cwd=tmp_path, env=env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("error: ")
+    assert message in line
+    assert "offline" not in line
