@@ -70,11 +70,8 @@ def main(params) -> None:
             roles.v_mlp,
             [name.removesuffix(".png") for name in pictures],
         ),
+        parameters=PARAMS.read_text(encoding="utf-8"),
         about={
-            "Parameters": Grid(
-                ["all of them, whichever stage reads them"],
-                [[line] for line in PARAMS.read_text(encoding="utf-8").splitlines()],
-            ),
             "Versions": Grid(["library", "version"], [[name, version(name)] for name in LIBRARIES]),
             "Model files": Grid(["file", "sha256"], hashes),
             "Time and memory, each stage when it last ran": Grid(

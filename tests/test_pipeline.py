@@ -295,7 +295,17 @@ def test_help_says_what_a_stage_does(project):
 def test_gpt2_runs_from_a_local_folder(tmp_path):
     project = Project(tmp_path)
     tiny.write_folder(tmp_path / "data/tiny", "gpt2")
-    project.params("+components.mid1.hook=blocks.1.hook_resid_mid", "+components.head1.hook=blocks.1.attn.hook_z.2")
+    project.params(
+        "+components.mid1.hook=blocks.1.hook_resid_mid",
+        "+components.head1.hook=blocks.1.attn.hook_z.2",
+        "experiments.validation=[mid1,head1]",
+        "experiments.neuron_sweep=[head1]",
+        "experiments.controls=[head1]",
+    )
     assert "report" in project.repro()
     effects = pd.read_csv(tmp_path / "results/effects.csv")
     assert set(effects["component"]) == {"resid1", "mlp1", "mid1", "head1"}
+    splits = pd.read_csv(tmp_path / "results/validation/mid1/splits.csv")
+    assert set(splits["part"]) == {"whole", "along name movers", "along nullspace"}
+    assert not (tmp_path / "results/validation/head1/splits.csv").exists()
+    assert (pd.read_csv(tmp_path / "results/comparison.csv")["gpt2 here"] == "not run").all()

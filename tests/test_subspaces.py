@@ -146,6 +146,7 @@ def test_decomposition_of_the_posts_example():
     assert row["cos_v_true"] == pytest.approx(1)
     assert set(result.subspaces) == {
         ("mean difference", None),
+        ("row part of the mean difference", None),
         ("trained", 7),
         ("row part", 7),
         ("null part", 7),

@@ -20,7 +20,8 @@ class Report:
         evidence: The figures behind them.
         comparison: The table of published figures and this run's.
         sections: One an experiment.
-        about: Tables about the run (parameters, versions, hashes, times, machine), by heading.
+        parameters: The parameters as they stand in their file.
+        about: Tables about the run (versions, hashes, times, machine), by heading.
     """
 
     title: str
@@ -31,6 +32,7 @@ class Report:
     evidence: Grid
     comparison: Grid
     sections: Sequence[Section]
+    parameters: str
     about: Mapping[str, Grid]
 
 

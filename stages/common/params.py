@@ -12,6 +12,7 @@ from subspace_illusion.verdict import CRITERIA
 
 PARAMS = Path("params.yaml")
 Count = Annotated[int, Field(gt=0)]
+Names = Annotated[list[str], Field(min_length=1)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Resamples = Annotated[int, Field(ge=100)]  # fewer have no 2.5th percentile to speak of
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -113,6 +114,13 @@ class Evaluate(Section):
     batch: Count
     seed: int
 
+    @field_validator("clean_range")
+    @classmethod
+    def _in_order(cls, ends: tuple[float, float]) -> tuple[float, float]:
+        if ends[0] >= ends[1]:
+            raise ValueError("the lower percentile must come first")
+        return ends
+
 
 class ToyExample(Section):
     dimensions: Annotated[list[Count], Field(min_length=1)]
@@ -128,10 +136,17 @@ class NameMovers(Section):
 class Experiments(Section):
     """Which components the costlier experiments run for."""
 
-    validation: list[str]
-    random_mlp: list[str]
-    neuron_sweep: list[str]
-    controls: list[str]
+    validation: Names
+    random_mlp: Names
+    neuron_sweep: Names
+    controls: Names
+
+    @field_validator("*")
+    @classmethod
+    def _all_different(cls, names: list[str]) -> list[str]:
+        if len(set(names)) < len(names):
+            raise ValueError("the names must differ from one another")
+        return names
 
 
 class Validation(Section):

@@ -14,8 +14,7 @@ from subspace_illusion.controls import (
     UNRELATED,
 )
 from subspace_illusion.decomposition import TRAINED
-from subspace_illusion.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, STYLE, plt
-from subspace_illusion.plots.validation import dots, grouped_rows
+from subspace_illusion.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, STYLE, dots, grouped_rows, plt
 
 RANDOM_WEIGHTS = "random weights"
 GROUPS = {

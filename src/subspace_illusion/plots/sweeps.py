@@ -7,8 +7,7 @@ from matplotlib.figure import Figure
 
 from subspace_illusion.decomposition import TRAINED
 from subspace_illusion.measures import POOLED
-from subspace_illusion.plots.style import BLUE, ORANGE, STYLE, plt
-from subspace_illusion.plots.validation import dots, grouped_rows
+from subspace_illusion.plots.style import BLUE, ORANGE, STYLE, dots, grouped_rows, plt
 
 
 def random_mlp_figure(random_mlp: pd.DataFrame, effects: pd.DataFrame, component: str) -> Figure:

@@ -1,13 +1,11 @@
 """Is the subspace the model's own (E3): heads that carry the patch, parts that they see, names in the projection."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from subspace_illusion.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, STYLE, panels, plt
+from subspace_illusion.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, STYLE, dots, grouped_rows, panels, plt
 from subspace_illusion.readers import DAS, GRADIENT, MEAN, NAME_MOVER, OTHER, ROLES, SEEN, UNSEEN, WHOLE
 
 RUNS = {
@@ -141,46 +139,3 @@ def probe_figure(probe: pd.DataFrame) -> Figure:
         axis.grid(axis="x", lw=0.3)
         figure.legend(loc="outside upper right")
     return figure
-
-
-def grouped_rows(axis: Any, groups: Mapping[str, Sequence[str]]) -> np.ndarray:
-    """Labels the y axis with rows under headings, from above.
-
-    Args:
-        axis: The panel.
-        groups: The rows' labels by heading; under an empty heading rows start without one.
-
-    Returns:
-        The places of the rows, without the headings.
-    """
-    labels: list[str] = []
-    places: list[int] = []
-    headings: list[int] = []
-    for heading, rows in groups.items():
-        if heading:
-            headings.append(len(labels))
-            labels.append(heading)
-        places += range(len(labels), len(labels) + len(rows))
-        labels += rows
-    axis.set_yticks(range(len(labels)), labels)
-    axis.tick_params(axis="y", length=0)
-    axis.set_ylim(len(labels) - 0.4, -0.6)
-    for place in headings:
-        axis.yaxis.get_major_ticks()[place].label1.set_fontweight("bold")
-    return np.array(places)
-
-
-def dots(axis: Any, places: Sequence[float] | np.ndarray, rows: pd.DataFrame, measure: str, **look: Any) -> None:
-    """Points with their intervals, one a row, without an interval where that is NaN.
-
-    Args:
-        axis: The panel.
-        places: Where on the y axis.
-        rows: Columns ``<measure>, <measure>_lo, <measure>_hi``.
-        measure: The measure.
-        look: What ``errorbar`` takes besides.
-    """
-    value = rows[measure].to_numpy(float)
-    errors = [value - rows[f"{measure}_lo"].to_numpy(float), rows[f"{measure}_hi"].to_numpy(float) - value]
-    look = dict(ms=5, mec="black", mew=0.4, lw=1.2, capsize=2) | look
-    axis.errorbar(value, places, xerr=np.maximum(0, errors), **look)

@@ -7,8 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from subspace_illusion.plots.style import BLUE, GREY, ORANGE, panels
-from subspace_illusion.plots.validation import dots, grouped_rows
+from subspace_illusion.plots.style import BLUE, GREY, ORANGE, dots, grouped_rows, panels
 from subspace_illusion.verdict import CRITERIA, FAITHFUL, ILLUSORY, MISSING, UNDECIDED, Criterion
 
 LOOKS = {FAITHFUL: ("o", BLUE), UNDECIDED: ("D", GREY), ILLUSORY: ("s", ORANGE)}
