@@ -5,6 +5,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import tiny
 from subspace_illusion.errors import InputError
 from subspace_illusion.models import Model
 from subspace_illusion.replay import Tail, record, record_all, replay
@@ -164,3 +165,12 @@ def test_prompts_of_any_lengths_are_recorded_in_their_order(model):
         # One row of the tail, which needs less padding than all of them do.
         one = replay(model, together.tail.rows(torch.tensor([place])), change).logits
         torch.testing.assert_close(one, replay(model, alone.tail, change).logits, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("point", ["hook_resid_mid", "hook_attn_out", "hook_resid_post"])
+def test_residual_vectors_are_read_without_the_mean_that_the_norms_remove(point):
+    """Also by a model just opened, whose hooks are on while it is asked."""
+    for architecture in ("gpt2", "llama"):
+        model = tiny.tiny_model(architecture)
+        x = record(model, prompts(6, 2, 0), [Site(1, point)]).activations[Site(1, point)]
+        assert (x.mean(1).abs().max() < 1e-5) == (architecture == "gpt2")

@@ -54,16 +54,36 @@ def bridge_model(hf_model: Any, tokenizer: Tokenizer, device: torch.device, name
         raise InputError(f"transformer_lens cannot wrap the {type(hf_model).__name__}: {first_line(error)}") from error
     bridge.eval()
     bridge.requires_grad_(False)
-    return Model(bridge, tokenizer, device)
+    return Model(bridge, tokenizer, device, _centres(bridge, device))
+
+
+def _centres(bridge: Any, device: torch.device) -> bool:
+    """Whether every norm that reads the residual stream takes the mean off it."""
+    norms = [getattr(block, name) for block in bridge.blocks for name in ("ln1", "ln2") if hasattr(block, name)]
+    norms += [bridge.ln_final] if hasattr(bridge, "ln_final") else []
+    x = torch.linspace(-1, 1, bridge.cfg.d_model, device=device)[None] ** 3
+    with torch.no_grad():
+        return all(torch.allclose(norm(x), norm(x + 1), atol=1e-4) for norm in norms)
 
 
 @dataclass(frozen=True)
 class Model:
-    """A frozen causal language model whose blocks and hooks are those of a TransformerBridge."""
+    """A frozen causal language model whose blocks and hooks are those of a TransformerBridge.
+
+    Attributes:
+        bridge: The TransformerBridge.
+        tokenizer: Its tokenizer.
+        device: Where it runs.
+        centres: Whether every norm that reads the residual stream takes the mean off it, as layer norm does. Then the
+            mean component of a residual vector can have no effect, and it is left out wherever such a vector or a
+            matrix that writes one is read (``centred``, ``readout``). It is what centring the writing weights does,
+            which is how the paper's GPT-2 was processed; the model's own weights stay as they are.
+    """
 
     bridge: Any
     tokenizer: Tokenizer
     device: torch.device
+    centres: bool
 
     @property
     def n_blocks(self) -> int:
@@ -111,23 +131,6 @@ class Model:
         """Dimension d of the activation at a site."""
         shape = self._probe[site.hook].shape
         return shape[-1] if site.head is not None or len(shape) == 3 else shape[-2] * shape[-1]
-
-    @cached_property
-    def centres(self) -> bool:
-        """Whether every norm that reads the residual stream takes the mean off it, as layer norm does.
-
-        Then the mean component of a residual vector can have no effect, and it is left out wherever such a vector or a
-        matrix that writes one is read (``centred``, ``readout``). It is what centring the writing weights does, which
-        is how the paper's GPT-2 was processed; the model's own weights stay as they are.
-        """
-        norms = [
-            getattr(block, name) for block in self.bridge.blocks for name in ("ln1", "ln2") if hasattr(block, name)
-        ]
-        if hasattr(self.bridge, "ln_final"):
-            norms.append(self.bridge.ln_final)
-        x = torch.linspace(-1, 1, self.bridge.cfg.d_model, device=self.device)[None] ** 3
-        with torch.no_grad():
-            return all(torch.allclose(norm(x), norm(x + 1), atol=1e-4) for norm in norms)
 
     def centred(self, site: Site, activation: torch.Tensor) -> torch.Tensor:
         """An activation ``[n, d]`` without its mean component, where that can have no effect (see ``centres``)."""
