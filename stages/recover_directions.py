@@ -33,8 +33,8 @@ def main(params) -> None:
     model = open_model(MODEL)
     blocks = model.bridge.blocks
     regressions = ridge.directions + len(logistic.z) * logistic.directions
-    # Each costs about what running the MLP at every position does.
-    flops = 2 * settings.positions * regressions * sum(p.numel() for block in blocks for p in block.mlp.parameters())
+    # Each takes about as long as running the MLP three times at every position.
+    flops = 6 * settings.positions * regressions * sum(p.numel() for block in blocks for p in block.mlp.parameters())
     flops += 2 * model.flops(0, text.sequences * text.length)
     say(
         f"{regressions} regressions from the MLP of each of {len(blocks)} blocks at {settings.positions} positions of "
