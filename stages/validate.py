@@ -20,10 +20,10 @@ from common.stage import duration, run, say, ticker
 from subspace_illusion.decomposition import MEAN_DIFFERENCE, TRAINED
 from subspace_illusion.measures import summarise, table
 from subspace_illusion.models import open_model
-from subspace_illusion.paths import Paths, group_table, groups_of, head_table, patch_paths
+from subspace_illusion.paths import MOVERS, Paths, group_table, groups_of, head_table, patch_paths
 from subspace_illusion.probes import probe_table
 from subspace_illusion.prompts import OPPOSITE, name_positions
-from subspace_illusion.readers import DAS, GRADIENT, MEAN, SEEN, WHOLE, name_movers, score_gradient, split_by_queries
+from subspace_illusion.readers import DAS, GRADIENT, MEAN, SEEN, WHOLE, score_gradient, split_by_queries
 
 
 def main(params, component: str) -> None:
@@ -34,8 +34,8 @@ def main(params, component: str) -> None:
     frame = frames[TRAINED, str(params.das.seeds[0])]
     roles = read_table(RESULTS / "name_movers.csv", text=("head",)).set_index("head")["role"].to_dict()
     settings = dict(resamples=params.evaluate.resamples, seed=chosen.seed)
-    movers = [head for head in name_movers(roles) if head.block >= site.start]
     groups = groups_of(roles, model, site.start)
+    movers = groups[MOVERS]
     heads = (model.n_blocks - site.start) * model.n_heads
     flops = sum(model.flops(b, len(pairs) * model.n_heads) for b in range(site.start, model.n_blocks))
     say(

@@ -73,12 +73,13 @@ def answer_directions(model: Model, recording: Recording, io: torch.Tensor, s: t
     last = recording.activations[residual_after(model.n_blocks - 1)]
     d = last.shape[1]
     norm = FrozenNorm.of(model.bridge.ln_final, d, model.device)
-    with torch.no_grad():
-        start = model.bridge.unembed(torch.zeros(1, d, device=model.device)).cpu()
-        unembedding = model.bridge.unembed(torch.eye(d, device=model.device)).cpu() - start
-    answer = (unembedding[:, io] - unembedding[:, s]).T
+    # The unembedding is linear, so the gradient of LD at zero holds the two columns that each prompt needs.
+    zero = torch.zeros(len(last), d, device=model.device, requires_grad=True)
+    at_zero = logit_difference(model.bridge.unembed(zero), io.to(model.device), s.to(model.device))
+    (gradient,) = torch.autograd.grad(at_zero.sum(), zero)
+    answer = gradient.cpu()
     u = answer @ norm.linear.T / norm.scale(last)
-    constant = answer @ norm.shift + start[0, io] - start[0, s]
+    constant = answer @ norm.shift + at_zero.detach().cpu()
     ld = logit_difference(recording.logits.cpu(), io, s)
     # Tolerance: float32 sums of hundreds of terms of the size of the logits.
     if not torch.allclose((last * u).sum(1) + constant, ld, atol=1e-2 + 1e-3 * float(ld.abs().max())):

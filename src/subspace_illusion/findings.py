@@ -1,7 +1,7 @@
 """The findings of a run, one figure each, taken from the result tables: what metrics, terminal and report show."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -31,18 +31,23 @@ class Tables:
     effects: pd.DataFrame
     decompositions: Mapping[str, pd.DataFrame]
     dormant: pd.DataFrame
-    validations: Mapping[str, Validation] = field(default_factory=dict)
-    random_mlps: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    sweeps: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    controls: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    random_models: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    recovery: pd.DataFrame | None = None
-    signs: pd.DataFrame | None = None
+    validations: Mapping[str, Validation]
+    random_mlps: Mapping[str, pd.DataFrame]
+    sweeps: Mapping[str, Mapping[str, float]]
+    controls: Mapping[str, pd.DataFrame]
+    random_models: Mapping[str, pd.DataFrame]
+    recovery: pd.DataFrame
+    signs: pd.DataFrame
 
     @property
     def pooled(self) -> pd.DataFrame:
         """Effects that pool the seeds, by component and subspace."""
         return self.effects[self.effects["seed"] == POOLED].set_index(["component", "subspace"])
+
+    def random_mlp(self, component: str) -> pd.Series:
+        """What the random MLPs in a component's place did, all draws together."""
+        table = self.random_mlps[component]
+        return table[table["draw"].astype(str) == POOLED].iloc[0]
 
     def every_control(self, component: str) -> pd.DataFrame:
         """The controls at a component, those in the random model among them."""
@@ -158,7 +163,7 @@ def findings(tables: Tables, v_true: str, v_mlp: str) -> list[Finding]:
             note(key, f"LD, {way} direction {'' if part == ALL_OF_IT else part + ' '}patched", row, "ld_patched")
 
     if v_mlp in tables.random_mlps:
-        row = tables.random_mlps[v_mlp].astype({"draw": str}).set_index("draw").loc[POOLED]
+        row = tables.random_mlp(v_mlp)
         note("random_mlp.effect", "effect, subspaces of random MLPs", row, "effect")
         note("random_mlp.share_of_real", "the same over v_mlp's effect", row, "share_of_real")
     if v_mlp in tables.sweeps:
@@ -171,13 +176,11 @@ def findings(tables: Tables, v_true: str, v_mlp: str) -> list[Finding]:
                 if control in by_control.index:
                     row = by_control.loc[control]
                     note(f"controls.{name}.{key}", f"effect, {control} ({name}'s place)", row, "effect")
-    if tables.recovery is not None:
-        spread("recovery.r2", "R2, random directions recovered from MLPs (sd)", tables.recovery["r2"])
-        spread("recovery.mse", "MSE of the same, targets standardised (sd)", tables.recovery["mse"])
-    if tables.signs is not None:
-        for z, values in tables.signs.groupby("z")["accuracy"]:
-            key = f"signs.z{z:g}".replace("0.", "0_")
-            spread(key, f"accuracy of reading a sign of size z = {z:g} (sd)", values)
+    spread("recovery.r2", "R2, random directions recovered from MLPs (sd)", tables.recovery["r2"])
+    spread("recovery.mse", "MSE of the same, targets standardised (sd)", tables.recovery["mse"])
+    for z, values in tables.signs.groupby("z")["accuracy"]:
+        key = f"signs.z{z:g}".replace("0.", "0_")
+        spread(key, f"accuracy of reading a sign of size z = {z:g} (sd)", values)
     return found
 
 

@@ -1,6 +1,6 @@
 """Path patching (E3 b): through which heads the effect of a patch reaches the answer."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +13,9 @@ from subspace_illusion.models import Model
 from subspace_illusion.readers import BACKUP, NAME_MOVER
 from subspace_illusion.replay import Recording, Tail, replay, replay_each
 from subspace_illusion.sites import Site, residual_entering
+
+MOVERS = "name movers"
+"""The group of heads that are expected to carry the patch."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ def groups_of(roles: Mapping[str, str], model: Model, start: int) -> dict[str, l
     heads = heads_from(model, start)
     movers = [head for head in heads if roles[name_of(head)] == NAME_MOVER]
     backups = [head for head in heads if roles[name_of(head)] == BACKUP]
-    return {"name movers": movers, "name movers and backups": movers + backups, "all heads downstream": heads}
+    return {MOVERS: movers, "name movers and backups": movers + backups, "all heads downstream": heads}
 
 
 def name_of(head: Site) -> str:
@@ -136,7 +139,6 @@ def patch_paths(
     io: torch.Tensor,
     s: torch.Tensor,
     groups: Mapping[str, Sequence[Site]],
-    on_block: Callable[[], None] = lambda: None,
 ) -> Paths:
     """Follows a patch through the heads downstream.
 
@@ -152,7 +154,6 @@ def patch_paths(
         io: Token ids of the bases' IO, ``[n]``.
         s: Token ids of the bases' S, ``[n]``.
         groups: Heads to take from the patched run together, by name.
-        on_block: Called after every block.
     """
     start = site.start
     clean = clean_run(model, base, start)
@@ -164,17 +165,15 @@ def patch_paths(
         shares = attribute_heads(model, run, start, answer_directions(model, run, io, s))
         attribution[name] = shares.flatten(1)
 
-    entering = {residual_entering(block).start: residual_entering(block) for block in range(start + 1, model.n_blocks)}
-    residual = {block: clean.activations[at] for block, at in entering.items()} | {start: base.residual[start]}
-    everywhere = replace(base, residual=residual)
+    later = {block: clean.activations[residual_entering(block)] for block in range(start + 1, model.n_blocks)}
+    everywhere = replace(base, residual={start: base.residual[start]} | later)
     outcomes: dict[Site, Outcome] = {}
     for block in range(start, model.n_blocks):
         z = Site(block, "attn.hook_z")
         by_head = (patched.activations[z] - clean.activations[z]).unflatten(1, (model.n_heads, -1))
-        of_block = {Site(block, "attn.hook_z", head): by_head[:, head] for head in range(model.n_heads)}
+        of_block = {Site(block, z.point, head): by_head[:, head] for head in range(model.n_heads)}
         for head, logits in replay_each(model, everywhere, of_block, block).items():
             outcomes[head] = Outcome.of(logits, io, s)
-        on_block()
     of_groups = {}
     for name, heads in groups.items():
         changes = taken_from(model, base, start, heads, patched)

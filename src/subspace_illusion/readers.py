@@ -53,12 +53,6 @@ class Rule:
         return NEGATIVE if share <= -self.name_mover else OTHER
 
 
-def name_movers(roles: Mapping[str, str]) -> list[Site]:
-    """The name movers among heads named ``<block>.<head>``."""
-    named = [tuple(int(number) for number in head.split(".")) for head, role in roles.items() if role == NAME_MOVER]
-    return [Site(block, "attn.hook_z", head) for block, head in sorted(named)]
-
-
 def query_readout(model: Model, heads: Sequence[Site]) -> torch.Tensor:
     """What the queries of some heads see of the residual stream: their W_Q, columns side by side, behind their norm.
 
@@ -77,15 +71,15 @@ def query_readout(model: Model, heads: Sequence[Site]) -> torch.Tensor:
     if not heads:
         raise InputError("there are no name movers whose queries could be looked at: lower name_movers.share")
     d = model.bridge.cfg.d_model
-    columns = []
-    for head in heads:
-        of_block = model.bridge.blocks[head.block]
-        norm = FrozenNorm.of(of_block.ln1, d, model.device)
+    of_blocks = {}
+    for number in {head.block for head in heads}:
+        block = model.bridge.blocks[number]
+        norm = FrozenNorm.of(block.ln1, d, model.device)
         with torch.no_grad():
-            start = of_block.attn.q(torch.zeros(1, d, device=model.device))
-            weights = (of_block.attn.q(torch.eye(d, device=model.device)) - start).flatten(1).cpu()
-        columns.append((norm.linear @ weights).unflatten(1, (model.n_heads, -1))[:, head.head])
-    return torch.cat(columns, 1)
+            start = block.attn.q(torch.zeros(1, d, device=model.device))
+            weights = (block.attn.q(torch.eye(d, device=model.device)) - start).flatten(1).cpu()
+        of_blocks[number] = (norm.linear @ weights).unflatten(1, (model.n_heads, -1))
+    return torch.cat([of_blocks[head.block][:, head.head] for head in heads], 1)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The report's contents: one section an experiment, every number taken from the result tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,9 +20,16 @@ class Grid:
     rows: Sequence[Sequence[str]]
 
     @classmethod
-    def of(cls, table: pd.DataFrame, columns: Mapping[str, str]) -> "Grid":
-        """Columns of a data frame, by their name in the frame, under headings in words."""
-        rows = [[_cell(row[name]) for name in columns] for row in table.to_dict("records")]
+    def of(cls, table: pd.DataFrame, columns: Mapping[str, str], measures: Collection[str] = ()) -> "Grid":
+        """Columns of a data frame, by their name in the frame, under headings in words; measures with intervals."""
+
+        def cell(row: Mapping[str, Any], name: str) -> str:
+            if name not in measures:
+                return _cell(row[name])
+            estimate = Estimate.of(row, name)
+            return "" if estimate is None else with_ends(estimate)
+
+        rows = [[cell(row, name) for name in columns] for row in table.to_dict("records")]
         return cls(list(columns.values()), rows)
 
 
@@ -43,15 +50,6 @@ class Section:
     reading: str
     pictures: Mapping[str, str] = field(default_factory=dict)
     grids: Sequence[Grid] = ()
-
-
-def with_interval(table: pd.DataFrame, measures: Mapping[str, str]) -> pd.DataFrame:
-    """The table with each measure as text, its interval behind it."""
-    shown = table.copy()
-    for name in measures:
-        ends = [Estimate.of(row, name) for row in table.to_dict("records")]
-        shown[name] = ["" if end is None else with_ends(end) for end in ends]
-    return shown
 
 
 def with_ends(estimate: Estimate) -> str:
@@ -175,16 +173,22 @@ def experiments(
         v_mlp: The component of v_mlp.
         pictures: Names of the pictures that there are; a section shows those of its own.
     """
-    effect = {"effect": "effect (LD lost)", "flip_rate": "flip rate"}
 
     def shown(*names: str) -> dict[str, str]:
         """Pictures by file, with what they show."""
         return {f"{name}.png": _ALT[name.partition("__")[0]] for name in names if name in pictures}
 
     pooled = tables.pooled.reset_index().sort_values("subspace", key=lambda ways: ways.map(_PLACE), kind="stable")
+
+    def ways_of(component: str) -> Grid:
+        """What patching each subspace of a component does."""
+        measures = dict(
+            effect="effect (LD lost)", flip_rate="flip rate", share_of_residual="share of the residual patch"
+        )
+        columns = dict(subspace=f"subspace of {component}") | measures
+        return Grid.of(pooled[pooled["component"] == component], columns, measures)
+
     first = prompts[prompts["split"] == "test"].drop_duplicates("pattern")
-    true_ways = pooled[pooled["component"] == v_true]
-    mlp_ways = pooled[pooled["component"] == v_mlp]
     sections = [
         Section(
             "E0  The abstract example",
@@ -258,10 +262,7 @@ def experiments(
             "projection. Of the direction, what the name movers' queries see should do the work.",
             shown("headline", f"heads__{v_true}", "paths", f"splits__{v_true}", f"probe__{v_true}", "training"),
             [
-                Grid.of(
-                    with_interval(true_ways, effect | dict(share_of_residual="")),
-                    dict(subspace=f"subspace of {v_true}", **effect, share_of_residual="share of the residual patch"),
-                ),
+                ways_of(v_true),
                 _heads_found(name_movers),
             ],
         ),
@@ -273,10 +274,7 @@ def experiments(
             "what the row part does: patched side by side, the null part cannot lend its variation.",
             shown("effects", f"projections__{v_mlp}"),
             [
-                Grid.of(
-                    with_interval(mlp_ways, effect | dict(share_of_residual="")),
-                    dict(subspace=f"subspace of {v_mlp}", **effect, share_of_residual="share of the residual patch"),
-                ),
+                ways_of(v_mlp),
                 Grid.of(
                     pd.concat(
                         [t.assign(component=name) for name, t in tables.decompositions.items() if "row_norm" in t]
@@ -302,10 +300,7 @@ def experiments(
             "other clean distribution; an illusion leaves both.",
             shown("dormant"),
             [
-                Grid.of(
-                    with_interval(tables.dormant, dict.fromkeys(_WAKING, "")),
-                    dict(component="component", subspace="subspace") | _WAKING,
-                )
+                Grid.of(tables.dormant, dict(component="component", subspace="subspace") | _WAKING, _WAKING),
             ],
         ),
     ]
@@ -320,27 +315,26 @@ def experiments(
                 "Weights and biases are drawn with the real ones' spread, the output has the real one's mean norm, and "
                 "what the patch changes in the random MLP's output is added to the real one's.",
                 shown(f"random_mlp__{name}"),
-                [Grid.of(with_interval(table, measures), dict(draw="draw", **measures))],
+                [Grid.of(table, dict(draw="draw") | measures, measures)],
             )
         )
-    if tables.recovery is not None and tables.signs is not None:
-        by_z = tables.signs.groupby("z")["accuracy"].agg(["mean", "std", "min", "max"]).reset_index()
-        by_z["z"] = by_z["z"].map("{:g}".format)
-        r2, mse = (tables.recovery[name].agg(["mean", "std"]) for name in ("r2", "mse"))
-        sections.append(
-            Section(
-                "E9, E10  What MLPs keep of the residual stream",
-                "Is there always a direction in an MLP's activations that knows what the residual stream knows?",
-                f"Ridge regression of random directions from the hidden activations: held-out R2 {r2['mean']:.2f} "
-                f"(sd {r2['std']:.2f}), MSE {mse['mean']:.2f} (sd {mse['std']:.2f}) over layers and directions; "
-                f"largest permutation p {tables.recovery['p'].max():.4f}. The table has the accuracy of reading a "
-                "sign of size z; chance is 0.5.",
-                shown("recovery", "signs", "ranks"),
-                [
-                    Grid.of(by_z, dict(z="z", mean="mean accuracy", std="sd", min="least", max="most")),
-                ],
-            )
+    by_z = tables.signs.groupby("z")["accuracy"].agg(["mean", "std", "min", "max"]).reset_index()
+    by_z["z"] = by_z["z"].map("{:g}".format)
+    r2, mse = (tables.recovery[name].agg(["mean", "std"]) for name in ("r2", "mse"))
+    sections.append(
+        Section(
+            "E9, E10  What MLPs keep of the residual stream",
+            "Is there always a direction in an MLP's activations that knows what the residual stream knows?",
+            f"Ridge regression of random directions from the hidden activations: held-out R2 {r2['mean']:.2f} "
+            f"(sd {r2['std']:.2f}), MSE {mse['mean']:.2f} (sd {mse['std']:.2f}) over layers and directions; "
+            f"largest permutation p {tables.recovery['p'].max():.4f}. The table has the accuracy of reading a "
+            "sign of size z; chance is 0.5.",
+            shown("recovery", "signs", "ranks"),
+            [
+                Grid.of(by_z, dict(z="z", mean="mean accuracy", std="sd", min="least", max="most")),
+            ],
         )
+    )
     for name, fit in tables.sweeps.items():
         sections.append(
             Section(
@@ -367,7 +361,7 @@ def experiments(
                 shown(f"controls__{name}"),
                 [
                     Grid.of(
-                        with_interval(table, measures),
+                        table,
                         dict(
                             control="control",
                             draws="draws",
@@ -375,6 +369,7 @@ def experiments(
                             **measures,
                             train_accuracy="training accuracy",
                         ),
+                        measures,
                     )
                 ],
             )

@@ -11,7 +11,7 @@ import pandas as pd
 
 from subspace_illusion.decomposition import MEAN_DIFFERENCE, TRAINED
 from subspace_illusion.findings import Tables
-from subspace_illusion.measures import POOLED, Estimate
+from subspace_illusion.measures import Estimate
 from subspace_illusion.readers import DAS, MEAN, WHOLE
 
 FAITHFUL, ILLUSORY, INCONCLUSIVE = "faithful", "illusory", "inconclusive"
@@ -166,8 +166,9 @@ def judge_all(
         smallest_effect: Likewise.
     """
     verdicts = {}
+    pooled, waking = tables.pooled, tables.waking
     for component, way in ((name, way) for way in (TRAINED, MEAN_DIFFERENCE) for name in tables.decompositions):
-        row = tables.pooled.loc[(component, way)]
+        row = pooled.loc[(component, way)]
         row_share = Estimate.of(row, "row_share")
         if row_share is None and component in tables.validations:
             splits = tables.validations[component].splits
@@ -178,11 +179,10 @@ def judge_all(
             whole_component=Estimate.of(row, "whole_share"),
             without_null_part=None if row_share is None else row_share.complement(),
         )
-        if (component, way) in tables.waking.index:
-            figures["clean_range"] = Estimate.of(tables.waking.loc[(component, way)], "outside")
+        if (component, way) in waking.index:
+            figures["clean_range"] = Estimate.of(waking.loc[(component, way)], "outside")
         if way == TRAINED and component in tables.random_mlps:
-            by_draw = tables.random_mlps[component].astype({"draw": str}).set_index("draw")
-            figures["random_mlp"] = Estimate.of(by_draw.loc[POOLED], "share_of_real")
+            figures["random_mlp"] = Estimate.of(tables.random_mlp(component), "share_of_real")
         effect = Estimate.of(row, "fldd")
         assert effect is not None
         verdicts[component, way] = judge(effect, figures, thresholds, smallest_effect)
