@@ -16,7 +16,7 @@ test: .venv/installed-test
 	$(ENV) python -m pytest
 
 params: .venv/installed  ## params.yaml anew from conf/
-	$(ENV) python stages/common/compose.py
+	$(ENV) python -m subspace_illusion.pipeline.compose
 
 .venv/installed: requirements.lock pyproject.toml
 	python3 -m venv .venv

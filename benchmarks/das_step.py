@@ -18,11 +18,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "stages"))
 
 import torch
 
-from common.activations import Activations
-from common.files import ACTIVATIONS, MODEL, PAIRS, PROMPTS, column, read_table
-from subspace_illusion.models import open_model
-from subspace_illusion.prompts import OPPOSITE, chosen
-from subspace_illusion.training import Examples, train_das
+from subspace_illusion.core.activations import Activations
+from subspace_illusion.core.model import open_model
+from subspace_illusion.files import ACTIVATIONS, MODEL, PAIRS, PROMPTS, column, read_table
+from subspace_illusion.subspace.das import Examples, train_das
+from subspace_illusion.tasks.table import OPPOSITE, chosen
 
 STEPS = 4
 

@@ -8,8 +8,12 @@ import shutil
 
 import pandas as pd
 
-from common.activations import sites_of, write_manifest, write_shard
-from common.files import (
+from subspace_illusion.core.activations import sites_of, write_manifest, write_shard
+from subspace_illusion.core.model import open_model
+from subspace_illusion.core.outcome import logit_difference
+from subspace_illusion.core.replay import record
+from subspace_illusion.errors import InputError
+from subspace_illusion.files import (
     ACTIVATIONS,
     MODEL,
     PAIRS,
@@ -20,11 +24,7 @@ from common.files import (
     write_table,
     write_tensors,
 )
-from common.stage import duration, progress, run, say
-from subspace_illusion.errors import InputError
-from subspace_illusion.measures import logit_difference
-from subspace_illusion.models import open_model
-from subspace_illusion.replay import record
+from subspace_illusion.pipeline.stage import duration, progress, run, say
 
 
 def shards_of(prompts: pd.DataFrame, size: int) -> list[pd.DataFrame]:

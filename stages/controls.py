@@ -1,9 +1,8 @@
 """Patches and trains where there is nothing to find, at one component (E12). See also random_model.py."""
 
-from common.files import DECOMPOSITIONS, MODEL, RESULTS, SUBSPACES, read_subspaces, read_table, write_table
-from common.pairs import Pairs
-from common.stage import duration, run, say, ticker, training_bar
-from subspace_illusion.controls import (
+from subspace_illusion.core.model import open_model
+from subspace_illusion.core.outcome import Outcome
+from subspace_illusion.experiments.controls import (
     ARBITRARY,
     PLACEBO,
     RANDOM_DIRECTION,
@@ -14,12 +13,14 @@ from subspace_illusion.controls import (
     placebo,
     random_frames,
 )
-from subspace_illusion.decomposition import TRAINED
-from subspace_illusion.evaluation import Change
-from subspace_illusion.measures import Outcome, summarise, table
-from subspace_illusion.models import open_model
-from subspace_illusion.prompts import OPPOSITE, OPPOSITE_UNRELATED, SAME_UNRELATED
-from subspace_illusion.training import late_accuracy, train_das
+from subspace_illusion.files import DECOMPOSITIONS, MODEL, RESULTS, SUBSPACES, read_subspaces, read_table, write_table
+from subspace_illusion.pipeline.stage import duration, run, say, ticker, training_bar
+from subspace_illusion.statistics import summarise, table
+from subspace_illusion.subspace.das import late_accuracy, train_das
+from subspace_illusion.subspace.pairs import Pairs
+from subspace_illusion.subspace.patching import Change
+from subspace_illusion.subspace.ways import TRAINED
+from subspace_illusion.tasks.table import OPPOSITE, OPPOSITE_UNRELATED, SAME_UNRELATED
 
 
 def main(params, component: str) -> None:

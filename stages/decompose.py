@@ -3,8 +3,11 @@
 import pandas as pd
 import torch
 
-from common.activations import Activations
-from common.files import (
+from subspace_illusion.core.activations import Activations
+from subspace_illusion.core.frames import oriented
+from subspace_illusion.core.sites import Site
+from subspace_illusion.experiments.decompose import decompose
+from subspace_illusion.files import (
     ACTIVATIONS,
     DECOMPOSITIONS,
     PROMPTS,
@@ -15,11 +18,8 @@ from common.files import (
     write_subspaces,
     write_table,
 )
-from common.stage import run, say
-from subspace_illusion.decomposition import decompose
-from subspace_illusion.prompts import S_SECOND
-from subspace_illusion.sites import Site
-from subspace_illusion.subspaces import oriented
+from subspace_illusion.pipeline.stage import run, say
+from subspace_illusion.tasks.ioi import S_SECOND
 
 
 def main(params, component: str) -> None:

@@ -4,16 +4,26 @@ from itertools import groupby
 
 import pandas as pd
 
-from common.files import DECOMPOSITIONS, MODEL, OUTCOMES, RESULTS, WRITTEN, read_subspaces, whole_folder, write_table
-from common.pairs import Pairs
-from common.stage import duration, run, say, ticker
-from subspace_illusion.decomposition import MEAN_DIFFERENCE, MEAN_ROW, RANDOM, ROW, TRAINED, WHOLE
-from subspace_illusion.dormant import waking, written_along
-from subspace_illusion.measures import POOLED, Outcome, summarise, table
-from subspace_illusion.models import open_model
-from subspace_illusion.prompts import OPPOSITE, OPPOSITE_UNRELATED, SAME_UNRELATED
-from subspace_illusion.sites import residual_after
-from subspace_illusion.subspaces import main_axis, random_frame
+from subspace_illusion.core.frames import main_axis, random_frame
+from subspace_illusion.core.model import open_model
+from subspace_illusion.core.outcome import Outcome
+from subspace_illusion.core.sites import residual_after
+from subspace_illusion.experiments.dormant import waking, written_along
+from subspace_illusion.files import (
+    DECOMPOSITIONS,
+    MODEL,
+    OUTCOMES,
+    RESULTS,
+    WRITTEN,
+    read_subspaces,
+    whole_folder,
+    write_table,
+)
+from subspace_illusion.pipeline.stage import duration, run, say, ticker
+from subspace_illusion.statistics import POOLED, summarise, table
+from subspace_illusion.subspace.pairs import Pairs
+from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, MEAN_ROW, RANDOM, ROW, TRAINED, WHOLE
+from subspace_illusion.tasks.table import OPPOSITE, OPPOSITE_UNRELATED, SAME_UNRELATED
 
 ROW_PARTS = {TRAINED: ROW, MEAN_DIFFERENCE: MEAN_ROW}
 

@@ -10,10 +10,10 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from common.files import MODEL, sha256, whole_folder
-from common.stage import run, say
-from subspace_illusion.checkpoints import convert_folder, convert_gguf, first_line
+from subspace_illusion.core.checkpoints import convert_folder, convert_gguf, first_line
 from subspace_illusion.errors import InputError
+from subspace_illusion.files import MODEL, sha256, whole_folder
+from subspace_illusion.pipeline.stage import run, say
 
 WEIGHTS = ".safetensors"
 

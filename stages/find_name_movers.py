@@ -2,15 +2,15 @@
 
 import torch
 
-from common.files import MODEL, RESULTS, write_json, write_table
-from common.pairs import Pairs
-from common.stage import duration, run, say
-from subspace_illusion.attribution import answer_directions, attribute_heads
-from subspace_illusion.measures import table
-from subspace_illusion.models import open_model
-from subspace_illusion.paths import clean_run, heads_from, name_of
-from subspace_illusion.prompts import OPPOSITE
-from subspace_illusion.readers import BACKUP, NAME_MOVER, OTHER, ROLES, Rule
+from subspace_illusion.core.attribution import answer_directions, attribute_heads
+from subspace_illusion.core.model import open_model
+from subspace_illusion.experiments.paths import clean_run, heads_from, name_of
+from subspace_illusion.experiments.readers import BACKUP, NAME_MOVER, OTHER, ROLES, Rule
+from subspace_illusion.files import MODEL, RESULTS, write_json, write_table
+from subspace_illusion.pipeline.stage import duration, run, say
+from subspace_illusion.statistics import table
+from subspace_illusion.subspace.pairs import Pairs
+from subspace_illusion.tasks.table import OPPOSITE
 
 
 def main(params) -> None:

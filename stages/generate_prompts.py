@@ -2,11 +2,12 @@
 
 import yaml
 
-from common.files import DATA, MODEL, PAIRS, PROMPTS, read_lines, write_table
-from common.stage import run, say
-from subspace_illusion.checkpoints import open_tokenizer
+from subspace_illusion.core.checkpoints import open_tokenizer
 from subspace_illusion.errors import InputError
-from subspace_illusion.prompts import SPLITS, Words, make_pairs, make_prompts, single_token_words
+from subspace_illusion.files import DATA, MODEL, PAIRS, PROMPTS, read_lines, write_table
+from subspace_illusion.pipeline.stage import run, say
+from subspace_illusion.tasks.ioi import Words, make_pairs, make_prompts, single_token_words
+from subspace_illusion.tasks.table import SPLITS
 
 
 def read_templates() -> dict[str, list[str]]:

@@ -2,20 +2,20 @@
 
 import pandas as pd
 
-from common.files import RESULTS, whole, write_json, write_table
-from common.results import read_tables, verdicts_by
-from common.stage import run, say
-from subspace_illusion.findings import as_metrics, as_text, findings
-from subspace_illusion.measures import POOLED
-from subspace_illusion.verdict import evidence_table
+from subspace_illusion.files import RESULTS, whole, write_json, write_table
+from subspace_illusion.pipeline.stage import run, say
+from subspace_illusion.report.findings import as_metrics, as_text, findings
+from subspace_illusion.report.results import read_tables, verdicts_by
+from subspace_illusion.report.verdict import evidence_table
+from subspace_illusion.statistics import POOLED
 
 
 def main(params) -> None:
     names, roles = list(params.components), params.roles
     say(f"judging the subspaces of {len(names)} components, a second")
-    tables = read_tables(names, params.experiments)
+    tables = read_tables(names, params.experiments.model_dump())
     found = findings(tables, roles.v_true, roles.v_mlp)
-    verdicts = verdicts_by(params.verdict, tables)
+    verdicts = verdicts_by(**params.verdict.model_dump(), tables=tables)
     write_table(RESULTS / "verdicts.csv", evidence_table(verdicts))
     write_json(RESULTS / "metrics.json", as_metrics(found))
 

@@ -2,14 +2,14 @@
 
 import torch
 
-from common.files import MODEL, OUTCOMES, RESULTS, read_table, write_json, write_table
-from common.pairs import Pairs
-from common.stage import duration, run, say, ticker, training_bar
-from subspace_illusion.measures import summarise, table
-from subspace_illusion.models import open_model
-from subspace_illusion.neurons import linear_fit, random_supports
-from subspace_illusion.prompts import OPPOSITE, SAME_UNRELATED
-from subspace_illusion.training import train_das
+from subspace_illusion.core.model import open_model
+from subspace_illusion.experiments.neuron_sweep import linear_fit, random_supports
+from subspace_illusion.files import MODEL, OUTCOMES, RESULTS, read_table, write_json, write_table
+from subspace_illusion.pipeline.stage import duration, run, say, ticker, training_bar
+from subspace_illusion.statistics import summarise, table
+from subspace_illusion.subspace.das import train_das
+from subspace_illusion.subspace.pairs import Pairs
+from subspace_illusion.tasks.table import OPPOSITE, SAME_UNRELATED
 
 
 def main(params, component: str) -> None:

@@ -2,14 +2,25 @@
 
 from collections import defaultdict
 
-from common.activations import Activations
-from common.files import ACTIVATIONS, MODEL, PAIRS, PROMPTS, RESULTS, column, read_table, write_json, write_table
-from common.stage import duration, run, say, ticker
-from subspace_illusion.localisation import RULE, block_sites, find_window, patch_components
-from subspace_illusion.measures import Outcome, summarise, table
-from subspace_illusion.models import open_model
-from subspace_illusion.prompts import OPPOSITE, chosen
-from subspace_illusion.sites import Site, residual_after
+from subspace_illusion.core.activations import Activations
+from subspace_illusion.core.model import open_model
+from subspace_illusion.core.outcome import Outcome
+from subspace_illusion.core.sites import Site, residual_after
+from subspace_illusion.experiments.localise import RULE, block_sites, find_window, patch_components
+from subspace_illusion.files import (
+    ACTIVATIONS,
+    MODEL,
+    PAIRS,
+    PROMPTS,
+    RESULTS,
+    column,
+    read_table,
+    write_json,
+    write_table,
+)
+from subspace_illusion.pipeline.stage import duration, run, say, ticker
+from subspace_illusion.statistics import summarise, table
+from subspace_illusion.tasks.table import OPPOSITE, chosen
 
 
 def main(params) -> None:

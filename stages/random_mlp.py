@@ -2,16 +2,17 @@
 
 import torch
 
-from common.files import MODEL, OUTCOMES, RESULTS, read_table, write_table
-from common.pairs import Pairs
-from common.stage import duration, run, say, ticker, training_bar
-from subspace_illusion.measures import POOLED, Outcome, summarise, table
-from subspace_illusion.models import open_model
-from subspace_illusion.prompts import OPPOSITE, SAME_UNRELATED
-from subspace_illusion.random_mlps import draw_random_mlp
-from subspace_illusion.sites import mlp_input, mlp_output
-from subspace_illusion.subspaces import patch_change
-from subspace_illusion.training import Examples, train_das
+from subspace_illusion.core.frames import patch_change
+from subspace_illusion.core.model import open_model
+from subspace_illusion.core.outcome import Outcome
+from subspace_illusion.core.sites import mlp_input, mlp_output
+from subspace_illusion.experiments.random_mlp import draw_random_mlp
+from subspace_illusion.files import MODEL, OUTCOMES, RESULTS, read_table, write_table
+from subspace_illusion.pipeline.stage import duration, run, say, ticker, training_bar
+from subspace_illusion.statistics import POOLED, summarise, table
+from subspace_illusion.subspace.das import Examples, train_das
+from subspace_illusion.subspace.pairs import Pairs
+from subspace_illusion.tasks.table import OPPOSITE, SAME_UNRELATED
 
 
 def main(params, component: str) -> None:

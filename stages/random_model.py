@@ -1,20 +1,18 @@
 """Trains DAS at one component of a model of the same architecture with random weights, the control for DAS (E12)."""
 
-from common.files import MODEL, PROMPTS, RESULTS, column, read_table, write_table
-from common.pairs import Pairs
-from common.stage import duration, run, say, ticker, training_bar
-from subspace_illusion.checkpoints import open_tokenizer, random_model
-from subspace_illusion.controls import (
-    RANDOM_MODEL,
-    RANDOM_MODEL_WHOLE,
-)
-from subspace_illusion.evaluation import along, patch_outcomes
-from subspace_illusion.measures import Outcome, logit_difference, summarise, table
-from subspace_illusion.models import bridge_model, pick_device
-from subspace_illusion.prompts import OPPOSITE
-from subspace_illusion.replay import record_all
-from subspace_illusion.sites import residual_after
-from subspace_illusion.training import Examples, late_accuracy, train_das
+from subspace_illusion.core.checkpoints import open_tokenizer, random_model
+from subspace_illusion.core.model import bridge_model, pick_device
+from subspace_illusion.core.outcome import Outcome, logit_difference
+from subspace_illusion.core.replay import record_all
+from subspace_illusion.core.sites import residual_after
+from subspace_illusion.experiments.controls import RANDOM_MODEL, RANDOM_MODEL_WHOLE
+from subspace_illusion.files import MODEL, PROMPTS, RESULTS, column, read_table, write_table
+from subspace_illusion.pipeline.stage import duration, run, say, ticker, training_bar
+from subspace_illusion.statistics import summarise, table
+from subspace_illusion.subspace.das import Examples, late_accuracy, train_das
+from subspace_illusion.subspace.pairs import Pairs
+from subspace_illusion.subspace.patching import along, patch_outcomes
+from subspace_illusion.tasks.table import OPPOSITE
 
 
 def main(params, component: str) -> None:

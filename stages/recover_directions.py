@@ -10,13 +10,20 @@ from functools import partial
 
 from threadpoolctl import threadpool_limits
 
-from common.files import MODEL, RESULTS, write_table
-from common.stage import duration, progress, run, say, ticker
-from subspace_illusion.measures import table
-from subspace_illusion.mlps import hidden_from_residual
-from subspace_illusion.models import open_model
-from subspace_illusion.recovery import choose_positions, read_signs, record_mlps, recover_directions, weight_ranks
-from subspace_illusion.texts import read_documents, read_hub, sample_text, tokenise
+from subspace_illusion.core.mlps import hidden_from_residual
+from subspace_illusion.core.model import open_model
+from subspace_illusion.core.sampling import sample_text
+from subspace_illusion.experiments.recovery import (
+    choose_positions,
+    read_signs,
+    record_mlps,
+    recover_directions,
+    weight_ranks,
+)
+from subspace_illusion.experiments.text import read_documents, read_hub, tokenise
+from subspace_illusion.files import MODEL, RESULTS, write_table
+from subspace_illusion.pipeline.stage import duration, progress, run, say, ticker
+from subspace_illusion.statistics import table
 
 
 def main(params) -> None:

@@ -3,7 +3,7 @@
 import platform
 from importlib.metadata import version
 
-from common.files import (
+from subspace_illusion.files import (
     FIGURES,
     MODEL,
     PROMPTS,
@@ -17,15 +17,15 @@ from common.files import (
     whole_folder,
     write_table,
 )
-from common.params import PARAMS
-from common.pictures import draw
-from common.results import read_tables, verdicts_by
-from common.stage import run, say
-from subspace_illusion.comparison import compare
-from subspace_illusion.findings import findings
-from subspace_illusion.plots.style import plt
-from subspace_illusion.report import Report, render
-from subspace_illusion.sections import Grid, answer, evidence_grid, experiments, rules, verdict_grid
+from subspace_illusion.pipeline.params import PARAMS
+from subspace_illusion.pipeline.stage import run, say
+from subspace_illusion.report.comparison import compare
+from subspace_illusion.report.findings import findings
+from subspace_illusion.report.page import Report, render
+from subspace_illusion.report.pictures import draw
+from subspace_illusion.report.plots.style import plt
+from subspace_illusion.report.results import read_tables, verdicts_by
+from subspace_illusion.report.sections import Grid, answer, evidence_grid, experiments, rules, verdict_grid
 
 TITLE = "Is this the subspace you are looking for?"
 QUESTION = (
@@ -39,13 +39,13 @@ LIBRARIES = ("torch", "transformers", "transformer-lens", "numpy", "pandas", "sc
 def main(params) -> None:
     names, roles = list(params.components), params.roles
     say("drawing the pictures and writing the report, about 20 s")
-    tables = read_tables(names, params.experiments)
+    tables = read_tables(names, params.experiments.model_dump())
     found = findings(tables, roles.v_true, roles.v_mlp)
-    verdicts = verdicts_by(params.verdict, tables)
+    verdicts = verdicts_by(**params.verdict.model_dump(), tables=tables)
     comparison = compare(read_table(PUBLISHED), found, params.model.name == "gpt2")
     write_table(RESULTS / "comparison.csv", comparison)
     with whole_folder(FIGURES) as folder:
-        for name, picture in draw(tables, roles):
+        for name, picture in draw(tables, roles.v_true, roles.v_mlp):
             picture.savefig(folder / f"{name}.png", dpi=params.plots.dpi, metadata={"Software": None})
             plt.close(picture)
     pictures = {path.name: path.read_bytes() for path in sorted(FIGURES.glob("*.png"))}

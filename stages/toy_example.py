@@ -2,9 +2,7 @@
 
 import torch
 
-from common.files import RESULTS, write_json
-from common.stage import run, say
-from subspace_illusion.toy import (
+from subspace_illusion.experiments.toy_example import (
     EXAMPLE,
     EXAMPLE_PATCHES,
     HEADS,
@@ -17,6 +15,8 @@ from subspace_illusion.toy import (
     patch_table,
     span,
 )
+from subspace_illusion.files import RESULTS, write_json
+from subspace_illusion.pipeline.stage import run, say
 
 
 def main(params) -> None:

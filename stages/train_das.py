@@ -1,11 +1,11 @@
 """Trains the DAS subspaces of one component, one per seed (E3, E4)."""
 
-from common.files import MODEL, RESULTS, SUBSPACES, whole_folder, write_table, write_tensors
-from common.pairs import Pairs
-from common.stage import duration, run, say, training_bar
-from subspace_illusion.models import open_model
-from subspace_illusion.prompts import OPPOSITE, SAME_UNRELATED
-from subspace_illusion.training import train_das
+from subspace_illusion.core.model import open_model
+from subspace_illusion.files import MODEL, RESULTS, SUBSPACES, whole_folder, write_table, write_tensors
+from subspace_illusion.pipeline.stage import duration, run, say, training_bar
+from subspace_illusion.subspace.das import train_das
+from subspace_illusion.subspace.pairs import Pairs
+from subspace_illusion.tasks.table import OPPOSITE, SAME_UNRELATED
 
 
 def main(params, component: str) -> None:

@@ -5,7 +5,12 @@ The subspace is that of the first seed.
 
 import torch
 
-from common.files import (
+from subspace_illusion.core.heads import score_gradient
+from subspace_illusion.core.model import open_model
+from subspace_illusion.experiments.names import probe_table
+from subspace_illusion.experiments.paths import MOVERS, Paths, group_table, groups_of, head_table, patch_paths
+from subspace_illusion.experiments.splits import DAS, GRADIENT, MEAN, SEEN, WHOLE, split_by_queries
+from subspace_illusion.files import (
     DECOMPOSITIONS,
     MODEL,
     PROMPTS,
@@ -15,15 +20,12 @@ from common.files import (
     whole_folder,
     write_table,
 )
-from common.pairs import Pairs
-from common.stage import duration, run, say, ticker
-from subspace_illusion.decomposition import MEAN_DIFFERENCE, TRAINED
-from subspace_illusion.measures import summarise, table
-from subspace_illusion.models import open_model
-from subspace_illusion.paths import MOVERS, Paths, group_table, groups_of, head_table, patch_paths
-from subspace_illusion.probes import probe_table
-from subspace_illusion.prompts import OPPOSITE, name_positions
-from subspace_illusion.readers import DAS, GRADIENT, MEAN, SEEN, WHOLE, score_gradient, split_by_queries
+from subspace_illusion.pipeline.stage import duration, run, say, ticker
+from subspace_illusion.statistics import summarise, table
+from subspace_illusion.subspace.pairs import Pairs
+from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, TRAINED
+from subspace_illusion.tasks.ioi import name_positions
+from subspace_illusion.tasks.table import OPPOSITE
 
 
 def main(params, component: str) -> None:

@@ -5,7 +5,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports the hub client
 import pytest
 
 import tiny
-from subspace_illusion.models import Model
+from subspace_illusion.core.model import Model
 
 
 @pytest.fixture(scope="session", params=tiny.ARCHITECTURES)

@@ -2,10 +2,10 @@ import pytest
 import torch
 
 import tiny
-from subspace_illusion.attribution import FrozenNorm, answer_directions, attention_sites, attribute_heads
-from subspace_illusion.measures import logit_difference
-from subspace_illusion.replay import record
-from subspace_illusion.sites import Site, residual_after, residual_entering
+from subspace_illusion.core.attribution import FrozenNorm, answer_directions, attention_sites, attribute_heads
+from subspace_illusion.core.outcome import logit_difference
+from subspace_illusion.core.replay import record
+from subspace_illusion.core.sites import Site, residual_after, residual_entering
 
 TOKENS = torch.randint(1, 500, (4, 9), generator=torch.Generator().manual_seed(0))
 IO, S = torch.tensor([1, 2, 3, 4]), torch.tensor([5, 6, 7, 8])

@@ -1,9 +1,9 @@
 import pandas as pd
 import pytest
 
-from subspace_illusion.comparison import agree, compare
-from subspace_illusion.findings import Finding
-from subspace_illusion.measures import Estimate
+from subspace_illusion.report.comparison import agree, compare
+from subspace_illusion.report.findings import Finding
+from subspace_illusion.statistics import Estimate
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 import torch
 
-from subspace_illusion.checkpoints import random_model
-from subspace_illusion.controls import arbitrary_labels, placebo, random_frames
-from subspace_illusion.subspaces import patch_change, random_frame
-from subspace_illusion.training import Examples
+from subspace_illusion.core.checkpoints import random_model
+from subspace_illusion.core.frames import patch_change, random_frame
+from subspace_illusion.experiments.controls import arbitrary_labels, placebo, random_frames
+from subspace_illusion.subspace.das import Examples
 
 GENERATOR = torch.Generator().manual_seed(0)
 BASE, SOURCE = torch.randn(2, 20, 6, generator=GENERATOR)

@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 import torch
 
-from subspace_illusion.dormant import waking, written_along
 from subspace_illusion.errors import InputError
+from subspace_illusion.experiments.dormant import waking, written_along
 
 ABSTRACT = torch.tensor([[1.0, 1, 0], [-1, -1, 0]])  # the post's example: hidden activations of x = 1 and x = -1
 W_OUT = torch.tensor([[1.0], [0], [2]])

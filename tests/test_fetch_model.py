@@ -8,10 +8,10 @@ import pytest
 
 import fetch_model
 import tiny
-from common.files import sha256
+from subspace_illusion.core.model import open_model
+from subspace_illusion.core.replay import record
 from subspace_illusion.errors import InputError
-from subspace_illusion.models import open_model
-from subspace_illusion.replay import record
+from subspace_illusion.files import sha256
 
 MODEL = SimpleNamespace(repository="someone/tiny", revision="0" * 40)
 

@@ -3,11 +3,11 @@ import pytest
 import torch
 
 import tiny
-from common.activations import Activations, sites_of, write_manifest, write_shard
-from common.files import read_json, read_table, read_tensors, whole, whole_folder, write_table, write_tensors
+from subspace_illusion.core.activations import Activations, sites_of, write_manifest, write_shard
+from subspace_illusion.core.replay import Tail, record
+from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
-from subspace_illusion.replay import Tail, record
-from subspace_illusion.sites import Site
+from subspace_illusion.files import read_json, read_table, read_tensors, whole, whole_folder, write_table, write_tensors
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path):

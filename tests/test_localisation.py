@@ -2,11 +2,11 @@ import pytest
 import torch
 
 import tiny
+from subspace_illusion.core.outcome import Outcome
+from subspace_illusion.core.replay import record
+from subspace_illusion.core.sites import residual_after
 from subspace_illusion.errors import InputError
-from subspace_illusion.localisation import block_sites, find_window, patch_components
-from subspace_illusion.measures import Outcome
-from subspace_illusion.replay import record
-from subspace_illusion.sites import residual_after
+from subspace_illusion.experiments.localise import block_sites, find_window, patch_components
 
 
 @pytest.mark.parametrize(

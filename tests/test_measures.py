@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from subspace_illusion.core.outcome import Outcome, logit_difference
 from subspace_illusion.errors import InputError
-from subspace_illusion.measures import MEASURES, Estimate, Outcome, logit_difference, summarise
+from subspace_illusion.statistics import MEASURES, Estimate, summarise
 
 
 def outcome(*ld: float) -> Outcome:

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from subspace_illusion.errors import InputError
-from subspace_illusion.neurons import linear_fit, random_supports
+from subspace_illusion.experiments.neuron_sweep import linear_fit, random_supports
 
 
 def test_sets_are_nested_within_a_draw():

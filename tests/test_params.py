@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from common.compose import compose
-from common.params import read_params
 from subspace_illusion.errors import InputError
+from subspace_illusion.pipeline.compose import compose
+from subspace_illusion.pipeline.params import read_params
 
 ROOT = Path(__file__).parents[1]
 

@@ -1,10 +1,10 @@
 import torch
 
-from subspace_illusion.attribution import attention_sites
-from subspace_illusion.measures import Outcome
-from subspace_illusion.paths import Paths, heads_from, patch_paths, taken_from
-from subspace_illusion.replay import record
-from subspace_illusion.sites import Site
+from subspace_illusion.core.attribution import attention_sites
+from subspace_illusion.core.outcome import Outcome
+from subspace_illusion.core.replay import record
+from subspace_illusion.core.sites import Site
+from subspace_illusion.experiments.paths import Paths, heads_from, patch_paths, taken_from
 
 TOKENS = [torch.randint(1, 500, (4, 9), generator=torch.Generator().manual_seed(i)) for i in (0, 1)]
 IO, S = torch.tensor([1, 2, 3, 4]), torch.tensor([5, 6, 7, 8])

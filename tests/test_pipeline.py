@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 import tiny
-from common.compose import compose
+from subspace_illusion.pipeline.compose import compose
 
 ROOT = Path(__file__).parents[1]
 SMALL = [

@@ -6,15 +6,23 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from subspace_illusion.controls import ARBITRARY, RANDOM_DIRECTION, RANDOM_MODEL, RANDOM_MODEL_WHOLE, SELF, UNRELATED
-from subspace_illusion.decomposition import TRAINED
-from subspace_illusion.plots.controls import controls_figure
-from subspace_illusion.plots.dormant import dormant_figure
-from subspace_illusion.plots.style import BLUE, ORANGE, plt
-from subspace_illusion.plots.sweeps import neurons_figure, random_mlp_figure
-from subspace_illusion.plots.validation import heads_figure, paths_figure, probe_figure, splits_figure
-from subspace_illusion.plots.verdict import verdict_figure
-from subspace_illusion.readers import BACKUP, DAS, GRADIENT, MEAN, NAME_MOVER, NEGATIVE, OTHER, SEEN, UNSEEN, WHOLE
+from subspace_illusion.experiments.controls import (
+    ARBITRARY,
+    RANDOM_DIRECTION,
+    RANDOM_MODEL,
+    RANDOM_MODEL_WHOLE,
+    SELF,
+    UNRELATED,
+)
+from subspace_illusion.experiments.readers import BACKUP, NAME_MOVER, NEGATIVE, OTHER
+from subspace_illusion.experiments.splits import DAS, GRADIENT, MEAN, SEEN, UNSEEN, WHOLE
+from subspace_illusion.report.plots.controls import controls_figure
+from subspace_illusion.report.plots.dormant import dormant_figure
+from subspace_illusion.report.plots.style import BLUE, ORANGE, plt
+from subspace_illusion.report.plots.sweeps import neurons_figure, random_mlp_figure
+from subspace_illusion.report.plots.validation import heads_figure, paths_figure, probe_figure, splits_figure
+from subspace_illusion.report.plots.verdict import verdict_figure
+from subspace_illusion.subspace.ways import TRAINED
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from subspace_illusion.errors import InputError
-from subspace_illusion.probes import name_probe
+from subspace_illusion.experiments.names import name_probe
 
 CASES = [f"case-{i // 2}" for i in range(80)]
 NAMES = [["Anna", "Paul", "Lisa", "Max"][(i // 2) % 4] for i in range(80)]

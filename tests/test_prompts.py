@@ -5,18 +5,10 @@ import pytest
 import yaml
 
 import tiny
-from subspace_illusion.checkpoints import Tokenizer
+from subspace_illusion.core.checkpoints import Tokenizer
 from subspace_illusion.errors import InputError
-from subspace_illusion.prompts import (
-    KINDS,
-    OPPOSITE,
-    SAME_UNRELATED,
-    Words,
-    chosen,
-    make_pairs,
-    make_prompts,
-    single_token_words,
-)
+from subspace_illusion.tasks.ioi import Words, make_pairs, make_prompts, single_token_words
+from subspace_illusion.tasks.table import KINDS, OPPOSITE, SAME_UNRELATED, chosen
 
 DATA = Path(__file__).parents[1] / "data"
 TEMPLATES = yaml.safe_load((DATA / "templates.yaml").read_text())

@@ -1,11 +1,11 @@
 import pytest
 import torch
 
+from subspace_illusion.core.mlps import mlp_forward
+from subspace_illusion.core.replay import record, replay
+from subspace_illusion.core.sites import Site, mlp_input, mlp_output
 from subspace_illusion.errors import InputError
-from subspace_illusion.mlps import mlp_forward
-from subspace_illusion.random_mlps import draw_random_mlp
-from subspace_illusion.replay import record, replay
-from subspace_illusion.sites import Site, mlp_input, mlp_output
+from subspace_illusion.experiments.random_mlp import draw_random_mlp
 
 TOKENS = torch.randint(1, 500, (6, 9), generator=torch.Generator().manual_seed(0))
 HIDDEN = Site(1, "mlp.hook_post")

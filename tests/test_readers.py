@@ -2,11 +2,12 @@ import pytest
 import torch
 
 import tiny
+from subspace_illusion.core.frames import closeness
+from subspace_illusion.core.heads import query_readout, score_gradient
+from subspace_illusion.core.replay import Tail, record
+from subspace_illusion.core.sites import Site, residual_after, residual_entering
 from subspace_illusion.errors import InputError
-from subspace_illusion.readers import BACKUP, NAME_MOVER, NEGATIVE, OTHER, Rule, query_readout, score_gradient
-from subspace_illusion.replay import Tail, record
-from subspace_illusion.sites import Site, residual_after, residual_entering
-from subspace_illusion.subspaces import closeness
+from subspace_illusion.experiments.readers import BACKUP, NAME_MOVER, NEGATIVE, OTHER, Rule
 
 TOKENS = torch.randint(1, 500, (4, 9), generator=torch.Generator().manual_seed(0))
 

@@ -8,10 +8,9 @@ import torch
 from sklearn.linear_model import Ridge
 
 import tiny
+from subspace_illusion.core.mlps import hidden_from_residual, mlp_forward, norm_before, weight_matrices
 from subspace_illusion.errors import InputError
-from subspace_illusion.mlps import hidden_from_residual, mlp_forward, norm_before, weight_matrices
-from subspace_illusion.plots.recovery import ranks_figure, recovery_figure, signs_figure
-from subspace_illusion.recovery import (
+from subspace_illusion.experiments.recovery import (
     SKIPPED,
     Recorded,
     binary_information,
@@ -25,6 +24,7 @@ from subspace_illusion.recovery import (
     weight_ranks,
     wilson_interval,
 )
+from subspace_illusion.report.plots.recovery import ranks_figure, recovery_figure, signs_figure
 
 ALPHAS = [1e-8, 1e-4, 1e-2, 1, 100]
 
@@ -86,7 +86,7 @@ def test_weights_are_what_the_mlp_computes_with(model):
 
 
 def test_recording_gives_the_full_run_at_the_positions_chosen(model, monkeypatch, run):
-    monkeypatch.setattr("subspace_illusion.recovery.BATCH", 2)
+    monkeypatch.setattr("subspace_illusion.experiments.recovery.BATCH", 2)
     tokens, full = run
     positions = choose_positions(3, 14, 12, 0)
     seen: list[int] = []
@@ -180,7 +180,7 @@ def test_large_signs_are_read_and_absent_ones_are_not(model):
 
 
 def test_a_solver_that_stops_early_says_so_in_the_table_alone(monkeypatch, recwarn):
-    monkeypatch.setattr("subspace_illusion.recovery.MOST_ITERATIONS", 1)
+    monkeypatch.setattr("subspace_illusion.experiments.recovery.MOST_ITERATIONS", 1)
     signs = noise(200, seed=1).sign()
     assert not binary_information(noise(200, 30), signs, 160, 1e4)["converged"]
     assert not recwarn.list

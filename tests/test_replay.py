@@ -6,10 +6,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tiny
+from subspace_illusion.core.model import Model
+from subspace_illusion.core.replay import Tail, record, record_all, replay
+from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.errors import InputError
-from subspace_illusion.models import Model
-from subspace_illusion.replay import Tail, record, record_all, replay
-from subspace_illusion.sites import Site, residual_after
 
 TOLERANCE = 1e-4
 some_examples = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -6,7 +6,7 @@ import os
 import pandas as pd
 import pytest
 
-from common.compose import compose
+from subspace_illusion.pipeline.compose import compose
 from test_pipeline import ROOT, Project
 
 

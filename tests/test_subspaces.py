@@ -5,9 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from subspace_illusion.decomposition import decompose
-from subspace_illusion.errors import InputError
-from subspace_illusion.subspaces import (
+from subspace_illusion.core.frames import (
     closeness,
     mean_difference,
     oriented,
@@ -16,6 +14,8 @@ from subspace_illusion.subspaces import (
     random_frame,
     split,
 )
+from subspace_illusion.errors import InputError
+from subspace_illusion.experiments.decompose import decompose
 
 # The post's abstract example: W_in = (1, 1, 0), W_out = (1, 0, 2), hidden = x W_in.
 W_OUT = torch.tensor([[1.0], [0.0], [2.0]])

@@ -13,11 +13,12 @@ import torch
 import yaml
 
 import tiny
-from common.compose import compose
-from subspace_illusion.checkpoints import Tokenizer
+from subspace_illusion.core.checkpoints import Tokenizer
+from subspace_illusion.core.sampling import sample_text
+from subspace_illusion.core.seeds import torch_generator
 from subspace_illusion.errors import InputError
-from subspace_illusion.seeds import torch_generator
-from subspace_illusion.texts import read_column, read_documents, read_hub, sample_text, tokenise
+from subspace_illusion.experiments.text import read_column, read_documents, read_hub, tokenise
+from subspace_illusion.pipeline.compose import compose
 
 ROOT = Path(__file__).parents[1]
 WORDS = "When Anna and Paul went to the park, Paul gave a drum to Anna. "

@@ -6,9 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from subspace_illusion.plots.toy import toy_figure
-from subspace_illusion.subspaces import orthonormal, split
-from subspace_illusion.toy import (
+from subspace_illusion.core.frames import orthonormal, split
+from subspace_illusion.experiments.toy_example import (
     BOTH,
     DATA,
     DORMANT,
@@ -31,6 +30,7 @@ from subspace_illusion.toy import (
     span,
     traits,
 )
+from subspace_illusion.report.plots.toy import toy_figure
 
 
 def test_both_tables_of_the_post():

@@ -2,12 +2,12 @@ import pytest
 import torch
 
 import tiny
+from subspace_illusion.core.frames import closeness, patch_change, random_frame
+from subspace_illusion.core.model import Model
+from subspace_illusion.core.replay import Tail, record, replay
+from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
-from subspace_illusion.models import Model
-from subspace_illusion.replay import Tail, record, replay
-from subspace_illusion.sites import Site
-from subspace_illusion.subspaces import closeness, patch_change, random_frame
-from subspace_illusion.training import Examples, _batches, train_das
+from subspace_illusion.subspace.das import Examples, _batches, train_das
 
 SITE = Site(1, "hook_resid_post")
 SETTINGS = dict(steps=60, batch=16, lr=0.05, loss="cross_entropy")

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 import torch
 
-from subspace_illusion.dormant import waking, written_along
-from subspace_illusion.measures import Estimate, Outcome, summarise
-from subspace_illusion.subspaces import orthonormal, patch_change, split
-from subspace_illusion.verdict import (
+from subspace_illusion.core.frames import orthonormal, patch_change, split
+from subspace_illusion.core.outcome import Outcome
+from subspace_illusion.experiments.dormant import waking, written_along
+from subspace_illusion.report.verdict import (
     CRITERIA,
     FAITHFUL,
     ILLUSORY,
@@ -24,6 +24,7 @@ from subspace_illusion.verdict import (
     evidence_table,
     judge,
 )
+from subspace_illusion.statistics import Estimate, summarise
 
 THRESHOLDS = dict(
     whole_component=Thresholds(faithful=0.5, illusory=0.25),

@@ -21,8 +21,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from subspace_illusion.checkpoints import Tokenizer
-from subspace_illusion.models import Model, bridge_model
+from subspace_illusion.core.checkpoints import Tokenizer
+from subspace_illusion.core.model import Model, bridge_model
 
 DATA = Path(__file__).parents[1] / "data"
 ARCHITECTURES = ("gpt2", "neox", "llama", "gemma3")

@@ -1,0 +1,113 @@
+"""The cache of activations on disk: safetensors shards, a parquet index, and a manifest for each component.
+
+::
+
+    index.parquet                  prompt -> shard and row, with the clean logits
+    <site>/<shard>.safetensors     x: the activation at END, [n, d], of every prompt
+    tail.<block>/<shard>.safetensors   keys and values of the earlier positions, of prompts that are bases
+    readout/<component>.safetensors    W, where the residual stream sees the component through a matrix
+    components/<component>.json    the hashes of the files that the component's training reads
+
+A stage of one component depends on the component's manifest, not on the folder: another component may come or go, and
+as long as the files named in the manifest stay the same the stage has nothing to do.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from subspace_illusion.core.replay import Recording, Tail
+from subspace_illusion.core.sites import Site, mlp_input, residual_after, residual_entering
+from subspace_illusion.files import column, read_json, read_table, read_tensors, sha256, write_json, write_tensors
+
+
+def sites_of(component: Site) -> list[Site]:
+    """What a component's experiments read at END: itself, where its replay starts, the residual stream after it, and
+    what an MLP reads where it is an MLP's hidden activations (for the random MLPs)."""
+    sites = [component, residual_entering(component.start), residual_after(component.block)]
+    if component.readout == ("mlp", "out"):
+        sites.append(mlp_input(component.block))
+    return list(dict.fromkeys(sites))
+
+
+def write_shard(folder: Path, shard: str, recording: Recording) -> None:
+    """Writes one shard of every site, and of every block of the tail if there is one."""
+    for site, x in recording.activations.items():
+        write_tensors(folder / site.name / f"{shard}.safetensors", dict(x=x))
+    if recording.tail is not None:
+        for block, keys in recording.tail.keys.items():
+            values = recording.tail.values[block]
+            write_tensors(folder / f"tail.{block}" / f"{shard}.safetensors", dict(keys=keys, values=values))
+
+
+def write_manifest(folder: Path, name: str, component: Site, n_blocks: int) -> None:
+    """Writes the hashes of the files that the component's training reads."""
+    parts = [site.name for site in sites_of(component)]
+    parts += [f"tail.{block}" for block in range(component.start, n_blocks)]
+    files = sorted(file for part in parts for file in (folder / part).glob("*.safetensors"))
+    readout = folder / "readout" / f"{name}.safetensors"
+    files += [readout] if readout.exists() else []
+    write_json(
+        folder / "components" / f"{name}.json",
+        dict(site=component.name, files={file.relative_to(folder).as_posix(): sha256(file) for file in files}),
+    )
+
+
+class Activations:
+    """Reads the cache. Shards are mapped: rows come from the disk as they are asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.index = read_table(folder / "index.parquet").set_index("prompt")
+        self._open = cache(lambda name: read_tensors(folder / name))
+        self._shards = self.index["shard"].unique().tolist()
+        self.index["number"] = self.index["shard"].map({shard: i for i, shard in enumerate(self._shards)})
+
+    def site(self, component: str) -> Site:
+        """The site of a component."""
+        return Site.parse(read_json(self.folder / "components" / f"{component}.json")["site"])
+
+    def at(self, site: Site, prompts: Sequence[int]) -> torch.Tensor:
+        """Activations at END, ``[n, d]``, of prompts in the order given."""
+        groups = self._groups(prompts)
+        parts = [self._open(f"{site.name}/{shard}.safetensors")["x"][rows] for shard, rows, _ in groups]
+        return torch.cat(parts)[torch.cat([places for _, _, places in groups]).argsort()]
+
+    def tail(self, start: int, n_blocks: int, prompts: Sequence[int]) -> Tail:
+        """The tail of base prompts, in the order given, from block ``start`` on."""
+        groups = self._groups(prompts)
+        lengths = column(self.index.loc[list(prompts)], "length")
+        earlier = int(lengths.max()) - 1
+
+        def gathered(block: int, part: str) -> torch.Tensor:
+            stored = [(self._open(f"tail.{block}/{shard}.safetensors")[part], *where) for shard, *where in groups]
+            _, heads, _, width = stored[0][0].shape
+            rows_in_order = torch.zeros(len(prompts), heads, earlier, width)
+            for x, rows, places in stored:
+                rows_in_order[places, :, earlier - x.shape[2] :] = x[rows]
+            return rows_in_order
+
+        blocks = range(start, n_blocks)
+        return Tail(
+            lengths,
+            {start: self.at(residual_entering(start), prompts)},
+            {block: gathered(block, "keys") for block in blocks},
+            {block: gathered(block, "values") for block in blocks},
+        )
+
+    def readout(self, component: str) -> torch.Tensor | None:
+        """The component's readout matrix ``[d, d_model]``, or ``None`` where it has none."""
+        path = self.folder / "readout" / f"{component}.safetensors"
+        return read_tensors(path)["W"] if path.exists() else None
+
+    def _groups(self, prompts: Sequence[int]) -> list[tuple[str, torch.Tensor, torch.Tensor]]:
+        """The prompts by shard: the shard, the rows in it, the places in the order given."""
+        found = self.index.loc[list(prompts)]
+        numbers, rows = column(found, "number"), column(found, "row")
+        by_shard = []
+        for number in numbers.unique().tolist():
+            places = (numbers == number).nonzero().flatten()
+            by_shard.append((self._shards[number], rows[places], places))
+        return by_shard

@@ -1,0 +1,123 @@
+"""Checkpoints: HF folders with safetensors weights and a tokenizer, written, converted from gguf, and read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from subspace_illusion.core.seeds import derive
+from subspace_illusion.errors import InputError
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """The two questions that are put to a tokenizer."""
+
+    hf: Any
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a prompt, with whatever special tokens the tokenizer itself puts before it."""
+        return list(self.hf(text).input_ids)
+
+    def word_id(self, word: str) -> int | None:
+        """The id of ``word`` with a space before it, or ``None`` where that is not exactly one known token."""
+        ids = self.hf(f" {word}", add_special_tokens=False).input_ids
+        return ids[0] if len(ids) == 1 and ids[0] != self.hf.unk_token_id else None
+
+
+def _transformers() -> Any:
+    """The transformers package, imported late (it takes seconds) and made quiet."""
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    return transformers
+
+
+def convert_gguf(gguf: Path, folder: Path) -> None:
+    """Dequantises a gguf file once, to float32 safetensors, configuration and tokenizer in ``folder``.
+
+    Raises:
+        InputError: If the file is no gguf of a causal language model.
+    """
+    transformers = _transformers()
+    where: dict[str, Any] = dict(pretrained_model_name_or_path=str(gguf.parent), gguf_file=gguf.name)
+    try:
+        model = transformers.AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(**where)
+    except (ValueError, OSError, KeyError, ImportError) as error:
+        raise InputError(f"{gguf.name} cannot be read as a gguf model: {first_line(error)}") from error
+    # The model still calls itself quantised, and transformers would refuse to save it.
+    del model.config.quantization_config
+    model.hf_quantizer = None
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def convert_folder(source: Path, folder: Path) -> None:
+    """Writes a model as float32 safetensors, configuration and tokenizer to ``folder``.
+
+    Only safetensors weights are read; nothing is unpickled and no code that comes with the model is run.
+
+    Args:
+        source: An HF folder.
+        folder: Where to write.
+
+    Raises:
+        InputError: If the folder holds no causal language model with safetensors weights and a tokenizer.
+    """
+    load_model(source).save_pretrained(folder)
+    open_tokenizer(source).hf.save_pretrained(folder)
+
+
+def load_model(folder: Path) -> Any:
+    """The model of an HF folder, in float32.
+
+    Raises:
+        InputError: If there is none that can be read.
+    """
+    if not (folder / "config.json").is_file():
+        raise InputError(f"{folder} is no model folder: it has no config.json")
+    try:
+        with torch.random.fork_rng(devices=[]):  # loading draws from torch's global stream
+            return _transformers().AutoModelForCausalLM.from_pretrained(
+                folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+            )
+    except Exception as error:  # safetensors, transformers and the JSON parser each raise their own
+        raise InputError(f"{folder} holds no model that can be read: {first_line(error)}") from error
+
+
+def random_model(folder: Path, seed: int) -> Any:
+    """A model of the same architecture as an HF folder's, with the weights that its own initialisation draws (E12).
+
+    Raises:
+        InputError: If the folder holds no configuration that can be read.
+    """
+    try:
+        config = _transformers().AutoConfig.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # transformers and the JSON parser each raise their own
+        raise InputError(f"{folder} holds no configuration that can be read: {first_line(error)}") from error
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(seed, "random model"))
+        return _transformers().AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+
+
+def open_tokenizer(folder: Path) -> Tokenizer:
+    """Opens the tokenizer of an HF folder.
+
+    Raises:
+        InputError: If the folder holds none.
+    """
+    try:
+        return Tokenizer(_transformers().AutoTokenizer.from_pretrained(folder, local_files_only=True))
+    except Exception as error:  # transformers and the JSON parser each raise their own
+        raise InputError(f"{folder} holds no tokenizer that can be read: {first_line(error)}") from error
+
+
+def first_line(error: BaseException) -> str:
+    """The first line that an error has to say."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,99 @@
+"""Attention heads: what their queries see of the residual stream, and what moves their attention."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from subspace_illusion.core.attribution import FrozenNorm
+from subspace_illusion.core.frames import orthonormal
+from subspace_illusion.core.model import Model
+from subspace_illusion.core.replay import Tail, replay
+from subspace_illusion.core.sites import Site
+from subspace_illusion.errors import InputError
+
+
+def query_readout(model: Model, heads: Sequence[Site]) -> torch.Tensor:
+    """What the queries of some heads see of the residual stream: their W_Q, columns side by side, behind their norm.
+
+    Query heads that share keys (grouped queries) have a W_Q each, so nothing has to be done for them.
+
+    Args:
+        model: The model.
+        heads: At least one head.
+
+    Returns:
+        ``[d_model, heads * d_head]``.
+
+    Raises:
+        InputError: If there is no head.
+    """
+    if not heads:
+        raise InputError("there are no name movers whose queries could be looked at: lower name_movers.share")
+    d = model.bridge.cfg.d_model
+    of_blocks = {}
+    for number in {head.block for head in heads}:
+        block = model.bridge.blocks[number]
+        norm = FrozenNorm.of(block.ln1, d, model.device)
+        with torch.no_grad():
+            start = block.attn.q(torch.zeros(1, d, device=model.device))
+            weights = (block.attn.q(torch.eye(d, device=model.device)) - start).flatten(1).cpu()
+        of_blocks[number] = (norm.linear @ weights).unflatten(1, (model.n_heads, -1))
+    return torch.cat([of_blocks[head.block][:, head.head] for head in heads], 1)
+
+
+def score_gradient(
+    model: Model,
+    site: Site,
+    tail: Tail,
+    heads: Sequence[Site],
+    first: torch.Tensor,
+    second: torch.Tensor,
+) -> torch.Tensor:
+    """The mean gradient, at a site, of the name movers' attention from END to the first name over the second (E3 d).
+
+    The first minus the second rather than IO minus S, because that is what the position signal must set, with one sign
+    for both patterns: where S is second, attention goes to the first.
+
+    Args:
+        model: The model.
+        site: Where the gradient is taken, ``d`` wide.
+        tail: The tail of clean prompts, from the site's block on.
+        heads: The name movers; those before the site do not count.
+        first: Position of the first name in each prompt, ``[n]``.
+        second: Position of the second, ``[n]``.
+
+    Returns:
+        A frame ``[d, 1]``.
+
+    Raises:
+        InputError: If no name mover lies downstream of the site, or the scores do not depend on it.
+    """
+    heads = [head for head in heads if head.block >= site.start]
+    if not heads:
+        raise InputError(f"no name mover lies downstream of {site.name}")
+    # Prompts are padded on the left to the longest, and so are the keys.
+    shift = int(tail.lengths.max()) - tail.lengths
+    rows = torch.arange(len(tail))
+    change = torch.zeros(len(tail), model.width(site), requires_grad=True)
+    preferences = []
+
+    def collect(of_block: Sequence[int]) -> Any:
+        def read(scores: torch.Tensor, hook: Any) -> None:
+            end = scores[:, of_block, -1]  # [n, heads, keys]
+            preferences.append((end[rows, :, first + shift] - end[rows, :, second + shift]).sum())
+
+        return read
+
+    by_block: Mapping[int, list[int]] = {
+        block: [int(head.head or 0) for head in heads if head.block == block]
+        for block in {head.block for head in heads}
+    }
+    hooks = [(Site(block, "attn.hook_attn_scores").hook, collect(listed)) for block, listed in by_block.items()]
+    with model.bridge.hooks(fwd_hooks=hooks):
+        replay(model, tail, {site: change})
+    (gradient,) = torch.autograd.grad(torch.stack(preferences).sum(), change)
+    mean = model.centred(site, gradient).mean(0)[:, None]
+    if not mean.norm() > 0:
+        raise InputError(f"the name movers' attention scores do not depend on {site.name}")
+    return orthonormal(mean)

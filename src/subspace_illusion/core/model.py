@@ -1,0 +1,171 @@
+"""Models: an HF folder opened as a TransformerBridge, and the few facts about it that the rest asks for.
+
+The bridge is the one code path for every architecture; the device is chosen here and used in ``replay`` only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from subspace_illusion.core.checkpoints import Tokenizer, first_line, load_model, open_tokenizer
+from subspace_illusion.core.sites import Site
+from subspace_illusion.errors import InputError
+
+PROBE_LENGTH = 11
+"""Tokens of the prompts that tell what the hooks hold; a number that no model has heads."""
+
+
+def pick_device() -> torch.device:
+    """CUDA where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def open_model(folder: Path, device: torch.device | None = None) -> Model:
+    """Opens an HF folder with safetensors weights in float32, frozen, in evaluation mode.
+
+    Args:
+        folder: The folder, such as ``convert_gguf`` writes.
+        device: Where the model runs; ``pick_device()`` by default.
+
+    Raises:
+        InputError: If the folder holds no model that can be read, or none that transformer_lens knows.
+    """
+    return bridge_model(load_model(folder), open_tokenizer(folder), device or pick_device(), name=str(folder))
+
+
+def bridge_model(hf_model: Any, tokenizer: Tokenizer, device: torch.device, name: str = "model") -> Model:
+    """Wraps a loaded HF model, in place, in a TransformerBridge.
+
+    Raises:
+        InputError: If transformer_lens has no adapter for the architecture.
+    """
+    from transformer_lens.model_bridge import TransformerBridge
+
+    try:
+        bridge = TransformerBridge.boot_transformers(
+            name, hf_model=hf_model.to(device).eval(), tokenizer=tokenizer.hf, device=str(device)
+        )
+    except Exception as error:  # the adapters raise whatever their architecture makes them raise
+        raise InputError(f"transformer_lens cannot wrap the {type(hf_model).__name__}: {first_line(error)}") from error
+    bridge.eval()
+    bridge.requires_grad_(False)
+    return Model(bridge, tokenizer, device, _centres(bridge, device))
+
+
+def _centres(bridge: Any, device: torch.device) -> bool:
+    """Whether every norm that reads the residual stream takes the mean off it."""
+    norms = [getattr(block, name) for block in bridge.blocks for name in ("ln1", "ln2") if hasattr(block, name)]
+    norms += [bridge.ln_final] if hasattr(bridge, "ln_final") else []
+    x = torch.linspace(-1, 1, bridge.cfg.d_model, device=device)[None] ** 3
+    with torch.no_grad():
+        return all(torch.allclose(norm(x), norm(x + 1), atol=1e-4) for norm in norms)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A frozen causal language model whose blocks and hooks are those of a TransformerBridge.
+
+    Attributes:
+        bridge: The TransformerBridge.
+        tokenizer: Its tokenizer.
+        device: Where it runs.
+        centres: Whether every norm that reads the residual stream takes the mean off it, as layer norm does. Then the
+            mean component of a residual vector can have no effect, and it is left out wherever such a vector or a
+            matrix that writes one is read (``centred``, ``readout``). It is what centring the writing weights does,
+            which is how the paper's GPT-2 was processed; the model's own weights stay as they are.
+    """
+
+    bridge: Any
+    tokenizer: Tokenizer
+    device: torch.device
+    centres: bool
+
+    @property
+    def n_blocks(self) -> int:
+        return len(self.bridge.blocks)
+
+    @property
+    def n_heads(self) -> int:
+        return int(self.bridge.cfg.n_heads)
+
+    @property
+    def parallel_blocks(self) -> bool:
+        """Whether attention and MLP of a block read the same residual, so that its MLP cannot see its attention."""
+        return bool(self.bridge.cfg.parallel_attn_mlp)
+
+    @cached_property
+    def _probe(self) -> dict[str, torch.Tensor]:
+        """Every hook's activation on two short prompts, by hook name."""
+        tokens = torch.arange(2 * PROBE_LENGTH, device=self.device).view(2, PROBE_LENGTH)
+        with torch.no_grad():
+            return dict(self.bridge.run_with_cache(tokens)[1].items())
+
+    def check(self, site: Site) -> None:
+        """Makes sure that the model has the site and that it holds one vector per position.
+
+        Raises:
+            InputError: If not; the message says what would do.
+        """
+        if not 0 <= site.block < self.n_blocks:
+            raise InputError(f"'{site.name}': the model has blocks 0 to {self.n_blocks - 1}")
+        activation = self._probe.get(site.hook)
+        if activation is None:
+            names = [name.split(".", 2)[2] for name in self._probe if name.startswith(f"blocks.{site.block}.")]
+            raise InputError(
+                f"'{site.name}': the model has no hook '{site.hook}' that fires; block {site.block} has "
+                + ", ".join(name for name in names if name.count(".") < 2)
+            )
+        # [prompts, positions, d] or [prompts, positions, heads, d_head]; scores and patterns, for one, are neither.
+        if activation.ndim not in (3, 4) or activation.shape[:2] != (2, PROBE_LENGTH):
+            raise InputError(f"'{site.name}' does not hold one vector per prompt and position")
+        if site.head is not None and not (activation.ndim == 4 and site.head < activation.shape[2]):
+            heads = f"heads 0 to {activation.shape[2] - 1}" if activation.ndim == 4 else "no head axis"
+            raise InputError(f"'{site.name}': {site.hook} has {heads}")
+
+    def width(self, site: Site) -> int:
+        """Dimension d of the activation at a site."""
+        shape = self._probe[site.hook].shape
+        return shape[-1] if site.head is not None or len(shape) == 3 else shape[-2] * shape[-1]
+
+    def centred(self, site: Site, activation: torch.Tensor) -> torch.Tensor:
+        """An activation ``[n, d]`` without its mean component, where that can have no effect (see ``centres``)."""
+        if site.is_residual_vector and self.centres:
+            return activation - activation.mean(-1, keepdim=True)
+        return activation
+
+    def readout(self, site: Site) -> torch.Tensor | None:
+        """The matrix through which the residual stream sees a site, ``[d, d_model]``, output = activation @ W.
+
+        ``W_out`` for the MLP's hidden activations, the head's (or all heads') ``W_O`` for attention's z, ``None`` for
+        sites that are in the residual stream already. Found by sending unit vectors through the module, which serves
+        every architecture alike.
+        """
+        if site.readout is None:
+            return None
+        part, name = site.readout
+        linear = getattr(getattr(self.bridge.blocks[site.block], part), name)
+        d = self.width(Site(site.block, site.point))
+        with torch.no_grad():
+            identity = torch.eye(d, device=self.device)
+            matrix = (linear(identity) - linear(torch.zeros(1, d, device=self.device))).cpu()
+        if self.centres:
+            matrix = matrix - matrix.mean(1, keepdim=True)
+        if site.head is None:
+            return matrix
+        d_head = d // self.n_heads
+        return matrix[site.head * d_head : (site.head + 1) * d_head]
+
+    def flops(self, start: int, rows: int, backward: bool = False) -> float:
+        """Floating-point operations that a replay of END from block ``start`` must cost for ``rows`` rows.
+
+        Two per weight of the blocks and of the unembedding, as much again for the gradient with respect to the
+        activations. Attention over the earlier positions is left out: it is below a percent at these lengths.
+        """
+        weights = sum(p.numel() for block in self.bridge.blocks[start:] for p in block.parameters() if p.ndim > 1)
+        weights += self.bridge.cfg.d_model * self.bridge.cfg.d_vocab
+        return 2.0 * weights * rows * (2 if backward else 1)

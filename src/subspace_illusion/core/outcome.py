@@ -1,0 +1,40 @@
+"""What a patch did to the answer, pair by pair: the one place where a logit difference is computed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+
+def logit_difference(logits: torch.Tensor, io: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
+    """LD: logit(IO) - logit(S) per prompt, ``[n]``, from logits at END ``[n, vocabulary]`` and token ids ``[n]``."""
+    return (logits.gather(1, io[:, None]) - logits.gather(1, s[:, None])).squeeze(1)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one patch did to each pair, and to each pair under each seed where there are several.
+
+    Attributes:
+        ld: LD of the patched run, ``[seeds, pairs]``.
+        top1_s: Whether the argmax over the whole vocabulary is S, ``[seeds, pairs]``.
+    """
+
+    ld: np.ndarray
+    top1_s: np.ndarray
+
+    @classmethod
+    def of(cls, logits: torch.Tensor, io: torch.Tensor, s: torch.Tensor) -> "Outcome":
+        """The outcome of one patch from its logits ``[pairs, vocabulary]``."""
+        ld = logit_difference(logits, io, s)
+        return cls(ld[None].double().numpy(), (logits.argmax(-1) == s)[None].numpy())
+
+    @classmethod
+    def joined(cls, outcomes: "list[Outcome]") -> "Outcome":
+        """The outcomes of one patch on one batch of pairs after another."""
+        return cls(np.concatenate([o.ld for o in outcomes], 1), np.concatenate([o.top1_s for o in outcomes], 1))
+
+    @classmethod
+    def pooled(cls, outcomes: "list[Outcome]") -> "Outcome":
+        """The outcomes of several seeds on the same pairs."""
+        return cls(np.concatenate([o.ld for o in outcomes]), np.concatenate([o.top1_s for o in outcomes]))

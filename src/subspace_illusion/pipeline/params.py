@@ -1,0 +1,323 @@
+"""The one typed view of params.yaml, validated whole, whichever stage reads it."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from subspace_illusion.core.sites import Site
+from subspace_illusion.errors import InputError
+from subspace_illusion.report.verdict import CRITERIA
+
+PARAMS = Path("params.yaml")
+Count = Annotated[int, Field(gt=0)]
+Names = Annotated[list[str], Field(min_length=1)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+Resamples = Annotated[int, Field(ge=100)]  # fewer have no 2.5th percentile to speak of
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PypiModel(Section):
+    """A gguf file inside a wheel of a Python package index."""
+
+    source: Literal["pypi"]
+    name: str
+    requirement: str
+    wheel_sha256: Sha256
+    file: str
+    file_sha256: Sha256
+
+
+class HubModel(Section):
+    """A repository of the Hugging Face hub, pinned to a commit."""
+
+    source: Literal["hub"]
+    name: str
+    repository: str
+    revision: Annotated[str, Field(pattern="^[0-9a-f]{40}$", description="a commit, 40 hex digits")]
+
+
+class PathModel(Section):
+    """A local HF folder."""
+
+    source: Literal["path"]
+    name: str
+    path: Path
+
+
+class Prompts(Section):
+    seed: int
+    train_cases: Count
+    test_cases: Count
+    test_share: Annotated[float, Field(gt=0, lt=1)]
+
+
+class Component(Section):
+    hook: str
+    rank: Count = 1
+
+    @field_validator("hook")
+    @classmethod
+    def _is_a_site(cls, name: str) -> str:
+        return Site.parse(name).name
+
+    @property
+    def at(self) -> Site:
+        return Site.parse(self.hook)
+
+
+class Roles(Section):
+    v_true: str
+    v_mlp: str
+
+
+class Cache(Section):
+    shard_size: Count
+
+
+class Localise(Section):
+    resamples: Resamples
+    seed: int
+    pairs: Count
+    batch: Count
+
+
+class Das(Section):
+    seeds: Annotated[list[int], Field(min_length=1)]
+    steps: Count
+    batch: Count
+    lr: Annotated[float, Field(gt=0)]
+    loss: Literal["cross_entropy", "logit_difference"]
+
+    @field_validator("seeds")
+    @classmethod
+    def _all_different(cls, seeds: list[int]) -> list[int]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("the seeds must differ from one another")
+        return seeds
+
+
+class Decompose(Section):
+    rank_tolerance: Annotated[float, Field(gt=0, lt=1)]
+    random_directions: Count
+    seed: int
+
+
+class Evaluate(Section):
+    clean_range: tuple[Percent, Percent]
+    resamples: Resamples
+    batch: Count
+    seed: int
+
+    @field_validator("clean_range")
+    @classmethod
+    def _in_order(cls, ends: tuple[float, float]) -> tuple[float, float]:
+        if ends[0] >= ends[1]:
+            raise ValueError("the lower percentile must come first")
+        return ends
+
+
+class ToyExample(Section):
+    dimensions: Annotated[list[Count], Field(min_length=1)]
+    seed: int
+
+
+class NameMovers(Section):
+    share: Annotated[float, Field(gt=0, lt=1)]
+    backup_share: Annotated[float, Field(gt=0, lt=1)]
+    published: dict[Literal["name mover", "backup name mover"], list[Annotated[str, Field(pattern=r"^\d+\.\d+$")]]]
+
+
+class Experiments(Section):
+    """Which components the costlier experiments run for."""
+
+    validation: Names
+    random_mlp: Names
+    neuron_sweep: Names
+    controls: Names
+
+    @field_validator("*")
+    @classmethod
+    def _all_different(cls, names: list[str]) -> list[str]:
+        if len(set(names)) < len(names):
+            raise ValueError("the names must differ from one another")
+        return names
+
+
+class Validation(Section):
+    pairs: Count
+    batch: Count
+    folds: Annotated[int, Field(ge=2)]
+    permutations: Count
+    seed: int
+
+
+class RandomMlp(Section):
+    draws: Count
+    seed: int
+
+
+class NeuronSweep(Section):
+    shares: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=2)]
+    draws: Count
+    batch: Count
+    seed: int
+
+
+class Controls(Section):
+    random_directions: Annotated[int, Field(ge=2)]
+    das_seeds: Annotated[list[int], Field(min_length=1)]
+    random_model_pairs: Count
+    seed: int
+
+
+class ModelText(Section):
+    """Text sampled from the model itself."""
+
+    source: Literal["model"]
+    sequences: Count
+    length: Count
+
+
+class PathText(Section):
+    """A text file, or a folder of .txt files."""
+
+    source: Literal["path"]
+    path: Path
+    sequences: Count
+    length: Count
+
+
+class HubText(Section):
+    """One column of a dataset of the Hugging Face hub, pinned to a commit or to the hub's own conversion to parquet."""
+
+    source: Literal["hub"]
+    repository: str
+    revision: Annotated[str, Field(pattern="^([0-9a-f]{40}|refs/convert/parquet)$")]
+    column: str
+    sequences: Count
+    length: Count
+
+
+class Ridge(Section):
+    directions: Count
+    alphas: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
+    permutations: Count
+
+
+class Logistic(Section):
+    directions: Count
+    C: Annotated[float, Field(gt=0)]
+    z: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
+
+
+class RecoverDirections(Section):
+    text: Annotated[ModelText | PathText | HubText, Field(discriminator="source")]
+    positions: Count
+    train: Annotated[int, Field(ge=8)]  # a quarter serves for validation
+    ridge: Ridge
+    logistic: Logistic
+    rank_tolerance: Annotated[float, Field(gt=0, lt=1)]
+    seed: int
+
+    @model_validator(mode="after")
+    def _something_is_held_out(self) -> "RecoverDirections":
+        if self.positions - self.train < 2:
+            raise ValueError(f"train is {self.train} of {self.positions} positions, which leaves too few to measure on")
+        return self
+
+
+class Sides(Section):
+    faithful: float | None = None
+    illusory: float | None = None
+
+
+class VerdictRules(Section):
+    smallest_effect: Annotated[float, Field(gt=0)]
+    thresholds: dict[str, Sides]
+
+    @field_validator("thresholds")
+    @classmethod
+    def _one_for_each_criterion(cls, thresholds: dict[str, Sides]) -> dict[str, Sides]:
+        if set(thresholds) != (keys := {criterion.key for criterion in CRITERIA}):
+            raise ValueError(f"there must be thresholds for {', '.join(sorted(keys))}, and for nothing else")
+        return thresholds
+
+
+class Plots(Section):
+    dpi: Count
+
+
+class Params(Section):
+    model: Annotated[PypiModel | HubModel | PathModel, Field(discriminator="source")]
+    prompts: Prompts
+    components: Annotated[dict[str, Component], Field(min_length=1)]
+    roles: Roles
+    cache: Cache
+    localise: Localise
+    das: Das
+    decompose: Decompose
+    evaluate: Evaluate
+    toy_example: ToyExample
+    name_movers: NameMovers
+    experiments: Experiments
+    validation: Validation
+    random_mlp: RandomMlp
+    neuron_sweep: NeuronSweep
+    controls: Controls
+    verdict: VerdictRules
+    recover_directions: RecoverDirections
+    plots: Plots
+
+    @field_validator("components")
+    @classmethod
+    def _names_serve_as_file_names(cls, components: dict[str, Component]) -> dict[str, Component]:
+        for name in components:
+            if not name.isidentifier():
+                raise ValueError(f"'{name}' is no component name: use letters, digits and underscores")
+        return components
+
+    @model_validator(mode="after")
+    def _roles_are_components(self) -> "Params":
+        for role, name in self.roles:
+            if name not in self.components:
+                raise ValueError(f"roles.{role} is '{name}', which is none of {', '.join(self.components)}")
+        for experiment, names in self.experiments:
+            for name in names:
+                if name not in self.components:
+                    raise ValueError(f"experiments.{experiment}: '{name}' is none of {', '.join(self.components)}")
+        for name in self.experiments.random_mlp:
+            if self.components[name].at.readout != ("mlp", "out"):
+                raise ValueError(f"experiments.random_mlp: '{name}' is not an MLP's hidden activations")
+        if not self.components[self.roles.v_true].at.in_residual:
+            raise ValueError(f"roles.v_true is '{self.roles.v_true}', which is not in the residual stream")
+        if self.components[self.roles.v_mlp].at.readout != ("mlp", "out"):
+            raise ValueError(f"roles.v_mlp is '{self.roles.v_mlp}', which is not an MLP's hidden activations")
+        return self
+
+
+def read_params(path: Path = PARAMS) -> Params:
+    """The parameters, every one checked.
+
+    Raises:
+        InputError: If the file or any parameter is wrong; the message names the first one.
+    """
+    try:
+        return Params.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        sourced = {("model",), ("recover_directions", "text")}  # pydantic puts the source behind these
+        place = first["loc"]
+        where = ".".join(str(part) for i, part in enumerate(place) if place[:i] not in sourced)
+        what = first["msg"].removeprefix("Value error, ")
+        got = "" if isinstance(first["input"], dict) else f" (it is {first['input']!r})"
+        raise InputError(": ".join(part for part in (str(path), where, what + got) if part)) from error

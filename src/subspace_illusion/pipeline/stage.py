@@ -1,0 +1,104 @@
+"""What every stage does: read its parameters, say what it will do, and end in one clear line if something is wrong."""
+
+import argparse
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+import psutil
+import torch
+from tqdm import tqdm
+
+from subspace_illusion.errors import InputError
+from subspace_illusion.files import TIMINGS, read_json, write_json
+from subspace_illusion.pipeline.params import read_params
+
+T = TypeVar("T")
+
+
+def run(main: Callable[..., None], about: str, reads: tuple[str, ...], per_component: bool = False) -> None:
+    """Runs a stage.
+
+    Args:
+        main: The stage; called with the sections of the parameters that it reads and, where it runs once per
+            component, with the component's name.
+        about: The script's docstring, shown by ``--help``.
+        reads: The sections of params.yaml that the stage may look at; dvc.yaml lists the same.
+        per_component: Whether the stage takes the name of a component.
+    """
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    if per_component:
+        parser.add_argument("component", help="a name under components in params.yaml")
+    arguments = vars(parser.parse_args())
+    if "model" not in reads:
+        # Only the stage that fetches may ask the hub anything; the client reads this when it is imported.
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    try:
+        params = read_params()
+        if per_component and arguments["component"] not in params.components:
+            raise InputError(
+                f"'{arguments['component']}' is no component; params.yaml names {', '.join(params.components)}"
+            )
+        main(SimpleNamespace(**{section: getattr(params, section) for section in reads}), **arguments)
+        note_cost("@".join([Path(sys.argv[0]).stem, *arguments.values()]))
+    except InputError as error:
+        sys.exit(f"error: {error}")
+
+
+def note_cost(stage: str) -> None:
+    """Writes how long this process has run and how much memory it took at most into ``TIMINGS``, by stage.
+
+    DVC does not track the file: the same stage takes another time on every run.
+    """
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kibibytes elsewhere
+    cost = dict(
+        seconds=round(time.time() - psutil.Process().create_time(), 1),
+        peak_megabytes=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6),
+    )
+    known = read_json(TIMINGS) if TIMINGS.exists() else {}
+    write_json(TIMINGS, dict(sorted({**known, stage: cost}.items())))
+
+
+def say(what: str) -> None:
+    """The stage's line of what it does, on the screen at once."""
+    print(what, flush=True)
+
+
+def progress(items: Iterable[T], unit: str) -> Iterator[T]:
+    """The items, with a progress bar."""
+    return iter(tqdm(items, unit=unit, mininterval=1, dynamic_ncols=True))
+
+
+def duration(flops: float, device: torch.device) -> str:
+    """How long so many floating-point operations take here, in words, from a short measurement of the machine.
+
+    Small products, attention and Python take their share, so it counts with a third of the rate of large products.
+    """
+    x = torch.randn(1024, 1024, device=device)
+    (x @ x)[0, 0].item()
+    start = time.perf_counter()
+    (x @ x)[0, 0].item()
+    rate = 2 * 1024**3 / (time.perf_counter() - start)
+    seconds = 3 * flops / rate
+    return f"about {seconds:.0f} s" if seconds < 100 else f"about {seconds / 60:.0f} min"
+
+
+def training_bar(steps: int) -> Callable[[float], None]:
+    """A progress bar for training: call it with the loss after every step."""
+    bar = ticker(steps, "step")
+
+    def on_step(loss: float) -> None:
+        bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+        bar.update()
+
+    return on_step
+
+
+def ticker(total: int, unit: str) -> Any:
+    """A progress bar that is moved by calling ``update``."""
+    return tqdm(total=total, unit=unit, mininterval=1, dynamic_ncols=True)

@@ -1,0 +1,1 @@
+"""From result tables to what people read: findings, verdicts, comparison, pictures, pages."""

@@ -1,0 +1,66 @@
+"""Controls (E12): what patching and training do where there is nothing to find, beside the trained subspace."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from subspace_illusion.experiments.controls import (
+    ARBITRARY,
+    PLACEBO,
+    RANDOM_DIRECTION,
+    RANDOM_MODEL,
+    RANDOM_MODEL_WHOLE,
+    SAME,
+    SELF,
+    UNRELATED,
+)
+from subspace_illusion.report.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, STYLE, dots, grouped_rows, plt
+from subspace_illusion.subspace.ways import TRAINED
+
+RANDOM_WEIGHTS = "random weights"
+GROUPS = {
+    "trained subspace": ({TRAINED: "same names", UNRELATED: "unrelated names"}, "o", BLUE),
+    "nothing to change": ({SAME: "same position", SELF: "patch from itself"}, "v", GREY),
+    "other directions": ({RANDOM_DIRECTION: "random", PLACEBO: "random, norm-matched"}, "^", GREEN),
+    "trained on noise": ({ARBITRARY: "arbitrary labels"}, "s", ORANGE),
+    RANDOM_WEIGHTS: ({RANDOM_MODEL: "trained subspace", RANDOM_MODEL_WHOLE: "whole residual"}, "D", PURPLE),
+}
+"""What is shown, by heading: labels of the controls, marker and colour."""
+
+
+def controls_figure(controls: pd.DataFrame, name: str) -> Figure:
+    """Effect of every control, the trained subspace on top for scale, and how well training went where there was any.
+
+    Args:
+        controls: Columns ``control, train_accuracy, effect, effect_lo, effect_hi``, and ``ld_clean_sd`` for another
+            model; controls that are missing are left out.
+        name: The component.
+    """
+    by_control = controls.set_index("control")
+    groups = {}
+    for heading, (labels, marker, colour) in GROUPS.items():
+        if kept := {control: label for control, label in labels.items() if control in by_control.index}:
+            groups[heading] = (kept, marker, colour)
+    with plt.rc_context(STYLE):
+        size = (5.8, 0.2 * (len(groups) + sum(len(labels) for labels, *_ in groups.values())) + 1.1)
+        figure, (left, right) = plt.subplots(1, 2, figsize=size, sharey=True, width_ratios=[3, 1.6])
+        places = iter(grouped_rows(left, {heading: list(labels.values()) for heading, (labels, *_) in groups.items()}))
+        for heading, (labels, marker, colour) in groups.items():
+            at = [next(places) for _ in labels]
+            rows = by_control.loc[list(labels)]
+            dots(left, at, rows, "effect", fmt=marker, color=colour)
+            right.plot(rows["train_accuracy"].astype(float), at, marker, color=colour, mec="black", mew=0.4, ms=5)
+            if heading == RANDOM_WEIGHTS:
+                scale = f"its logit differences: s.d. {rows['ld_clean_sd'].iloc[0]:.2g}"
+                left.text(
+                    1, at[0] - 1, scale, transform=left.get_yaxis_transform(), ha="right", va="center", fontsize=8
+                )
+        left.axvline(0, color="black", lw=0.6, zorder=0)
+        left.set_xlabel("effect (logit difference lost)")
+        left.set_title(name)
+        right.set_xlabel("training pairs that\ngave their target")
+        right.set_xlim(-0.06, 1.06)
+        right.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+        for axis in (left, right):
+            axis.grid(axis="x", lw=0.3)
+            axis.tick_params(axis="y", length=0)
+    return figure

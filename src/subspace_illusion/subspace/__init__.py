@@ -1,0 +1,1 @@
+"""Finding a subspace by training and patching along it, on pairs whose activations are known."""

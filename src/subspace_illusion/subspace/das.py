@@ -1,0 +1,160 @@
+"""Distributed alignment search (DAS): the subspace whose patching moves the answer, found by gradient descent (E3, E4).
+
+A frame is trained through the tail replay. Seeds are independent runs, but they go through the model as one batch:
+small matrix products are far from a machine's best rate, so three seeds cost little more than one.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+import torch
+
+from subspace_illusion.core.frames import orthonormal, patch_change
+from subspace_illusion.core.model import Model
+from subspace_illusion.core.outcome import logit_difference
+from subspace_illusion.core.replay import Tail, replay
+from subspace_illusion.core.seeds import torch_generator
+from subspace_illusion.core.sites import Site
+from subspace_illusion.errors import InputError
+
+Loss = Literal["cross_entropy", "logit_difference"]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What DAS learns from: pairs, and the token that each should give under the patch.
+
+    What may differ between runs may have their number as a first dimension: ``[runs, n, d]``, ``[runs, n]``.
+
+    Attributes:
+        base: Activations of the bases where the subspace lives, ``[n, d]``.
+        source: Activations of the sources, the same shape.
+        target_id: The token wanted under the patch, ``[n]``: S from the opposite position, IO from the same.
+        other_id: The other name of the base, the same shape.
+        tail: Gives the tail of the bases of some of the pairs, by their index ``[m]``.
+    """
+
+    base: torch.Tensor
+    source: torch.Tensor
+    target_id: torch.Tensor
+    other_id: torch.Tensor
+    tail: Callable[[torch.Tensor], Tail]
+
+    def __len__(self) -> int:
+        return self.target_id.shape[-1]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Trained subspaces: frames ``[seeds, d, k]`` and the training curve (columns ``seed, step, loss, accuracy``)."""
+
+    frames: torch.Tensor
+    curve: pd.DataFrame
+
+
+def train_das(
+    model: Model,
+    site: Site,
+    examples: Examples,
+    *,
+    rank: int,
+    seeds: list[int],
+    steps: int,
+    batch: int,
+    lr: float,
+    loss: Loss,
+    support: torch.Tensor | None = None,
+    readout: torch.Tensor | None = None,
+    on_step: Callable[[float], None] = lambda loss: None,
+) -> Trained:
+    """Trains one subspace per run, all runs in one batch.
+
+    Adam, the learning rate falling to zero along a half cosine.
+
+    Args:
+        model: The model.
+        site: Where the model is changed.
+        examples: Pairs and their targets.
+        rank: Dimension k of the subspace.
+        seeds: Each seeds the first frame and the order of the examples of one run.
+        steps: Number of steps.
+        batch: Pairs per step and seed.
+        lr: Learning rate at the start.
+        loss: ``cross_entropy`` of the target over the vocabulary, or ``logit_difference`` between the other name and
+            the target.
+        support: Which dimensions the subspace of each run may use, ``[runs, d]`` of zeros and ones (E11); all if
+            ``None``.
+        readout: ``[runs, d, d_site]``, where the subspace does not live at the site but in something that writes to it
+            through a matrix (E8); ``None`` where it lives there.
+        on_step: Told the mean loss after every step.
+
+    Raises:
+        InputError: If the rank does not fit the site, or the loss stops being a number.
+    """
+    d = examples.base.shape[-1]
+    most = d if support is None else int(support.sum(1).min())
+    if not 1 <= rank <= most:
+        raise InputError(f"rank is {rank}, but {site.name} has {most} dimensions: take a rank from 1 to {most}")
+    runs = torch.arange(len(seeds))[:, None]
+    allowed = torch.ones(len(seeds), d, 1) if support is None else support[..., None]
+    start = [torch.randn(d, rank, generator=torch_generator(seed, "frame", site.name)) for seed in seeds]
+    raw = orthonormal(torch.stack(start) * allowed).requires_grad_()
+
+    def of_runs(values: torch.Tensor, shared_dims: int, index: torch.Tensor) -> torch.Tensor:
+        """Rows ``index [runs, batch]`` of values that every run shares, or of each run's own."""
+        return values[index] if values.ndim == shared_dims else values[runs, index]
+
+    optimizer = torch.optim.Adam([raw], lr=lr)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    order = [_batches(len(examples), batch, torch_generator(seed, "order", site.name)) for seed in seeds]
+    curve = []
+    for step in range(steps):
+        index = torch.stack([next(batches) for batches in order])  # [seeds, batch]
+        base, source = (of_runs(x, 2, index) for x in (examples.base, examples.source))
+        change = patch_change(base, source, orthonormal(raw * allowed))
+        if readout is not None:
+            change = change @ readout
+        logits = replay(model, examples.tail(index.flatten()), {site: change.flatten(0, 1)}).logits
+        target, other = (
+            of_runs(ids, 1, index).flatten().to(logits.device) for ids in (examples.target_id, examples.other_id)
+        )
+        if loss == "cross_entropy":
+            losses = torch.nn.functional.cross_entropy(logits, target, reduction="none")
+        else:
+            losses = logit_difference(logits, other, target)
+        by_seed = losses.view(len(seeds), -1).mean(1)
+        if not by_seed.isfinite().all():
+            raise InputError(f"the loss at {site.name} stopped being a number in step {step}: lower das.lr (now {lr})")
+        optimizer.zero_grad()
+        by_seed.sum().backward()
+        optimizer.step()
+        schedule.step()
+        right = (logits.detach().argmax(-1) == target).view(len(seeds), -1).float().mean(1)
+        curve += [
+            dict(seed=seed, step=step, loss=float(value), accuracy=float(share))
+            for seed, value, share in zip(seeds, by_seed.detach(), right, strict=True)
+        ]
+        on_step(float(by_seed.detach().mean()))
+    frames = orthonormal(raw.detach() * allowed)
+    if not frames.isfinite().all():
+        raise InputError(
+            f"the subspaces at {site.name} stopped being numbers in the last step: lower das.lr (now {lr})"
+        )
+    return Trained(frames, pd.DataFrame(curve))
+
+
+def late_accuracy(curve: pd.DataFrame, steps: int = 10) -> float:
+    """Share of training examples that gave their target in the last steps, mean over seeds."""
+    return float(curve.loc[curve["step"] > curve["step"].max() - steps, "accuracy"].mean())
+
+
+def _batches(n: int, batch: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
+    """Endless batches: pass after pass over all examples, each in a new order, a batch running over into the next."""
+    left = torch.empty(0, dtype=torch.long)
+    while True:
+        while len(left) < batch:
+            left = torch.cat([left, torch.randperm(n, generator=generator)])
+        yield left[:batch]
+        left = left[batch:]

@@ -1,0 +1,61 @@
+"""Evaluation (E3, E4, E6, E8, E11, E12): what changes at a site, such as patching along a subspace, do to pairs."""
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import torch
+
+from subspace_illusion.core.frames import patch_change
+from subspace_illusion.core.model import Model
+from subspace_illusion.core.outcome import Outcome
+from subspace_illusion.core.replay import Tail, replay
+from subspace_illusion.core.sites import Site
+
+Key = TypeVar("Key")
+Change = Callable[[torch.Tensor], torch.Tensor]
+"""Gives what to add to the bases of some of the pairs, ``[m, d]``, by the pairs' index ``[m]``."""
+
+
+def along(base: torch.Tensor, source: torch.Tensor, frame: torch.Tensor | None) -> Change:
+    """Patching along a subspace, or of the whole component where the frame is ``None``.
+
+    Args:
+        base: Activations of the bases, ``[n, d]``.
+        source: Activations of the sources, ``[n, d]``.
+        frame: ``[d, k]``.
+    """
+    return lambda rows: patch_change(base[rows], source[rows], frame)
+
+
+def patch_outcomes(
+    model: Model,
+    site: Site,
+    changes: Mapping[Key, Change],
+    tail: Callable[[torch.Tensor], Tail],
+    io: torch.Tensor,
+    s: torch.Tensor,
+    *,
+    batch: int,
+    on_patch: Callable[[int], None] = lambda pairs: None,
+) -> dict[Key, Outcome]:
+    """Makes one change after the other in every pair.
+
+    Args:
+        model: The model.
+        site: The component.
+        changes: The changes by name.
+        tail: Gives the tail of some of the bases by their index.
+        io: Token ids of the bases' IO, ``[n]``.
+        s: Token ids of the bases' S, ``[n]``.
+        batch: Pairs at a time.
+        on_patch: Told the number of pairs after every batch of every change.
+    """
+    parts: dict[Key, list[Outcome]] = {key: [] for key in changes}
+    for rows in torch.arange(len(io)).split(batch):
+        of_rows = tail(rows)
+        for key, change in changes.items():
+            with torch.no_grad():
+                logits = replay(model, of_rows, {site: change(rows)}).logits.cpu()
+            parts[key].append(Outcome.of(logits, io[rows], s[rows]))
+            on_patch(len(rows))
+    return {key: Outcome.joined(listed) for key, listed in parts.items()}
