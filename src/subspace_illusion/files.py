@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+import yaml
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
@@ -24,11 +25,14 @@ PAIRS = DATA / "pairs.parquet"
 ACTIVATIONS = DATA / "activations"
 SUBSPACES = DATA / "subspaces"
 DECOMPOSITIONS = DATA / "decompositions"
-FIGURES = RESULTS / "figures"
-TIMINGS = RESULTS / "timings.json"
-PUBLISHED = DATA / "published.csv"
 OUTCOMES = DATA / "outcomes"
-WRITTEN = DATA / "written.parquet"
+TEXT = DATA / "text.safetensors"
+PUBLISHED = DATA / "published.csv"
+FIGURES = RESULTS / "figures"
+METRICS = RESULTS / "metrics.json"
+HEADLINE = RESULTS / "headline.txt"
+PAGES = (RESULTS / "report.html", RESULTS / "report.md", HEADLINE)
+TIMINGS = RESULTS / "timings.json"
 
 
 @contextmanager
@@ -84,6 +88,14 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error}); remove it and run dvc repro again") from error
+
+
+def read_yaml(path: Path) -> Any:
+    """Reads a YAML file that a person wrote."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,6 +1,11 @@
-"""Measures: what a patch does to the answer, with bootstrap intervals. The one place where an effect is computed."""
+"""Figures with intervals: the bootstrap over groups, the measures of a patch, and the tables that hold them.
 
-from collections.abc import Mapping
+Pairs are not independent: both swaps of a case share its words and sentence. So whole groups, pairs that
+share what they are made of, are resampled, never single pairs. Training seeds and draws are few; they are held fixed
+and their single values shown, and no interval pretends to be over them.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,79 +27,127 @@ MEASURES = (
 )
 """The columns of every table of effects; each comes with ``_lo`` and ``_hi``, its 95 % interval."""
 
+ROUNDING = 1e-5
+"""What float32 leaves of a figure that is the same for every pair: no spread to make an interval of."""
+
 POOLED = "pooled"
 """The seed of a row that pools all training seeds."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure and the ends of its interval."""
+    """A figure, the ends of its interval where it has one, and the values of the single seeds or draws it pools.
+
+    A figure that no resampling can move (an effect that is exactly zero, one number without pairs behind it) has no
+    interval.
+    """
 
     value: float
-    low: float
-    high: float
+    low: float | None = None
+    high: float | None = None
+    each: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, row: Mapping[str, Any], name: str) -> "Estimate | None":
-        """The measure of this name in a row of a table; ``None`` if the row has no figure with an interval for it."""
-        ends = [row.get(f"{name}{end}") for end in ("", "_lo", "_hi")]
-        return None if any(end is None or pd.isna(end) for end in ends) else cls(*map(float, ends))  # type: ignore[arg-type]
+        """The measure of this name in a row of a table; ``None`` if the row has no such figure."""
+        value, low, high = (row.get(f"{name}{end}") for end in ("", "_lo", "_hi"))
+        if value is None or pd.isna(value):
+            return None
+        if low is None or high is None or pd.isna(low) or pd.isna(high):
+            return cls(float(value))
+        return cls(float(value), float(low), float(high))
+
+    @classmethod
+    def over(cls, values: Iterable[float]) -> "Estimate":
+        """The mean of a few single values, which are kept; no interval."""
+        each = tuple(float(value) for value in values)
+        return cls(float(np.mean(each)), each=each)
 
     def complement(self) -> "Estimate":
         """One minus the figure."""
-        return Estimate(1 - self.value, 1 - self.high, 1 - self.low)
+        if self.low is None or self.high is None:
+            return Estimate(1 - self.value, each=tuple(1 - x for x in self.each))
+        return Estimate(1 - self.value, 1 - self.high, 1 - self.low, tuple(1 - x for x in self.each))
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """Draws of whole groups of pairs.
+
+    Every measure of the same pairs uses the same draws, so ratios and differences of patches are paired.
+
+    Attributes:
+        weights: Of every pair in the sample itself (first row) and in every draw, ``[1 + resamples, pairs]``, each row
+            summing to one.
+    """
+
+    weights: np.ndarray
+
+    @classmethod
+    def of(cls, groups: Sequence[object] | np.ndarray, resamples: int, seed: int) -> "Bootstrap":
+        """Draws with replacement as many groups as there are.
+
+        Args:
+            groups: The group of each pair, ``[pairs]``.
+            resamples: Number of draws.
+            seed: Seed of the draws.
+
+        Raises:
+            InputError: If there are no pairs.
+        """
+        if len(groups) == 0:
+            raise InputError("there are no pairs to measure")
+        units, unit = np.unique(np.asarray(groups), return_inverse=True)
+        n = len(units)
+        rng = numpy_generator(seed, "bootstrap", "groups", n)
+        counts = np.concatenate([np.ones((1, n)), rng.multinomial(n, np.full(n, 1 / n), size=resamples)])
+        weights = counts[:, unit]
+        return cls(weights / weights.sum(1, keepdims=True))
+
+    def means(self, values: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
+        """The plain mean, then that of every draw, ``[1 + resamples]``.
+
+        Args:
+            values: One a pair, ``[pairs]``, or ``[seeds, pairs]``, of which the mean over seeds is taken.
+            among: Booleans ``[pairs]``: the pairs that count; all if ``None``. NaN in a draw that has none of them.
+        """
+        by_pair = values.mean(0) if values.ndim == 2 else values
+        if among is None:
+            return self.weights @ by_pair
+        return ratio((self.weights * among) @ by_pair, self.weights @ among)
 
 
 def summarise(
     outcome: Outcome,
     ld_clean: np.ndarray,
+    bootstrap: Bootstrap,
     *,
     over: Mapping[str, np.ndarray] | None = None,
     under: Mapping[str, np.ndarray] | None = None,
-    resamples: int,
-    seed: int,
 ) -> dict[str, float]:
     """Every measure of a patch with its percentile bootstrap 95 % interval (``<measure>_lo``, ``<measure>_hi``).
 
-    Pairs are resampled, and seeds too where there are several. One draw serves all measures, so ratios are paired. Each
-    patch gets the same draws, so differences between patches are not blurred by the resampling.
-
     Args:
-        outcome: What the patch did.
+        outcome: What the patch did; of several seeds the mean is measured.
         ld_clean: LD of the base prompts without a patch, ``[pairs]``.
-        over: Ratios of effects to add, by name: this effect over that of another patch, which is given by its LD,
-            ``[pairs]`` or ``[seeds, pairs]``.
+        bootstrap: The draws, of the same pairs.
+        over: Ratios of effects to add, by name: this effect over that of another patch of the same pairs, which is
+            given by its LD, ``[pairs]`` or ``[seeds, pairs]``.
         under: The same the other way round: the other patch's effect over this one.
-        resamples: Number of bootstrap draws.
-        seed: Seed of the draws.
-
-    Raises:
-        InputError: If there are no pairs.
     """
-    seeds, pairs = outcome.ld.shape
-    if pairs == 0:
-        raise InputError("there are no pairs to measure")
-    weights = resampled(pairs, resamples, seed, "pairs")
-    seed_weights = resampled(seeds, resamples, seed, "seeds")
-
-    def means(values: np.ndarray) -> np.ndarray:
-        """The plain mean, then the mean of every draw, ``[1 + resamples]``."""
-        draws = ((seed_weights @ np.broadcast_to(values, (seeds, pairs))) * weights).sum(1)
-        return np.concatenate([[values.mean()], draws])
-
-    clean, patched = means(ld_clean), means(outcome.ld)
+    clean, patched = bootstrap.means(ld_clean), bootstrap.means(outcome.ld)
     effect = clean - patched
     values = dict(
         ld_clean=clean,
-        accuracy_clean=means(ld_clean > 0),
+        accuracy_clean=bootstrap.means(ld_clean > 0),
         ld_patched=patched,
         effect=effect,
         fldd=ratio(effect, clean),
-        flip_rate=means(outcome.ld < 0),
-        interchange_accuracy=means(outcome.top1_s),
+        flip_rate=bootstrap.means(outcome.ld < 0),
+        interchange_accuracy=bootstrap.means(outcome.top1_foil),
     )
-    values |= {name: ratio(effect, clean - means(ld)) for name, ld in (over or {}).items()}
-    values |= {name: ratio(clean - means(ld), effect) for name, ld in (under or {}).items()}
+    values |= {name: ratio(effect, clean - bootstrap.means(ld)) for name, ld in (over or {}).items()}
+    values |= {name: ratio(clean - bootstrap.means(ld), effect) for name, ld in (under or {}).items()}
     row: dict[str, float] = {}
     for name, draws in values.items():
         row |= interval(name, draws)
@@ -106,17 +159,23 @@ def interval(name: str, draws: np.ndarray) -> dict[str, float]:
 
     Args:
         name: The measure.
-        draws: The plain figure, then that of every bootstrap draw, ``[1 + resamples]``. Where one is not finite there
-            is no interval, and both ends are NaN.
+        draws: The plain figure, then that of every bootstrap draw, ``[1 + resamples]``. Where one is not finite, or all
+            are the same, there is no interval, and both ends are NaN.
     """
-    low, high = np.percentile(draws[1:], [2.5, 97.5]) if np.isfinite(draws).all() else (np.nan, np.nan)
+    low = high = np.nan
+    if np.isfinite(draws).all() and np.ptp(draws) > ROUNDING * max(1.0, abs(draws[0])):
+        low, high = np.percentile(draws[1:], [2.5, 97.5])
     return {name: float(draws[0]), f"{name}_lo": float(low), f"{name}_hi": float(high)}
 
 
-def resampled(n: int, resamples: int, seed: int, what: str) -> np.ndarray:
-    """Weights of ``n`` things in every bootstrap draw, ``[resamples, n]``, each row summing to one."""
-    rng = numpy_generator(seed, "bootstrap", what, n)
-    return rng.multinomial(n, np.full(n, 1 / n), size=resamples) / n
+def permutation_p(real: float, permuted: np.ndarray) -> float:
+    """The share of permutations, the real order counted among them, that do at least as well."""
+    return float((1 + (permuted >= real).sum()) / (1 + len(permuted)))
+
+
+def p_in_words(p: float, permutations: int) -> str:
+    """A permutation p, which cannot be smaller than the permutations allow: ``< 1/200`` where none did as well."""
+    return f"< 1/{permutations}" if p <= 1 / permutations else f"{p:.3f}"
 
 
 def ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from subspace_illusion.core.linear import matrix_of
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import logit_difference
 from subspace_illusion.core.replay import Recording
@@ -34,13 +35,17 @@ class FrozenNorm:
     @classmethod
     def of(cls, norm: Any, d: int, device: torch.device) -> "FrozenNorm":
         """Finds the linear part by sending unit vectors, large enough to drown the norm's epsilon, through the norm."""
-        large = 1e4 * torch.eye(d, device=device)
+        large = 1e4
         with torch.no_grad():
             shift = norm(torch.zeros(1, d, device=device))
-            centres = torch.allclose(norm(large[:2]), norm(large[:2] + 1e3), atol=1e-3)
-            size = large - large.mean(1, keepdim=True) if centres else large
-            rows = (norm(large) - shift) * size.square().mean(1, keepdim=True).sqrt() / 1e4
-        return cls(rows.cpu(), shift[0].cpu(), norm)
+            two = large * torch.eye(d, device=device)[:2]
+            centres = torch.allclose(norm(two), norm(two + large / 10), atol=1e-3)
+
+        def unscaled(x: torch.Tensor) -> torch.Tensor:
+            size = x - x.mean(1, keepdim=True) if centres else x
+            return (norm(large * x) - shift) * size.square().mean(1, keepdim=True).sqrt()
+
+        return cls(matrix_of(unscaled, d, device), shift[0].cpu(), norm)
 
     def scale(self, x: torch.Tensor) -> torch.Tensor:
         """By what the norm divides each of ``x [n, d]``, ``[n, 1]``."""
@@ -58,14 +63,14 @@ def attention_sites(model: Model, start: int) -> list[Site]:
     return [*sites, residual_after(model.n_blocks - 1)]
 
 
-def answer_directions(model: Model, recording: Recording, io: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
+def answer_directions(model: Model, recording: Recording, answer: torch.Tensor, foil: torch.Tensor) -> torch.Tensor:
     """The vector ``u [n, d_model]`` of each prompt whose product with what is written into the residual stream is LD.
 
     Args:
         model: The model.
         recording: A run that read the last residual stream.
-        io: Token ids of IO, ``[n]``.
-        s: Token ids of S, ``[n]``.
+        answer: Token ids of the answers, ``[n]``.
+        foil: Token ids of the foils, ``[n]``.
 
     Raises:
         InputError: If LD is not linear in the normalised residual stream, as with a soft cap on the logits.
@@ -75,12 +80,12 @@ def answer_directions(model: Model, recording: Recording, io: torch.Tensor, s: t
     norm = FrozenNorm.of(model.bridge.ln_final, d, model.device)
     # The unembedding is linear, so the gradient of LD at zero holds the two columns that each prompt needs.
     zero = torch.zeros(len(last), d, device=model.device, requires_grad=True)
-    at_zero = logit_difference(model.bridge.unembed(zero), io.to(model.device), s.to(model.device))
+    at_zero = logit_difference(model.bridge.unembed(zero), answer.to(model.device), foil.to(model.device))
     (gradient,) = torch.autograd.grad(at_zero.sum(), zero)
-    answer = gradient.cpu()
-    u = answer @ norm.linear.T / norm.scale(last)
-    constant = answer @ norm.shift + at_zero.detach().cpu()
-    ld = logit_difference(recording.logits.cpu(), io, s)
+    columns = gradient.cpu()
+    u = columns @ norm.linear.T / norm.scale(last)
+    constant = columns @ norm.shift + at_zero.detach().cpu()
+    ld = logit_difference(recording.logits.cpu(), answer, foil)
     # Tolerance: float32 sums of hundreds of terms of the size of the logits.
     if not torch.allclose((last * u).sum(1) + constant, ld, atol=1e-2 + 1e-3 * float(ld.abs().max())):
         raise InputError("the logits are not linear in the normalised residual stream, so heads have no direct share")

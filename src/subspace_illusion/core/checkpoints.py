@@ -50,6 +50,7 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
         tokenizer = transformers.AutoTokenizer.from_pretrained(**where)
     except (ValueError, OSError, KeyError, ImportError) as error:
         raise InputError(f"{gguf.name} cannot be read as a gguf model: {first_line(error)}") from error
+    check_vocabulary(model, tokenizer, gguf.name)
     # The model still calls itself quantised, and transformers would refuse to save it.
     del model.config.quantization_config
     model.hf_quantizer = None
@@ -67,10 +68,29 @@ def convert_folder(source: Path, folder: Path) -> None:
         folder: Where to write.
 
     Raises:
-        InputError: If the folder holds no causal language model with safetensors weights and a tokenizer.
+        InputError: If the folder holds no causal language model with safetensors weights and a tokenizer, or the two do
+            not fit.
     """
-    load_model(source).save_pretrained(folder)
-    open_tokenizer(source).hf.save_pretrained(folder)
+    model, tokenizer = load_model(source), open_tokenizer(source).hf
+    check_vocabulary(model, tokenizer, str(source))
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def check_vocabulary(model: Any, tokenizer: Any, name: str) -> None:
+    """Makes sure that the model has an embedding for every id that its tokenizer can give.
+
+    Raises:
+        InputError: If not: some prompt would ask for a row that is not there.
+    """
+    rows = model.get_input_embeddings().num_embeddings
+    lacking = {token: number for token, number in tokenizer.get_vocab().items() if number >= rows}
+    if lacking:
+        token, number = max(lacking.items(), key=lambda item: item[1])
+        raise InputError(
+            f"{name}: the tokenizer has ids up to {number} ({token!r}), but the model's embedding has {rows} rows: "
+            "take the tokenizer that belongs to the model, or resize the embedding"
+        )
 
 
 def load_model(folder: Path) -> Any:

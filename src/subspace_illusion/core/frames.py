@@ -10,6 +10,13 @@ import torch
 from subspace_illusion.core.seeds import torch_generator
 from subspace_illusion.errors import InputError
 
+SMALLEST_PART = 0.01
+"""How long a direction of a frame's row or null part has to be to count as one, beside the frame's unit vectors.
+
+A shorter one holds less than a ten thousandth of what its column holds, and normalised it would be an axis made of what
+training and rounding left over.
+"""
+
 
 def orthonormal(matrix: torch.Tensor) -> torch.Tensor:
     """A frame that spans the columns of ``matrix``, differentiable, with the columns' own orientation.
@@ -29,7 +36,7 @@ def random_frame(d: int, k: int, seed: int, *labels: object) -> torch.Tensor:
 
 
 def patch_change(base: torch.Tensor, source: torch.Tensor, frame: torch.Tensor | None) -> torch.Tensor:
-    """What patching along a subspace adds to the base: ``(x_source - x_base) V V^T`` (design.md, section 2).
+    """What patching along a subspace adds to the base: ``(x_source - x_base) V V^T`` (the post: where it can go wrong).
 
     Args:
         base: Activations of the base prompts, ``[..., n, d]``.
@@ -148,10 +155,13 @@ def split(frame: torch.Tensor, readout: torch.Tensor, tolerance: float) -> Split
     return Split(row.float(), null.float(), basis.shape[1])
 
 
-def _span(vectors: torch.Tensor, smallest: float = 1e-4) -> torch.Tensor | None:
-    """Frame of the span of columns of norm at most one, leaving out directions shorter than ``smallest``."""
+def _span(vectors: torch.Tensor) -> torch.Tensor | None:
+    """Frame of the span of one part of a frame's columns; ``None`` if none of its directions is ``SMALLEST_PART`` long.
+
+    A direction keeps its column's orientation where there is one column.
+    """
     if vectors.shape[1] == 1:
-        return orthonormal(vectors) if vectors.norm() > smallest else None
+        return orthonormal(vectors) if vectors.norm() > SMALLEST_PART else None
     u, s, _ = torch.linalg.svd(vectors.double(), full_matrices=False)
-    kept = u[:, s > smallest].float()
+    kept = u[:, s > SMALLEST_PART].float()
     return kept if kept.shape[1] else None

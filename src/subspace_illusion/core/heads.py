@@ -7,6 +7,7 @@ import torch
 
 from subspace_illusion.core.attribution import FrozenNorm
 from subspace_illusion.core.frames import orthonormal
+from subspace_illusion.core.linear import matrix_of
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.replay import Tail, replay
 from subspace_illusion.core.sites import Site
@@ -29,17 +30,45 @@ def query_readout(model: Model, heads: Sequence[Site]) -> torch.Tensor:
         InputError: If there is no head.
     """
     if not heads:
-        raise InputError("there are no name movers whose queries could be looked at: lower name_movers.share")
+        raise InputError("there are no readers whose queries could be looked at: lower find_readers.share")
     d = model.bridge.cfg.d_model
     of_blocks = {}
     for number in {head.block for head in heads}:
         block = model.bridge.blocks[number]
         norm = FrozenNorm.of(block.ln1, d, model.device)
-        with torch.no_grad():
-            start = block.attn.q(torch.zeros(1, d, device=model.device))
-            weights = (block.attn.q(torch.eye(d, device=model.device)) - start).flatten(1).cpu()
+        weights = matrix_of(block.attn.q, d, model.device).flatten(1)
         of_blocks[number] = (norm.linear @ weights).unflatten(1, (model.n_heads, -1))
     return torch.cat([of_blocks[head.block][:, head.head] for head in heads], 1)
+
+
+def replay_holding(model: Model, tail: Tail, outputs: Mapping[Site, torch.Tensor], start: int) -> torch.Tensor:
+    """Replays END with the outputs of some heads held, whatever reaches them; without gradients.
+
+    Args:
+        model: The model.
+        tail: The tail of the base prompts, holding the blocks from ``start`` on.
+        outputs: What each head gives at END (its ``attn.hook_z``), ``[n, d_head]``.
+        start: The first block to run.
+
+    Returns:
+        The logits, ``[n, vocabulary]``, on the CPU.
+    """
+
+    def holder(of_block: Mapping[int, torch.Tensor]) -> Any:
+        def hold(z: torch.Tensor, hook: Any) -> torch.Tensor:
+            held = z.clone()  # [n, positions, heads, d_head]
+            for head, output in of_block.items():
+                held[:, -1, head] = output.to(z.device)
+            return held
+
+        return hold
+
+    by_hook: dict[str, dict[int, torch.Tensor]] = {}
+    for head, output in outputs.items():
+        by_hook.setdefault(head.hook, {})[int(head.head or 0)] = output
+    hooks = [(name, holder(of_block)) for name, of_block in by_hook.items()]
+    with torch.no_grad(), model.bridge.hooks(fwd_hooks=hooks):
+        return replay(model, tail, {}, start=start).logits.cpu()
 
 
 def score_gradient(
@@ -50,7 +79,7 @@ def score_gradient(
     first: torch.Tensor,
     second: torch.Tensor,
 ) -> torch.Tensor:
-    """The mean gradient, at a site, of the name movers' attention from END to the first name over the second (E3 d).
+    """The mean gradient, at a site, of the readers' attention from END to the first name over the second (E3 d).
 
     The first minus the second rather than IO minus S, because that is what the position signal must set, with one sign
     for both patterns: where S is second, attention goes to the first.
@@ -59,7 +88,7 @@ def score_gradient(
         model: The model.
         site: Where the gradient is taken, ``d`` wide.
         tail: The tail of clean prompts, from the site's block on.
-        heads: The name movers; those before the site do not count.
+        heads: The readers; those before the site do not count.
         first: Position of the first name in each prompt, ``[n]``.
         second: Position of the second, ``[n]``.
 
@@ -67,11 +96,11 @@ def score_gradient(
         A frame ``[d, 1]``.
 
     Raises:
-        InputError: If no name mover lies downstream of the site, or the scores do not depend on it.
+        InputError: If no reader lies downstream of the site, or the scores do not depend on it.
     """
     heads = [head for head in heads if head.block >= site.start]
     if not heads:
-        raise InputError(f"no name mover lies downstream of {site.name}")
+        raise InputError(f"no reader lies downstream of {site.name}")
     # Prompts are padded on the left to the longest, and so are the keys.
     shift = int(tail.lengths.max()) - tail.lengths
     rows = torch.arange(len(tail))
@@ -95,5 +124,5 @@ def score_gradient(
     (gradient,) = torch.autograd.grad(torch.stack(preferences).sum(), change)
     mean = model.centred(site, gradient).mean(0)[:, None]
     if not mean.norm() > 0:
-        raise InputError(f"the name movers' attention scores do not depend on {site.name}")
+        raise InputError(f"the readers' attention scores do not depend on {site.name}")
     return orthonormal(mean)

@@ -1,12 +1,29 @@
 """MLPs on their own: run on inputs of one's choice, with weights of one's choice, and their weights as matrices."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 
+from subspace_illusion.core.linear import matrix_of
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.sites import Site
+from subspace_illusion.errors import InputError
+
+BATCH = 8
+"""Sequences in one forward pass."""
+
+ROWS = 2048
+"""Rows that an MLP runs on at a time."""
+
+CHECKED = 8
+"""Rows on which hidden activations from the residual stream are compared with those of the full run."""
+
+
+def mlp_of(model: Model, block: int) -> Any:
+    """The bridge's module of a block's MLP."""
+    return model.bridge.blocks[block].mlp
 
 
 def mlp_forward(
@@ -34,38 +51,100 @@ def mlp_forward(
     return found[0].cpu(), output.cpu()
 
 
-def norm_before(block: Any) -> tuple[torch.nn.Module, str]:
+def norm_before(model: Model, block: int) -> tuple[torch.nn.Module, str]:
     """The norm through which a block's MLP reads the residual stream, and the name of the hook at that norm's input.
 
-    It is the MLP's own, or the one it shares with attention (Phi, GPT-J); the name is inside the block. In OLMo 2 the
-    MLP reads the residual stream itself.
+    It is the MLP's own, or the one it shares with attention (Phi, GPT-J). In OLMo 2 the MLP reads the residual stream
+    itself.
     """
+    module = model.bridge.blocks[block]
     for name in ("ln2", "ln1"):
-        if hasattr(block, name):
-            return getattr(block, name), f"{name}.hook_in"
-    return torch.nn.Identity(), "mlp.hook_in"
+        if hasattr(module, name):
+            return getattr(module, name), f"blocks.{block}.{name}.hook_in"
+    return torch.nn.Identity(), f"blocks.{block}.mlp.hook_in"
+
+
+def through_norm(model: Model, block: int, residual: torch.Tensor) -> torch.Tensor:
+    """What a block's MLP reads where the residual stream before it is ``[n, d_model]``."""
+    with torch.no_grad():
+        return norm_before(model, block)[0](residual.to(model.device)).cpu()
+
+
+def hidden_from_residual(model: Model, block: int, residual: torch.Tensor) -> torch.Tensor:
+    """The hidden activations ``[n, d_mlp]`` that a block's MLP would have at a residual stream ``[n, d_model]``.
+
+    Different blocks may run at the same time in several threads; one block may not.
+    """
+    mlp = model.bridge.blocks[block].mlp
+    return torch.cat([mlp_forward(mlp, through_norm(model, block, rows))[0] for rows in residual.split(ROWS)])
+
+
+def pre_activations(model: Model, block: int, normed: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What the linear maps into a block's MLP give, ``[n, d_mlp]``: ``in`` and, where it is gated, ``gate``."""
+    mlp = model.bridge.blocks[block].mlp
+    with torch.no_grad():
+        return {name: linear(normed.to(model.device)).cpu() for name, linear in _maps_in(mlp).items()}
 
 
 def weight_matrices(model: Model, block: int) -> dict[str, torch.Tensor]:
-    """The weights of a block's MLP: ``W_in`` and, where it is gated, ``W_gate``, ``[d_model, d_mlp]``; ``W_out``.
-
-    Found by sending unit vectors through the modules, as ``Model.readout`` does, which gives ``W_out``.
-    """
-    mlp = model.bridge.blocks[block].mlp
-    identity = torch.eye(model.bridge.cfg.d_model, device=model.device)
-    matrices = {}
-    with torch.no_grad():
-        for name in ("in", "gate"):
-            if hasattr(mlp, name):
-                linear = getattr(mlp, name)
-                matrices[f"W_{name}"] = (linear(identity) - linear(torch.zeros_like(identity[:1]))).cpu()
+    """The weights of a block's MLP: ``W_in`` and, where it is gated, ``W_gate``, ``[d_model, d_mlp]``; ``W_out``."""
+    d = model.bridge.cfg.d_model
+    maps = _maps_in(model.bridge.blocks[block].mlp)
     readout = model.readout(Site(block, "mlp.hook_post"))
     assert readout is not None
-    return matrices | {"W_out": readout}
+    return {f"W_{name}": matrix_of(linear, d, model.device) for name, linear in maps.items()} | {"W_out": readout}
 
 
-def hidden_from_residual(block: Any, residual: torch.Tensor) -> torch.Tensor:
-    """The hidden activations ``[n, d_mlp]`` that a block's MLP would have at a residual stream ``[n, d_model]``."""
-    with torch.no_grad():
-        normed = norm_before(block)[0](residual.to(next(block.mlp.parameters()).device))
-    return mlp_forward(block.mlp, normed)[0]
+def _maps_in(mlp: Any) -> dict[str, Any]:
+    return {name: getattr(mlp, name) for name in ("in", "gate") if hasattr(mlp, name)}
+
+
+def record_residuals(
+    model: Model, tokens: torch.Tensor, positions: torch.Tensor, on_batch: Callable[[int], object] = lambda n: None
+) -> list[torch.Tensor]:
+    """Runs sequences and keeps the residual stream immediately before the MLP of every block, ``[n, d_model]`` each.
+
+    Args:
+        model: The model.
+        tokens: Token ids, ``[sequences, length]``.
+        positions: Where to read, ``[n, 2]``: the sequence, and the position in it.
+        on_batch: Called with the number of sequences that a forward pass took.
+
+    Raises:
+        InputError: If the model has no MLP that reads the residual stream through one norm, or takes no text so long.
+    """
+    if tokens.shape[1] > model.bridge.cfg.n_ctx:
+        raise InputError(f"the model reads {model.bridge.cfg.n_ctx} tokens at most, and {tokens.shape[1]} are wanted")
+    names = []
+    for block in range(model.n_blocks):
+        hidden = Site(block, "mlp.hook_post")
+        model.check(hidden)
+        names.append((norm_before(model, block)[1], hidden.hook))
+    found: dict[str, list[torch.Tensor]] = {name: [] for pair in names for name in pair}
+    most = {name: most for pair in names for name, most in zip(pair, (None, CHECKED), strict=True)}
+    rows = []
+    for start in range(0, len(tokens), BATCH):
+        batch = tokens[start : start + BATCH]
+        of_batch = (positions[:, 0] // BATCH == start // BATCH).nonzero().flatten()
+        sequence, position = (positions[of_batch] - torch.tensor([start, 0])).T
+        rows.append(of_batch)
+
+        def read(activation: torch.Tensor, hook: object, name: str, at: tuple[torch.Tensor, torch.Tensor]) -> None:
+            found[name].append(activation[at][: most[name]].detach().cpu())
+
+        hooks = [(name, partial(read, name=name, at=(sequence, position))) for name in found]
+        with torch.no_grad(), model.bridge.hooks(fwd_hooks=hooks):
+            model.bridge.original_model(input_ids=batch.to(model.device), logits_to_keep=1)
+        on_batch(len(batch))
+    first = next(i for i, of_batch in enumerate(rows) if len(of_batch))
+    for block, (before, after) in enumerate(names):
+        again = hidden_from_residual(model, block, found[before][first][:CHECKED])
+        if not torch.allclose(again, found[after][first], rtol=1e-3, atol=1e-3 * float(again.abs().max())):
+            raise InputError(f"the MLP of block {block} does not read the residual stream through {before}")
+    order = torch.cat(rows).argsort()
+    return [torch.cat(found.pop(before))[order] for before, _ in names]
+
+
+def mlp_flops(model: Model, block: int, rows: int) -> float:
+    """Floating-point operations that running a block's MLP on ``rows`` rows must cost: two per weight."""
+    return 2.0 * rows * sum(p.numel() for p in model.bridge.blocks[block].mlp.parameters() if p.ndim > 1)

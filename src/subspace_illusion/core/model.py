@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from subspace_illusion.core.checkpoints import Tokenizer, first_line, load_model, open_tokenizer
+from subspace_illusion.core.linear import matrix_of
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 
@@ -142,17 +143,14 @@ class Model:
         """The matrix through which the residual stream sees a site, ``[d, d_model]``, output = activation @ W.
 
         ``W_out`` for the MLP's hidden activations, the head's (or all heads') ``W_O`` for attention's z, ``None`` for
-        sites that are in the residual stream already. Found by sending unit vectors through the module, which serves
-        every architecture alike.
+        sites that are in the residual stream already.
         """
         if site.readout is None:
             return None
         part, name = site.readout
         linear = getattr(getattr(self.bridge.blocks[site.block], part), name)
         d = self.width(Site(site.block, site.point))
-        with torch.no_grad():
-            identity = torch.eye(d, device=self.device)
-            matrix = (linear(identity) - linear(torch.zeros(1, d, device=self.device))).cpu()
+        matrix = matrix_of(linear, d, self.device)
         if self.centres:
             matrix = matrix - matrix.mean(1, keepdim=True)
         if site.head is None:

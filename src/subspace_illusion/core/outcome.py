@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 
-def logit_difference(logits: torch.Tensor, io: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
-    """LD: logit(IO) - logit(S) per prompt, ``[n]``, from logits at END ``[n, vocabulary]`` and token ids ``[n]``."""
-    return (logits.gather(1, io[:, None]) - logits.gather(1, s[:, None])).squeeze(1)
+def logit_difference(logits: torch.Tensor, answer: torch.Tensor, foil: torch.Tensor) -> torch.Tensor:
+    """LD: logit(answer) - logit(foil), ``[n]``, from logits at END ``[n, vocabulary]`` and token ids ``[n]``."""
+    return (logits.gather(1, answer[:, None]) - logits.gather(1, foil[:, None])).squeeze(1)
 
 
 @dataclass(frozen=True)
@@ -17,24 +17,24 @@ class Outcome:
 
     Attributes:
         ld: LD of the patched run, ``[seeds, pairs]``.
-        top1_s: Whether the argmax over the whole vocabulary is S, ``[seeds, pairs]``.
+        top1_foil: Whether the argmax over the whole vocabulary is the foil, ``[seeds, pairs]``.
     """
 
     ld: np.ndarray
-    top1_s: np.ndarray
+    top1_foil: np.ndarray
 
     @classmethod
-    def of(cls, logits: torch.Tensor, io: torch.Tensor, s: torch.Tensor) -> "Outcome":
+    def of(cls, logits: torch.Tensor, answer: torch.Tensor, foil: torch.Tensor) -> "Outcome":
         """The outcome of one patch from its logits ``[pairs, vocabulary]``."""
-        ld = logit_difference(logits, io, s)
-        return cls(ld[None].double().numpy(), (logits.argmax(-1) == s)[None].numpy())
+        ld = logit_difference(logits, answer, foil)
+        return cls(ld[None].double().numpy(), (logits.argmax(-1) == foil)[None].numpy())
 
     @classmethod
     def joined(cls, outcomes: "list[Outcome]") -> "Outcome":
         """The outcomes of one patch on one batch of pairs after another."""
-        return cls(np.concatenate([o.ld for o in outcomes], 1), np.concatenate([o.top1_s for o in outcomes], 1))
+        return cls(np.concatenate([o.ld for o in outcomes], 1), np.concatenate([o.top1_foil for o in outcomes], 1))
 
     @classmethod
     def pooled(cls, outcomes: "list[Outcome]") -> "Outcome":
         """The outcomes of several seeds on the same pairs."""
-        return cls(np.concatenate([o.ld for o in outcomes]), np.concatenate([o.top1_s for o in outcomes]))
+        return cls(np.concatenate([o.ld for o in outcomes]), np.concatenate([o.top1_foil for o in outcomes]))

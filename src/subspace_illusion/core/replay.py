@@ -1,4 +1,4 @@
-"""Tail replay: run END alone, from one block on, against what the earlier positions left behind (design.md, section 5).
+"""Tail replay: run END alone, from one block on, against what the earlier positions left behind.
 
 In a causal model a change of END at block L reaches nothing but END, from block L on. So each prompt is run once
 (``record``), which keeps its ``Tail``: the residual stream at END entering the blocks of interest, and the keys and

@@ -8,6 +8,18 @@ from subspace_illusion.core.model import Model
 from subspace_illusion.core.seeds import torch_generator
 
 
+def first_token(model: Model) -> int:
+    """The token with which text begins: the one for it, or else the one with which text ends, which separates texts."""
+    hf = model.tokenizer.hf
+    return next((token for token in (hf.bos_token_id, hf.eos_token_id) if token is not None), 0)
+
+
+def padding_token(model: Model) -> int:
+    """The token that ends a text, with which shorter ones are filled up; without one, that with which text begins."""
+    token = model.tokenizer.hf.eos_token_id
+    return first_token(model) if token is None else int(token)
+
+
 def sample_text(
     model: Model, sequences: int, length: int, seed: int, on_token: Callable[[], object] = lambda: None
 ) -> torch.Tensor:
@@ -23,9 +35,7 @@ def sample_text(
     Returns:
         Token ids, ``[sequences, length]``.
     """
-    hf = model.tokenizer.hf
-    first = next((token for token in (hf.bos_token_id, hf.eos_token_id) if token is not None), 0)
-    tokens = torch.full((sequences, 1), first)
+    tokens = torch.full((sequences, 1), first_token(model))
     generator = torch_generator(seed, "text")
     cache = None
     while tokens.shape[1] < length:

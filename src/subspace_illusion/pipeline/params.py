@@ -1,7 +1,7 @@
 """The one typed view of params.yaml, validated whole, whichever stage reads it."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -13,6 +13,7 @@ from subspace_illusion.report.verdict import CRITERIA
 PARAMS = Path("params.yaml")
 Count = Annotated[int, Field(gt=0)]
 Names = Annotated[list[str], Field(min_length=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Resamples = Annotated[int, Field(ge=100)]  # fewer have no 2.5th percentile to speak of
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -54,7 +55,7 @@ class Prompts(Section):
     seed: int
     train_cases: Count
     test_cases: Count
-    test_share: Annotated[float, Field(gt=0, lt=1)]
+    test_share: Share
 
 
 class Component(Section):
@@ -93,6 +94,7 @@ class Das(Section):
     batch: Count
     lr: Annotated[float, Field(gt=0)]
     loss: Literal["cross_entropy", "logit_difference"]
+    same_position: bool
 
     @field_validator("seeds")
     @classmethod
@@ -101,18 +103,26 @@ class Das(Section):
             raise ValueError("the seeds must differ from one another")
         return seeds
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How a run goes, whatever it is trained on and for whichever seeds."""
+        return dict(steps=self.steps, batch=self.batch, lr=self.lr, loss=self.loss)
+
 
 class Decompose(Section):
-    rank_tolerance: Annotated[float, Field(gt=0, lt=1)]
+    rank_tolerance: Share
     random_directions: Count
     seed: int
 
 
 class Evaluate(Section):
-    clean_range: tuple[Percent, Percent]
     resamples: Resamples
     batch: Count
     seed: int
+
+
+class Dormant(Section):
+    clean_range: tuple[Percent, Percent]
 
     @field_validator("clean_range")
     @classmethod
@@ -127,16 +137,19 @@ class ToyExample(Section):
     seed: int
 
 
-class NameMovers(Section):
-    share: Annotated[float, Field(gt=0, lt=1)]
-    backup_share: Annotated[float, Field(gt=0, lt=1)]
+class FindReaders(Section):
+    share: Share
+    minor_share: Share
+    name_mover_share: Share
     published: dict[Literal["name mover", "backup name mover"], list[Annotated[str, Field(pattern=r"^\d+\.\d+$")]]]
 
 
 class Experiments(Section):
     """Which components the costlier experiments run for."""
 
-    validation: Names
+    trace_paths: Names
+    split_directions: Names
+    tell_names: Names
     random_mlp: Names
     neuron_sweep: Names
     controls: Names
@@ -149,11 +162,20 @@ class Experiments(Section):
         return names
 
 
-class Validation(Section):
+class TracePaths(Section):
     pairs: Count
     batch: Count
-    folds: Annotated[int, Field(ge=2)]
-    permutations: Count
+
+
+class SplitDirections(Section):
+    pairs: Count
+    random_subspaces: Annotated[int, Field(ge=2)]
+    seed: int
+
+
+class TellNames(Section):
+    permutations: Annotated[int, Field(ge=20)]  # a p of 1/20 is the largest that could say anything
+    random_directions: Count
     seed: int
 
 
@@ -204,32 +226,38 @@ class HubText(Section):
     length: Count
 
 
-class Ridge(Section):
-    directions: Count
-    alphas: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
-    permutations: Count
-
-
-class Logistic(Section):
-    directions: Count
-    C: Annotated[float, Field(gt=0)]
-    z: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
-
-
-class RecoverDirections(Section):
+class CacheText(Section):
     text: Annotated[ModelText | PathText | HubText, Field(discriminator="source")]
     positions: Count
     train: Annotated[int, Field(ge=8)]  # a quarter serves for validation
-    ridge: Ridge
-    logistic: Logistic
-    rank_tolerance: Annotated[float, Field(gt=0, lt=1)]
     seed: int
 
     @model_validator(mode="after")
-    def _something_is_held_out(self) -> "RecoverDirections":
+    def _something_is_held_out(self) -> "CacheText":
         if self.positions - self.train < 2:
             raise ValueError(f"train is {self.train} of {self.positions} positions, which leaves too few to measure on")
         return self
+
+
+class RecoverDirections(Section):
+    directions: Count
+    alphas: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
+    permutations: Count
+    rank_tolerance: Share
+    seed: int
+
+
+class ReadSigns(Section):
+    directions: Count
+    C: Annotated[float, Field(gt=0)]
+    z: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
+    seed: int
+
+
+class CompareMlps(Section):
+    blocks: Count
+    directions: Count
+    seed: int
 
 
 class Sides(Section):
@@ -253,7 +281,13 @@ class Plots(Section):
     dpi: Count
 
 
+class Task(Section):
+    name: Literal["ioi"]
+
+
 class Params(Section):
+    task: Task
+    size: str
     model: Annotated[PypiModel | HubModel | PathModel, Field(discriminator="source")]
     prompts: Prompts
     components: Annotated[dict[str, Component], Field(min_length=1)]
@@ -263,15 +297,21 @@ class Params(Section):
     das: Das
     decompose: Decompose
     evaluate: Evaluate
+    dormant: Dormant
     toy_example: ToyExample
-    name_movers: NameMovers
     experiments: Experiments
-    validation: Validation
+    find_readers: FindReaders
+    trace_paths: TracePaths
+    split_directions: SplitDirections
+    tell_names: TellNames
     random_mlp: RandomMlp
     neuron_sweep: NeuronSweep
     controls: Controls
-    verdict: VerdictRules
+    cache_text: CacheText
     recover_directions: RecoverDirections
+    read_signs: ReadSigns
+    compare_mlps: CompareMlps
+    verdict: VerdictRules
     plots: Plots
 
     @field_validator("components")
@@ -291,6 +331,9 @@ class Params(Section):
             for name in names:
                 if name not in self.components:
                     raise ValueError(f"experiments.{experiment}: '{name}' is none of {', '.join(self.components)}")
+        for name in self.experiments.split_directions:
+            if not self.components[name].at.in_residual:
+                raise ValueError(f"experiments.split_directions: '{name}' is not in the residual stream")
         for name in self.experiments.random_mlp:
             if self.components[name].at.readout != ("mlp", "out"):
                 raise ValueError(f"experiments.random_mlp: '{name}' is not an MLP's hidden activations")
@@ -315,7 +358,7 @@ def read_params(path: Path = PARAMS) -> Params:
         raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        sourced = {("model",), ("recover_directions", "text")}  # pydantic puts the source behind these
+        sourced = {("model",), ("cache_text", "text")}  # pydantic puts the source behind these
         place = first["loc"]
         where = ".".join(str(part) for i, part in enumerate(place) if place[:i] not in sourced)
         what = first["msg"].removeprefix("Value error, ")

@@ -6,8 +6,8 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from inspect import signature
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import psutil
@@ -15,39 +15,53 @@ import torch
 from tqdm import tqdm
 
 from subspace_illusion.errors import InputError
-from subspace_illusion.files import TIMINGS, read_json, write_json
+from subspace_illusion.files import METRICS, PAGES, TIMINGS, read_json, write_json
 from subspace_illusion.pipeline.params import read_params
 
 T = TypeVar("T")
 
+SUMMARIES = ("judge", "report")
+"""The stages that write what ``outdate`` takes back."""
 
-def run(main: Callable[..., None], about: str, reads: tuple[str, ...], per_component: bool = False) -> None:
+
+def run(main: Callable[..., None], about: str | None, fetches: bool = False) -> None:
     """Runs a stage.
 
     Args:
-        main: The stage; called with the sections of the parameters that it reads and, where it runs once per
-            component, with the component's name.
+        main: The stage; called with the parameters and, where it runs once per component and says so by taking a
+            ``component``, with the component's name.
         about: The script's docstring, shown by ``--help``.
-        reads: The sections of params.yaml that the stage may look at; dvc.yaml lists the same.
-        per_component: Whether the stage takes the name of a component.
+        fetches: Whether the stage may ask the Hugging Face hub for something.
     """
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    if per_component:
+    if "component" in signature(main).parameters:
         parser.add_argument("component", help="a name under components in params.yaml")
     arguments = vars(parser.parse_args())
-    if "model" not in reads:
-        # Only the stage that fetches may ask the hub anything; the client reads this when it is imported.
-        os.environ["HF_HUB_OFFLINE"] = "1"
+    if not fetches:
+        os.environ["HF_HUB_OFFLINE"] = "1"  # the client reads this when it is imported
+    stage = Path(sys.argv[0]).stem
     try:
         params = read_params()
-        if per_component and arguments["component"] not in params.components:
-            raise InputError(
-                f"'{arguments['component']}' is no component; params.yaml names {', '.join(params.components)}"
-            )
-        main(SimpleNamespace(**{section: getattr(params, section) for section in reads}), **arguments)
-        note_cost("@".join([Path(sys.argv[0]).stem, *arguments.values()]))
+        if (name := arguments.get("component")) is not None and name not in params.components:
+            raise InputError(f"'{name}' is no component; params.yaml names {', '.join(params.components)}")
+        main(params, **arguments)
+        if stage not in SUMMARIES:
+            outdate(stage)
+        note_cost("@".join([stage, *arguments.values()]))
     except InputError as error:
         sys.exit(f"error: {error}")
+
+
+def outdate(stage: str) -> None:
+    """Takes back what sums up an earlier run, because a stage that it rests on has run again.
+
+    An experiment that runs a part of the pipeline would else show another run's figures as its own. The next stage
+    ``judge`` writes the figures anew; what stood here is in git.
+    """
+    if METRICS.exists():
+        write_json(METRICS, {"run": {"state": f"out of date since {stage} ran: dvc repro brings the figures"}})
+    for path in PAGES:
+        path.unlink(missing_ok=True)
 
 
 def note_cost(stage: str) -> None:

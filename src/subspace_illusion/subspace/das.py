@@ -18,6 +18,7 @@ from subspace_illusion.core.replay import Tail, replay
 from subspace_illusion.core.seeds import torch_generator
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
+from subspace_illusion.tasks.table import OPPOSITE, SAME_UNRELATED
 
 Loss = Literal["cross_entropy", "logit_difference"]
 
@@ -31,8 +32,10 @@ class Examples:
     Attributes:
         base: Activations of the bases where the subspace lives, ``[n, d]``.
         source: Activations of the sources, the same shape.
-        target_id: The token wanted under the patch, ``[n]``: S from the opposite position, IO from the same.
-        other_id: The other name of the base, the same shape.
+        target_id: The token wanted under the patch, ``[n]``: the foil where the source has another value than the base,
+            the answer where it has the same.
+        other_id: Of answer and foil the other one, the same shape.
+        changes: Whether the token wanted is another than the base's own answer, ``[n]``.
         tail: Gives the tail of the bases of some of the pairs, by their index ``[m]``.
     """
 
@@ -40,6 +43,7 @@ class Examples:
     source: torch.Tensor
     target_id: torch.Tensor
     other_id: torch.Tensor
+    changes: torch.Tensor
     tail: Callable[[torch.Tensor], Tail]
 
     def __len__(self) -> int:
@@ -48,7 +52,9 @@ class Examples:
 
 @dataclass(frozen=True)
 class Trained:
-    """Trained subspaces: frames ``[seeds, d, k]`` and the training curve (columns ``seed, step, loss, accuracy``)."""
+    """Trained subspaces: frames ``[seeds, d, k]`` and the training curve (columns ``seed, step, loss``,
+    ``accuracy_change`` and ``accuracy_keep``: share of the pairs whose answer should change, or stay, that gave their
+    target; NaN in a step without any)."""
 
     frames: torch.Tensor
     curve: pd.DataFrame
@@ -131,10 +137,17 @@ def train_das(
         by_seed.sum().backward()
         optimizer.step()
         schedule.step()
-        right = (logits.detach().argmax(-1) == target).view(len(seeds), -1).float().mean(1)
+        right = (logits.detach().argmax(-1) == target).view(len(seeds), -1).cpu()
+        changes = of_runs(examples.changes, 1, index)
         curve += [
-            dict(seed=seed, step=step, loss=float(value), accuracy=float(share))
-            for seed, value, share in zip(seeds, by_seed.detach(), right, strict=True)
+            dict(
+                seed=seed,
+                step=step,
+                loss=float(by_seed[run].detach()),
+                accuracy_change=float(right[run][changes[run]].float().mean()),
+                accuracy_keep=float(right[run][~changes[run]].float().mean()),
+            )
+            for run, seed in enumerate(seeds)
         ]
         on_step(float(by_seed.detach().mean()))
     frames = orthonormal(raw.detach() * allowed)
@@ -145,9 +158,26 @@ def train_das(
     return Trained(frames, pd.DataFrame(curve))
 
 
-def late_accuracy(curve: pd.DataFrame, steps: int = 10) -> float:
-    """Share of training examples that gave their target in the last steps, mean over seeds."""
-    return float(curve.loc[curve["step"] > curve["step"].max() - steps, "accuracy"].mean())
+def training_kinds(same_position: bool) -> tuple[str, ...]:
+    """The kinds of pairs to train on: opposite positions, and the same position with unrelated names if asked for."""
+    return (OPPOSITE, SAME_UNRELATED) if same_position else (OPPOSITE,)
+
+
+def mean_curve(curve: pd.DataFrame) -> pd.DataFrame:
+    """The training curve's mean over seeds, step by step."""
+    measures = ["loss", "accuracy_change", "accuracy_keep"]
+    return curve.groupby("step", as_index=False)[measures].mean().round(6)
+
+
+def late_accuracy(curve: pd.DataFrame, kind: str, steps: int = 10) -> float:
+    """Share of training examples that gave their target in the last steps, mean over seeds; NaN where there were none.
+
+    Args:
+        curve: The training curve.
+        kind: ``change``, the pairs whose answer should change, or ``keep``, those whose answer should stay.
+        steps: How many steps are the last.
+    """
+    return float(curve.loc[curve["step"] > curve["step"].max() - steps, f"accuracy_{kind}"].mean())
 
 
 def _batches(n: int, batch: int, generator: torch.Generator) -> Iterator[torch.Tensor]:

@@ -1,14 +1,18 @@
-"""Pairs of prompts with everything that patching them takes, read from the cache of activations."""
+"""Pairs of prompts with everything that patching them takes, from the cache on disk or recorded in memory."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
 
+import numpy as np
 import pandas as pd
 import torch
 
 from subspace_illusion.core.activations import Activations
 from subspace_illusion.core.model import Model
-from subspace_illusion.core.outcome import Outcome
-from subspace_illusion.core.replay import Tail
+from subspace_illusion.core.outcome import Outcome, logit_difference
+from subspace_illusion.core.replay import Recording, Tail, record_all
 from subspace_illusion.core.sites import Site
 from subspace_illusion.files import ACTIVATIONS, PAIRS, column, read_table
 from subspace_illusion.subspace.das import Examples
@@ -16,46 +20,143 @@ from subspace_illusion.subspace.patching import Change, Key, along, patch_outcom
 from subspace_illusion.tasks.table import chosen
 
 
-class Pairs:
-    """The pairs of one split and some kinds, at most ``most`` of them."""
+class Prompts(Protocol):
+    """Where the activations of prompts come from; prompts are named by their number in the table of prompts."""
 
-    def __init__(self, model: Model, split: str, *kinds: str, most: int | None = None) -> None:
-        self.model = model
-        self.cached = Activations(ACTIVATIONS)
-        self.table: pd.DataFrame = chosen(read_table(PAIRS), split, *kinds)[:most]
-        self.bases = self.table["base"].to_numpy()
-        self.sources = self.table["source"].to_numpy()
-        self.io, self.s = column(self.table, "io_id"), column(self.table, "s_id")
-        self.ld_clean = self.cached.index["ld"].loc[self.bases].to_numpy(dtype=float)
+    def at(self, site: Site, prompts: Sequence[int]) -> torch.Tensor:
+        """Activations ``[n, d]``, in the order given."""
+
+    def tail(self, start: int, prompts: Sequence[int]) -> Tail:
+        """The tails from block ``start`` on, in the order given."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Prompts that were run just now, their activations in memory.
+
+    Attributes:
+        place: Where each prompt stands in the recording, by its number.
+        recording: The run.
+    """
+
+    place: Mapping[int, int]
+    recording: Recording
+
+    def _rows(self, prompts: Sequence[int]) -> torch.Tensor:
+        return torch.tensor([self.place[int(prompt)] for prompt in prompts])
+
+    def at(self, site: Site, prompts: Sequence[int]) -> torch.Tensor:
+        return self.recording.activations[site][self._rows(prompts)]
+
+    def tail(self, start: int, prompts: Sequence[int]) -> Tail:
+        assert self.recording.tail is not None
+        return self.recording.tail.rows(self._rows(prompts))
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Some pairs and their prompts.
+
+    Attributes:
+        model: The model.
+        table: The pairs, columns as in ``tasks.table``.
+        prompts: Where the activations come from.
+        ld_clean: LD of each base without a patch, ``[n]``.
+    """
+
+    model: Model
+    table: pd.DataFrame
+    prompts: Prompts
+    ld_clean: np.ndarray
 
     def __len__(self) -> int:
         return len(self.table)
 
+    @cached_property
+    def answer(self) -> torch.Tensor:
+        """Token ids of the bases' answers, ``[n]``."""
+        return column(self.table, "io_id")
+
+    @cached_property
+    def foil(self) -> torch.Tensor:
+        """Token ids of the bases' foils, ``[n]``."""
+        return column(self.table, "s_id")
+
+    @cached_property
+    def groups(self) -> np.ndarray:
+        """The group of each pair: what is resampled whole."""
+        return self.table["case"].to_numpy()
+
+    @property
+    def bases(self) -> np.ndarray:
+        """Numbers of the base prompts, ``[n]``."""
+        return self.table["base"].to_numpy()
+
+    @property
+    def sources(self) -> np.ndarray:
+        """Numbers of the source prompts, ``[n]``."""
+        return self.table["source"].to_numpy()
+
     def base(self, site: Site) -> torch.Tensor:
         """Activations of the bases at a site, ``[n, d]``."""
-        return self.cached.at(site, self.bases)
+        return self.prompts.at(site, self.bases.tolist())
 
     def source(self, site: Site) -> torch.Tensor:
         """Activations of the sources at a site, ``[n, d]``."""
-        return self.cached.at(site, self.sources)
+        return self.prompts.at(site, self.sources.tolist())
 
-    def tail(self, site: Site) -> Callable[[torch.Tensor], Tail]:
-        """Gives the tail of the bases of some of the pairs, from the first block that a change at the site touches."""
-        return lambda rows: self.cached.tail(site.start, self.model.n_blocks, self.bases[rows.numpy()])
+    def tail(self, start: int, of_sources: bool = False) -> Callable[[torch.Tensor], Tail]:
+        """Gives the tail, from block ``start`` on, of the bases (or the sources) of some pairs by their index."""
+        numbers = self.sources if of_sources else self.bases
+        return lambda rows: self.prompts.tail(start, numbers[rows.numpy()].tolist())
 
     def along(self, site: Site, frame: torch.Tensor | None) -> Change:
         """What patching along a subspace of the site adds; along all of it where the frame is ``None``."""
         return along(self.base(site), self.source(site), frame)
 
     def patch(
-        self, site: Site, changes: Mapping[Key, Change], batch: int, on_patch: Callable[[int], None]
+        self,
+        site: Site,
+        changes: Mapping[Key, Change],
+        batch: int,
+        on_patch: Callable[[int], object] = lambda pairs: None,
     ) -> dict[Key, Outcome]:
         """Makes one change at the site after the other in every pair."""
-        return patch_outcomes(
-            self.model, site, changes, self.tail(site), self.io, self.s, batch=batch, on_patch=on_patch
-        )
+        tail = self.tail(site.start)
+        return patch_outcomes(self.model, site, changes, tail, self.answer, self.foil, batch=batch, on_patch=on_patch)
 
     def examples(self, site: Site) -> Examples:
         """The pairs as DAS learns from them."""
         target = column(self.table, "target_id")
-        return Examples(self.base(site), self.source(site), target, self.io + self.s - target, self.tail(site))
+        other = self.answer + self.foil - target
+        return Examples(self.base(site), self.source(site), target, other, target != self.answer, self.tail(site.start))
+
+
+def cached_pairs(model: Model, split: str, *kinds: str, most: int | None = None) -> Pairs:
+    """The pairs of one split and some kinds, at most ``most`` of them, from the cache of activations."""
+    cached = Activations(ACTIVATIONS)
+    table = chosen(read_table(PAIRS), split, *kinds)[:most].reset_index(drop=True)
+    return Pairs(model, table, cached, cached.index["ld"].loc[table["base"]].to_numpy(dtype=float))
+
+
+def recorded_pairs(
+    model: Model, prompts: pd.DataFrame, table: pd.DataFrame, sites: Sequence[Site], start: int, batch: int
+) -> Pairs:
+    """Pairs whose prompts are run now, with a model that has no cache.
+
+    Args:
+        model: The model.
+        prompts: The table of prompts.
+        table: The pairs.
+        sites: Where to read.
+        start: The first block that tails hold.
+        batch: Prompts at a time.
+    """
+    table = table.reset_index(drop=True)
+    numbers = sorted({*table["base"], *table["source"]})
+    tokens = prompts.set_index("prompt")["tokens"].loc[numbers].tolist()
+    recording = record_all(model, tokens, sites, start, batch)
+    recorded = Recorded({number: place for place, number in enumerate(numbers)}, recording)
+    logits = recording.logits[recorded._rows(table["base"].tolist())]
+    ld = logit_difference(logits, column(table, "io_id"), column(table, "s_id"))
+    return Pairs(model, table, recorded, ld.double().numpy())

@@ -1,4 +1,4 @@
-"""Evaluation (E3, E4, E6, E8, E11, E12): what changes at a site, such as patching along a subspace, do to pairs."""
+"""What changes at a site, such as patching along a subspace, do to pairs."""
 
 from collections.abc import Callable, Mapping
 from typing import TypeVar
@@ -32,11 +32,11 @@ def patch_outcomes(
     site: Site,
     changes: Mapping[Key, Change],
     tail: Callable[[torch.Tensor], Tail],
-    io: torch.Tensor,
-    s: torch.Tensor,
+    answer: torch.Tensor,
+    foil: torch.Tensor,
     *,
     batch: int,
-    on_patch: Callable[[int], None] = lambda pairs: None,
+    on_patch: Callable[[int], object] = lambda pairs: None,
 ) -> dict[Key, Outcome]:
     """Makes one change after the other in every pair.
 
@@ -45,17 +45,17 @@ def patch_outcomes(
         site: The component.
         changes: The changes by name.
         tail: Gives the tail of some of the bases by their index.
-        io: Token ids of the bases' IO, ``[n]``.
-        s: Token ids of the bases' S, ``[n]``.
+        answer: Token ids of the bases' answers, ``[n]``.
+        foil: Token ids of the bases' foils, ``[n]``.
         batch: Pairs at a time.
         on_patch: Told the number of pairs after every batch of every change.
     """
     parts: dict[Key, list[Outcome]] = {key: [] for key in changes}
-    for rows in torch.arange(len(io)).split(batch):
+    for rows in torch.arange(len(answer)).split(batch):
         of_rows = tail(rows)
         for key, change in changes.items():
             with torch.no_grad():
                 logits = replay(model, of_rows, {site: change(rows)}).logits.cpu()
-            parts[key].append(Outcome.of(logits, io[rows], s[rows]))
+            parts[key].append(Outcome.of(logits, answer[rows], foil[rows]))
             on_patch(len(rows))
     return {key: Outcome.joined(listed) for key, listed in parts.items()}

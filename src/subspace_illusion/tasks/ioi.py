@@ -8,6 +8,7 @@ Train and test share no template, name, object or place.
 import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import torch
@@ -49,6 +50,24 @@ def single_token_words(words: Words, word_id: Callable[[str], int | None]) -> tu
         kept[kind] = [word for word in dict.fromkeys(listed) if word_id(word) is not None]
         dropped[kind] = [word for word in dict.fromkeys(listed) if word_id(word) is None]
     return Words(**kept), dropped
+
+
+def check_templates(templates: Any, name: str) -> dict[str, list[str]]:
+    """Makes sure that what a file of templates holds is two lists of sentences.
+
+    Args:
+        templates: What it holds.
+        name: The file's name.
+
+    Raises:
+        InputError: If not.
+    """
+    if not isinstance(templates, dict) or set(templates) != set(SPLITS):
+        raise InputError(f"{name} must hold two lists of sentences, train and test")
+    for split, listed in templates.items():
+        if not isinstance(listed, list) or not all(isinstance(template, str) for template in listed):
+            raise InputError(f"{name}: {split} must be a list of sentences")
+    return templates
 
 
 def check_template(template: str) -> None:
@@ -172,8 +191,7 @@ def make_pairs(prompts: pd.DataFrame) -> pd.DataFrame:
     """The table of pairs: each ABB and BAB prompt as base with a source of each kind.
 
     Returns:
-        Columns ``pair`` (a running number), ``case``, ``split``, ``kind``, ``base``, ``source`` (numbers of prompts),
-        ``base_pattern``, ``source_pattern``, ``io_id``, ``s_id`` (of the base), ``target_id``: S where the source has S
+        Columns as in ``tasks.table``, and ``base_pattern``, ``source_pattern``. The target is S where the source has S
         at the opposite position, IO where at the same.
     """
     rows: list[dict] = []
@@ -188,6 +206,7 @@ def make_pairs(prompts: pd.DataFrame) -> pd.DataFrame:
                         case=case,
                         split=row["split"],
                         kind=kind,
+                        template=row["template"],
                         base=row["prompt"],
                         source=by_pattern.loc[source, "prompt"],
                         base_pattern=base,

@@ -1,4 +1,9 @@
-"""The table of pairs: what a pair is, whatever the task."""
+"""The table of pairs: what a pair is, whatever the task.
+
+One row a pair: ``pair`` (a running number), ``split``, ``kind``, ``case`` (its group: pairs that share what they are
+made of, resampled whole), ``template`` (the sentence), ``base``, ``source`` (numbers of prompts), ``io_id``, ``s_id``
+(token ids of the base's answer and foil), ``target_id`` (the answer that the source's value calls for).
+"""
 
 import pandas as pd
 
