@@ -8,13 +8,9 @@ run. The replay is timed with one seed and with the default three in one batch. 
 
 import argparse
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "stages"))
 
 import torch
 
@@ -58,11 +54,12 @@ def main() -> None:
     base_tokens, source_tokens = (column(prompts.loc[pairs[side]], "tokens") for side in ("base", "source"))
     positions = torch.full((options.batch,), base_tokens.shape[1] - 1)
     examples = Examples(
-        cached.at(site, bases),
-        cached.at(site, pairs["source"].to_numpy()),
+        cached.at(site, bases.tolist()),
+        cached.at(site, pairs["source"].tolist()),
         target,
         column(pairs, "io_id"),
-        lambda rows: cached.tail(site.start, model.n_blocks, bases[rows.numpy()]),
+        torch.ones(options.batch, dtype=torch.bool),
+        lambda rows: cached.tail(site.start, bases[rows.numpy()].tolist()),
     )
 
     def with_replay(seeds: int) -> None:

@@ -18,11 +18,13 @@ from subspace_illusion.files import (
     write_subspaces,
     write_table,
 )
+from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import run, say
+from subspace_illusion.statistics import Bootstrap
 from subspace_illusion.tasks.ioi import S_SECOND
 
 
-def main(params, component: str) -> None:
+def main(params: Params, component: str) -> None:
     cached = Activations(ACTIVATIONS)
     site, true_site = cached.site(component), cached.site(params.roles.v_true)
     say(f"decomposing the subspaces at {site.name}, a few seconds")
@@ -44,6 +46,7 @@ def main(params, component: str) -> None:
         v_true if site.writes_residual else None,
         classes(site, train),
         classes(site, test),
+        Bootstrap.of(test["case"].to_numpy(), params.evaluate.resamples, params.evaluate.seed),
         tolerance=params.decompose.rank_tolerance,
         random_directions=params.decompose.random_directions,
         seed=params.decompose.seed,
@@ -57,4 +60,4 @@ def main(params, component: str) -> None:
 
 
 if __name__ == "__main__":
-    run(main, __doc__, reads=("roles", "das", "decompose"), per_component=True)
+    run(main, __doc__)

@@ -3,8 +3,24 @@ import pandas as pd
 import pytest
 import torch
 
+import made
+from drawing import drawn, shown, words
+from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.errors import InputError
-from subspace_illusion.experiments.dormant import waking, written_along
+from subspace_illusion.experiments.dormant import applies, axes, summary, waking, written, written_along
+from subspace_illusion.report.plots.dormant import dormant_figure
+from subspace_illusion.report.plots.style import plt
+from subspace_illusion.report.sections import dormant
+from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, TRAINED
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
 
 ABSTRACT = torch.tensor([[1.0, 1, 0], [-1, -1, 0]])  # the post's example: hidden activations of x = 1 and x = -1
 W_OUT = torch.tensor([[1.0], [0], [2]])
@@ -31,7 +47,8 @@ def pairs(clean: dict[str, float], patched: dict[tuple[str, str], float], copies
                 noise = 0.01 * rng.normal(size=2)
                 rows.append(
                     dict(
-                        seed=seed, pair=f"{base}{source}{copy:02d}", base_pattern=base, source_pattern=source,
+                        seed=seed, pair=f"{base}{source}{copy:02d}", case=copy, base_pattern=base,
+                        source_pattern=source,
                         clean=clean[base] + noise[0], patched=value + noise[1],
                     )
                 )  # fmt: skip
@@ -63,3 +80,136 @@ def test_a_missing_combination_is_an_error():
     table = pairs({"ABB": 1.0, "BAB": -1.0}, {("ABB", "CDD"): 1.0, ("ABB", "DCD"): -1.0})
     with pytest.raises(InputError, match="all four combinations"):
         waking(table, (0, 100), resamples=100, seed=0)
+
+
+def test_identical_pairs_of_a_case_count_once():
+    """The interval for pairs that come in twos is that of the single ones."""
+    table = pairs({"ABB": 0.1, "BAB": -0.1}, dict(zip(COMBINATIONS, [0.1, -2.0, -0.1, 2.0], strict=True)))
+    table["clean"] += 0.3 * np.sin(7 * table["case"])
+    twice = pd.concat([table, table.assign(pair=table["pair"] + "again")])
+    settings = dict(resamples=300, seed=0)
+    once, both = (waking(of, (1, 99), **settings) for of in (table, twice))
+    assert both == pytest.approx(once, nan_ok=True)
+    apart = pd.concat([table, table.assign(pair=table["pair"] + "again", case=table["case"] + 1000)])
+    naive = waking(apart, (1, 99), **settings)
+    assert naive["clean_gap_hi"] - naive["clean_gap_lo"] < 0.85 * (once["clean_gap_hi"] - once["clean_gap_lo"])
+
+
+def test_a_range_of_clean_values_is_of_one_seed():
+    """Where the seeds' v_true differ in scale, values outside their own range do not hide in another's."""
+    table = pairs({"ABB": 1.0, "BAB": -1.0}, dict(zip(COMBINATIONS, [1.0, -3.0, -1.0, 3.0], strict=True)))
+    large = table["seed"] == 1
+    table.loc[large, ["clean", "patched"]] *= 100
+    assert waking(table, (0, 100), resamples=100, seed=0)["outside"] == 1
+
+
+@pytest.mark.parametrize(
+    ("site", "does"),
+    [
+        (Site(1, "mlp.hook_post"), True),
+        (Site(1, "hook_mlp_out"), True),
+        (Site(1, "attn.hook_z", 2), True),
+        (residual_after(1), False),
+        (Site(1, "hook_resid_mid"), False),
+        (Site(1, "mlp.hook_in"), False),
+    ],
+)
+def test_only_what_writes_to_the_residual_stream_and_is_not_in_it(site, does):
+    assert applies(site) is does
+
+
+def test_a_direction_of_the_residual_stream_read_along_itself_takes_the_sources_value():
+    """Why the residual stream is left out: it is so whatever the direction and the model."""
+    base, source = torch.randn(2, 8, 5, generator=torch.Generator().manual_seed(0))
+    axis = torch.nn.functional.normalize(torch.arange(1.0, 6.0)[:, None], dim=0)
+    _, patched = written_along(base, source, axis, None, axis)
+    assert patched == pytest.approx((source @ axis).squeeze(1).double().numpy(), abs=1e-5)
+
+
+def test_the_table_of_one_component_and_its_summary():
+    about = [(f"{b}{s}{i}", f"case{i}", b, s) for i in range(4) for b, s in COMBINATIONS]
+    table = pd.DataFrame(about, columns=["pair", "case", "base_pattern", "source_pattern"])
+    second = torch.tensor([1.0 if base == "ABB" else -1.0 for _, _, base, _ in about])
+    from_second = torch.tensor([1.0 if source == "CDD" else -1.0 for _, _, _, source in about])
+    base, source = (torch.stack([x, x, 0 * x], 1) for x in (second, from_second))
+    illusory = torch.tensor([[0.0], [1], [1]]) / 2**0.5
+    frames = {(TRAINED, "0"): illusory, (TRAINED, "1"): -illusory, (MEAN_DIFFERENCE, ""): torch.eye(3)[:, :1]}
+    unit = torch.ones(1, 1)
+    readout = W_OUT * torch.tensor([[0.0], [1], [1]])
+    v_true = axes({(TRAINED, "0"): unit, (TRAINED, "1"): unit, (MEAN_DIFFERENCE, ""): unit})
+    assert list(v_true) == ["0", "1"]
+    found = written(table, base, source, frames, readout, v_true)
+    assert len(found) == 2 * 2 * len(table)
+    trained, mean = summary(found, (1, 99), resamples=100, seed=0)
+    assert (trained["subspace"], trained["pairs"], trained["groups"]) == (TRAINED, 16, 4)
+    assert (trained["clean_gap"], trained["patched_gap"], trained["outside"]) == (0, pytest.approx(2), 1)
+    assert np.isnan(trained["outside_lo"])  # the same in every case: no draw could differ
+    assert (mean["patched_gap"], mean["outside"]) == (0, 0)
+
+
+# the picture and the section
+
+
+def drawn_from(names: list[str], patched: float, pairs: int = 40) -> pd.DataFrame:
+    rows = []
+    rng = np.random.default_rng(0)
+    for name in names:
+        for base, source in (("ABB", "CDD"), ("ABB", "DCD"), ("BAB", "CDD"), ("BAB", "DCD")):
+            for pair in range(pairs):
+                clean = (1 if base == "ABB" else -1) + 0.1 * rng.normal()
+                opposite = (base == "ABB") != (source == "CDD")
+                moved = patched * (1 if source == "CDD" else -1) if opposite else 0.0
+                about = dict(component=name, subspace="trained", base_pattern=base, source_pattern=source)
+                rows.append(about | dict(seed="0", pair=f"{base}{source}{pair}", clean=clean, patched=clean + moved))
+    table = pd.DataFrame(rows)
+    return pd.concat([table, table.assign(subspace="mean difference", patched=0.0)])
+
+
+def peaks(axis) -> dict[int, float]:
+    """Where the filled density of each row is largest, by row from below."""
+    found = {}
+    for line in axis.lines:
+        x, y = line.get_data()
+        if len(x) > 2 and line.get_ls() == "-":
+            found[int(np.nanmin(y))] = float(x[np.nanargmax(y)])
+    return found
+
+
+def test_dormant_pathway_by_combination():
+    figure = drawn(dormant_figure(drawn_from(["resid1", "mlp1"], 9.0), ["resid1", "mlp1"], "trained"))
+    resid, _ = figure.axes
+    assert shown(resid) == ["CDD → BAB", "DCD → ABB", "DCD → BAB", "CDD → ABB"]
+    assert peaks(resid) == {
+        3: pytest.approx(1, abs=0.2), 2: pytest.approx(-1, abs=0.2),
+        1: pytest.approx(-8, abs=0.2), 0: pytest.approx(8, abs=0.2),
+    }  # fmt: skip
+    assert "activation units" in words(figure)
+    assert "clean ABB: S second" in words(figure)
+    assert [axis.get_title() for axis in figure.axes] == ["resid1", "mlp1"]
+
+
+def test_dormant_panels_have_ranges_of_their_own():
+    table = pd.concat([drawn_from(["resid1"], 90.0), drawn_from(["mlp1"], 0.5)])
+    wide, narrow = drawn(dormant_figure(table, ["resid1", "mlp1"], "trained")).axes
+    assert np.ptp(wide.get_xlim()) > 20 * np.ptp(narrow.get_xlim())
+
+
+def test_dormant_with_one_component_a_missing_combination_and_values_that_do_not_vary():
+    table = drawn_from(["mlp1"], 2.0)
+    table = table[(table["base_pattern"] == "ABB") | (table["source_pattern"] == "CDD")]
+    drawn(dormant_figure(table, ["mlp1"], "trained"))
+    drawn(dormant_figure(table.assign(clean=1.0, patched=1.0), ["mlp1"], "trained"))
+    drawn(dormant_figure(table.groupby(["base_pattern", "source_pattern"]).head(1), ["mlp1"], "trained"))
+
+
+def test_the_section_says_what_the_table_shows(tmp_path):
+    table = made.tables()["dormant.csv"].assign(outside_same=0.1)
+    changed = {"dormant.csv": table, "dormant.parquet": drawn_from([made.V_MLP], 2.0)}
+    (section,) = dormant.section(made.results(tmp_path, changed))
+    assert [picture.name for picture in section.pictures] == ["dormant"]
+    assert "What mlp8 writes without a patch differs by -1.00 [-1.10, -0.90]" in section.reading
+    assert "a share of 0.90 [0.80, 1.00] lies outside" in section.reading
+    assert section.grids[0].rows[1] == [
+        "mlp8", "mean difference", "-1.00 [-1.10, -0.90]", "2.00 [1.90, 2.10]", "-2.00 [-2.10, -1.90]",
+        "0.05 [-0.05, 0.15]", "0.10",
+    ]  # fmt: skip

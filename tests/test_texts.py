@@ -17,7 +17,16 @@ from subspace_illusion.core.checkpoints import Tokenizer
 from subspace_illusion.core.sampling import sample_text
 from subspace_illusion.core.seeds import torch_generator
 from subspace_illusion.errors import InputError
-from subspace_illusion.experiments.text import read_column, read_documents, read_hub, tokenise
+from subspace_illusion.experiments.text import (
+    SKIPPED,
+    Rows,
+    Text,
+    choose_rows,
+    read_column,
+    read_documents,
+    read_hub,
+    tokenise,
+)
 from subspace_illusion.pipeline.compose import compose
 
 ROOT = Path(__file__).parents[1]
@@ -81,6 +90,51 @@ def test_too_little_text_is_refused(documents):
         tokenise(Tokenizer(tiny.tokenizer()), documents, 5, 16, 0)
 
 
+def test_positions_are_drawn_once_each_from_all_but_the_first():
+    rows = choose_rows(4, SKIPPED + 5, 20, 15, 0)
+    assert len({tuple(place) for place in rows.places.tolist()}) == 20
+    assert rows.position.min() == SKIPPED
+    assert set(rows.sequence[rows.training].tolist()) | set(rows.sequence[~rows.training].tolist()) == {0, 1, 2, 3}
+    assert len(rows.sequence[~rows.training].unique()) == 1
+
+
+def test_too_few_positions_or_sequences_are_named_by_their_parameter():
+    with pytest.raises(InputError, match="cache_text.text: .*hold 20 positions after the first 8 of each, and 21"):
+        choose_rows(4, SKIPPED + 5, 21, 15, 0)
+    with pytest.raises(InputError, match="hold 0 positions"):
+        choose_rows(4, 3, 10, 8, 0)
+    with pytest.raises(InputError, match="cache_text.text.sequences: whole sequences are held out"):
+        choose_rows(2, SKIPPED + 50, 50, 40, 0)  # one to train on, so none for the strength
+    with pytest.raises(InputError, match="do not part into 18 positions to train on"):
+        choose_rows(4, SKIPPED + 5, 20, 18, 0)
+
+
+@pytest.mark.parametrize(
+    ("sequences", "length", "positions", "train"), [(6, 48, 200, 160), (16, 64, 600, 480), (48, 256, 2000, 1600)]
+)
+def test_whole_sequences_are_held_out_at_every_size(sequences, length, positions, train):
+    rows = choose_rows(sequences, length, positions, train, 0)
+    fit, validation, held_out = (
+        set(rows.sequence[part].tolist())
+        for part in (rows.training & ~rows.validation, rows.validation, ~rows.training)
+    )
+    assert fit
+    assert validation
+    assert held_out
+    assert not (fit & validation) | (fit & held_out) | (validation & held_out)
+    assert int(rows.training.sum()) == train
+    assert len(rows.training) == positions
+
+
+def test_text_comes_back_from_its_tensors():
+    rows = Rows(torch.tensor([0, 1]), torch.tensor([8, 9]), torch.tensor([True, False]))
+    text = Text(torch.ones(2, 10, dtype=torch.long), rows, [torch.zeros(2, 4), torch.ones(2, 4)])
+    again = Text.of(text.tensors())
+    assert torch.equal(again.rows.places, rows.places)
+    assert again.rows.training.tolist() == [True, False]
+    assert [x.mean().item() for x in again.residuals] == [0, 1]
+
+
 @pytest.fixture
 def dataset(tmp_path, monkeypatch) -> Path:
     """A folder that the hub's client answers with."""
@@ -127,21 +181,22 @@ def test_a_file_that_is_no_parquet_is_named(tmp_path):
         (dict(source="path", path="nowhere.txt"), "the text nowhere.txt cannot be read"),
         (
             dict(source="hub", repository="someone/text", revision="main", column="text"),
-            "recover_directions.text.revis",
+            "cache_text.text.revis",
         ),
-        (dict(source="path"), "recover_directions.text.path: Field required"),
-        (dict(source="ftp"), "recover_directions.text: Input tag 'ftp'"),
-        (dict(source="model", length=0), "recover_directions.text.length: Input should be greater than 0"),
+        (dict(source="path"), "cache_text.text.path: Field required"),
+        (dict(source="ftp"), "cache_text.text: Input tag 'ftp'"),
+        (dict(source="model", length=0), "cache_text.text.length: Input should be greater than 0"),
     ],
 )
 def test_the_stage_ends_in_one_line(tmp_path, monkeypatch, text, message):
     monkeypatch.chdir(ROOT)
     parameters = compose("size=quick")
-    parameters["recover_directions"]["text"] = dict(sequences=16, length=64) | text
+    parameters["cache_text"]["text"] = dict(sequences=16, length=64) | text
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(parameters))
-    env = os.environ | {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "hub")}
+    online = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
+    env = online | {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "hub")}
     done = subprocess.run(
-        [sys.executable, str(ROOT / "stages/recover_directions.py")],
+        [sys.executable, str(ROOT / "stages/cache_text.py")],
         cwd=tmp_path, env=env, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import torch
 
 from subspace_illusion.core.frames import closeness, main_axis, mean_difference, oriented, random_frame, split
+from subspace_illusion.statistics import Bootstrap, interval, ratio
 from subspace_illusion.subspace.ways import BOTH, MEAN_DIFFERENCE, MEAN_ROW, NULL, ROW, TRAINED
 
 
@@ -15,7 +17,9 @@ class Decomposition:
 
     Attributes:
         subspaces: Frames ``[d, k]`` by way of choosing and training seed (``None`` where no seed trained it).
-        summary: One row per training seed: norms of the row and null part, rank of the readout, cosines.
+        summary: One row per training seed: norms of the row and null part, rank of the readout, cosines, how far the
+            classes lie apart along the whole and along each part (``gap_``, and in units of their spread ``d_prime_``),
+            and ``lent_share`` with its interval over cases.
         projections: One row per held-out prompt (``row``), seed and ``part``: ``whole``, ``row part``, ``null
             part``, along the axis of the subspace on which the classes differ, the parts as they are, so that the two
             add up to the whole.
@@ -33,6 +37,7 @@ def decompose(
     v_true: torch.Tensor | None,
     train: tuple[torch.Tensor, torch.Tensor],
     test: tuple[torch.Tensor, torch.Tensor],
+    bootstrap: Bootstrap,
     *,
     tolerance: float,
     random_directions: int,
@@ -49,7 +54,8 @@ def decompose(
             site's output is no residual vector.
         train: Activations ``[n, d]`` of training prompts and whether S is named second ``[n]``: they choose the signs
             and the mean difference.
-        test: The same of held-out prompts, whose projections are reported.
+        test: The same of held-out prompts, whose projections are reported: the two of each opposite pair.
+        bootstrap: Draws of the held-out prompts' cases.
         tolerance: Singular values of the readout below this share of the largest count as zero.
         random_directions: How many random subspaces of the same rank give the baseline of the cosine.
         seed: Their seed.
@@ -62,6 +68,7 @@ def decompose(
     for place, (number, unsigned) in enumerate(zip(seeds, frames, strict=True)):
         frame = oriented(unsigned, *train)
         subspaces[TRAINED, number] = frame
+        coordinates = frame.mT @ main_axis(frame, difference)
         row: dict[str, float] = dict(seed=number, cos_mean_difference=closeness(frame, difference))
         parts = {"whole": frame}
         if readout is not None:
@@ -76,6 +83,8 @@ def decompose(
                 parts[ROW] = divided.row_vectors
             if divided.null is not None:
                 parts[NULL] = divided.null_vectors
+            whole, null = (test[0] @ vectors @ coordinates for vectors in (frame, divided.null_vectors))
+            row |= lent_share(whole.squeeze(1), null.squeeze(1), test[1], bootstrap)
         if v_true is not None:
 
             def seen(vectors: torch.Tensor) -> torch.Tensor:
@@ -86,7 +95,7 @@ def decompose(
             cos_random = float(cosines.square().mean().sqrt())
             row |= dict(cos_v_true=closeness(seen(frame), v_true[place]), cos_random=cos_random)
         for name, vectors in parts.items():
-            values = (test[0] @ vectors @ (frame.mT @ main_axis(frame, difference))).squeeze(1)
+            values = (test[0] @ vectors @ coordinates).squeeze(1)
             gap = values[test[1]].mean() - values[~test[1]].mean()
             spread = torch.sqrt((values[test[1]].var() + values[~test[1]].var()) / 2)
             key = name.removesuffix(" part")
@@ -95,6 +104,32 @@ def decompose(
             projections.append(pd.DataFrame(columns))
         summary.append(row)
     return Decomposition(subspaces, pd.DataFrame(summary), pd.concat(projections, ignore_index=True))
+
+
+def lent_share(
+    whole: torch.Tensor, null: torch.Tensor, positive: torch.Tensor, bootstrap: Bootstrap
+) -> dict[str, float]:
+    """What the null part lends: ``mean (Delta.n) / mean (Delta.v)``, Delta from the one class to the other.
+
+    A patch along v moves the activation by ``(Delta.v) v``, and ``Delta.n`` of that is read where the readout sees
+    nothing. Over both swaps of opposite pairs the means of Delta are the gaps between the classes.
+
+    Args:
+        whole: Projections of prompts on v, ``[n]``.
+        null: Their projections on its null part n, as it is, ``[n]``.
+        positive: Booleans ``[n]``, the class.
+        bootstrap: Draws of the prompts' cases.
+
+    Returns:
+        ``lent_share`` and its interval.
+    """
+    among = positive.numpy()
+
+    def gap(projections: torch.Tensor) -> np.ndarray:
+        values = projections.double().numpy()
+        return bootstrap.means(values, among) - bootstrap.means(values, ~among)
+
+    return interval("lent_share", ratio(gap(null), gap(whole)))
 
 
 def _size(vectors: torch.Tensor) -> float:

@@ -1,13 +1,70 @@
-"""The dormant pathway (E7): what a component writes along v_true, clean and when a subspace of it is patched."""
+"""The dormant pathway (E7): what a component writes along v_true, clean and when a subspace of it is patched.
+
+Only for components that write to the residual stream and are not in it: a direction of the residual stream, patched and
+read along itself, takes the source's own value by algebra, so it cannot leave the range of clean values.
+"""
+
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 import torch
 
-from subspace_illusion.core.frames import patch_change
+from subspace_illusion.core.frames import main_axis, patch_change
+from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
-from subspace_illusion.statistics import interval, ratio, resampled
+from subspace_illusion.statistics import Bootstrap, interval, ratio
+from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, TRAINED
 from subspace_illusion.tasks.ioi import S_SECOND
+
+SUBSPACES = (TRAINED, MEAN_DIFFERENCE)
+"""The ways of choosing the subspace that is patched."""
+
+
+def applies(site: Site) -> bool:
+    """Whether the experiment says something about a component."""
+    return site.writes_residual and not site.in_residual
+
+
+def axes(v_true: Mapping[tuple[str, str], torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The direction of v_true along which the classes differ, a frame ``[d_model, 1]``, by training seed.
+
+    Args:
+        v_true: The subspaces found in v_true's place, by way of choosing and training seed.
+    """
+    difference = v_true[MEAN_DIFFERENCE, ""]
+    return {seed: main_axis(frame, difference) for (way, seed), frame in v_true.items() if way == TRAINED}
+
+
+def written(
+    table: pd.DataFrame,
+    base: torch.Tensor,
+    source: torch.Tensor,
+    frames: Mapping[tuple[str, str], torch.Tensor],
+    readout: torch.Tensor | None,
+    v_true: Mapping[str, torch.Tensor],
+) -> pd.DataFrame:
+    """What one component writes along v_true, one row a pair, patched subspace and training seed.
+
+    Args:
+        table: The pairs.
+        base: Activations of the bases at the component, ``[n, d]``.
+        source: Activations of the sources, ``[n, d]``.
+        frames: The component's subspaces by way of choosing and training seed, which is empty where none trained it.
+        readout: ``[d, d_model]``, or ``None`` where the component holds what it writes.
+        v_true: The direction, a frame ``[d_model, 1]``, by training seed.
+
+    Returns:
+        ``pair``, ``case``, ``base_pattern``, ``source_pattern``, ``subspace``, ``seed``, ``clean``, ``patched``.
+    """
+    about = table[["pair", "case", "base_pattern", "source_pattern"]]
+    parts = []
+    for way in SUBSPACES:
+        for seed, axis in v_true.items():
+            frame = frames[way, seed if way == TRAINED else ""]
+            clean, patched = written_along(base, source, frame, readout, axis)
+            parts.append(about.assign(subspace=way, seed=seed, clean=clean, patched=patched))
+    return pd.concat(parts, ignore_index=True)
 
 
 def written_along(
@@ -25,7 +82,7 @@ def written_along(
         base: Activations of the bases at the component, ``[n, d]``.
         source: Activations of the sources, ``[n, d]``.
         frame: The subspace that is patched, ``[d, k]``.
-        readout: ``[d, d_model]``, or ``None`` where the component is in the residual stream itself.
+        readout: ``[d, d_model]``, or ``None`` where the component holds what it writes.
         axis: The direction, a frame ``[d_model, 1]``.
     """
     towards = axis if readout is None else readout @ axis
@@ -40,10 +97,10 @@ def waking(
     """How far a patch takes what is written out of what is written without it, with bootstrap 95 % intervals.
 
     Args:
-        written: One row a pair and training seed, the seeds of a pair in one order: ``seed``, ``pair``,
+        written: One row a pair and training seed, the seeds of a pair in one order: ``seed``, ``pair``, ``case``,
             ``base_pattern``, ``source_pattern``, ``clean``, ``patched``; pairs of all four combinations.
-        range_percentiles: The percentiles of the clean values between which lies their range.
-        resamples: Number of bootstrap draws over pairs.
+        range_percentiles: The percentiles of the clean values of one seed between which lies their range.
+        resamples: Number of bootstrap draws over cases.
         seed: Seed of the draws.
 
     Returns:
@@ -55,29 +112,48 @@ def waking(
         InputError: If a combination is missing.
     """
     by_pair = written.groupby("pair", sort=True)
-    about = by_pair[["base_pattern", "source_pattern"]].first()
+    about = by_pair[["case", "base_pattern", "source_pattern"]].first()
     base_second = about["base_pattern"].isin(S_SECOND).to_numpy()
     source_second = about["source_pattern"].isin(S_SECOND).to_numpy()
     opposite = base_second != source_second
     if not all((base_second[rows].any() and (~base_second[rows]).any()) for rows in (opposite, ~opposite)):
         raise InputError("the dormant pathway needs pairs of all four combinations of positions")
-    low, high = np.percentile(written["clean"], range_percentiles)
+    # Each seed has its own v_true, so clean values of one seed are no measure for another's.
+    of_seed = written.groupby("seed")["clean"]
+    low, high = (of_seed.transform(np.percentile, percentile) for percentile in range_percentiles)
     out = (written["patched"] < low) | (written["patched"] > high)
     clean, patched = by_pair["clean"].mean().to_numpy(), by_pair["patched"].mean().to_numpy()
     outside = out.groupby(written["pair"], sort=True).mean().to_numpy()
-    n = len(about)
-    weights = np.concatenate([np.full((1, n), 1 / n), resampled(n, resamples, seed, "pairs")])
+    bootstrap = Bootstrap.of(about["case"].to_numpy(), resamples, seed)
 
-    def mean(values: np.ndarray, among: np.ndarray) -> np.ndarray:
-        return ratio((weights * among) @ values, weights @ among)
+    def gap(values: np.ndarray, second: np.ndarray) -> np.ndarray:
+        return bootstrap.means(values, second) - bootstrap.means(values, ~second)
 
-    clean_gap = mean(clean, base_second) - mean(clean, ~base_second)
-    patched_gap = mean(patched, source_second) - mean(patched, ~source_second)
+    clean_gap, patched_gap = gap(clean, base_second), gap(patched, source_second)
     figures = dict(
         clean_gap=clean_gap,
         patched_gap=patched_gap,
         gap_ratio=ratio(patched_gap, clean_gap),
-        outside=mean(outside, opposite),
-        outside_same=mean(outside, ~opposite),
+        outside=bootstrap.means(outside, opposite),
+        outside_same=bootstrap.means(outside, ~opposite),
     )
     return {key: value for name, draws in figures.items() for key, value in interval(name, draws).items()}
+
+
+def summary(written: pd.DataFrame, range_percentiles: tuple[float, float], *, resamples: int, seed: int) -> list[dict]:
+    """``waking`` for every patched subspace of one component.
+
+    Args:
+        written: What the component writes.
+        range_percentiles: The percentiles of the clean values of one seed between which lies their range.
+        resamples: Number of bootstrap draws over cases.
+        seed: Seed of the draws.
+
+    Returns:
+        One row a subspace: ``subspace``, ``pairs``, ``groups`` (cases), and what ``waking`` measures.
+    """
+    rows = []
+    for way, of_way in written.groupby("subspace", sort=False):
+        about = dict(subspace=way, pairs=of_way["pair"].nunique(), groups=of_way["case"].nunique())
+        rows.append(about | waking(of_way, range_percentiles, resamples=resamples, seed=seed))
+    return rows

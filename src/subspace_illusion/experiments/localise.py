@@ -1,7 +1,10 @@
 """Localisation (E2): which block writes the position signal to END, which block reads it, which MLPs lie between."""
 
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import pandas as pd
 import torch
 
 from subspace_illusion.core.frames import patch_change
@@ -10,6 +13,8 @@ from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.replay import record, replay_each
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.errors import InputError
+from subspace_illusion.files import column
+from subspace_illusion.statistics import Bootstrap, summarise, table
 
 RULE = (
     "The residual stream after each block is patched whole. The block that writes is the one across which the effect "
@@ -32,12 +37,8 @@ def block_sites(block: int, n_heads: int) -> dict[Site, str]:
     return named | {Site(block, "attn.hook_z", head): "head" for head in range(n_heads)}
 
 
-def patch_components(
-    model: Model,
-    base_tokens: torch.Tensor,
-    source_tokens: torch.Tensor,
-    io: torch.Tensor,
-    s: torch.Tensor,
+def patch_whole(
+    model: Model, base_tokens: torch.Tensor, source_tokens: torch.Tensor, answer: torch.Tensor, foil: torch.Tensor
 ) -> dict[Site, Outcome]:
     """Patches every component of every block, whole, from source to base at END, for pairs of one length.
 
@@ -45,8 +46,8 @@ def patch_components(
         model: The model.
         base_tokens: ``[n, length]``.
         source_tokens: ``[n, length]``.
-        io: Token ids of the bases' IO, ``[n]``.
-        s: Token ids of the bases' S, ``[n]``.
+        answer: Token ids of the bases' answers, ``[n]``.
+        foil: Token ids of the bases' foils, ``[n]``.
     """
     blocks = [list(block_sites(block, model.n_heads)) for block in range(model.n_blocks)]
     sites = [site for block in blocks for site in block]
@@ -59,8 +60,58 @@ def patch_components(
         for group in ([residual], inside):
             changes = {site: patch_change(base.activations[site], source.activations[site], None) for site in group}
             for site, logits in replay_each(model, base.tail, changes, group[0].start).items():
-                outcomes[site] = Outcome.of(logits, io, s)
+                outcomes[site] = Outcome.of(logits, answer, foil)
     return outcomes
+
+
+def localise(
+    model: Model,
+    prompts: pd.DataFrame,
+    pairs: pd.DataFrame,
+    ld_clean: pd.Series,
+    *,
+    batch: int,
+    resamples: int,
+    seed: int,
+    on_pairs: Callable[[int], object] = lambda pairs: None,
+) -> pd.DataFrame:
+    """What patching every component whole does: one row a component.
+
+    Args:
+        model: The model.
+        prompts: The table of prompts.
+        pairs: The pairs, columns as in ``tasks.table``.
+        ld_clean: LD of every prompt without a patch, by its number.
+        batch: Pairs at a time.
+        resamples: Number of bootstrap draws.
+        seed: Their seed.
+        on_pairs: Told the number of pairs after every batch.
+
+    Returns:
+        ``site``, ``kind``, ``block``, ``head``, ``pairs``, ``share_of_residual`` and the measures of ``summarise``.
+    """
+    by_number = prompts.set_index("prompt")
+    pairs = pairs.assign(length=by_number["tokens"].loc[pairs["base"]].map(len).to_numpy()).sort_values(
+        "length", kind="stable"
+    )
+    parts: dict[Site, list[Outcome]] = defaultdict(list)
+    for _, of_length in pairs.groupby("length"):
+        for start in range(0, len(of_length), batch):
+            rows = of_length.iloc[start : start + batch]
+            base, source = (column(by_number.loc[rows[side]], "tokens") for side in ("base", "source"))
+            for site, outcome in patch_whole(model, base, source, column(rows, "io_id"), column(rows, "s_id")).items():
+                parts[site].append(outcome)
+            on_pairs(len(rows))
+    outcomes = {site: Outcome.joined(listed) for site, listed in parts.items()}
+    clean = ld_clean.loc[pairs["base"]].to_numpy(dtype=float)
+    bootstrap = Bootstrap.of(pairs["case"].to_numpy(), resamples, seed)
+    rows = []
+    for block in range(model.n_blocks):
+        for site, kind in block_sites(block, model.n_heads).items():
+            over = dict(share_of_residual=outcomes[residual_after(block)].ld)
+            about = dict(site=site.name, kind=kind, block=block, head=site.head, pairs=len(pairs))
+            rows.append(about | summarise(outcomes[site], clean, bootstrap, over=over))
+    return table(rows).astype({"head": "Int64"})
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,20 @@
 """How much a trained subspace can do with some of a component's neurons (E11)."""
 
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
 import torch
 
 from subspace_illusion.core.seeds import torch_generator
+from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
+from subspace_illusion.statistics import Bootstrap, summarise, table
+from subspace_illusion.subspace.pairs import Pairs
 
 
 def random_supports(
-    d: int, shares: list[float], draws: int, rank: int, seed: int
+    d: int, shares: Sequence[float], draws: int, rank: int, seed: int
 ) -> tuple[list[tuple[int, int]], torch.Tensor]:
     """Random sets of neurons.
 
@@ -29,7 +36,7 @@ def random_supports(
     """
     sizes = sorted({max(rank, round(share * d)) for share in shares})
     if len(sizes) < len(shares):
-        raise InputError(f"neuron_sweep.shares {shares} give only {len(sizes)} sizes of sets of {d} neurons")
+        raise InputError(f"neuron_sweep.shares {list(shares)} give only {len(sizes)} sizes of sets of {d} neurons")
     runs = [(size, draw) for size in sizes for draw in range(draws)]
     supports = torch.zeros(len(runs), d)
     orders = [torch.randperm(d, generator=torch_generator(seed, "neurons", draw)) for draw in range(draws)]
@@ -38,10 +45,53 @@ def random_supports(
     return runs, supports
 
 
-def linear_fit(neurons: torch.Tensor, share: torch.Tensor) -> dict[str, float]:
-    """The least-squares line of the effect's share against the number of neurons, both ``[n]``, with its R2."""
+def neuron_sweep(
+    component: str,
+    site: Site,
+    test: Pairs,
+    frames: Mapping[tuple[int, int], torch.Tensor],
+    ld_residual: np.ndarray,
+    *,
+    seed: int,
+    resamples: int,
+    batch: int,
+    on_patch: Callable[[int], object] = lambda pairs: None,
+) -> pd.DataFrame:
+    """Patches the subspace of each set of neurons.
+
+    Args:
+        component: The component's name.
+        site: Where it is.
+        test: Held-out pairs.
+        frames: The subspaces by number of neurons and draw.
+        ld_residual: LD of the pairs with the whole residual stream after the component's block patched.
+        seed: Seed of the bootstrap.
+        resamples: Draws of the bootstrap, over cases.
+        batch: Pairs at a time.
+        on_patch: Told the number of pairs after every batch of every patch.
+
+    Returns:
+        One row a set of neurons; a draw is held fixed, every interval is over cases.
+    """
+    outcomes = test.patch(site, {run: test.along(site, frame) for run, frame in frames.items()}, batch, on_patch)
+    bootstrap = Bootstrap.of(test.groups, resamples, seed)
+    return table(
+        [
+            dict(component=component, neurons=neurons, draw=draw, pairs=len(test))
+            | summarise(outcome, test.ld_clean, bootstrap, over=dict(share_of_residual=ld_residual))
+            for (neurons, draw), outcome in outcomes.items()
+        ]
+    )
+
+
+def linear_fit(swept: pd.DataFrame) -> dict[str, float]:
+    """The least-squares line of the effect's share against the number of neurons, with its R2.
+
+    Args:
+        swept: Columns ``neurons, share_of_residual``.
+    """
     from scipy.stats import linregress
 
-    fit = linregress(neurons.double().numpy(), share.double().numpy())
-    figures = dict(slope_per_neuron=fit.slope, intercept=fit.intercept, r2=fit.rvalue**2, points=len(neurons))
+    fit = linregress(swept["neurons"].to_numpy(float), swept["share_of_residual"].to_numpy(float))
+    figures = dict(slope_per_neuron=fit.slope, intercept=fit.intercept, r2=fit.rvalue**2, points=len(swept))
     return {name: round(float(value), 9) for name, value in figures.items()}

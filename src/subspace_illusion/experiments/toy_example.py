@@ -3,7 +3,7 @@
 Each table is a list of rows, a row a dictionary of plain values.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -234,3 +234,38 @@ def plain(values: Any) -> Any:
         return [plain(value) for value in values]
     rounded = round(values, 12)
     return int(rounded) if rounded == int(rounded) else rounded
+
+
+def toy_example(dimensions: Sequence[int], seed: int) -> dict[str, Any]:
+    """Every table of the abstract example.
+
+    Args:
+        dimensions: Of the inputs in the generalisation.
+        seed: Of the random inputs on which the generalisation is tried.
+
+    Returns:
+        ``patches``, ``bases``, ``generalisation`` and ``cancelling_heads``, which has the tables ``patches``,
+        ``change_of_basis`` and ``patches_in_new_basis``.
+    """
+    heads = {name: HEADS_PATCHES[name] for name in ("positive head", "negative head")}
+    basis = span(HEADS_BASIS)
+    in_basis = {name: torch.linalg.solve(basis, subspace) for name, subspace in HEADS_PATCHES.items()}
+    return dict(
+        patches=patch_table(EXAMPLE, EXAMPLE_PATCHES),
+        bases=[
+            dict(basis=name) | row
+            for name, of_name in dict(standard=STANDARD, rotated=ROTATED).items()
+            for row in basis_table(EXAMPLE, of_name, EXAMPLE_PATCHES)
+        ],
+        generalisation=[
+            row
+            for k in dimensions
+            for m in (1, 3)  # irrelevant directions for each dormant one
+            for row in generalisation_table(k, m, seed)
+        ],
+        cancelling_heads=dict(
+            patches=patch_table(HEADS, HEADS_PATCHES),
+            change_of_basis=basis_table(HEADS, HEADS_BASIS, heads),
+            patches_in_new_basis=patch_table(HEADS.in_basis(basis), in_basis),
+        ),
+    )

@@ -1,0 +1,238 @@
+"""What patching each subspace of each component does to held-out pairs (E3, E4, E6)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import pandas as pd
+import torch
+
+from subspace_illusion.core.frames import random_frame, split
+from subspace_illusion.core.outcome import Outcome
+from subspace_illusion.core.sites import Site, residual_after
+from subspace_illusion.statistics import POOLED, Bootstrap, summarise, table
+from subspace_illusion.subspace.pairs import Pairs
+from subspace_illusion.subspace.patching import Change, along
+from subspace_illusion.subspace.ways import (
+    LENT,
+    MEAN_DIFFERENCE,
+    MEAN_ROW,
+    NULL,
+    OWN,
+    RANDOM,
+    ROW,
+    TRAINED,
+    WHOLE,
+)
+
+ROW_PARTS = {TRAINED: ROW, MEAN_DIFFERENCE: MEAN_ROW}
+"""The ways whose effect is compared with that of their row part."""
+BY_TEMPLATE = (TRAINED, WHOLE, MEAN_DIFFERENCE, ROW)
+"""The ways whose effect is shown sentence by sentence."""
+
+Key = tuple[str, str]
+"""A way of choosing the subspace, and the training seed, ``pooled`` for all of them or where no seed trained it."""
+
+
+@dataclass(frozen=True)
+class Subspaces:
+    """A component and the subspaces of it that were found.
+
+    Attributes:
+        site: Where it is.
+        frames: Frames ``[d, k]`` by way of choosing and training seed, which is empty where no seed trained them.
+        readout: ``[d, d_model]``, or ``None`` where the residual stream does not see it through a matrix.
+    """
+
+    site: Site
+    frames: Mapping[tuple[str, str], torch.Tensor]
+    readout: torch.Tensor | None
+
+
+@dataclass(frozen=True)
+class Patched:
+    """What the patches of one component did.
+
+    Attributes:
+        site: Where it is.
+        outcomes: By way and seed; ``pooled`` has every seed.
+        residual: What patching the residual stream after its block whole did.
+    """
+
+    site: Site
+    outcomes: Mapping[Key, Outcome]
+    residual: Outcome
+
+
+def halves(
+    base: torch.Tensor, source: torch.Tensor, frame: torch.Tensor, readout: torch.Tensor, tolerance: float
+) -> dict[str, Change]:
+    """The two halves of patching along a subspace, which add up to it: ``LENT`` and ``OWN``.
+
+    The patch adds ``Delta V V^T``. With V = R + N, row and null part, its coordinates ``Delta V`` are those along the
+    row part and those along the null part; both are written along V, of which the readout sees R.
+
+    Args:
+        base: Activations of the bases, ``[n, d]``.
+        source: Activations of the sources, ``[n, d]``.
+        frame: ``[d, k]``.
+        readout: ``[d, d_model]``.
+        tolerance: Singular values of the readout below this share of the largest count as zero.
+    """
+    parts = split(frame, readout, tolerance)
+
+    def through(vectors: torch.Tensor) -> Change:
+        return lambda rows: ((source[rows] - base[rows]) @ vectors) @ frame.mT
+
+    return {LENT: through(parts.null_vectors), OWN: through(parts.row_vectors)}
+
+
+def changes(pairs: Pairs, name: str, subspaces: Subspaces, tolerance: float, seed: int) -> dict[Key, Change]:
+    """Every patch of one component: along each of its subspaces, each trained one's halves, and a random one.
+
+    Args:
+        pairs: The pairs.
+        name: The component, which tells its random subspace from others'.
+        subspaces: The component.
+        tolerance: Singular values of the readout below this share of the largest count as zero.
+        seed: Seed of the random subspace.
+    """
+    base, source = pairs.base(subspaces.site), pairs.source(subspaces.site)
+    made = {key: along(base, source, frame) for key, frame in subspaces.frames.items()}
+    trained = {number: frame for (way, number), frame in subspaces.frames.items() if way == TRAINED}
+    if subspaces.readout is not None:
+        for number, frame in trained.items():
+            for way, half in halves(base, source, frame, subspaces.readout, tolerance).items():
+                made[way, number] = half
+    shape = next(iter(trained.values())).shape
+    made[RANDOM, ""] = along(base, source, random_frame(*shape, seed, "random", name))
+    return made
+
+
+def patch_all(
+    pairs: Pairs,
+    components: Mapping[str, Subspaces],
+    *,
+    tolerance: float,
+    seed: int,
+    batch: int,
+    on_patch: Callable[[int], object] = lambda pairs: None,
+) -> dict[str, Patched]:
+    """Patches every component whole and along every subspace.
+
+    Args:
+        pairs: The pairs.
+        components: The components by name.
+        tolerance: Singular values of a readout below this share of the largest count as zero.
+        seed: Seed of the random subspaces.
+        batch: Pairs at a time.
+        on_patch: Told the number of pairs after every batch of every patch.
+    """
+    whole: dict[Site, Outcome] = {}
+
+    def patched_whole(site: Site) -> Outcome:
+        if site not in whole:
+            whole[site] = pairs.patch(site, {WHOLE: pairs.along(site, None)}, batch, on_patch)[WHOLE]
+        return whole[site]
+
+    patched = {}
+    for name, subspaces in components.items():
+        site = subspaces.site
+        single = pairs.patch(site, changes(pairs, name, subspaces, tolerance, seed), batch, on_patch)
+        # What no seed trained has its one outcome as the pooled one.
+        outcomes = {key: outcome for key, outcome in single.items() if key[1]}
+        for way, keys in groupby(sorted(single), key=lambda key: key[0]):
+            outcomes[way, POOLED] = Outcome.pooled([single[key] for key in keys])
+        outcomes[WHOLE, POOLED] = patched_whole(site)
+        patched[name] = Patched(site, outcomes, patched_whole(residual_after(site.block)))
+    return patched
+
+
+def count(components: Mapping[str, Subspaces]) -> dict[Site, int]:
+    """How many patches ``patch_all`` makes at each site."""
+    made = dict.fromkeys({residual_after(subspaces.site.block) for subspaces in components.values()}, 1)
+    made |= {subspaces.site: 1 for subspaces in components.values()}
+    for subspaces in components.values():
+        seeds = sum(way == TRAINED for way, _ in subspaces.frames)
+        made[subspaces.site] += len(subspaces.frames) + 1 + (0 if subspaces.readout is None else 2 * seeds)
+    return made
+
+
+def effects(pairs: Pairs, patched: Mapping[str, Patched], bootstrap: Bootstrap) -> pd.DataFrame:
+    """What every patch did: one row a component, way and seed, and one that pools the seeds.
+
+    Args:
+        pairs: The pairs.
+        patched: What the patches did, by component.
+        bootstrap: Draws of the pairs' groups.
+
+    Returns:
+        ``component``, ``site``, ``subspace``, ``seed``, ``pairs``, ``groups``, the measures of ``summarise``, and
+        ratios of effects: ``share_of_residual``, over that of the whole residual stream after the block;
+        ``whole_share``, the whole component's over this one; ``row_share``, its row part's over this one, and
+        ``effect_over_row_part``, the other way round; ``share_of_trained``, of a row part or a half over the trained
+        subspace's.
+    """
+    groups = len(np.unique(pairs.groups))
+    rows = []
+    for name, component in patched.items():
+        outcomes = component.outcomes
+        for (way, seed), outcome in sorted(outcomes.items()):
+            over = dict(share_of_residual=component.residual.ld)
+            under = {} if way == NULL else dict(whole_share=outcomes[WHOLE, POOLED].ld)  # over zero it is no share
+            if (row_part := outcomes.get((ROW_PARTS.get(way, ""), seed))) is not None:
+                over |= dict(effect_over_row_part=row_part.ld)
+                under |= dict(row_share=row_part.ld)
+            if way in (LENT, OWN, ROW):
+                over |= dict(share_of_trained=outcomes[TRAINED, seed].ld)
+            about = dict(component=name, site=component.site.name, subspace=way, seed=seed)
+            counts = dict(pairs=len(pairs), groups=groups)
+            rows.append(about | counts | summarise(outcome, pairs.ld_clean, bootstrap, over=over, under=under))
+    return table(rows)
+
+
+def templates(
+    pairs: Pairs, patched: Mapping[str, Patched], texts: pd.Series, *, resamples: int, seed: int
+) -> pd.DataFrame:
+    """What the patches did sentence by sentence, seeds pooled: one row a component, way and template.
+
+    Args:
+        pairs: The pairs.
+        patched: What the patches did, by component.
+        texts: The text of every prompt, by its number.
+        resamples: Number of bootstrap draws of a template's groups.
+        seed: Seed of the draws.
+
+    Returns:
+        ``component``, ``subspace``, ``template``, ``sentence`` (its first prompt), ``pairs``, ``groups`` and the
+        measures of ``summarise``.
+    """
+    of_pair = pairs.table["template"].to_numpy()
+    about = {}
+    for template in np.unique(of_pair):
+        here = of_pair == template
+        groups = pairs.groups[here]
+        words = dict(template=template, sentence=texts.loc[pairs.bases[here][0]])
+        counts = dict(pairs=len(groups), groups=len(np.unique(groups)))
+        about[template] = here, words | counts, Bootstrap.of(groups, resamples, seed)
+    rows = []
+    for name, component in patched.items():
+        for way in BY_TEMPLATE:
+            if (outcome := component.outcomes.get((way, POOLED))) is None:
+                continue
+            for here, words_and_counts, bootstrap in about.values():
+                of_template = Outcome(outcome.ld[:, here], outcome.top1_foil[:, here])
+                measured = summarise(of_template, pairs.ld_clean[here], bootstrap)
+                rows.append(dict(component=name, subspace=way) | words_and_counts | measured)
+    return table(rows)
+
+
+def by_pair(component: Patched) -> pd.DataFrame:
+    """What other experiments measure themselves against, pair for pair.
+
+    Returns:
+        The patched LD of the ``trained`` subspace, mean over seeds, and of the whole ``residual`` stream.
+    """
+    trained = component.outcomes[TRAINED, POOLED].ld.mean(0)
+    return pd.DataFrame(dict(trained=trained, residual=component.residual.ld[0]))

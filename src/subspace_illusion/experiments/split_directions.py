@@ -1,0 +1,203 @@
+"""Directions of the residual stream split by what the readers' queries see (E3 d; table 1 of arXiv 2311.17030)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+
+from subspace_illusion.core.frames import Split, random_frame, split
+from subspace_illusion.core.heads import query_readout
+from subspace_illusion.core.outcome import Outcome
+from subspace_illusion.core.sites import Site
+from subspace_illusion.statistics import POOLED, Bootstrap, interval, ratio, summarise, table
+from subspace_illusion.subspace.pairs import Pairs
+
+GRADIENT = "gradient"
+"""The way of choosing a direction that stands beside the trained one and the mean difference."""
+WHOLE, SEEN, UNSEEN = "whole", "along readers", "along nullspace"
+RANDOM_SEEN, RANDOM_UNSEEN = "along a random subspace", "off a random subspace"
+PARTS = (WHOLE, SEEN, UNSEEN, RANDOM_SEEN, RANDOM_UNSEEN)
+"""The parts of a direction: by what the readers' queries see, and by random subspaces of the rank of what they see.
+
+Several readers see most of the residual stream, so that most of any direction lies along them.
+"""
+
+
+class Key(NamedTuple):
+    """A part of a direction: the way of choosing it and its training seed (empty where it has none), and for parts by
+    random subspaces the draw."""
+
+    way: str
+    seed: str
+    part: str
+    draw: int | None = None
+
+
+class Part(NamedTuple):
+    """The frame of a part, ``[d, k]``, and its norm: root mean square norm of the columns before that."""
+
+    frame: torch.Tensor
+    norm: float
+
+
+def divide(
+    frames: Mapping[tuple[str, str], torch.Tensor],
+    readout: torch.Tensor | None,
+    tolerance: float,
+    draws: int,
+    seed: int,
+) -> tuple[dict[Key, Part], int]:
+    """Divides directions by what a readout sees, and those of each way's first seed by random subspaces of its rank.
+
+    Args:
+        frames: Frames ``[d, k]`` by way of choosing and training seed.
+        readout: ``[d, m]``; without one the directions are left whole.
+        tolerance: Singular values below this share of the largest count as zero.
+        draws: Number of random subspaces.
+        seed: Their seed.
+
+    Returns:
+        The parts that are not empty, and the rank of the readout.
+    """
+    parts = {Key(*which, WHOLE): Part(frame, 1.0) for which, frame in frames.items()}
+    if readout is None:
+        return parts, 0
+    divided = split_each(frames, readout, tolerance)
+    rank = next(iter(divided.values())).rank
+    halves: list[tuple[str, str, int | None, dict[tuple[str, str], Split]]] = [(SEEN, UNSEEN, None, divided)]
+    first = {way: (way, number) for way, number in reversed(list(frames))}
+    of_first = {which: frames[which] for which in frames if which in first.values()}
+    for draw in range(draws):
+        subspace = random_frame(len(readout), rank, seed, "random subspace", draw)
+        halves.append((RANDOM_SEEN, RANDOM_UNSEEN, draw, split_each(of_first, subspace, tolerance)))
+    for seen, unseen, number, by_frame in halves:
+        for which, of_frame in by_frame.items():
+            for part, of_part, vectors in (
+                (seen, of_frame.row, of_frame.row_vectors),
+                (unseen, of_frame.null, of_frame.null_vectors),
+            ):
+                if of_part is not None:
+                    parts[Key(*which, part, number)] = Part(of_part, float(vectors.square().sum(0).mean().sqrt()))
+    return parts, rank
+
+
+def split_each(
+    frames: Mapping[tuple[str, str], torch.Tensor], readout: torch.Tensor, tolerance: float
+) -> dict[tuple[str, str], Split]:
+    """Splits frames by the same readout, which is factorised once."""
+    whole = split(torch.cat(list(frames.values()), 1), readout, tolerance)
+    widths = [frame.shape[1] for frame in frames.values()]
+    columns = zip(frames, whole.row_vectors.split(widths, 1), whole.null_vectors.split(widths, 1), strict=True)
+    return {which: Split(row, null, whole.rank) for which, row, null in columns}
+
+
+def split_directions(
+    pairs: Pairs,
+    site: Site,
+    frames: Mapping[tuple[str, str], torch.Tensor],
+    heads: Sequence[Site],
+    bootstrap: Bootstrap,
+    *,
+    tolerance: float,
+    draws: int,
+    seed: int,
+    batch: int,
+    on_patch: Callable[[int], object] = lambda pairs: None,
+) -> pd.DataFrame:
+    """Patches directions of the residual stream whole and by their parts.
+
+    Args:
+        pairs: The pairs.
+        site: Where the directions live.
+        frames: Frames ``[d_model, k]`` by way of choosing and training seed.
+        heads: The readers downstream; without any the directions are patched whole, and no more.
+        bootstrap: Draws of the same pairs.
+        tolerance: As in ``divide``.
+        draws: Likewise.
+        seed: Likewise.
+        batch: Pairs at a time.
+        on_patch: Told the number of pairs after every batch of every patch.
+
+    Returns:
+        The table of ``split_table``.
+    """
+    readout = query_readout(pairs.model, heads) if heads else None
+    parts, rank = divide(frames, readout, tolerance, draws, seed)
+    changes = {key: pairs.along(site, part.frame) for key, part in parts.items()}
+    outcomes = pairs.patch(site, changes, batch, on_patch)
+    norms = {key: part.norm for key, part in parts.items()}
+    return split_table(outcomes, norms, rank / pairs.model.width(site), pairs.ld_clean, bootstrap)
+
+
+def split_table(
+    outcomes: Mapping[Key, Outcome],
+    norms: Mapping[Key, float],
+    rank_share: float,
+    ld_clean: np.ndarray,
+    bootstrap: Bootstrap,
+) -> pd.DataFrame:
+    """One row a direction, part and seed, and of the random subspaces one a draw.
+
+    Every row with seed ``pooled`` pools the training seeds where there are several, every row with draw ``pooled`` the
+    random subspaces; single draws are given for the pooled seeds only. Random subspaces divide the directions of the
+    first seed alone, so that what is pooled there is that seed, and other seeds have no such rows.
+
+    Args:
+        outcomes: What patching each part does.
+        norms: Norms of the parts.
+        rank_share: Rank of what the readers see over the dimension.
+        ld_clean: LD of the bases, ``[pairs]``.
+        bootstrap: Draws of the same pairs.
+
+    Returns:
+        Columns ``subspace, part, seed, draw`` (empty for parts that no draw decides), ``norm``, ``chance_norm`` (root
+        mean square norm of a random direction's part), ``pairs``, the measures and, for whole directions,
+        ``row_share`` and ``random_row_share``: effect of the part along the readers, and of that along random
+        subspaces, over the effect of the whole, of the seeds that have the part.
+    """
+    chance = {SEEN: rank_share, RANDOM_SEEN: rank_share, UNSEEN: 1 - rank_share, RANDOM_UNSEEN: 1 - rank_share}
+    rows = []
+    for way in dict.fromkeys(key.way for key in outcomes):
+        seeds = list(dict.fromkeys(key.seed for key in outcomes if key.way == way))
+        for label, of_label in {POOLED: seeds, **{seed: [seed] for seed in seeds if seed}}.items():
+            by_part = {
+                part: [key for key in outcomes if (key.way, key.part) == (way, part) and key.seed in of_label]
+                for part in PARTS
+            }
+            for part, keys in by_part.items():
+                numbers = sorted({key.draw for key in keys if key.draw is not None})
+                draws: dict[object, list[Key]] = {POOLED if numbers else None: keys} if keys else {}
+                if label == POOLED:
+                    draws |= {draw: [key for key in keys if key.draw == draw] for draw in numbers}
+                for draw, of_draw in draws.items():
+                    outcome = Outcome.pooled([outcomes[key] for key in of_draw])
+                    shares: dict[str, float] = {}
+                    for name, seen in dict(row_share=by_part[SEEN], random_row_share=by_part[RANDOM_SEEN]).items():
+                        if seen and part == WHOLE:
+                            divided = [key for key in of_draw if key.seed in {key.seed for key in seen}]
+                            shares |= interval(name, share_of(outcomes, seen, divided, ld_clean, bootstrap))
+                    rows.append(
+                        dict(subspace=way, part=part, seed=label, draw=draw)
+                        | dict(norm=np.mean([norms[key] for key in of_draw]), chance_norm=chance.get(part, 1) ** 0.5)
+                        | dict(pairs=len(ld_clean))
+                        | summarise(outcome, ld_clean, bootstrap)
+                        | shares
+                    )
+    return table(rows)
+
+
+def share_of(
+    outcomes: Mapping[Key, Outcome],
+    parts: Sequence[Key],
+    wholes: Sequence[Key],
+    ld_clean: np.ndarray,
+    bootstrap: Bootstrap,
+) -> np.ndarray:
+    """The mean effect of some parts over that of the directions that they are parts of, by draw of pairs."""
+    clean = bootstrap.means(ld_clean)
+    of_part, of_whole = (
+        clean - bootstrap.means(Outcome.pooled([outcomes[key] for key in keys]).ld) for keys in (parts, wholes)
+    )
+    return ratio(of_part, of_whole)

@@ -1,0 +1,50 @@
+"""Finds the heads that read the position signal, by how they respond when v_true's whole component is patched (E3)."""
+
+from subspace_illusion.core.activations import Activations
+from subspace_illusion.core.model import open_model
+from subspace_illusion.experiments.find_readers import (
+    MINOR,
+    NAME_MOVER,
+    NEGATIVE,
+    READER,
+    Rule,
+    heads_reached,
+    listed,
+    reader_table,
+    respond,
+)
+from subspace_illusion.files import ACTIVATIONS, MODEL, RESULTS, write_json, write_table
+from subspace_illusion.pipeline.params import Params
+from subspace_illusion.pipeline.stage import duration, run, say, ticker
+from subspace_illusion.statistics import Bootstrap
+from subspace_illusion.subspace.pairs import cached_pairs
+from subspace_illusion.tasks.table import OPPOSITE
+
+
+def main(params: Params) -> None:
+    model, site = open_model(MODEL), Activations(ACTIVATIONS).site(params.roles.v_true)
+    pairs = cached_pairs(model, "train", OPPOSITE)
+    heads = heads_reached(model.n_blocks, model.n_heads, site)
+    time = duration(2 * model.flops(site.start, len(pairs)), model.device)
+    say(f"patching all of {site.name} in {len(pairs)} training pairs and attributing LD to {len(heads)} heads, {time}")
+    response = respond(pairs, site, params.evaluate.batch, ticker(len(pairs), "pair").update)
+    rule = Rule(params.find_readers.share, params.find_readers.minor_share, params.find_readers.name_mover_share)
+    bootstrap = Bootstrap.of(pairs.groups, params.evaluate.resamples, params.evaluate.seed)
+    found = reader_table(heads, response, pairs.ld_clean, bootstrap, rule)
+    write_table(RESULTS / "find_readers.csv", found)
+    lists = {name: listed(found, "reader", name) for name in (READER, MINOR)}
+    summary = dict(
+        rule=str(rule),
+        ld_clean=round(float(pairs.ld_clean.mean()), 6),
+        effect=round(float((pairs.ld_clean - response.ld_patched).mean()), 6),
+        found=lists,
+        roles={name: listed(found, "role", name) for name in (NAME_MOVER, NEGATIVE)},
+        published=params.find_readers.published,
+    )
+    write_json(RESULTS / "find_readers.json", summary)
+    for name, of_class in lists.items():
+        say(f"{name}s: {', '.join(of_class) or 'none'}")
+
+
+if __name__ == "__main__":
+    run(main, __doc__)

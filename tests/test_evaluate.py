@@ -1,0 +1,278 @@
+"""What patching each subspace does (E3, E4, E6)."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import made
+from drawing import drawn, intervals, points, shown, words
+from subspace_illusion.core.frames import patch_change, random_frame, split
+from subspace_illusion.core.model import Model
+from subspace_illusion.core.sites import Site, residual_after
+from subspace_illusion.experiments.evaluate import (
+    BY_TEMPLATE,
+    Patched,
+    Subspaces,
+    by_pair,
+    count,
+    effects,
+    halves,
+    patch_all,
+    templates,
+)
+from subspace_illusion.report.plots.evaluate import evaluate_figure, templates_figure
+from subspace_illusion.report.plots.style import BLUE, GREY, plt
+from subspace_illusion.report.sections import evaluate
+from subspace_illusion.statistics import MEASURES, POOLED, Bootstrap
+from subspace_illusion.subspace.pairs import Pairs, recorded_pairs
+from subspace_illusion.subspace.ways import (
+    BOTH,
+    LENT,
+    MEAN_DIFFERENCE,
+    MEAN_ROW,
+    NULL,
+    OWN,
+    RANDOM,
+    ROW,
+    TRAINED,
+    WHOLE,
+)
+
+pytestmark = pytest.mark.filterwarnings("error")
+MLP, RESID = Site(1, "mlp.hook_post"), residual_after(1)
+TOLERANCE = 1e-5
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_the_halves_add_up_to_the_patch(k):
+    generator = torch.Generator().manual_seed(0)
+    base, source = torch.randn(2, 7, 12, generator=generator)
+    readout = torch.randn(12, 5, generator=generator)
+    frame = random_frame(12, k, 1)
+    rows = torch.tensor([3, 0, 6])
+    made_of = {way: change(rows) for way, change in halves(base, source, frame, readout, TOLERANCE).items()}
+    patch = patch_change(base[rows], source[rows], frame)
+    torch.testing.assert_close(made_of[LENT] + made_of[OWN], patch)
+    # The readout sees the row part of v alone: of the lent half, (Delta.n) W^T r.
+    parts = split(frame, readout, TOLERANCE)
+    delta = source[rows] - base[rows]
+    torch.testing.assert_close(made_of[LENT] @ readout, (delta @ parts.null_vectors) @ parts.row_vectors.mT @ readout)
+    torch.testing.assert_close(made_of[OWN] @ readout, (delta @ parts.row_vectors) @ parts.row_vectors.mT @ readout)
+
+
+def test_the_null_part_of_the_posts_example_lends_everything():
+    """Hidden (x, x, 0), read by (1, 0, 2): along e2 + e3 the row part is (1, 0, 2), so x e1 + x e2 has some of it."""
+    base, source = torch.tensor([[1.0, 1, 0]]), torch.tensor([[-1.0, -1, 0]])
+    v = torch.tensor([[0.0], [1], [1]]) / 2**0.5
+    row = torch.tensor([0])
+    readout = torch.tensor([[1.0], [0], [2]])
+    found = {way: change(row) @ readout for way, change in halves(base, source, v, readout, TOLERANCE).items()}
+    # The patch moves the output by -2 in all; 2/5 of Delta.v lie along the row part.
+    assert found[LENT].item() == pytest.approx(-1.2)
+    assert found[OWN].item() == pytest.approx(-0.8)
+    # As a component of its own (e2 and e3), everything is lent.
+    alone = torch.tensor([[0.0, 0, 0], [0, 1, 0], [0, 0, 1]])
+    found = halves(base @ alone, source @ alone, v, torch.tensor([[0.0], [0], [2]]), TOLERANCE)
+    assert found[OWN](row).abs().max() < 1e-6
+    torch.testing.assert_close(found[LENT](row), torch.tensor([[0.0, -1, -1]]))
+
+
+@pytest.fixture(scope="module")
+def pairs(llama: Model) -> Pairs:
+    """Three cases of two pairs, in two sentences of different length."""
+    generator = torch.Generator().manual_seed(3)
+    rows, prompts = [], []
+    for case, length in enumerate((7, 6, 7)):
+        two = torch.randint(1, 500, (2, length), generator=generator).tolist()
+        prompts += [
+            dict(prompt=2 * case + i, tokens=tokens, text=f"case {case}, prompt {i}") for i, tokens in enumerate(two)
+        ]
+        for base, source in ((0, 1), (1, 0)):
+            rows.append(
+                dict(
+                    pair=len(rows), case=f"case-{case}", template=length % 2, base=2 * case + base,
+                    source=2 * case + source, io_id=5 + base, s_id=6 - base, target_id=6 - base,
+                )
+            )  # fmt: skip
+    return recorded_pairs(llama, pd.DataFrame(prompts), pd.DataFrame(rows), [MLP, RESID], 1, batch=2)
+
+
+def subspaces(model: Model, site: Site, seeds: int = 2) -> Subspaces:
+    """Random subspaces in the place of those that would be found."""
+    readout = model.readout(site)
+    d = model.width(site)
+    frames = {(MEAN_DIFFERENCE, ""): random_frame(d, 1, 7)}
+    for seed in range(seeds):
+        frames[TRAINED, str(seed)] = random_frame(d, 1, seed)
+        if readout is not None:
+            parts = split(frames[TRAINED, str(seed)], readout, TOLERANCE)
+            frames |= {(ROW, str(seed)): parts.row, (NULL, str(seed)): parts.null, (BOTH, str(seed)): parts.both}
+    if readout is not None:
+        frames[MEAN_ROW, ""] = split(frames[MEAN_DIFFERENCE, ""], readout, TOLERANCE).row
+    return Subspaces(site, frames, readout)
+
+
+@pytest.fixture(scope="module")
+def components(llama: Model) -> dict[str, Subspaces]:
+    return {"resid1": subspaces(llama, RESID), "mlp1": subspaces(llama, MLP)}
+
+
+@pytest.fixture(scope="module")
+def patched(pairs, components) -> dict[str, Patched]:
+    return patch_all(pairs, components, tolerance=TOLERANCE, seed=0, batch=4)
+
+
+def test_every_patch_is_made_once_and_counted(pairs, components):
+    done: list[int] = []
+    patch_all(pairs, components, tolerance=TOLERANCE, seed=0, batch=100, on_patch=done.append)
+    patches = count(components)
+    # Whole, two trained, mean difference, random; the MLP's two row and null parts, spans, halves, a mean row part too.
+    assert patches == {RESID: 5, MLP: 5 + 2 * 3 + 2 * 2 + 1}
+    assert done == [len(pairs)] * sum(patches.values())
+    only_mlp = {"mlp1": components["mlp1"]}
+    assert count(only_mlp) == {RESID: 1, MLP: 16}
+
+
+def test_the_outcomes_are_those_of_the_patches(pairs, components, patched):
+    outcomes = patched["mlp1"].outcomes
+    frame = components["mlp1"].frames[TRAINED, "1"]
+    alone = pairs.patch(MLP, {0: pairs.along(MLP, frame)}, 4)[0]
+    assert outcomes[TRAINED, "1"].ld == pytest.approx(alone.ld, abs=1e-5)
+    assert outcomes[TRAINED, POOLED].ld.shape == (2, len(pairs))
+    assert outcomes[TRAINED, POOLED].ld[1] == pytest.approx(alone.ld[0], abs=1e-5)
+    assert outcomes[NULL, POOLED].ld == pytest.approx(np.tile(pairs.ld_clean, (2, 1)), abs=1e-4)
+    assert outcomes[BOTH, "0"].ld == pytest.approx(outcomes[ROW, "0"].ld, abs=1e-4)
+    whole = pairs.patch(RESID, {0: pairs.along(RESID, None)}, 4)[0]
+    assert patched["mlp1"].residual.ld == pytest.approx(whole.ld, abs=1e-5)
+    assert (patched["resid1"].outcomes[WHOLE, POOLED].ld == patched["resid1"].residual.ld).all()
+    assert not {(LENT, POOLED), (OWN, POOLED), (ROW, POOLED)} & set(patched["resid1"].outcomes)
+
+
+def test_the_table_of_effects(pairs, patched):
+    found = effects(pairs, patched, Bootstrap.of(pairs.groups, 100, 0))
+    assert list(found)[:6] == ["component", "site", "subspace", "seed", "pairs", "groups"]
+    assert (found["pairs"] == 6).all()
+    assert (found["groups"] == 3).all()
+    rows = found.set_index(["component", "subspace", "seed"])
+    assert rows.index.is_unique
+    seeds = {way: set(found[(found["component"] == "mlp1") & (found["subspace"] == way)]["seed"])
+             for way in set(found["subspace"])}  # fmt: skip
+    assert {way for way, of_way in seeds.items() if of_way == {"0", "1", POOLED}} == {
+        TRAINED, ROW, NULL, BOTH, LENT, OWN
+    }  # fmt: skip
+    assert {way for way, of_way in seeds.items() if of_way == {POOLED}} == {WHOLE, MEAN_DIFFERENCE, MEAN_ROW, RANDOM}
+    trained, whole = rows.loc["mlp1", TRAINED, "0"], rows.loc["mlp1", WHOLE, POOLED]
+    for way in (LENT, OWN, ROW):
+        for seed in ("0", "1", POOLED):
+            row = rows.loc["mlp1", way, seed]
+            share = row["effect"] / rows.loc["mlp1", TRAINED, seed]["effect"]
+            assert row["share_of_trained"] == pytest.approx(share, rel=1e-2)
+    assert rows["share_of_trained"].notna().sum() == 9
+    assert trained["whole_share"] == pytest.approx(whole["effect"] / trained["effect"], rel=1e-3)
+    assert trained["row_share"] == pytest.approx(rows.loc["mlp1", ROW, "0"]["share_of_trained"], rel=1e-3)
+    residual = rows.loc["resid1", WHOLE, POOLED]
+    assert residual["share_of_residual"] == 1
+    assert np.isnan(residual["share_of_residual_lo"])
+    assert whole["share_of_residual"] == pytest.approx(whole["effect"] / residual["effect"], rel=1e-3)
+    assert np.isnan(rows.loc["mlp1", NULL, POOLED]["whole_share"])  # a share of nothing
+
+
+def test_sentence_by_sentence(pairs, patched):
+    texts = pd.Series({prompt: f"prompt {prompt}" for prompt in range(6)})
+    found = templates(pairs, patched, texts, resamples=100, seed=0)
+    assert [*found][:6] == ["component", "subspace", "template", "sentence", "pairs", "groups"]
+    assert set(MEASURES) <= set(found)
+    rows = found.set_index(["component", "subspace", "template"])
+    assert len(rows) == 2 * (3 + 4)
+    odd, even = rows.loc["mlp1", TRAINED, 1], rows.loc["mlp1", TRAINED, 0]
+    assert (odd["sentence"], odd["pairs"], odd["groups"]) == ("prompt 0", 4, 2)
+    assert (even["sentence"], even["pairs"], even["groups"]) == ("prompt 2", 2, 1)
+    ld = patched["mlp1"].outcomes[TRAINED, POOLED].ld.mean(0)
+    assert even["effect"] == pytest.approx((pairs.ld_clean - ld)[2:4].mean(), abs=1e-5)
+    assert np.isnan(even["effect_lo"])  # one case
+    assert odd["effect_lo"] <= odd["effect"] <= odd["effect_hi"]
+    whole = effects(pairs, patched, Bootstrap.of(pairs.groups, 100, 0)).set_index(["component", "subspace", "seed"])
+    mean = (4 * odd["effect"] + 2 * even["effect"]) / 6
+    assert mean == pytest.approx(whole.loc["mlp1", TRAINED, POOLED]["effect"], abs=1e-5)
+
+
+def test_what_other_experiments_measure_against(pairs, patched):
+    found = by_pair(patched["mlp1"])
+    assert list(found) == ["trained", "residual"]
+    assert len(found) == len(pairs)
+    assert found["trained"].to_numpy() == pytest.approx(patched["mlp1"].outcomes[TRAINED, POOLED].ld.mean(0))
+
+
+# the pictures and the section
+
+
+def sentences(components: tuple[str, ...] = made.COMPONENTS) -> pd.DataFrame:
+    place = {way: i for i, way in enumerate(BY_TEMPLATE)}
+    return pd.DataFrame(
+        [
+            dict(component=name, subspace=way, template=template, sentence=f"When {template}", pairs=100, groups=50)
+            | made.patched(3.0 + template - place[way])
+            for name in components
+            for way in BY_TEMPLATE
+            for template in (0, 1, 2)
+            if not (name == made.V_TRUE and way == ROW)
+        ]
+    )
+
+
+def test_bars_are_the_seeds_pooled_and_dots_the_single_seeds():
+    resid, mlp = drawn(evaluate_figure(made.effects(), made.COMPONENTS)).axes
+    assert shown(resid) == [WHOLE, TRAINED, LENT, ROW, NULL, MEAN_DIFFERENCE]
+    assert [bar.get_width() for bar in mlp.patches] == pytest.approx([-1, 3, 2, 1, 0, -1])
+    assert len(intervals(mlp)) == 5  # the null part's effect is exactly zero
+    assert sorted(x for x, _ in points(mlp)) == pytest.approx([0, 0, 0.9, 1.1, 1.9, 2.1, 2.9, 3.1])
+    assert [text.get_text() for text in resid.texts] == [" none"] * 3
+    assert [axis.get_title() for axis in (resid, mlp)] == ["resid8", "mlp8"]
+    assert "logit difference lost" in words(resid.figure)
+
+
+def test_sentences_have_a_dot_a_way():
+    figure = drawn(templates_figure(sentences(), made.COMPONENTS))
+    resid, mlp = figure.axes
+    assert shown(resid) == ["sentence 0", "sentence 1", "sentence 2"]
+    assert len(points(resid)) == 9
+    assert len(points(mlp)) == len(intervals(mlp)) == 12
+    assert sorted(x for x, _ in points(mlp, GREY)) == [2.0, 3.0, 4.0]
+    assert all(abs(y - round(y)) < 0.5 for _, y in points(mlp))
+    assert [text.get_text() for text in figure.legends[0].texts] == [WHOLE, TRAINED, ROW, MEAN_DIFFERENCE]
+
+
+def test_one_sentence_of_one_component_without_intervals():
+    rows = sentences((made.V_TRUE,)).query("template == 0").assign(effect_lo=np.nan, effect_hi=np.nan)
+    (axis,) = drawn(templates_figure(rows, [made.V_TRUE])).axes
+    assert intervals(axis) == []
+    assert len(points(axis)) == 3
+    assert len(points(axis, BLUE)) == 2  # the mean difference is hollow
+
+
+def test_the_section_says_what_the_tables_show(tmp_path):
+    tables = {"effects.csv": made.effects().assign(pairs=400, groups=200), "templates.csv": sentences()}
+    patching, by_sentence = evaluate.section(made.results(tmp_path, tables))
+    assert "400 held-out pairs of 200 cases." in patching.reading
+    assert "takes 3.00 [2.95, 3.05] off the logit difference, the whole component -1.00 [-1.10, -0.90]." in (
+        patching.reading
+    )
+    assert "what the null part lends 0.67 [0.57, 0.77]" in patching.reading
+    assert [picture.name for picture in patching.pictures] == ["evaluate"]
+    mlp = patching.grids[1]
+    assert {"flip rate (LD < 0)", "interchange accuracy (argmax = foil)"} <= set(mlp.header)
+    trained = next(row for row in mlp.rows if row[1] == TRAINED)
+    assert trained[:4] == ["mlp8", TRAINED, "3.00 [2.95, 3.05]", "2.90, 3.10"]
+    null = next(row for row in mlp.rows if row[1] == NULL)
+    assert null[2:4] == ["0.00", "0.00, 0.00"]
+    assert [picture.name for picture in by_sentence.pictures] == ["evaluate_templates"]
+    assert "At mlp8 the trained subspace's effect runs from 3.00 to 5.00 over 3 sentences." in by_sentence.reading
+    assert len(by_sentence.grids[0].rows) == 6
+    assert by_sentence.grids[0].rows[0][:3] == ["resid8", "0: When 0", "100"]
