@@ -1,55 +1,115 @@
 import pandas as pd
 import pytest
 
-from subspace_illusion.report.comparison import agree, compare
+from subspace_illusion.files import PUBLISHED, read_table
+from subspace_illusion.report.comparison import MEASURES, agree, compare
 from subspace_illusion.report.findings import Finding
 from subspace_illusion.statistics import Estimate
 
 
 @pytest.mark.parametrize(
-    ("here", "theirs", "is_effect", "sense"),
+    ("here", "theirs", "about", "sense"),
     [
-        ([0.5, 0.4, 0.6], [0.55, 0.55], False, "agrees: within the interval"),
-        ([0.5, 0.4, 0.6], [0.3, 0.4], False, "agrees: within the interval"),
-        ([0.5, 0.49, 0.51], [0.55, 0.55], False, "agrees: within a quarter"),
-        ([3.0, 2.9, 3.1], [1.0, 1.0], False, "same sign, 3 times as large"),
-        ([-3.0, -3.1, -2.9], [1.0, 1.0], False, "differs: opposite sign"),
-        ([-0.01, -0.02, -0.005], [0.0, 0.0], True, "agrees: both nil"),
-        ([-0.3, -0.4, -0.2], [-0.1, -0.1], True, "same sign, 3 times as large"),
+        (Estimate(0.5, 0.4, 0.6), (0.55, 0.55), False, "agrees: within the interval"),
+        (Estimate(0.5, 0.49, 0.51), (0.55, 0.55), False, "0.91 times as large"),
+        (Estimate(0.5, 0.49, 0.51), (0.55, 0.55), True, "agrees: within a quarter"),
+        (Estimate(0.5), (0.55, 0.55), False, "0.91 times as large"),
+        (Estimate(0.35, 0.34, 0.36), (0.3, 0.4), True, "agrees: within the published range"),
+        (Estimate(0.45, 0.38, 0.52), (0.3, 0.4), True, "agrees: within the interval"),
+        (Estimate(3.0, 2.9, 3.1), (1.0, 1.0), True, "3.00 times as large"),
+        (Estimate(-3.0, -3.1, -2.9), (1.0, 1.0), False, "differs: opposite sign"),
+        (Estimate(0.05, 0.04, 0.06), (1.0, 1.0), False, "differs: under a tenth of it"),
+        (Estimate(0.0), (0.0, 0.0), False, "agrees: equal"),
+        (Estimate(0.2), (0.0, 0.0), False, "differs"),
     ],
 )
-def test_the_senses_of_agreement(here, theirs, is_effect, sense):
-    assert agree(here, theirs, is_effect) == sense
+def test_the_senses_of_agreement(here, theirs, about, sense):
+    assert agree(here, theirs, about=about) == sense
 
 
-PUBLISHED = pd.DataFrame(
+def test_two_shares_next_to_nothing_agree():
+    assert agree(Estimate(-0.01, -0.02, -0.005), (0.0, 0.0), is_share=True) == "agrees: both under 5%"
+    assert agree(Estimate(0.027, 0.02, 0.03), (0.136, 0.136), is_share=True) == "0.20 times as large"
+
+
+def test_a_spread_that_is_no_bootstrap_interval_is_no_agreement():
+    """R2 of 0.48 with blocks from 0.3 to 0.7 does not agree with 0.71 because some standard deviations overlap."""
+    assert agree(Estimate.over([0.26, 0.48, 0.70]), (0.71, 0.71)) == "0.68 times as large"
+
+
+COLUMNS = ["key", "source", "quantity", "low", "high", "about", "measure", "note"]
+SHARED = pd.DataFrame(
     [
-        ("clean.logit_diff", "paper", "LD: clean", 4.0, 4.0, "clean", ""),
-        ("some.logit_diff", "paper", "LD: some", 1.0, 1.0, "ld", "table 1"),
-        ("some.effect", "post", "effect", -0.4, -0.4, "effect", ""),
-        ("never.measured", "post", "other", 0.3, 0.4, "plain", "about"),
+        ("clean.logit_diff", "paper", "LD: clean", 4.0, 4.0, "", "clean", ""),
+        ("some.logit_diff", "paper", "LD: some", 1.0, 1.0, "", "ld", "table 1"),
+        ("same.effect", "post", "effect", -0.4, -0.4, "about", "effect", "it helps"),
+        ("other.effect", "post", "other effect", -0.4, -0.4, "about", "effect", ""),
+        ("no.effect", "post", "no effect", -0.4, -0.4, "about", "effect", ""),
+        ("reading", "post", "accuracy", 0.9, 0.9, "", "accuracy", ""),
+        ("never.measured", "post", "never", 0.3, 0.4, "about", "plain", ""),
     ],
-    columns=["key", "source", "quantity", "low", "high", "measure", "note"],
+    columns=COLUMNS,
 )
 FOUND = [
     Finding("clean.logit_diff", "LD", Estimate(8.0, 7.9, 8.1)),
-    Finding("some.logit_diff", "LD", Estimate(2.0, 1.9, 2.1)),
-    Finding("some.effect", "effect", Estimate(0.8, 0.7, 0.9)),
+    # Of other pairs than the clean LD above: a clean LD of 6, of which 4.8 are lost.
+    Finding("some.logit_diff", "LD", Estimate(1.2, 1.1, 1.3), share=Estimate(0.8, 0.7, 0.9)),
+    Finding("same.effect", "effect", Estimate(-0.8, -0.9, -0.7)),
+    Finding("other.effect", "effect", Estimate(0.8, 0.7, 0.9)),
+    Finding("no.effect", "effect", Estimate(0.1, -0.1, 0.3)),
+    Finding("reading", "accuracy", Estimate.over([0.55, 0.65])),
 ]
 
 
-def test_effects_are_compared_as_shares_of_the_clean_ld():
-    """6 of 8 lost here, 3 of 4 there: the same share, whatever the scale of the logits."""
-    rows = compare(PUBLISHED, FOUND, is_gpt2=False).set_index("quantity")
+@pytest.fixture
+def rows():
+    return compare(SHARED, FOUND, is_gpt2=False).set_index("quantity")
+
+
+def test_logit_differences_are_compared_as_shares_of_the_clean_ld_of_their_own_pairs(rows):
+    """By the clean LD of other pairs 85 % would seem to be lost."""
+    assert rows.loc["LD: some", "published"] == "1 (table 1); 75.0 % of clean LD lost"
+    assert rows.loc["LD: some", "interval"] == "1.10 to 1.30; 80.0 % of clean LD lost"
     assert rows.loc["LD: some", "agreement"] == "agrees: within the interval"
-    assert rows.loc["LD: some", "published"] == "1 (table 1); 75% of clean LD lost"
-    assert rows.loc["effect", "agreement"] == "differs: opposite sign"
-    assert rows.loc["LD: clean", "agreement"] == "other model, other scale"
 
 
-def test_what_has_not_been_run_says_so():
-    other, gpt2 = (compare(PUBLISHED, FOUND, is_gpt2=gpt2).set_index("quantity") for gpt2 in (False, True))
-    assert other.loc["other", ["this run", "gpt2 here", "agreement"]].tolist() == ["not run", "not run", ""]
-    assert set(other["gpt2 here"]) == {"not run"}
-    assert gpt2.loc["LD: some", "gpt2 here"] == "2.000"
-    assert gpt2.loc["other", "gpt2 here"] == "not run"
+def test_what_has_no_clean_ld_beside_it_is_compared_by_sign(rows):
+    assert rows.loc["LD: clean", "agreement"] == "other scale"
+    assert rows.loc["effect", "agreement"] == "other scale; same sign"
+    assert rows.loc["other effect", "agreement"] == "other scale; opposite sign"
+    assert rows.loc["no effect", "agreement"] == "other scale; no sign to speak of here"
+    assert rows.loc["effect", "published"] == "about -0.4 (it helps)"
+
+
+def test_accuracies_are_compared_above_chance(rows):
+    assert rows.loc["accuracy", "agreement"] == "0.25 times as large"
+    assert rows.loc["accuracy", "interval"] == "seeds: 0.55, 0.65"
+
+
+def test_what_has_not_been_run_says_so(rows):
+    gpt2 = compare(SHARED, FOUND, is_gpt2=True).set_index("quantity")
+    assert rows.loc["never", ["this run", "gpt2 here", "agreement"]].tolist() == ["not run", "not run", ""]
+    assert set(rows["gpt2 here"]) == {"not run"}
+    assert gpt2.loc["LD: some", "gpt2 here"] == "1.200"
+    assert gpt2.loc["never", "gpt2 here"] == "not run"
+
+
+def test_on_gpt2_the_scale_is_the_published_one():
+    gpt2 = compare(SHARED, FOUND, is_gpt2=True).set_index("quantity")
+    assert gpt2.loc["effect", "agreement"] == "2.00 times as large"
+    assert gpt2.loc["LD: clean", "agreement"] == "2.00 times as large"
+
+
+def test_the_published_figures_are_the_references():
+    """Those of the post and the paper, as far as they are figures; every share and accuracy lies between 0 and 1."""
+    published = read_table(PUBLISHED)
+    assert published.columns.tolist() == COLUMNS
+    assert not published.duplicated(["key", "source"]).any()
+    assert set(published["measure"]) == set(MEASURES)
+    of_shares = published[published["measure"].isin(("share", "accuracy"))]
+    assert of_shares["low"].between(0, 1).all()
+    table_1 = published.set_index("key")["low"]
+    assert table_1["clean.logit_diff"] == 3.364
+    assert table_1["table1.das.nullspace.logit_diff"] == 2.906
+    assert table_1["v_true.interchange_accuracy"] == table_1["table1.das.whole.interchange_accuracy"] == 0.737
+    assert table_1["v_mlp.full_patch.interchange_accuracy"] == 0.003

@@ -1,5 +1,6 @@
 """The real pipeline, by real dvc commands, on a tiny model in a copy of the project."""
 
+import io
 import json
 import os
 import re
@@ -21,37 +22,32 @@ ROOT = Path(__file__).parents[1]
 SMALL = [
     "model=tiny", "size=quick", "prompts.train_cases=8", "prompts.test_cases=8", "das.steps=3", "das.batch=8",
     "localise.pairs=4", "localise.batch=2", "evaluate.resamples=100", "decompose.random_directions=20",
-    "recover_directions.text.sequences=6", "recover_directions.text.length=48", "recover_directions.positions=200",
-    "recover_directions.train=160",
+    "cache_text.text.sequences=6", "cache_text.text.length=48", "cache_text.positions=200", "cache_text.train=160",
 ]  # fmt: skip
 
-HEADLINE = [
+FINDINGS = [
     "clean.logit_diff", "clean.accuracy", "residual.full_patch.logit_diff", "residual.full_patch.flip_rate",
-    "v_true.flip_rate", "v_true.logit_diff", "v_true.cos_mean_difference", "mean_difference.flip_rate",
-    "v_mlp.full_patch.effect", "v_mlp.effect", "v_mlp.share_of_residual", "v_mlp.cos_v_true", "v_mlp.cos_random",
-    "v_mlp.row_norm", "v_mlp.null_norm", "v_mlp.row_only.effect", "v_mlp.null_only.effect", "v_mlp.span.effect",
-    "v_mlp.effect_over_row_only", "v_mlp.logit_diff", "v_mlp.full_patch.logit_diff", "v_mlp.row_only.logit_diff",
-    "v_mlp.null_only.logit_diff", "dormant.clean_gap", "dormant.patched_gap", "dormant.gap_ratio", "dormant.outside",
-    "v_true.paths.name_movers", "v_true.paths.all_heads_downstream", "v_true.probe.IO", "v_true.probe.S",
-    *(f"table1.{way}.{part}" for way in ("das", "gradient", "mean") for part in ("whole", "name_movers", "nullspace")),
-    "random_mlp.effect", "random_mlp.share_of_real", "neurons.r2",
-    *(
-        f"controls.{name}.{control}"
-        for name in ("v_true", "v_mlp")
-        for control in ("random", "placebo", "self", "same_position", "arbitrary_labels", "random_model")
-    ),
-    "recovery.r2", "recovery.mse", "signs.z0_0001", "signs.z0_001", "signs.z0_01", "signs.z0_1",
+    "residual.full_patch.interchange_accuracy", "v_true.flip_rate", "v_true.interchange_accuracy", "v_true.logit_diff",
+    "v_true.cos_mean_difference", "mean_difference.flip_rate", "v_mlp.full_patch.effect", "v_mlp.effect",
+    "v_mlp.share_of_residual", "v_mlp.cos_v_true", "v_mlp.cos_random", "v_mlp.row_norm", "v_mlp.null_norm",
+    "v_mlp.row_only.effect", "v_mlp.null_only.effect", "v_mlp.span.effect", "v_mlp.effect_over_row_part",
+    "v_mlp.lent_share", "v_mlp.lent_effect", "dormant.clean_gap", "dormant.patched_gap", "dormant.gap_ratio",
+    "dormant.outside", "v_true.paths.all_heads_downstream", "random_mlp.effect", "random_mlp.share_of_real",
+    *(f"controls.{name}.{control}" for name in ("v_true", "v_mlp") for control in ("random", "placebo", "self")),
+    "neurons.r2", "recovery.r2", "recovery.mse", "signs.z0_0001", "signs.z0_001", "signs.z0_01", "signs.z0_1",
 ]  # fmt: skip
 STAGES = [
-    "fetch_model", "generate_prompts", "cache_activations", "patch_components", "train_das@resid1", "train_das@mlp1",
-    "decompose@resid1", "decompose@mlp1", "evaluate", "find_name_movers", "validate@resid1", "validate@mlp1",
-    "random_mlp@mlp1", "neuron_sweep@mlp1", "controls@resid1", "controls@mlp1", "random_model@resid1",
-    "random_model@mlp1", "toy_example", "recover_directions", "judge", "report",
+    "fetch_model", "generate_prompts", "cache_activations", "localise", "train_das@resid1", "train_das@mlp1",
+    "decompose@resid1", "decompose@mlp1", "evaluate", "dormant", "find_readers", "trace_paths@resid1",
+    "trace_paths@mlp1", "split_directions@resid1", "tell_names@resid1", "tell_names@mlp1", "random_mlp@mlp1",
+    "neuron_sweep@mlp1", "controls@resid1", "controls@mlp1", "random_model@resid1", "random_model@mlp1", "toy_example",
+    "cache_text", "recover_directions", "read_signs", "compare_mlps", "judge", "report",
 ]  # fmt: skip
 PICTURES = [
-    "toy", "localisation", "headline", "effects", "training", "dormant", "recovery", "signs", "ranks", "verdict",
-    "paths", "splits__resid1", "random_mlp__mlp1", "neurons__mlp1",
-    *(f"{kind}__{name}" for kind in ("projections", "heads", "probe", "controls") for name in ("resid1", "mlp1")),
+    "toy_example", "localise", "train_das", "evaluate", "evaluate_templates", "decompose__mlp1", "dormant",
+    "split_directions__resid1", "random_mlp__mlp1", "neuron_sweep__mlp1", "recover_directions",
+    "recover_directions_ranks", "read_signs", "verdict",
+    *(f"{kind}__{name}" for kind in ("trace_paths", "tell_names", "controls") for name in ("resid1", "mlp1")),
 ]  # fmt: skip
 
 
@@ -121,15 +117,21 @@ def project(tmp_path_factory) -> Project:
 def test_every_stage_runs_and_the_results_are_whole(project):
     assert sorted(project.ran_first) == sorted(STAGES)
     metrics = json.loads((project.top / "results/metrics.json").read_text())
-    assert {*HEADLINE, *(f"{key}_ci" for key in HEADLINE)} <= set(flat(metrics))
-    assert 0 <= metrics["clean"]["accuracy"] <= 1
-    assert abs(metrics["v_mlp"]["null_only"]["effect"]) < 1e-3
-    assert metrics["v_mlp"]["row_norm"] ** 2 + metrics["v_mlp"]["null_norm"] ** 2 == pytest.approx(1, abs=1e-4)
-    low, high = metrics["v_mlp"]["effect_ci"]
-    assert low <= metrics["v_mlp"]["effect"] <= high
+    assert metrics["run"] == {"model": "tiny", "task": "ioi", "size": "quick"}
+    assert len(flat(metrics)) <= 15
+    findings = pd.read_csv(project.top / "results/findings.csv").set_index("key")
+    assert set(FINDINGS) <= set(findings.index)
+    assert 0 <= findings.loc["clean.accuracy", "value"] <= 1
+    assert abs(findings.loc["v_mlp.null_only.effect", "value"]) < 1e-3
+    row, null = findings.loc["v_mlp.row_norm", "value"], findings.loc["v_mlp.null_norm", "value"]
+    assert row**2 + null**2 == pytest.approx(1, abs=1e-4)
+    effect = findings.loc["v_mlp.effect"]
+    assert effect["low"] <= effect["value"] <= effect["high"]
+    assert not (findings["low"] == findings["high"]).any()
     effects = pd.read_csv(project.top / "results/effects.csv")
     assert set(effects["component"]) == {"resid1", "mlp1"}
-    assert len(pd.read_csv(project.top / "results/localisation.csv")) == 4 * (4 + 4)
+    assert (effects["groups"] * 2 == effects["pairs"]).all()
+    assert len(pd.read_csv(project.top / "results/localise.csv")) == 4 * (4 + 4)
     assert set(effects["subspace"]) >= {"trained", "row part", "null part", "mean difference", "whole component"}
     pictures = {path.stem for path in (project.top / "results/figures").glob("*.png")}
     assert pictures == set(PICTURES)
@@ -140,7 +142,7 @@ def test_every_stage_runs_and_the_results_are_whole(project):
 
 def test_the_report_is_one_file_that_holds_everything(project):
     page = (project.top / "results/report.html").read_text()
-    assert page.count("<img") == page.count('src="data:image/png;base64,')
+    assert page.count("<img") == page.count('src="data:image/png;base64,') == len(PICTURES)
     assert not re.search(r'(?:src|href)="(?!data:|#)', page)
     plain = (project.top / "results/report.md").read_text()
     for name in re.findall(r"\]\(figures/(.+?)\)", plain):
@@ -154,8 +156,19 @@ def test_the_report_is_one_file_that_holds_everything(project):
     verdicts = pd.read_csv(project.top / "results/verdicts.csv")
     assert set(verdicts["verdict"]) <= {"faithful", "illusory", "inconclusive"}
     assert len(verdicts) == 2 * 2 * 4
-    metrics = json.loads((project.top / "results/metrics.json").read_text())
-    assert f"{metrics['v_mlp']['effect']:.2f} off a logit difference of {metrics['clean']['logit_diff']:.2f}" in page
+    clean_range = verdicts[(verdicts["component"] == "resid1") & (verdicts["criterion"] == "clean range")]
+    assert (clean_range["says"] == "not applicable").all()
+    findings = pd.read_csv(project.top / "results/findings.csv").set_index("key")["value"]
+    assert f"{findings['v_mlp.effect']:.2f} off a logit difference of {findings['clean.logit_diff']:.2f}" in page
+
+
+def test_the_report_is_the_same_bytes_however_long_the_stages_took(project):
+    pages = [project.top / "results" / name for name in ("report.html", "report.md")]
+    before = [page.read_bytes() for page in pages]
+    timings = project.top / "results/timings.json"
+    timings.write_text(timings.read_text().replace("1", "2"))
+    project.run(sys.executable, "stages/report.py")
+    assert [page.read_bytes() for page in pages] == before
 
 
 def test_a_second_run_does_nothing(project):
@@ -214,14 +227,28 @@ def test_a_killed_stage_leaves_nothing_and_the_next_run_gives_the_same_bytes(pro
 
 
 def test_experiments_run_and_compare(project):
-    project.run("dvc", "exp", "run", "-n", "other", *(f"-S{override}" for override in [*SMALL, "neuron_sweep.seed=1"]))
+    project.run("dvc", "exp", "run", "-n", "other", *(f"-S{override}" for override in [*SMALL, "das.lr=0.3"]))
     shown = project.run("dvc", "exp", "show", "--csv", "--only-changed")
-    assert "neuron_sweep.seed" in shown
-    assert "neurons.r2" in shown
-    assert "neuron_sweep.seed" in project.run("dvc", "params", "diff", "HEAD")
-    assert "neurons.r2" in project.run("dvc", "metrics", "diff", "HEAD")
+    assert "das.lr" in shown
+    assert "v_mlp.fldd" in shown
+    assert "das.lr" in project.run("dvc", "params", "diff", "HEAD")
+    assert "v_mlp.fldd" in project.run("dvc", "metrics", "diff", "HEAD")
     project.run("dvc", "plots", "diff", "HEAD", "other")
-    assert "training" in (project.top / "dvc_plots/index.html").read_text()
+    assert "train_das" in (project.top / "dvc_plots/index.html").read_text()
+    project.run("git", "checkout", "-q", "--", ".")
+    project.run("dvc", "checkout", "-q")
+
+
+def test_an_experiment_that_ran_a_part_shows_no_figures_of_an_earlier_run(project):
+    overrides = [*SMALL, "localise.pairs=6"]
+    project.run("dvc", "exp", "run", "-n", "part", *(f"-S{override}" for override in overrides), "localise")
+    metrics = json.loads((project.top / "results/metrics.json").read_text())
+    assert metrics == {"run": {"state": "out of date since localise ran: dvc repro brings the figures"}}
+    shown = pd.read_csv(io.StringIO(project.run("dvc", "exp", "show", "--csv", "--quiet")))
+    of_part = shown[shown["Experiment"] == "part"].iloc[0]
+    assert pd.isna(of_part["v_mlp.fldd"])
+    assert "out of date" in of_part["run.state"]
+    assert not (project.top / "results/report.html").exists()
     project.run("git", "checkout", "-q", "--", ".")
     project.run("dvc", "checkout", "-q")
 
@@ -275,7 +302,7 @@ def test_bad_files_are_named(project, file, content, message):
     path.unlink()
     if content is not None:
         path.write_text(content)
-    stage = {"model": ["patch_components.py"], "activations": ["train_das.py", "mlp1"]}.get(
+    stage = {"model": ["localise.py"], "activations": ["train_das.py", "mlp1"]}.get(
         file.split("/")[1], ["generate_prompts.py"]
     )
     output = project.run(sys.executable, f"stages/{stage[0]}", *stage[1:], fails=True)
@@ -296,14 +323,13 @@ def test_gpt2_runs_from_a_local_folder(tmp_path):
     project.params(
         "+components.mid1.hook=blocks.1.hook_resid_mid",
         "+components.head1.hook=blocks.1.attn.hook_z.2",
-        "experiments.validation=[mid1,head1]",
+        "experiments.trace_paths=[mid1,head1]",
+        "experiments.split_directions=[mid1]",
+        "experiments.tell_names=[mid1,head1]",
         "experiments.neuron_sweep=[head1]",
         "experiments.controls=[head1]",
     )
     assert "report" in project.repro()
     effects = pd.read_csv(tmp_path / "results/effects.csv")
     assert set(effects["component"]) == {"resid1", "mlp1", "mid1", "head1"}
-    splits = pd.read_csv(tmp_path / "results/validation/mid1/splits.csv")
-    assert set(splits["part"]) == {"whole", "along name movers", "along nullspace"}
-    assert not (tmp_path / "results/validation/head1/splits.csv").exists()
     assert (pd.read_csv(tmp_path / "results/comparison.csv")["gpt2 here"] == "not run").all()

@@ -1,17 +1,17 @@
 """The finding on the real default model, by the real pipeline at size=quick: its direction, not its digits."""
 
-import json
 import os
 
 import pandas as pd
 import pytest
 
+from subspace_illusion.files import read_json
 from subspace_illusion.pipeline.compose import compose
 from test_pipeline import ROOT, Project
 
 
 @pytest.fixture(scope="module")
-def metrics(tmp_path_factory) -> dict:
+def project(tmp_path_factory) -> Project:
     os.chdir(ROOT)
     project = Project(tmp_path_factory.mktemp("smollm2"))
     parameters = compose("size=quick")
@@ -19,64 +19,74 @@ def metrics(tmp_path_factory) -> dict:
     parameters["components"] = {name: at for name, at in parameters["components"].items() if name in kept}
     project.write_params(parameters)
     project.repro()
-    window = json.loads((project.top / "results/window.json").read_text())
-    verdicts = pd.read_csv(project.top / "results/verdicts.csv")
-    metrics = json.loads((project.top / "results/metrics.json").read_text())
-    return metrics | {"window": window, "verdicts": verdicts}
+    return project
 
 
-def test_the_model_solves_the_task(metrics):
-    assert metrics["clean"]["accuracy"] > 0.95
+@pytest.fixture(scope="module")
+def found(project) -> pd.DataFrame:
+    """The findings by key."""
+    return pd.read_csv(project.top / "results/findings.csv").set_index("key")
 
 
-def test_the_window_is_where_the_design_says(metrics):
-    assert (metrics["window"]["writes"], metrics["window"]["reads"], metrics["window"]["mlps"]) == (
-        20,
-        23,
-        [20, 21, 22],
-    )
+@pytest.fixture(scope="module")
+def value(found) -> pd.Series:
+    return found["value"]
 
 
-def test_v_true_flips_most_predictions_and_beats_the_mean_difference_that_it_resembles(metrics):
-    assert metrics["v_true"]["flip_rate"] > 0.5
-    assert metrics["v_true"]["flip_rate"] > metrics["mean_difference"]["flip_rate"]
-    assert metrics["v_true"]["cos_mean_difference"] > 0.7
+def test_the_model_solves_the_task(value):
+    assert value["clean.accuracy"] > 0.95
 
 
-def test_the_mlps_direction_damages_where_the_whole_mlp_does_not(metrics):
-    v_mlp = metrics["v_mlp"]
-    assert v_mlp["full_patch"]["effect_ci"][1] < 0 < v_mlp["effect_ci"][0]
-    assert abs(v_mlp["null_only"]["effect"]) < 1e-3
-    assert v_mlp["row_only"]["effect"] < v_mlp["effect"] / 2
-    assert v_mlp["span"]["effect"] < v_mlp["effect"] / 2
-    assert v_mlp["effect_over_row_only_ci"][0] > 2
-    assert v_mlp["cos_v_true"] > 5 * v_mlp["cos_random"]
+def test_block_20_writes_and_block_23_reads(project):
+    window = read_json(project.top / "results/localise.json")
+    assert (window["writes"], window["reads"], window["mlps"]) == (20, 23, [20, 21, 22])
 
 
-def test_the_effect_travels_through_the_name_movers(metrics):
-    assert metrics["v_true"]["paths"]["name_movers"] > 0.5
-    table1 = metrics["table1"]["das"]
-    assert table1["name_movers"] < 0 < table1["nullspace"]
-    assert metrics["v_true"]["probe"]["IO"] < 0.1
+def test_v_true_flips_most_predictions_and_beats_the_mean_difference_that_it_resembles(value):
+    assert value["v_true.flip_rate"] > 0.5
+    assert value["v_true.flip_rate"] > value["mean_difference.flip_rate"]
+    assert value["v_true.interchange_accuracy"] < value["v_true.flip_rate"]
+    assert value["v_true.cos_mean_difference"] > 0.7
 
 
-def test_a_dormant_pathway_wakes(metrics):
-    assert metrics["dormant"]["outside_ci"][0] > 0.5
-    assert metrics["dormant"]["clean_gap"] * metrics["dormant"]["patched_gap"] < 0
+def test_the_mlps_direction_damages_where_the_whole_mlp_does_not(found, value):
+    assert found.loc["v_mlp.full_patch.effect", "high"] < 0 < found.loc["v_mlp.effect", "low"]
+    assert abs(value["v_mlp.null_only.effect"]) < 1e-3
+    assert value["v_mlp.row_only.effect"] < value["v_mlp.effect"] / 2
+    assert value["v_mlp.span.effect"] < value["v_mlp.effect"] / 2
+    assert found.loc["v_mlp.effect_over_row_part", "low"] > 2
+    assert value["v_mlp.cos_v_true"] > 5 * value["v_mlp.cos_random"]
+    assert value["v_mlp.lent_share"] > 0.5
 
 
-def test_a_random_mlp_will_do(metrics):
-    assert metrics["random_mlp"]["share_of_real"] > 0.5
+def test_the_effect_travels_through_the_readers(project, value):
+    assert value["v_true.paths.readers"] > 0.5
+    readers = read_json(project.top / "results/find_readers.json")
+    assert "23.3" in readers["roles"]["name mover"]  # the largest attribution, which hardly answers to the patch
+    assert "23.3" not in readers["found"]["reader"]
+    assert "24.4" in readers["found"]["reader"]  # it turns
+    assert value["table1.das.readers.logit_diff"] < 0 < value["table1.das.nullspace.logit_diff"]
 
 
-def test_controls_find_nothing(metrics):
+def test_a_dormant_pathway_wakes(value):
+    assert value["dormant.outside"] > 0.5
+    assert value["dormant.clean_gap"] * value["dormant.patched_gap"] < 0
+
+
+def test_a_random_mlp_will_do(value):
+    assert value["random_mlp.share_of_real"] > 0.5
+
+
+def test_controls_find_nothing(value):
     for name in ("v_true", "v_mlp"):
-        effect, controls = metrics["clean"]["logit_diff"] - metrics[name]["logit_diff"], metrics["controls"][name]
-        assert abs(controls["self"]) < 1e-3
-        assert max(abs(controls[control]) for control in ("random", "placebo", "same_position")) < effect / 3
+        effect = value["clean.logit_diff"] - value[f"{name}.logit_diff"]
+        assert abs(value[f"controls.{name}.self"]) < 1e-3
+        controls = ("random", "placebo", "same_position")
+        assert max(abs(value[f"controls.{name}.{control}"]) for control in controls) < effect / 3
 
 
-def test_the_verdicts(metrics):
-    verdicts = metrics["verdicts"].drop_duplicates(["component", "subspace"]).set_index(["component", "subspace"])
+def test_the_verdicts(project):
+    verdicts = pd.read_csv(project.top / "results/verdicts.csv").drop_duplicates(["component", "subspace"])
+    verdicts = verdicts.set_index(["component", "subspace"])
     assert verdicts.loc[("resid20", "trained"), "verdict"] == "faithful"
     assert verdicts.loc[("mlp20", "trained"), "verdict"] == "illusory"

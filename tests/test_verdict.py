@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
+import made
 from subspace_illusion.core.frames import orthonormal, patch_change, split
 from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.experiments.dormant import waking, written_along
@@ -23,8 +24,10 @@ from subspace_illusion.report.verdict import (
     Thresholds,
     evidence_table,
     judge,
+    judge_all,
 )
-from subspace_illusion.statistics import Estimate, summarise
+from subspace_illusion.statistics import Bootstrap, Estimate, summarise
+from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, TRAINED
 
 THRESHOLDS = dict(
     whole_component=Thresholds(faithful=0.5, illusory=0.25),
@@ -65,7 +68,7 @@ def verdict_on(
     under = dict(whole_share=ld(None))
     if row is not None:
         under["row_share"] = ld(row)
-    measured = summarise(patched, ld_clean, under=under, **SETTINGS)
+    measured = summarise(patched, ld_clean, Bootstrap.of(range(n), **SETTINGS), under=under)
     if row is None:
         measured |= dict(row_share=0.0, row_share_lo=0.0, row_share_hi=0.0)
 
@@ -80,7 +83,15 @@ def verdict_on(
         pairs = [f"{kind}{i}" for i in range(n)]
         parts.append(
             pd.DataFrame(
-                dict(seed=0, pair=pairs, base_pattern=pattern, source_pattern=swapped, clean=before, patched=after)
+                dict(
+                    seed=0,
+                    pair=pairs,
+                    case=range(n),
+                    base_pattern=pattern,
+                    source_pattern=swapped,
+                    clean=before,
+                    patched=after,
+                )
             )
         )
     outside = waking(pd.concat(parts), (1, 99), **SETTINGS)
@@ -97,14 +108,18 @@ E1, E2, E3 = torch.eye(3)
 
 
 def test_the_posts_illusion_is_illusory():
-    """e2 knows x and is not read, e3 is read and does not know x; x reaches the answer past the component."""
+    """e2 knows x and is not read, e3 is read and does not know x; x reaches the answer past the component.
+
+    Every patched output leaves its clean range, in every draw: that figure has no interval, and so no say.
+    """
     found = verdict_on(carried=E2, readout=2 * E3, direction=E2 + E3, skip=1.0)
     assert found.verdict == ILLUSORY
-    assert [evidence.says for evidence in found.evidence] == [ILLUSORY, ILLUSORY, ILLUSORY, MISSING]
+    assert [evidence.says for evidence in found.evidence] == [ILLUSORY, ILLUSORY, UNDECIDED, MISSING]
 
 
 def test_a_component_that_is_truly_in_the_circuit_is_faithful():
-    found = verdict_on(carried=E1, readout=E1, direction=E1, skip=0.5)
+    """A little of another unit is read too, without which all shares were exactly one, by algebra."""
+    found = verdict_on(carried=E1, readout=E1 + 0.1 * E2, direction=E1, skip=0.5)
     assert found.verdict == FAITHFUL
 
 
@@ -160,6 +175,28 @@ def test_one_criterion_alone_is_not_enough_and_contradiction_is_inconclusive():
     assert (mixed.verdict, mixed.reason) == (INCONCLUSIVE, "1 say faithful, 1 illusory")
 
 
+def test_a_figure_without_an_interval_decides_nothing():
+    assert CRITERIA[0].says(Estimate(0.9), THRESHOLDS["whole_component"]) == UNDECIDED
+    assert CRITERIA[0].says(None, THRESHOLDS["whole_component"]) == MISSING
+    figures = dict(whole_component=Estimate(0.9), without_null_part=Estimate(0.0))
+    assert judge(Estimate(1, 0.9, 1.1), figures, THRESHOLDS, 0.1).verdict == INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("effect", "reason"),
+    [
+        (None, "its effect was not measured"),
+        (Estimate(1.0), "its effect has no interval"),
+        (Estimate(0.0), "the effect is too small to ask what it is made of"),
+        (Estimate(0.2, 0.1, 0.3), "the effect is too small to ask what it is made of"),
+    ],
+)
+def test_without_an_effect_with_an_interval_there_is_no_verdict(effect, reason):
+    good = dict(whole_component=Estimate(0.9, 0.8, 1.0), without_null_part=Estimate(0.05, 0.04, 0.06))
+    found = judge(effect, good, THRESHOLDS, 0.1)
+    assert (found.verdict, found.reason) == (INCONCLUSIVE, reason)
+
+
 def test_a_random_mlp_that_cannot_do_it_says_nothing():
     criterion = CRITERIA[-1]
     assert criterion.says(Estimate(0.1, 0.05, 0.15), THRESHOLDS["random_mlp"]) == UNDECIDED
@@ -170,4 +207,39 @@ def test_the_table_has_a_row_for_every_criterion():
     found = verdict_on(carried=E2, readout=2 * E3, direction=E2 + E3, skip=1.0)
     rows = evidence_table({("mlp", "trained"): found})
     assert rows["criterion"].tolist() == ["whole component", "without null part", "clean range", "random mlp"]
-    assert rows["says"].tolist() == [ILLUSORY, ILLUSORY, ILLUSORY, MISSING]
+    assert rows["says"].tolist() == [ILLUSORY, ILLUSORY, UNDECIDED, MISSING]
+
+
+def says(verdict):
+    return {found.criterion.key: found.says for found in verdict.evidence}
+
+
+def test_every_component_is_judged_by_its_own_tables(tmp_path):
+    verdicts = judge_all(made.results(tmp_path), THRESHOLDS, 0.1)
+    assert list(verdicts) == [
+        (made.V_TRUE, TRAINED), (made.V_MLP, TRAINED), (made.V_TRUE, MEAN_DIFFERENCE), (made.V_MLP, MEAN_DIFFERENCE)
+    ]  # fmt: skip
+    of_true, of_mlp = verdicts[made.V_TRUE, TRAINED], verdicts[made.V_MLP, TRAINED]
+    assert (of_true.verdict, of_mlp.verdict) == (FAITHFUL, ILLUSORY)
+    # In the residual stream: what the readers do not see, over all seeds; what is written along v_true is algebra.
+    assert says(of_true) == dict(
+        whole_component=FAITHFUL, without_null_part=FAITHFUL, clean_range=MISSING, random_mlp=MISSING
+    )
+    assert of_true.evidence[1].figure == Estimate(pytest.approx(0.1), pytest.approx(0.08), pytest.approx(0.12))
+    assert says(of_mlp) == dict.fromkeys(THRESHOLDS, ILLUSORY)
+    # The mean difference strengthens the answer; it is judged, and its split was not made.
+    assert verdicts[made.V_MLP, MEAN_DIFFERENCE].verdict == INCONCLUSIVE
+    assert says(verdicts[made.V_TRUE, MEAN_DIFFERENCE])["without_null_part"] == MISSING
+
+
+def test_missing_rows_take_a_vote_and_stop_nothing(tmp_path):
+    effects, splits = made.effects(), made.splits()
+    changed = {
+        "effects.csv": effects[(effects["component"] == made.V_MLP) | (effects["subspace"] != TRAINED)],
+        f"split_directions/{made.V_TRUE}.csv": splits[splits["part"] != "whole"],
+        "dormant.csv": pd.DataFrame(columns=["component", "subspace", "outside", "outside_lo", "outside_hi"]),
+    }
+    verdicts = judge_all(made.results(tmp_path, changed), THRESHOLDS, 0.1)
+    assert verdicts[made.V_TRUE, TRAINED].reason == "its effect was not measured"
+    assert says(verdicts[made.V_MLP, TRAINED])["clean_range"] == MISSING
+    assert evidence_table(verdicts)["value"].isna().sum() > 4

@@ -1,62 +1,62 @@
 """The comparison of a run with what the post and the paper published about GPT-2 small."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
-from subspace_illusion.report.findings import Finding
+from subspace_illusion.report.findings import Finding, fixed
+from subspace_illusion.statistics import Estimate
 
 CLOSE = 0.25
-"""Within a quarter of the published figure counts as close."""
+"""Within a quarter of a figure that was published as "about" counts as close."""
 
 NOTHING_LEFT = 0.1
 """A figure of the same sign but a smaller share of the published one agrees in nothing."""
 
 NIL = 0.05
-"""An effect below this share of the clean LD counts as nil."""
+"""Two shares that are both below this are both next to nothing."""
+
+MEASURES = ("clean", "ld", "effect", "accuracy", "share", "plain")
 
 
 def compare(published: pd.DataFrame, found: Sequence[Finding], is_gpt2: bool) -> pd.DataFrame:
     """One row a published figure: it, what this run found, and in what sense they agree.
 
-    Logit differences of two models have no common scale, so effects are compared as shares of the clean LD; accuracies
-    of telling two classes apart are compared by how far above chance they are.
+    Logit differences of two models have no common scale. Those of the paper's table 1 are compared as shares of the
+    clean LD that are lost, each of its own pairs: the paper's rows and its clean LD are of the same pairs, and a
+    finding brings its own share. The post's effects have no clean LD beside them: only their signs are compared.
 
     Args:
-        published: Columns ``key, source, quantity, low, high, measure, note``; measure is ``ld``, ``effect``, ``clean``
-            (the LD that the former two are shares of), ``accuracy`` (of two classes) or ``plain``.
+        published: Columns ``key, source, quantity, low, high, about, measure, note``. ``about`` is not empty where the
+            figure was given without a claim to precision. The measure is ``clean`` (the LD that those of ``ld`` are
+            shares of), ``ld``, ``effect``, ``accuracy`` (of telling two classes apart, compared by how far above chance
+            it is), ``share`` (of pairs) or ``plain``.
         found: The findings of the run.
-        is_gpt2: Whether the run is of GPT-2 small itself.
+        is_gpt2: Whether the run is of GPT-2 small itself, whose logits have the published ones' scale.
 
     Returns:
         Columns ``quantity, source, published, gpt2 here, this run, interval, agreement``, as text.
     """
-    by_key = {finding.key: finding.estimate for finding in found}
-    clean_published = float(published.loc[published["measure"] == "clean", "low"].iloc[0])
-    clean_here = by_key["clean.logit_diff"].value
+    by_key = {finding.key: finding for finding in found}
+    clean = float(published.loc[published["measure"] == "clean", "low"].iloc[0])
     rows = []
     for row in published.to_dict("records"):
-        low, high, measure = row["low"], row["high"], row["measure"]
-        note = f" ({row['note']})" if isinstance(row["note"], str) and row["note"] else ""
-        text = (f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}") + note
         here, interval, agreement = "not run", "", ""
-        if (estimate := by_key.get(row["key"])) is not None:
-            here, interval = f"{estimate.value:.3f}", f"{estimate.low:.3f} to {estimate.high:.3f}"
-            ends = [_as_share(x, measure, clean_here) for x in (estimate.value, estimate.low, estimate.high)]
-            theirs = [_as_share(x, measure, clean_published) for x in (low, high)]
-            agreement = (
-                "other model, other scale" if measure == "clean" else agree(ends, theirs, measure in ("ld", "effect"))
-            )
-            if measure in ("ld", "effect"):
-                text += f"; {theirs[0]:.0%} of clean LD lost"
-                interval += f"; {ends[0]:.0%} of clean LD lost"
-        gpt2 = here if is_gpt2 else "not run"
+        if (finding := by_key.get(row["key"])) is not None:
+            here, interval = f"{finding.estimate.value + 0.0:.3f}", finding.spread
+            agreement = _sense(row, finding, clean, is_gpt2)
+        text = in_words(row)
+        if row["measure"] == "ld":
+            text += f"; {_lost(1 - row['low'] / clean)}"
+            if finding is not None and finding.share is not None:
+                interval += f"; {_lost(finding.share.value)}"
         rows.append(
             {
                 "quantity": row["quantity"],
                 "source": row["source"],
                 "published": text,
-                "gpt2 here": gpt2,
+                "gpt2 here": here if is_gpt2 else "not run",
                 "this run": here,
                 "interval": interval,
                 "agreement": agreement,
@@ -65,30 +65,69 @@ def compare(published: pd.DataFrame, found: Sequence[Finding], is_gpt2: bool) ->
     return pd.DataFrame(rows)
 
 
-def _as_share(x: float, measure: str, clean: float) -> float:
-    """What is compared: a logit difference or an effect as a share of the clean LD lost, an accuracy above chance."""
-    return {"ld": 1 - x / clean, "effect": x / clean, "accuracy": x - 0.5}.get(measure, x)
+def in_words(row: Mapping[str, Any]) -> str:
+    """A published figure with its note."""
+    about, note = (row[name] if isinstance(row[name], str) else "" for name in ("about", "note"))
+    figure = f"{row['low']:.3g}" if row["low"] == row["high"] else f"{row['low']:.3g} to {row['high']:.3g}"
+    return " ".join(part for part in (about, figure, f"({note})" if note else "") if part)
 
 
-def agree(here: Sequence[float], theirs: Sequence[float], is_effect: bool) -> str:
+def _lost(share: float) -> str:
+    return f"{100 * share + 0.0:.1f} % of clean LD lost"
+
+
+def _sense(row: Mapping[str, Any], finding: Finding, clean: float, is_gpt2: bool) -> str:
+    """In what sense a finding agrees with a published figure."""
+    measure, theirs = row["measure"], (row["low"], row["high"])
+    here = finding.share if measure == "ld" else finding.estimate
+    about = isinstance(row["about"], str) and bool(row["about"])
+    if measure in ("clean", "effect") and not is_gpt2:
+        if measure == "clean":
+            return "other scale"
+        if here is None or here.low is None or here.high is None or here.low <= 0 <= here.high:
+            return "other scale; no sign to speak of here"
+        return f"other scale; {'same' if here.value * sum(theirs) > 0 else 'opposite'} sign"
+    if here is None:
+        return ""
+    if measure == "ld":
+        theirs = (1 - theirs[1] / clean, 1 - theirs[0] / clean)
+    if measure == "accuracy":
+        here, theirs = above_chance(here), (theirs[0] - 0.5, theirs[1] - 0.5)
+    return agree(here, theirs, about=about, is_share=measure in ("ld", "share"))
+
+
+def above_chance(accuracy: Estimate) -> Estimate:
+    """How far the accuracy of telling two classes apart is above chance."""
+    low, high = (None if end is None else end - 0.5 for end in (accuracy.low, accuracy.high))
+    return Estimate(accuracy.value - 0.5, low, high)
+
+
+def agree(here: Estimate, theirs: tuple[float, float], *, about: bool = False, is_share: bool = False) -> str:
     """In what sense a figure agrees with a published one.
 
+    Only a bootstrap interval of this run in which the published figure lies, or a figure that was published as "about",
+    counts as agreement; everything else is told by the ratio of the two.
+
     Args:
-        here: The figure and the ends of its interval.
-        theirs: The published figure, or the ends of its range.
-        is_effect: Whether both are shares of the clean LD, so that small ones are nil.
+        here: The figure and its bootstrap interval, if it has one.
+        theirs: The published figure, twice, or the ends of its range.
+        about: Whether it was published as "about".
+        is_share: Whether both are shares, so that small ones are next to nothing.
     """
-    value, low, high = here[0], min(here), max(here)
-    least, most = min(theirs), max(theirs)
+    value, (least, most) = here.value, theirs
     middle = (least + most) / 2
-    if low <= most and least <= high:
+    if least < most and least <= value <= most:
+        return "agrees: within the published range"
+    if here.low is not None and here.high is not None and here.low <= most and least <= here.high:
         return "agrees: within the interval"
-    if is_effect and abs(value) < NIL and abs(middle) < NIL:
-        return "agrees: both nil"
-    if value * middle < 0:
-        return "differs: opposite sign"
-    if middle and abs(value / middle - 1) <= CLOSE:
+    if is_share and abs(value) < NIL and abs(middle) < NIL:
+        return f"agrees: both under {NIL:.0%}"
+    if value == middle:
+        return "agrees: equal"
+    if middle == 0 or value * middle < 0:
+        return "differs: opposite sign" if middle and value else "differs"
+    if about and abs(value / middle - 1) <= CLOSE:
         return "agrees: within a quarter"
-    if middle and value / middle < NOTHING_LEFT:
+    if value / middle < NOTHING_LEFT:
         return "differs: under a tenth of it"
-    return f"same sign, {value / middle if middle else float('inf'):.2g} times as large"
+    return f"{fixed(value / middle)} times as large"

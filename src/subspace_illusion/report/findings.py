@@ -1,6 +1,6 @@
 """The findings of a run, one figure each, taken from the result tables: what metrics, terminal and report show."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,55 +8,13 @@ import pandas as pd
 
 from subspace_illusion.errors import InputError
 from subspace_illusion.experiments.controls import ARBITRARY, PLACEBO, RANDOM_DIRECTION, RANDOM_MODEL, SAME, SELF
-from subspace_illusion.experiments.splits import DAS, GRADIENT, MEAN, SEEN, UNSEEN
-from subspace_illusion.experiments.splits import WHOLE as ALL_OF_IT
-from subspace_illusion.statistics import POOLED, Estimate
-from subspace_illusion.subspace.ways import BOTH, MEAN_DIFFERENCE, NULL, ROW, TRAINED, WHOLE
+from subspace_illusion.experiments.split_directions import GRADIENT, SEEN, UNSEEN
+from subspace_illusion.experiments.split_directions import WHOLE as ALL_OF_IT
+from subspace_illusion.report.results import Results
+from subspace_illusion.statistics import POOLED, Estimate, table
+from subspace_illusion.subspace.ways import BOTH, LENT, MEAN_DIFFERENCE, NULL, OWN, ROW, TRAINED, WHOLE
 
-
-@dataclass(frozen=True)
-class Validation:
-    """The tables of one component's validation (E3); ``splits`` only for components in the residual stream."""
-
-    heads: pd.DataFrame
-    paths: pd.DataFrame
-    probe: pd.DataFrame
-    splits: pd.DataFrame | None
-
-
-@dataclass(frozen=True)
-class Tables:
-    """The result tables of a run; those by component hold the components that the experiment ran for."""
-
-    effects: pd.DataFrame
-    decompositions: Mapping[str, pd.DataFrame]
-    dormant: pd.DataFrame
-    validations: Mapping[str, Validation]
-    random_mlps: Mapping[str, pd.DataFrame]
-    sweeps: Mapping[str, Mapping[str, float]]
-    controls: Mapping[str, pd.DataFrame]
-    random_models: Mapping[str, pd.DataFrame]
-    recovery: pd.DataFrame
-    signs: pd.DataFrame
-
-    @property
-    def pooled(self) -> pd.DataFrame:
-        """Effects that pool the seeds, by component and subspace."""
-        return self.effects[self.effects["seed"] == POOLED].set_index(["component", "subspace"])
-
-    def random_mlp(self, component: str) -> pd.Series:
-        """What the random MLPs in a component's place did, all draws together."""
-        table = self.random_mlps[component]
-        return table[table["draw"].astype(str) == POOLED].iloc[0]
-
-    def every_control(self, component: str) -> pd.DataFrame:
-        """The controls at a component, those in the random model among them."""
-        return pd.concat([self.controls[component], self.random_models[component]], ignore_index=True)
-
-    @property
-    def waking(self) -> pd.DataFrame:
-        """The dormant pathway by component and subspace."""
-        return self.dormant.set_index(["component", "subspace"])
+BOOTSTRAP = "95 % bootstrap over cases; seeds and draws held fixed"
 
 
 @dataclass(frozen=True)
@@ -64,124 +22,269 @@ class Finding:
     """One figure.
 
     Attributes:
-        key: Its name in ``metrics.json``, dots for levels.
+        key: Its name, dots for levels.
         words: What it is, in words.
-        estimate: The figure and its interval: 95 % bootstrap for what is measured on pairs; for cosines and norms the
-            range over seeds; for regressions one standard deviation over layers and directions.
+        estimate: The figure, with its bootstrap interval where it is measured on pairs, and the single values that it
+            is the mean of, where there are a few.
+        share: What to compare it by with another model's, if it is a logit difference: the share of the clean LD that
+            is lost, of the same pairs.
+        singles: What the single values are, in the plural: training seeds, draws, blocks.
     """
 
     key: str
     words: str
     estimate: Estimate
+    share: Estimate | None = None
+    singles: str = "seeds"
+
+    @property
+    def spread(self) -> str:
+        """The interval and the single values in words; empty where there is neither."""
+        estimate, parts = self.estimate, []
+        if estimate.low is not None and estimate.high is not None:
+            parts.append(f"{fixed(estimate.low)} to {fixed(estimate.high)}")
+        if len(estimate.each) > MOST:
+            ends = (fixed(min(estimate.each)), fixed(max(estimate.each)))
+            parts.append(f"{len(estimate.each)} {self.singles}: from {ends[0]} to {ends[1]}")
+        elif len(estimate.each) > 1:
+            parts.append(f"{self.singles}: {', '.join(map(fixed, estimate.each))}")
+        return "; ".join(parts)
+
+    @property
+    def interval(self) -> str:
+        """What the ends are."""
+        return "" if self.estimate.low is None else BOOTSTRAP
 
 
-def findings(tables: Tables, v_true: str, v_mlp: str) -> list[Finding]:
-    """Every finding of a run.
+MOST = 6
+"""Single values that are all named; of more, the least and the largest."""
 
-    Args:
-        tables: The result tables.
-        v_true: The component whose trained direction is v_true.
-        v_mlp: The component whose trained direction is v_mlp.
+
+def fixed(x: float) -> str:
+    """A figure with two decimals, none of them a minus zero."""
+    return f"{round(x, 2) + 0.0:.2f}"
+
+
+def findings(results: Results) -> list[Finding]:
+    """Every finding of a run, in the order in which one reads them.
 
     Raises:
         InputError: If v_mlp has no row and null part.
     """
-    pooled, waking = tables.pooled, tables.waking
-    if (v_mlp, ROW) not in pooled.index or (v_mlp, NULL) not in pooled.index:
-        raise InputError(
-            f"roles.v_mlp is '{v_mlp}', which has no row part and null part: take an MLP's hidden activations"
-        )
-    found: list[Finding] = []
+    pooled = results.effects
+    for part in (ROW, NULL):
+        if (results.v_mlp, part) not in pooled.index:
+            raise InputError(
+                f"roles.v_mlp is '{results.v_mlp}', which has no row part and null part: take an MLP's hidden "
+                "activations"
+            )
+    parts = (
+        _clean, _of_v_true, _of_v_mlp, _decomposed, _woken, _travelled, _split, _named, _of_random_mlps, _by_neurons,
+        _controlled, _recovered, _read,
+    )  # fmt: skip
+    return [finding for part in parts for finding in part(results)]
 
-    def note(key: str, words: str, row: Mapping[str, Any], name: str) -> None:
-        estimate = Estimate.of(row, name)
-        if estimate is not None:
-            found.append(Finding(key, words, estimate))
 
-    def over_seeds(key: str, words: str, component: str, column: str) -> None:
-        values = tables.decompositions[component][column]
-        found.append(Finding(key, words, Estimate(values.mean(), values.min(), values.max())))
+def _measure(key: str, words: str, row: Mapping[str, Any], name: str, **about: Any) -> Iterator[Finding]:
+    """A measure of a row of a table of effects, if the row has it; logit differences with their share."""
+    estimate = Estimate.of(row, name)
+    if estimate is not None:
+        share = Estimate.of(row, "fldd") if name in ("ld_patched", "effect") else None
+        yield Finding(key, words, estimate, share, **about)
 
-    def spread(key: str, words: str, values: pd.Series) -> None:
-        mean, sd = float(values.mean()), float(values.std())
-        found.append(Finding(key, words, Estimate(mean, mean - sd, mean + sd)))
 
-    whole, of_true, of_mlp = pooled.loc[(v_true, WHOLE)], pooled.loc[(v_true, TRAINED)], pooled.loc[(v_mlp, TRAINED)]
-    all_of_it = "the whole residual stream patched"
-    note("clean.logit_diff", "LD, nothing patched", whole, "ld_clean")
-    note("clean.accuracy", "share with LD > 0, nothing patched", whole, "accuracy_clean")
-    note("residual.full_patch.logit_diff", f"LD, {all_of_it}", whole, "ld_patched")
-    note("residual.full_patch.flip_rate", f"flip rate, {all_of_it}", whole, "flip_rate")
-    note("v_true.flip_rate", "flip rate, v_true patched", of_true, "flip_rate")
-    note("v_true.logit_diff", "LD, v_true patched", of_true, "ld_patched")
-    over_seeds("v_true.cos_mean_difference", "cos(v_true, mean difference)", v_true, "cos_mean_difference")
-    of_mean = pooled.loc[(v_true, MEAN_DIFFERENCE)]
-    note("mean_difference.flip_rate", "flip rate, mean difference patched", of_mean, "flip_rate")
-    note("v_mlp.full_patch.effect", "effect, the whole MLP patched", pooled.loc[(v_mlp, WHOLE)], "effect")
-    note("v_mlp.full_patch.logit_diff", "LD, the whole MLP patched", pooled.loc[(v_mlp, WHOLE)], "ld_patched")
-    note("v_mlp.effect", "effect, v_mlp patched", of_mlp, "effect")
-    note("v_mlp.logit_diff", "LD, v_mlp patched", of_mlp, "ld_patched")
-    note("v_mlp.share_of_residual", "share of the residual patch's effect, v_mlp", of_mlp, "share_of_residual")
-    over_seeds("v_mlp.cos_v_true", "cos(W_out v_mlp, v_true)", v_mlp, "cos_v_true")
-    over_seeds("v_mlp.cos_random", "the same, random directions (root mean square)", v_mlp, "cos_random")
-    over_seeds("v_mlp.row_norm", "norm of v_mlp's row part", v_mlp, "row_norm")
-    over_seeds("v_mlp.null_norm", "norm of v_mlp's null part", v_mlp, "null_norm")
-    for key, way, words in (("row_only", ROW, "row part"), ("null_only", NULL, "null part")):
-        note(f"v_mlp.{key}.effect", f"effect, only the {words} patched", pooled.loc[(v_mlp, way)], "effect")
-        note(f"v_mlp.{key}.logit_diff", f"LD, only the {words} patched", pooled.loc[(v_mlp, way)], "ld_patched")
-    if (v_mlp, BOTH) in pooled.index:
-        note("v_mlp.span.effect", "effect, the span of both patched", pooled.loc[(v_mlp, BOTH)], "effect")
-    note("v_mlp.effect_over_row_only", "effect of v_mlp / of its row part", of_mlp, "effect_over_row_part")
-    if (v_mlp, TRAINED) in waking.index:
-        woken = waking.loc[(v_mlp, TRAINED)]
-        note("dormant.clean_gap", "gap between positions in the MLP's output along v_true, clean", woken, "clean_gap")
-        note("dormant.patched_gap", "the same, v_mlp patched, by the source's position", woken, "patched_gap")
-        note("dormant.gap_ratio", "patched gap / clean gap", woken, "gap_ratio")
-        note("dormant.outside", "patched outputs outside their clean range", woken, "outside")
+def _patched(results: Results, key: str, words: str, component: str, way: str, name: str) -> Iterator[Finding]:
+    """A measure of patching a subspace, with the values of the single training seeds, if it was patched."""
+    pooled = results.effects
+    if (component, way) in pooled.index:
+        for finding in _measure(key, words, pooled.loc[(component, way)], name):
+            pooled_over, each = finding.estimate, results.by_seed(component, way, name)
+            estimate = Estimate(pooled_over.value, pooled_over.low, pooled_over.high, each)
+            yield Finding(key, words, estimate, finding.share)
 
-    for name, component in (("v_true", v_true), ("v_mlp", v_mlp)):
-        if component in tables.validations:
-            paths = tables.validations[component].paths.set_index("group")
-            for group, row in paths.iterrows():
+
+def _clean(results: Results) -> Iterator[Finding]:
+    """What the model does without a patch, and with the whole residual stream patched."""
+    row = results.effects.loc[(results.v_true, WHOLE)]
+    yield from _measure("clean.logit_diff", "LD, nothing patched", row, "ld_clean")
+    yield from _measure("clean.accuracy", "share with LD > 0, nothing patched", row, "accuracy_clean")
+    yield from _outcomes("residual.full_patch", "the whole residual stream patched", results.v_true, WHOLE, results)
+
+
+def _outcomes(key: str, words: str, component: str, way: str, results: Results) -> Iterator[Finding]:
+    """What patching a subspace does to the answer."""
+    for name, measure in dict(
+        logit_diff=("LD", "ld_patched"),
+        fldd=("share of the clean LD lost", "fldd"),
+        flip_rate=("flip rate (LD < 0)", "flip_rate"),
+        interchange_accuracy=("interchange accuracy (S is the top token)", "interchange_accuracy"),
+    ).items():
+        yield from _patched(results, f"{key}.{name}", f"{measure[0]}, {words}", component, way, measure[1])
+
+
+def _of_v_true(results: Results) -> Iterator[Finding]:
+    """What patching v_true does (E3)."""
+    of, words = results.v_true, "mean difference patched in v_true's place"
+    yield from _outcomes("v_true", "v_true patched", of, TRAINED, results)
+    cosines = _summary(results, of, "cos_mean_difference")
+    yield from _over("v_true.cos_mean_difference", "cos(v_true, mean difference)", cosines)
+    yield from _outcomes("mean_difference", words, of, MEAN_DIFFERENCE, results)
+
+
+def _of_v_mlp(results: Results) -> Iterator[Finding]:
+    """What patching v_mlp, its parts and its whole component does (E4, E6)."""
+    for key, way, words in (
+        ("v_mlp.full_patch", WHOLE, "the whole MLP patched"),
+        ("v_mlp", TRAINED, "v_mlp patched"),
+        ("v_mlp.row_only", ROW, "only the row part patched"),
+        ("v_mlp.null_only", NULL, "only the null part patched"),
+        ("v_mlp.span", BOTH, "the span of both parts patched"),
+        ("v_mlp.lent", LENT, "only what the null part lends to the row part"),
+        ("v_mlp.own", OWN, "only what the row part does itself"),
+    ):
+        yield from _patched(results, f"{key}.effect", f"effect, {words}", results.v_mlp, way, "effect")
+        yield from _outcomes(key, words, results.v_mlp, way, results)
+    for name, words in dict(
+        share_of_residual="share of the residual patch's effect, v_mlp",
+        effect_over_row_part="effect of v_mlp / of its row part",
+    ).items():
+        yield from _patched(results, f"v_mlp.{name}", words, results.v_mlp, TRAINED, name)
+    lent = "share of v_mlp's effect that the null part lends to the row part"
+    yield from _patched(results, "v_mlp.lent_effect", lent, results.v_mlp, LENT, "share_of_trained")
+
+
+def _summary(results: Results, component: str, name: str) -> list[float]:
+    """A column of a component's decomposition, one value a training seed; empty where it has none."""
+    summary = results.large(f"decompositions/{component}/summary.parquet")
+    return [] if name not in summary else summary[name].dropna().astype(float).tolist()
+
+
+def _over(key: str, words: str, values: Sequence[float], singles: str = "seeds") -> Iterator[Finding]:
+    """The mean of a few single values."""
+    if len(values):
+        yield Finding(key, words, Estimate.over(values), singles=singles)
+
+
+def _decomposed(results: Results) -> Iterator[Finding]:
+    """What v_mlp is made of (E4, E5)."""
+    for name, words in dict(
+        cos_v_true="cos(W_out v_mlp, v_true)",
+        cos_random="cos(W_out v, v_true), v a random direction (root mean square)",
+        row_norm="norm of v_mlp's row part",
+        null_norm="norm of v_mlp's null part",
+        lent_share="share of v_mlp's variation that the null part lends",
+    ).items():
+        yield from _over(f"v_mlp.{name}", words, _summary(results, results.v_mlp, name))
+
+
+def _woken(results: Results) -> Iterator[Finding]:
+    """The dormant pathway (E7)."""
+    dormant = results.table("dormant.csv").set_index(["component", "subspace"])
+    if (results.v_mlp, TRAINED) in dormant.index:
+        row = dormant.loc[(results.v_mlp, TRAINED)]
+        for name, words in dict(
+            clean_gap="gap between positions in the MLP's output along v_true, clean",
+            patched_gap="the same gap, v_mlp patched, by the source's position",
+            gap_ratio="MLP's output along v_true: patched gap / clean gap",
+            outside="share of the MLP's patched outputs outside their clean range along v_true",
+        ).items():
+            yield from _measure(f"dormant.{name}", words, row, name)
+
+
+def roles(results: Results) -> dict[str, str]:
+    """The components of the roles."""
+    return dict(v_true=results.v_true, v_mlp=results.v_mlp)
+
+
+def pooled_rows(rows: pd.DataFrame, over: str = "seed") -> pd.DataFrame:
+    """The rows of a table that pool its seeds or draws; all rows if it has no such column."""
+    return rows if over not in rows else rows[rows[over].astype(str) == POOLED]
+
+
+def _travelled(results: Results) -> Iterator[Finding]:
+    """How much of an effect travels through the readers (E3 b)."""
+    for name, component in roles(results).items():
+        if component in results.experiments["trace_paths"]:
+            groups = results.table(f"trace_paths/{component}/groups.csv", text=("seed",))
+            for group in groups["group"].unique():
+                of_group = groups[groups["group"] == group]
+                (row,) = pooled_rows(of_group).to_dict("records")
                 if row["heads"]:
                     key = f"{name}.paths.{str(group).replace(' ', '_')}"
-                    note(key, f"share of {name}'s effect through {group}", row.to_dict(), "share_of_patch")
-    if v_true in tables.validations:
-        probe = tables.validations[v_true].probe.set_index(["what", "name"])
-        for who in ("IO", "S"):
-            row = probe.loc[("projection", who)]
-            found.append(
-                Finding(
-                    f"v_true.probe.{who}",
-                    f"probe of {who} on v_true's projection (chance {row['chance']:.3f})",
-                    Estimate(row["accuracy"], row["accuracy"], row["accuracy"]),
-                )
-            )
-        splits = tables.validations[v_true].splits
-        for (way, part), row in [] if splits is None else splits.set_index(["subspace", "part"]).iterrows():
-            key = f"table1.{_slug(way)}.{_slug(part)}"
-            note(key, f"LD, {way} direction {'' if part == ALL_OF_IT else part + ' '}patched", row, "ld_patched")
+                    yield from _measure(key, f"share of {name}'s effect through {group}", row, "share_of_patch")
 
-    if v_mlp in tables.random_mlps:
-        row = tables.random_mlp(v_mlp)
-        note("random_mlp.effect", "effect, subspaces of random MLPs", row, "effect")
-        note("random_mlp.share_of_real", "the same over v_mlp's effect", row, "share_of_real")
-    if v_mlp in tables.sweeps:
-        fit = tables.sweeps[v_mlp]
-        found.append(Finding("neurons.r2", "R2 of the line through effect against neurons", Estimate(*[fit["r2"]] * 3)))
-    for name, component in (("v_true", v_true), ("v_mlp", v_mlp)):
-        if component in tables.controls:
-            by_control = tables.every_control(component).set_index("control")
+
+def _split(results: Results) -> Iterator[Finding]:
+    """The paper's table 1: directions of the residual stream whole and by what the readers see (E3 d)."""
+    if results.v_true in results.experiments["split_directions"]:
+        rows = results.table(f"split_directions/{results.v_true}.csv", text=("seed",))
+        for row in pooled_rows(rows).to_dict("records"):
+            way, part = WAYS.get(row["subspace"]), PARTS.get(row["part"])
+            if way and part:
+                direction = "v_true" if row["subspace"] == TRAINED else f"{row['subspace']} in its place"
+                words = f"{direction} patched {row['part']}"
+                for name, measure in TABLE_1.items():
+                    yield from _measure(f"table1.{way}.{part}.{name}", f"{measure}, {words}", row, MEASURE[name])
+
+
+WAYS = {TRAINED: "das", GRADIENT: "gradient", MEAN_DIFFERENCE: "mean"}
+PARTS = {ALL_OF_IT: "whole", SEEN: "readers", UNSEEN: "nullspace"}
+"""Directions and parts of the paper's table 1, as levels of keys."""
+
+TABLE_1 = dict(logit_diff="LD", interchange_accuracy="interchange accuracy (S is the top token)")
+MEASURE = dict(logit_diff="ld_patched", interchange_accuracy="interchange_accuracy")
+"""The figures of the paper's table 1, in words and as columns."""
+
+
+def _named(results: Results) -> Iterator[Finding]:
+    """Whether a projection tells the names apart (E3 c)."""
+    for role, component in roles(results).items():
+        if component in results.experiments["tell_names"]:
+            rows = results.table(f"tell_names/{component}.csv", text=("seed",))
+            for name, of_name in rows[rows["subspace"] == TRAINED].groupby("name", sort=False):
+                (pooled,) = pooled_rows(of_name).to_dict("records")
+                each = tuple(of_name.loc[of_name["seed"] != POOLED, "omega_squared"].astype(float))
+                words = f"share of what the position leaves of {role}'s projection that {name} explains"
+                if not pd.isna(pooled["omega_squared"]):
+                    estimate = Estimate(float(pooled["omega_squared"]), each=each)
+                    yield Finding(f"{role}.names.{name}", f"{words} (p = {pooled['p']:.3f})", estimate)
+
+
+def _of_random_mlps(results: Results) -> Iterator[Finding]:
+    """Random MLPs in v_mlp's place (E8)."""
+    if results.v_mlp in results.experiments["random_mlp"]:
+        rows = results.table(f"random_mlp/{results.v_mlp}.csv", text=("draw",))
+        (pooled,) = pooled_rows(rows, "draw").to_dict("records")
+        single = rows[rows["draw"] != POOLED]
+        for name, words in dict(
+            effect="effect, subspaces of random MLPs", share_of_real="effect in random MLPs / in the real one"
+        ).items():
+            for finding in _measure(f"random_mlp.{name}", words, pooled, name):
+                found = finding.estimate
+                estimate = Estimate(found.value, found.low, found.high, tuple(single[name].astype(float)))
+                yield Finding(finding.key, words, estimate, finding.share, "draws")
+
+
+def _by_neurons(results: Results) -> Iterator[Finding]:
+    """Fewer neurons of v_mlp's MLP (E11)."""
+    if results.v_mlp in results.experiments["neuron_sweep"]:
+        fit = results.json(f"neuron_sweep/{results.v_mlp}.json")
+        yield Finding("neurons.r2", "R2 of the line through effect against neurons", Estimate(fit["r2"]))
+
+
+def _controlled(results: Results) -> Iterator[Finding]:
+    """What patching and training do where there is nothing to find (E12)."""
+    for role, component in roles(results).items():
+        if component in results.experiments["controls"]:
+            tables = [results.table(f"{folder}/{component}.csv") for folder in ("controls", "random_model")]
+            rows = pd.concat(tables, ignore_index=True).drop_duplicates("control").set_index("control")
             for key, control in CONTROLS.items():
-                if control in by_control.index:
-                    row = by_control.loc[control]
-                    note(f"controls.{name}.{key}", f"effect, {control} ({name}'s place)", row, "effect")
-    spread("recovery.r2", "R2, random directions recovered from MLPs (sd)", tables.recovery["r2"])
-    spread("recovery.mse", "MSE of the same, targets standardised (sd)", tables.recovery["mse"])
-    for z, values in tables.signs.groupby("z")["accuracy"]:
-        key = f"signs.z{z:g}".replace("0.", "0_")
-        spread(key, f"accuracy of reading a sign of size z = {z:g} (sd)", values)
-    return found
+                if control in rows.index:
+                    words = f"effect, {control} ({role}'s place)"
+                    yield from _measure(f"controls.{role}.{key}", words, rows.loc[control], "effect")
+            if ARBITRARY in rows.index:
+                words = f"share of held-out pairs that give the name of an arbitrary label ({role}'s place; chance 0.5)"
+                yield from _measure(f"controls.{role}.label_accuracy", words, rows.loc[ARBITRARY], "label_accuracy")
 
 
 CONTROLS = {
@@ -195,36 +298,47 @@ CONTROLS = {
 """The controls among the findings, by key."""
 
 
-def _slug(words: object) -> str:
-    """Words as a key: ``along name movers`` is ``name_movers``."""
-    parts = {ALL_OF_IT: "whole", SEEN: "name_movers", UNSEEN: "nullspace"}
-    return ({DAS: "das", GRADIENT: "gradient", MEAN: "mean"} | parts)[str(words)]
+def _recovered(results: Results) -> Iterator[Finding]:
+    """What MLPs keep of the residual stream: random directions (E9)."""
+    by_block = results.table("recover_directions.csv").groupby("block")[["r2", "mse"]].mean()
+    yield from _over("recovery.r2", "R2, random directions recovered from MLPs", by_block["r2"].tolist(), "blocks")
+    yield from _over(
+        "recovery.mse", "MSE, random directions recovered from MLPs, standardised", by_block["mse"].tolist(), "blocks"
+    )
 
 
-def as_metrics(found: list[Finding]) -> dict[str, Any]:
-    """The findings as nested numbers, the interval beside each as ``<key>_ci``."""
-    metrics: dict[str, Any] = {}
-    for finding in found:
-        *levels, last = finding.key.split(".")
-        place = metrics
-        for level in levels:
-            place = place.setdefault(level, {})
-        estimate = finding.estimate
-        place[last] = round(float(estimate.value), 6) + 0.0
-        place[f"{last}_ci"] = [round(float(end), 6) + 0.0 for end in (estimate.low, estimate.high)]  # no minus zero
-    return metrics
+def _read(results: Results) -> Iterator[Finding]:
+    """What MLPs keep of the residual stream: signs of a small vector (E10)."""
+    for z, rows in results.table("read_signs.csv").groupby("z"):
+        by_block = rows.groupby("block")["accuracy"].mean().tolist()
+        key = f"signs.z{z:g}".replace("0.", "0_")
+        yield from _over(key, f"accuracy of reading a sign of size z = {z:g}", by_block, "blocks")
 
 
-def as_text(found: list[Finding]) -> str:
-    """The findings as a table for the terminal."""
-    width = max(len(finding.words) for finding in found)
-    lines = [f"{'':{width}}    value   interval"]
-    for finding in found:
-        estimate = finding.estimate
-        lines.append(f"{finding.words:{width}} {estimate.value:8.3f}   {estimate.low:7.3f} to {estimate.high:.3f}")
-    lines += [
-        "",
-        "Intervals: 95 % bootstrap over pairs and seeds; for cosines and norms the range over seeds; (sd): one",
-        "standard deviation over layers and directions.",
+def findings_table(found: Sequence[Finding]) -> pd.DataFrame:
+    """One row a finding, for a file."""
+    nan = float("nan")
+    return table(
+        [
+            dict(
+                key=finding.key,
+                words=finding.words,
+                value=finding.estimate.value,
+                low=nan if finding.estimate.low is None else finding.estimate.low,
+                high=nan if finding.estimate.high is None else finding.estimate.high,
+                interval=finding.interval,
+                each=" ".join(f"{round(x, 6) + 0.0:g}" for x in finding.estimate.each),
+                each_is=finding.singles if finding.estimate.each else "",
+            )
+            for finding in found
+        ]
+    )
+
+
+def decomposition(results: Results) -> pd.DataFrame:
+    """The decompositions of all components, one row a component and training seed."""
+    parts = [
+        results.large(f"decompositions/{component}/summary.parquet").assign(component=component)
+        for component in results.components
     ]
-    return "\n".join(lines)
+    return pd.concat(parts).set_index("component").round(6).reset_index()

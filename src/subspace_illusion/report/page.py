@@ -1,10 +1,15 @@
-"""The report: one HTML file that opens without a network, pictures inside, and the same in Markdown."""
+"""The report: one HTML file that opens without a network, pictures inside, and the same in Markdown.
+
+The same results give the same bytes: what differs from run to run, such as times, lies beside it.
+"""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from subspace_illusion.report.sections import Grid, Section
+from subspace_illusion.report.plots.style import plt
+from subspace_illusion.report.section import Grid, Picture, Section
 
 
 @dataclass(frozen=True)
@@ -17,11 +22,13 @@ class Report:
         answer: The answer in one paragraph.
         rules: How verdicts come about.
         verdicts: The table of verdicts.
+        verdict: The evidence for them as a picture.
         evidence: The figures behind them.
         comparison: The table of published figures and this run's.
         sections: One an experiment.
         parameters: The parameters as they stand in their file.
-        about: Tables about the run (versions, hashes, times, machine), by heading.
+        timings: Where the times are noted, which are no part of the report.
+        about: Tables about the run (versions, hashes), by heading.
     """
 
     title: str
@@ -29,19 +36,48 @@ class Report:
     answer: str
     rules: str
     verdicts: Grid
+    verdict: Picture
     evidence: Grid
     comparison: Grid
     sections: Sequence[Section]
     parameters: str
+    timings: str
     about: Mapping[str, Grid]
 
 
-def render(report: Report, pictures: Mapping[str, bytes], figures: str) -> tuple[str, str]:
+def draw(sections: Iterable[Section], folder: Path, dpi: int) -> list[Section]:
+    """Draws the pictures of every section into a folder, ``<name>.png``, and closes them.
+
+    Raises:
+        ValueError: If two pictures have one name.
+    """
+    drawn = []
+    for section in sections:
+        for picture in section.pictures:
+            draw_picture(picture, folder, dpi)
+        drawn.append(section)
+    return drawn
+
+
+def draw_picture(picture: Picture, folder: Path, dpi: int) -> None:
+    """Draws one picture into a folder, ``<name>.png``, and closes it.
+
+    Raises:
+        ValueError: If there is one of that name.
+    """
+    path = folder / f"{picture.name}.png"
+    if path.exists():
+        raise ValueError(f"two pictures are called {picture.name}")
+    picture.figure.savefig(path, dpi=dpi, metadata={"Software": None})  # which would name a version
+    plt.close(picture.figure)
+
+
+def render(report: Report, pictures: Path, figures: str) -> tuple[str, str]:
     """The report as HTML and as Markdown.
 
     Args:
         report: What it says.
-        pictures: PNG files by name; in the HTML they are inside.
+        pictures: The folder with the pictures; in the HTML they are inside.
         figures: Where the Markdown finds them, relative to itself.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -52,8 +88,8 @@ def render(report: Report, pictures: Mapping[str, bytes], figures: str) -> tuple
         loader=loader, autoescape=False, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     plain.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("\n", " ")
-    encoded = {name: base64.b64encode(data).decode("ascii") for name, data in pictures.items()}
+    html.filters["png"] = lambda picture: base64.b64encode((pictures / f"{picture.name}.png").read_bytes()).decode()
     return (
-        html.get_template("report.html").render(report=report, pictures=encoded),
+        html.get_template("report.html").render(report=report),
         plain.get_template("report.md").render(report=report, figures=figures),
     )

@@ -1,41 +1,62 @@
-"""The result tables of a run, read from where the stages left them."""
+"""The results of a run, read from where the stages left them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
-from subspace_illusion.files import DECOMPOSITIONS, RESULTS, read_json, read_table
-from subspace_illusion.report.findings import Tables, Validation
-from subspace_illusion.report.verdict import Thresholds, Verdict, judge_all
+import pandas as pd
 
-
-def read_tables(components: list[str], experiments: Mapping[str, list[str]]) -> Tables:
-    """Every table; those by component for the components that the experiment ran for."""
-
-    def validation(name: str) -> Validation:
-        folder = RESULTS / "validation" / name
-        splits = folder / "splits.csv"
-        return Validation(
-            read_table(folder / "heads.csv", text=("head",)),
-            read_table(folder / "paths.csv"),
-            read_table(folder / "probe.csv"),
-            read_table(splits) if splits.exists() else None,
-        )
-
-    return Tables(
-        effects=read_table(RESULTS / "effects.csv"),
-        decompositions={name: read_table(DECOMPOSITIONS / name / "summary.parquet") for name in components},
-        dormant=read_table(RESULTS / "dormant.csv"),
-        validations={name: validation(name) for name in experiments["validation"]},
-        random_mlps={name: read_table(RESULTS / "random_mlp" / f"{name}.csv") for name in experiments["random_mlp"]},
-        sweeps={name: read_json(RESULTS / "neuron_sweep" / f"{name}.json") for name in experiments["neuron_sweep"]},
-        controls={name: read_table(RESULTS / "controls" / f"{name}.csv") for name in experiments["controls"]},
-        random_models={name: read_table(RESULTS / "random_model" / f"{name}.csv") for name in experiments["controls"]},
-        recovery=read_table(RESULTS / "recovery.csv"),
-        signs=read_table(RESULTS / "binary_information.csv"),
-    )
+from subspace_illusion.files import DATA, RESULTS, read_json, read_table
+from subspace_illusion.statistics import POOLED
 
 
-def verdicts_by(
-    thresholds: Mapping[str, Mapping[str, float | None]], smallest_effect: float, tables: Tables
-) -> dict[tuple[str, str], Verdict]:
-    """The verdicts by the thresholds of the parameters."""
-    return judge_all(tables, {key: Thresholds(**sides) for key, sides in thresholds.items()}, smallest_effect)
+@dataclass(frozen=True)
+class Results:
+    """The results of a run, read as they are asked for.
+
+    Attributes:
+        model: Name of the model.
+        components: The components, in order.
+        v_true: The one whose trained direction is v_true.
+        v_mlp: The one whose trained direction is v_mlp.
+        experiments: The components that the costlier experiments ran for, by the experiment's name.
+        folder: Where the results are.
+        data: Where the larger tables are.
+    """
+
+    model: str
+    components: Sequence[str]
+    v_true: str
+    v_mlp: str
+    experiments: Mapping[str, Sequence[str]]
+    folder: Path = RESULTS
+    data: Path = DATA
+
+    def table(self, name: str, text: Sequence[str] = ()) -> pd.DataFrame:
+        """A result table by its file's name; ``text`` names columns that hold text and look like numbers."""
+        return read_table(self.folder / name, text)
+
+    def json(self, name: str) -> Any:
+        """A result that is no table, by its file's name."""
+        return read_json(self.folder / name)
+
+    def large(self, name: str) -> pd.DataFrame:
+        """A table that is not kept in git, by its path in the data folder."""
+        return read_table(self.data / name)
+
+    @cached_property
+    def _effects(self) -> pd.DataFrame:
+        return self.table("effects.csv", text=("seed",))
+
+    @property
+    def effects(self) -> pd.DataFrame:
+        """What patching did, by component and subspace; the rows that pool the seeds."""
+        return self._effects[self._effects["seed"] == POOLED].set_index(["component", "subspace"])
+
+    def by_seed(self, component: str, subspace: str, measure: str) -> tuple[float, ...]:
+        """A measure of the single training seeds, in their order; empty where no seed trained the subspace."""
+        rows = self._effects
+        rows = rows[(rows["component"] == component) & (rows["subspace"] == subspace) & (rows["seed"] != POOLED)]
+        return tuple(rows[measure].astype(float))

@@ -1,23 +1,35 @@
 """The verdict on a subspace (E13): faithful, illusory or inconclusive, from figures and never from a name.
 
 Each criterion asks one question of a figure with its 95 % interval. It speaks for faithful or illusory where the whole
-interval lies beyond the threshold of that side, and is undecided where the interval straddles one or lies between.
+interval lies beyond the threshold of that side, and is undecided where the interval straddles one, lies between, or is
+missing. The criteria are the questions that the post and the paper (arXiv 2311.17030) ask of their direction.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import pandas as pd
 
-from subspace_illusion.experiments.splits import DAS, MEAN, WHOLE
-from subspace_illusion.report.findings import Tables
-from subspace_illusion.statistics import Estimate
+from subspace_illusion.experiments.split_directions import WHOLE
+from subspace_illusion.report.results import Results
+from subspace_illusion.statistics import POOLED, Estimate, table
 from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, TRAINED
 
 FAITHFUL, ILLUSORY, INCONCLUSIVE = "faithful", "illusory", "inconclusive"
 UNDECIDED, MISSING = "undecided", "not applicable"
 NEEDED = 2
 """Criteria that must agree: one alone may mislead, as a component that helps the task does for the first."""
+
+
+class Sides(Protocol):
+    """What has the thresholds of a criterion."""
+
+    @property
+    def faithful(self) -> float | None: ...
+
+    @property
+    def illusory(self) -> float | None: ...
 
 
 @dataclass(frozen=True)
@@ -47,10 +59,12 @@ class Criterion:
     words: str
     large_is_faithful: bool
 
-    def says(self, figure: Estimate | None, thresholds: Thresholds) -> str:
+    def says(self, figure: Estimate | None, thresholds: Sides) -> str:
         """For which side the figure speaks."""
         if figure is None:
             return MISSING
+        if figure.low is None or figure.high is None:
+            return UNDECIDED
         sides = ((FAITHFUL, thresholds.faithful, self.large_is_faithful),
                  (ILLUSORY, thresholds.illusory, not self.large_is_faithful))  # fmt: skip
         for side, threshold, large in sides:
@@ -67,7 +81,9 @@ CRITERIA = (
     Criterion("clean_range", "share of patched outputs outside their clean range along v_true", False),
     Criterion("random_mlp", "effect in random MLPs over that in the real one", False),
 )
-"""The four questions of design.md, E13."""
+"""The post's questions: does the whole component do as much (its section on the direction in the wild), is the part in
+the output matrix' null space needed (on what the direction is made of), does the patch take the component's output out
+of its range (on the dormant pathway), does a random MLP do it too (on MLPs with random weights)?"""
 
 
 @dataclass(frozen=True)
@@ -76,7 +92,7 @@ class Evidence:
 
     criterion: Criterion
     figure: Estimate | None
-    thresholds: Thresholds
+    thresholds: Sides
     says: str
 
 
@@ -96,9 +112,9 @@ class Verdict:
 
 
 def judge(
-    effect: Estimate,
+    effect: Estimate | None,
     figures: Mapping[str, Estimate | None],
-    thresholds: Mapping[str, Thresholds],
+    thresholds: Mapping[str, Sides],
     smallest_effect: float,
 ) -> Verdict:
     """Judges one subspace.
@@ -107,7 +123,7 @@ def judge(
     and inconclusive otherwise, also where the effect is too small to ask what it is made of.
 
     Args:
-        effect: Effect of patching the subspace, as a share of the clean LD (FLDD).
+        effect: Effect of patching the subspace, as a share of the clean LD (FLDD); ``None`` where it was not measured.
         figures: The criteria's figures by key; missing or ``None`` where a criterion does not apply.
         thresholds: By key.
         smallest_effect: Share of the clean LD that the whole interval of the effect must exceed.
@@ -118,7 +134,11 @@ def judge(
         for figure in [figures.get(criterion.key)]
     )
     votes = {side: sum(found.says == side for found in evidence) for side in (FAITHFUL, ILLUSORY)}
-    if not effect.low > smallest_effect:
+    if effect is None:
+        return Verdict(INCONCLUSIVE, "its effect was not measured", evidence)
+    if effect.value > smallest_effect and effect.low is None:
+        return Verdict(INCONCLUSIVE, "its effect has no interval", evidence)
+    if effect.low is None or not effect.low > smallest_effect:
         return Verdict(INCONCLUSIVE, "the effect is too small to ask what it is made of", evidence)
     for side, other in ((FAITHFUL, ILLUSORY), (ILLUSORY, FAITHFUL)):
         if votes[side] >= NEEDED and not votes[other]:
@@ -131,10 +151,11 @@ def judge(
 
 def evidence_table(verdicts: Mapping[tuple[str, str], Verdict]) -> pd.DataFrame:
     """One row a component, subspace and criterion: the figure, the thresholds and what it says."""
+    nan = float("nan")
     rows = []
     for (component, subspace), verdict in verdicts.items():
         for found in verdict.evidence:
-            figure = found.figure or Estimate(float("nan"), float("nan"), float("nan"))
+            figure = found.figure or Estimate(nan)
             rows.append(
                 dict(
                     component=component,
@@ -142,48 +163,61 @@ def evidence_table(verdicts: Mapping[tuple[str, str], Verdict]) -> pd.DataFrame:
                     verdict=verdict.verdict,
                     criterion=found.criterion.key.replace("_", " "),
                     value=figure.value,
-                    lo=figure.low,
-                    hi=figure.high,
+                    lo=nan if figure.low is None else figure.low,
+                    hi=nan if figure.high is None else figure.high,
                     faithful=found.thresholds.faithful,
                     illusory=found.thresholds.illusory,
                     says=found.says,
                 )
             )
-    return pd.DataFrame(rows).round(6)
+    return table(rows)
 
 
 def judge_all(
-    tables: Tables, thresholds: Mapping[str, Thresholds], smallest_effect: float
+    results: Results, thresholds: Mapping[str, Sides], smallest_effect: float
 ) -> dict[tuple[str, str], Verdict]:
     """Judges the trained subspace and the mean difference of every component.
 
-    What a component's output matrix does not see is its null part; a component in the residual stream has no such
-    matrix, and there it is what the name movers' queries do not see, where the component was validated.
-
     Args:
-        tables: The result tables.
+        results: The results of a run.
         thresholds: As for ``judge``.
         smallest_effect: Likewise.
     """
-    verdicts = {}
-    pooled, waking = tables.pooled, tables.waking
-    for component, way in ((name, way) for way in (TRAINED, MEAN_DIFFERENCE) for name in tables.decompositions):
-        row = pooled.loc[(component, way)]
-        row_share = Estimate.of(row, "row_share")
-        if row_share is None and component in tables.validations:
-            splits = tables.validations[component].splits
-            if splits is not None:
-                of_way = splits.set_index(["subspace", "part"]).loc[({TRAINED: DAS}.get(way, MEAN), WHOLE)]
-                row_share = Estimate.of(of_way, "row_share")
-        figures = dict(
-            whole_component=Estimate.of(row, "whole_share"),
-            without_null_part=None if row_share is None else row_share.complement(),
-        )
-        if (component, way) in waking.index:
-            figures["clean_range"] = Estimate.of(waking.loc[(component, way)], "outside")
-        if way == TRAINED and component in tables.random_mlps:
-            figures["random_mlp"] = Estimate.of(tables.random_mlp(component), "share_of_real")
-        effect = Estimate.of(row, "fldd")
-        assert effect is not None
-        verdicts[component, way] = judge(effect, figures, thresholds, smallest_effect)
+    pooled, verdicts = results.effects, {}
+    for way in (TRAINED, MEAN_DIFFERENCE):
+        for component in results.components:
+            row = pooled.loc[(component, way)] if (component, way) in pooled.index else pd.Series(dtype=float)
+            figures = {key: figure for key, figure in _figures(results, component, way, row) if figure is not None}
+            verdicts[component, way] = judge(Estimate.of(row, "fldd"), figures, thresholds, smallest_effect)
     return verdicts
+
+
+def _figures(results: Results, component: str, way: str, row: pd.Series) -> Iterator[tuple[str, Estimate | None]]:
+    """The criteria's figures of one subspace, as far as they were measured.
+
+    What a component's output matrix does not see is its null part; a component in the residual stream has no such
+    matrix, and there it is what the readers' queries do not see, where its directions were split by that.
+
+    Args:
+        results: The results of a run.
+        component: The component.
+        way: How the subspace was chosen.
+        row: Its row in the table of effects.
+    """
+    yield "whole_component", Estimate.of(row, "whole_share")
+    row_share = Estimate.of(row, "row_share")
+    if row_share is None and component in results.experiments["split_directions"]:
+        splits = results.table(f"split_directions/{component}.csv", text=("seed",))
+        whole = splits[(splits["subspace"] == way) & (splits["part"] == WHOLE) & (splits["seed"] == POOLED)]
+        row_share = _only(whole, "row_share")
+    yield "without_null_part", None if row_share is None else row_share.complement()
+    dormant = results.table("dormant.csv")
+    yield "clean_range", _only(dormant[(dormant["component"] == component) & (dormant["subspace"] == way)], "outside")
+    if way == TRAINED and component in results.experiments["random_mlp"]:
+        drawn = results.table(f"random_mlp/{component}.csv", text=("draw",))
+        yield "random_mlp", _only(drawn[drawn["draw"] == POOLED], "share_of_real")
+
+
+def _only(rows: pd.DataFrame, name: str) -> Estimate | None:
+    """The measure in the one row of a table; ``None`` if there is no such row."""
+    return None if rows.empty else Estimate.of(rows.iloc[0], name)

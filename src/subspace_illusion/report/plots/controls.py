@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 
 from subspace_illusion.experiments.controls import (
     ARBITRARY,
+    OPPOSITE_ONLY,
     PLACEBO,
     RANDOM_DIRECTION,
     RANDOM_MODEL,
@@ -18,8 +19,12 @@ from subspace_illusion.subspace.ways import TRAINED
 
 RANDOM_WEIGHTS = "random weights"
 GROUPS = {
-    "trained subspace": ({TRAINED: "same names", UNRELATED: "unrelated names"}, "o", BLUE),
-    "nothing to change": ({SAME: "same position", SELF: "patch from itself"}, "v", GREY),
+    "trained subspace": (
+        {TRAINED: "same names", UNRELATED: "unrelated names", OPPOSITE_ONLY: "opposite pairs alone"},
+        "o",
+        BLUE,
+    ),
+    "nothing to change": ({SAME: "same position", SELF: "from itself, by algebra"}, "v", GREY),
     "other directions": ({RANDOM_DIRECTION: "random", PLACEBO: "random, norm-matched"}, "^", GREEN),
     "trained on noise": ({ARBITRARY: "arbitrary labels"}, "s", ORANGE),
     RANDOM_WEIGHTS: ({RANDOM_MODEL: "trained subspace", RANDOM_MODEL_WHOLE: "whole residual"}, "D", PURPLE),
@@ -31,8 +36,9 @@ def controls_figure(controls: pd.DataFrame, name: str) -> Figure:
     """Effect of every control, the trained subspace on top for scale, and how well training went where there was any.
 
     Args:
-        controls: Columns ``control, train_accuracy, effect, effect_lo, effect_hi``, and ``ld_clean_sd`` for another
-            model; controls that are missing are left out.
+        controls: Columns ``control, effect, effect_lo, effect_hi``, ``effect_min`` and ``effect_max`` (the range of
+            single draws), ``train_accuracy_change, train_accuracy_keep``, and ``ld_clean_sd``, which is shown for
+            another model; controls that are missing are left out.
         name: The component.
     """
     by_control = controls.set_index("control")
@@ -41,23 +47,28 @@ def controls_figure(controls: pd.DataFrame, name: str) -> Figure:
         if kept := {control: label for control, label in labels.items() if control in by_control.index}:
             groups[heading] = (kept, marker, colour)
     with plt.rc_context(STYLE):
-        size = (5.8, 0.2 * (len(groups) + sum(len(labels) for labels, *_ in groups.values())) + 1.1)
+        size = (5.8, 0.2 * (len(groups) + sum(len(labels) for labels, *_ in groups.values())) + 1.2)
         figure, (left, right) = plt.subplots(1, 2, figsize=size, sharey=True, width_ratios=[3, 1.6])
         places = iter(grouped_rows(left, {heading: list(labels.values()) for heading, (labels, *_) in groups.items()}))
         for heading, (labels, marker, colour) in groups.items():
             at = [next(places) for _ in labels]
             rows = by_control.loc[list(labels)]
+            if "effect_min" in rows:
+                for place, ends in zip(at, rows[["effect_min", "effect_max"]].to_numpy(float), strict=True):
+                    left.plot(ends, [place, place], color=colour, lw=5, alpha=0.3, solid_capstyle="butt", zorder=1)
             dots(left, at, rows, "effect", fmt=marker, color=colour)
-            right.plot(rows["train_accuracy"].astype(float), at, marker, color=colour, mec="black", mew=0.4, ms=5)
+            for kind, fill in (("change", colour), ("keep", "white")):
+                values = rows[f"train_accuracy_{kind}"].to_numpy(float)
+                right.plot(values, at, marker, color=fill, mec="black" if kind == "change" else colour, mew=0.8, ms=5)
             if heading == RANDOM_WEIGHTS:
                 scale = f"its logit differences: s.d. {rows['ld_clean_sd'].iloc[0]:.2g}"
                 left.text(
                     1, at[0] - 1, scale, transform=left.get_yaxis_transform(), ha="right", va="center", fontsize=8
                 )
         left.axvline(0, color="black", lw=0.6, zorder=0)
-        left.set_xlabel("effect (logit difference lost)")
+        left.set_xlabel("effect (logit difference lost);\nwide bars: range of single draws")
         left.set_title(name)
-        right.set_xlabel("training pairs that\ngave their target")
+        right.set_xlabel("training pairs that gave\ntheir target: to change\n(filled), to keep (white)")
         right.set_xlim(-0.06, 1.06)
         right.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
         for axis in (left, right):

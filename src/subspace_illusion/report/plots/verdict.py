@@ -3,6 +3,7 @@
 from textwrap import fill
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -22,7 +23,8 @@ def verdict_figure(verdicts: pd.DataFrame) -> Figure:
 
     Args:
         verdicts: Columns ``component, subspace, verdict, criterion, value, lo, hi, faithful, illusory, says``, the
-            criteria named as in ``evidence_table``, the two thresholds NaN where a criterion never speaks for a side.
+            criteria named as in ``evidence_table``, ends NaN where a figure has none, thresholds NaN where a criterion
+            never speaks for a side.
     """
     about = verdicts.drop_duplicates(["subspace", "component"])
     lines, order = {}, []
@@ -64,7 +66,7 @@ def verdict_figure(verdicts: pd.DataFrame) -> Figure:
 def _zones(axis: Any, criterion: Criterion, rows: pd.DataFrame) -> None:
     """Sets the limits of a panel and shades where the criterion speaks, ``rows`` as in ``verdict_figure``."""
     found = rows[["value", "lo", "hi", "faithful", "illusory"]].astype(float).clip(*WIDEST)
-    low, high = min(0, found.min(axis=None)), max(1, found.max(axis=None))
+    low, high = np.nanmin([0, *found.to_numpy().flat]), np.nanmax([1, *found.to_numpy().flat])
     low, high = low - 0.06 * (high - low), high + 0.06 * (high - low)
     sides = ((FAITHFUL, criterion.large_is_faithful, ""), (ILLUSORY, not criterion.large_is_faithful, "...."))
     for side, large, hatch in sides:

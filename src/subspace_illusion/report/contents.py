@@ -1,0 +1,114 @@
+"""The report's contents: the answer, the verdicts, the comparison, and the sections of all experiments in order."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+
+from subspace_illusion.report.findings import Finding
+from subspace_illusion.report.page import Report, draw, draw_picture
+from subspace_illusion.report.results import Results
+from subspace_illusion.report.section import Grid, Section
+from subspace_illusion.report.sections.compare_mlps import section as compare_mlps
+from subspace_illusion.report.sections.controls import section as controls
+from subspace_illusion.report.sections.decompose import section as decompose
+from subspace_illusion.report.sections.dormant import section as dormant
+from subspace_illusion.report.sections.evaluate import section as evaluate
+from subspace_illusion.report.sections.find_readers import section as find_readers
+from subspace_illusion.report.sections.localise import section as localise
+from subspace_illusion.report.sections.neuron_sweep import section as neuron_sweep
+from subspace_illusion.report.sections.prompts import section as prompts
+from subspace_illusion.report.sections.random_mlp import section as random_mlp
+from subspace_illusion.report.sections.read_signs import section as read_signs
+from subspace_illusion.report.sections.recover_directions import section as recover_directions
+from subspace_illusion.report.sections.split_directions import section as split_directions
+from subspace_illusion.report.sections.tell_names import section as tell_names
+from subspace_illusion.report.sections.toy_example import section as toy_example
+from subspace_illusion.report.sections.trace_paths import section as trace_paths
+from subspace_illusion.report.sections.train_das import section as train_das
+from subspace_illusion.report.sections.verdict import answer, evidence_grid, rules, verdict_grid, verdict_picture
+from subspace_illusion.report.verdict import Verdict
+
+TITLE = "Is this the subspace you are looking for?"
+QUESTION = (
+    "Patching a direction of a model's activations can change its answer although the model never uses that direction: "
+    "the direction may add a part that knows the information but does nothing to a part that would act but is dormant. "
+    "Which of the directions found here are the model's own variables?"
+)
+LIBRARIES = ("torch", "transformers", "transformer-lens", "numpy", "pandas", "scikit-learn", "dvc")
+
+EXPERIMENTS: tuple[Callable[[Results], Iterable[Section]], ...] = (
+    toy_example,  # E0
+    prompts,  # E1
+    localise,  # E2
+    train_das,  # E3, E4
+    evaluate,  # E3, E4, E6
+    find_readers,  # E3
+    trace_paths,
+    split_directions,
+    tell_names,
+    decompose,  # E4, E5
+    dormant,  # E7
+    random_mlp,  # E8
+    recover_directions,  # E9
+    read_signs,  # E10
+    compare_mlps,
+    neuron_sweep,  # E11
+    controls,  # E12
+)
+
+
+def contents(results: Results) -> Iterator[Section]:
+    """Every section, one after the other, so that only one section's pictures need be open at a time."""
+    for section in EXPERIMENTS:
+        yield from section(results)
+
+
+def whole_report(
+    results: Results,
+    found: Sequence[Finding],
+    verdicts: Mapping[tuple[str, str], Verdict],
+    comparison: pd.DataFrame,
+    *,
+    smallest_effect: float,
+    parameters: str,
+    hashes: Mapping[str, str],
+    timings: str,
+    figures: Path,
+    dpi: int,
+) -> Report:
+    """Everything that the report says; its pictures are drawn on the way.
+
+    Args:
+        results: The results.
+        found: The findings.
+        verdicts: By component and subspace.
+        comparison: What ``compare`` gives.
+        smallest_effect: Share of the clean LD below which no effect is judged.
+        parameters: The parameters as they stand in their file.
+        hashes: sha256 of the model's files, by name.
+        timings: Name of the file that holds the times.
+        figures: The folder to draw into.
+        dpi: Of the pictures.
+    """
+    sections = draw(contents(results), figures, dpi)
+    verdict = verdict_picture(verdicts)
+    draw_picture(verdict, figures, dpi)
+    return Report(
+        title=TITLE,
+        question=QUESTION,
+        answer=answer(results, found, verdicts),
+        rules=rules(verdicts, smallest_effect),
+        verdicts=verdict_grid(verdicts),
+        verdict=verdict,
+        evidence=evidence_grid(verdicts),
+        comparison=Grid.of(comparison, {name: name for name in comparison.columns}),
+        sections=sections,
+        parameters=parameters,
+        timings=timings,
+        about={
+            "Versions": Grid(["library", "version"], [[name, version(name)] for name in LIBRARIES]),
+            "Model files": Grid(["file", "sha256"], [[name, digest] for name, digest in hashes.items()]),
+        },
+    )

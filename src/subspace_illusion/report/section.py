@@ -1,0 +1,81 @@
+"""What a report is made of: sections with tables and pictures, every number taken from the result tables."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from subspace_illusion.statistics import Estimate
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of text."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, columns: Mapping[str, str], measures: Collection[str] = ()) -> "Grid":
+        """Columns of a data frame, by their name in the frame, under headings in words; measures with intervals."""
+
+        def cell(row: Mapping[str, Any], name: str) -> str:
+            if name not in measures:
+                return in_words(row[name])
+            estimate = Estimate.of(row, name)
+            return "" if estimate is None else with_ends(estimate)
+
+        rows = [[cell(row, name) for name in columns] for row in table.to_dict("records")]
+        return cls(list(columns.values()), rows)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture: the name of its file without the ending, what it shows in words, and itself."""
+
+    name: str
+    alt: str
+    figure: Figure
+
+
+@dataclass(frozen=True)
+class Section:
+    """One experiment.
+
+    Attributes:
+        title: Its name, with the number of the experiment.
+        asks: One sentence on what it tests.
+        reading: How to read it, and what this run shows.
+        pictures: Its pictures.
+        grids: Its tables.
+    """
+
+    title: str
+    asks: str
+    reading: str
+    pictures: Sequence[Picture] = ()
+    grids: Sequence[Grid] = ()
+
+
+def with_ends(estimate: Estimate) -> str:
+    """A figure with its interval where that can be seen, or with the single values that it is the mean of, or alone."""
+    value = _round(estimate.value)
+    if estimate.low is not None and estimate.high is not None:
+        low, high = _round(estimate.low), _round(estimate.high)
+        return value if low == value == high else f"{value} [{low}, {high}]"
+    return f"{value} ({', '.join(map(_round, estimate.each))})" if estimate.each else value
+
+
+def _round(x: float) -> str:
+    return f"{round(x, 2) + 0.0:.2f}"  # no minus zero
+
+
+def in_words(value: Any) -> str:
+    """A cell of a table."""
+    if isinstance(value, float):
+        return "" if pd.isna(value) else f"{round(value, 3) + 0.0:.3f}"
+    if isinstance(value, list):
+        return "(" + ", ".join(f"{x:g}" for x in value) + ")"
+    return str(value)

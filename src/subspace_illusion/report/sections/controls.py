@@ -1,0 +1,172 @@
+"""E12: controls."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from subspace_illusion.experiments.controls import (
+    ARBITRARY,
+    NEAR,
+    OPPOSITE_ONLY,
+    RANDOM_DIRECTION,
+    RANDOM_MODEL,
+    RANDOM_MODEL_WHOLE,
+    SELF,
+)
+from subspace_illusion.report.plots.controls import controls_figure
+from subspace_illusion.report.results import Results
+from subspace_illusion.report.section import Grid, Picture, Section, with_ends
+from subspace_illusion.statistics import Estimate
+from subspace_illusion.subspace.ways import TRAINED
+
+NOTHING = 0.1
+"""A mean effect of less than this share of the spread of a random model's logit differences is nothing."""
+
+MEASURES = dict(effect="effect (LD lost)", share_of_trained="over the trained one's")
+Row = Mapping[str, Any]
+
+
+def section(results: Results) -> Iterator[Section]:
+    """One section a component."""
+    for name in results.experiments["controls"]:
+        rows, random = results.table(f"controls/{name}.csv"), results.table(f"random_model/{name}.csv")
+        by_control: dict[str, Row] = {row["control"]: row for row in pd.concat([rows, random]).to_dict("records")}
+        every = pd.concat([rows, random], ignore_index=True)
+        several = every["draws"] > 1
+        low, high = (every[f"effect_{end}"].map(_fixed) for end in ("min", "max"))
+        every["range"] = (low + " to " + high).where(several & every["effect_min"].notna(), "")
+        every["draws"] = every["draws"].astype(str)
+        notes = {SELF: "by algebra"} | ({RANDOM_MODEL: "cannot fail"} if cannot_fail(by_control) else {})
+        every["control"] = [f"{c} ({notes[c]})" if c in notes else c for c in every["control"]]
+        trained_on = every[every["train_accuracy_change"].notna()]
+        yield Section(
+            f"E12  Controls at {name}",
+            "What do patching and training do where there is nothing to find?",
+            " ".join(
+                [
+                    "Random directions, the norm-matched placebo and the same position should have an effect near "
+                    "zero, the opposite position with unrelated names that of the trained subspace. That a patch from "
+                    "itself has none is true by algebra: it checks the code. Intervals are over cases; directions and "
+                    "training seeds are held fixed, and the range is that of the single draws.",
+                    *alone(by_control),
+                    of_labels(by_control),
+                    of_random_model(by_control),
+                ]
+            ),
+            [Picture(f"controls__{name}", "Effect of every control", controls_figure(pd.concat([rows, random]), name))],
+            [
+                Grid.of(
+                    every,
+                    dict(control="control", draws="draws")
+                    | MEASURES
+                    | dict(range="range over draws", cosine="|cos| with the trained one"),
+                    MEASURES,
+                ),
+                Grid.of(
+                    trained_on,
+                    dict(
+                        control="DAS on",
+                        train_accuracy_change="training accuracy, pairs asked to change",
+                        train_accuracy_keep="asked to keep their answer",
+                    ),
+                ),
+                distributions(by_control),
+            ],
+        )
+
+
+def alone(by_control: Mapping[str, Row]) -> Iterator[str]:
+    """What training without same-position pairs changes, where that was tried."""
+    if (row := by_control.get(OPPOSITE_ONLY)) is not None:
+        share = Estimate.of(row, "share_of_trained")
+        times = "" if share is None else f", {with_ends(share)} times the trained subspace's"
+        yield (
+            "The trained subspace saw pairs of the same position too. Trained on pairs of opposite positions alone, "
+            f"the effect is {_fixed(row['effect'])}{times}, and the |cosine| with the trained one {row['cosine']:.2f}."
+        )
+
+
+def of_labels(by_control: Mapping[str, Row]) -> str:
+    """What the runs on arbitrary labels did, and whether that is what labels by toss reward."""
+    row, trained, random = (by_control[control] for control in (ARBITRARY, TRAINED, RANDOM_DIRECTION))
+    (learnt, held_out) = (Estimate.of(row, f"label_accuracy{end}") for end in ("_train", ""))
+    assert learnt is not None
+    assert held_out is not None
+    by_heart = (
+        "some labels were learnt by heart"
+        if learnt.low is not None and learnt.low > 0.5
+        else "that labels were learnt by heart cannot be told"
+    )
+    clean, found, known = row["train_ld_clean_abs"], row["train_ld_abs"], trained["train_ld_abs"]
+    sizes = (
+        f"over the training pairs of opposite positions the mean |LD| is {found:.2f}, {clean:.2f} without a patch and "
+        f"{known:.2f} under the trained subspace, and {row['train_ld_near_zero']:.2f} of them have |LD| below {NEAR:g} "
+        f"({row['train_ld_clean_near_zero']:.2f} and {trained['train_ld_near_zero']:.2f})"
+    )
+    if found >= clean:
+        closer = f"That is not what happened: {sizes}."
+    elif found < known and row["train_ld_near_zero"] > trained["train_ld_near_zero"]:
+        closer = f"That is what the patch does: {sizes}."
+    else:
+        closer = (
+            f"The patch does bring them closer, yet that alone does not account for the direction: {sizes}; by at "
+            "least one of the two figures the trained subspace, which was trained for something else, brings them "
+            "closer still."
+        )
+    same = (
+        "so it is in part the same direction"
+        if row["cosine"] > random["cosine_max"]
+        else "so it is no nearer to it than a random direction may be"
+    )
+    return (
+        "Arbitrary labels ask for either name by toss. "
+        f"The name of its label is the likelier one of the two in {with_ends(learnt)} of the training pairs and in "
+        f"{with_ends(held_out)} of held-out pairs, whose labels nothing could tell (chance 0.5): {by_heart}. "
+        "Without learning by heart, a run can lower its loss by bringing the two names closer together. "
+        f"{closer} Its |cosine| with the trained direction is {row['cosine']:.2f} (random directions: at most "
+        f"{random['cosine_max']:.2f}), {same}, and its effect need not be zero."
+    )
+
+
+def cannot_fail(by_control: Mapping[str, Row]) -> bool:
+    """Whether a random model has nothing that DAS could find: its whole residual stream moves the answer nowhere."""
+    whole = by_control[RANDOM_MODEL_WHOLE]
+    return abs(whole["effect"]) < NOTHING * whole["ld_clean_sd"]
+
+
+def of_random_model(by_control: Mapping[str, Row]) -> str:
+    """What the random model's control can say."""
+    whole, row = by_control[RANDOM_MODEL_WHOLE], by_control[RANDOM_MODEL]
+    figures = (
+        f"patching its whole residual stream has a mean effect of {_fixed(whole['effect'])} (its LD has a standard "
+        f"deviation of {_fixed(whole['ld_clean_sd'])}; the patch moves it by {_fixed(whole['moved'])} a pair, one way "
+        "or the other)"
+    )
+    if cannot_fail(by_control):
+        return f"The random model's control cannot fail: {figures}, so there is nothing that DAS could find."
+    return (
+        f"In the random model there is something to find: {figures}; the subspace found there has an effect of "
+        f"{_fixed(row['effect'])}."
+    )
+
+
+def distributions(by_control: Mapping[str, Row]) -> Grid:
+    """How LD is distributed on pairs of opposite positions, without a patch and under two kinds of subspaces."""
+    lines = []
+    for pairs, prefix in (("trained on", "train_"), ("held out", "")):
+        for words, control, which in (
+            ("no patch", TRAINED, "ld_clean"), ("trained", TRAINED, "ld"), ("arbitrary labels", ARBITRARY, "ld"),
+        ):  # fmt: skip
+            row = by_control[control]
+            mean = row[f"{prefix}{which}"] if prefix or which == "ld_clean" else row["ld_patched"]
+            rest = [row[f"{prefix}{which}_{figure}"] for figure in ("sd", "abs", "near_zero")]
+            lines.append([pairs, words, *map(_fixed, (mean, *rest))])
+    return Grid(
+        ["pairs of opposite positions", "patch", "mean LD", "s.d.", "mean |LD|", f"share with |LD| below {NEAR:g}"],
+        lines,
+    )
+
+
+def _fixed(x: float) -> str:
+    return f"{round(x, 2) + 0.0:.2f}"  # no minus zero

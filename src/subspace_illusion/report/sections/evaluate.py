@@ -1,0 +1,142 @@
+"""E3, E4, E6: what patching each subspace does."""
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from subspace_illusion.report.plots.evaluate import evaluate_figure, templates_figure
+from subspace_illusion.report.results import Results
+from subspace_illusion.report.section import Grid, Picture, Section, with_ends
+from subspace_illusion.statistics import POOLED, Estimate
+from subspace_illusion.subspace.ways import BOTH, LENT, MEAN_DIFFERENCE, OWN, ROW, TRAINED, WAYS, WHOLE
+
+_MEASURES = dict(
+    effect="effect (LD lost)",
+    flip_rate="flip rate (LD < 0)",
+    interchange_accuracy="interchange accuracy (argmax = foil)",
+    share_of_residual="over the whole residual stream's effect",
+    share_of_trained="over the trained one's effect",
+)
+
+
+def section(results: Results) -> Iterator[Section]:
+    """Every component along every subspace, over all held-out pairs and sentence by sentence."""
+    effects = results.table("effects.csv", text=("seed",))
+    roles = list(dict.fromkeys((results.v_true, results.v_mlp)))
+    others = [name for name in results.components if name not in roles]
+    pooled = effects[effects["seed"] == POOLED]
+    counts = pooled.iloc[0]
+    grids = [_ways(effects, [name], WAYS) for name in roles]
+    if others:
+        grids.append(_ways(effects, others, (WHOLE, TRAINED, LENT, OWN, ROW)))
+    yield Section(
+        "E3, E4, E6  What patching each subspace does",
+        "Does a direction do what its whole component does, and which part of it does that?",
+        f"{counts['pairs']} held-out pairs of {counts['groups']} cases. Intervals are over cases, with these sentences "
+        "and these training seeds; every seed's own effect stands beside. The trained subspace's patch is taken apart "
+        "too: what the differences along the null part write through the row part (lent), and what those along the "
+        "row part write (own). The two add up to the patch; their effects need not, since what follows is not linear. "
+        + _of_v_mlp(pooled[pooled["component"] == results.v_mlp].set_index("subspace"), results.v_mlp),
+        [
+            Picture(
+                "evaluate",
+                "Effect of patching every subspace of every component",
+                evaluate_figure(effects, results.components),
+            )
+        ],
+        grids,
+    )
+    templates = results.table("templates.csv")
+    shown = [name for name in roles if name in set(templates["component"])]
+    yield Section(
+        "E3, E4  Sentence by sentence",
+        "Is it the same in every held-out sentence?",
+        "The effects of the seeds pooled, and intervals over the cases of one sentence. "
+        + " ".join(_range(templates, name) for name in shown),
+        [
+            Picture(
+                "evaluate_templates",
+                "Effect of patching in every held-out sentence",
+                templates_figure(templates, shown),
+            )
+        ],
+        [_sentences(templates, shown)],
+    )
+
+
+def _ways(effects: pd.DataFrame, components: Sequence[str], ways: Sequence[str]) -> Grid:
+    """What patching some subspaces does: the seeds pooled, and the single seeds' effects."""
+    rows = []
+    for name in components:
+        for way in ways:
+            of_way = effects[(effects["component"] == name) & (effects["subspace"] == way)]
+            if of_way.empty:
+                continue
+            single = of_way.loc[of_way["seed"] != POOLED, "effect"]
+            row = of_way[of_way["seed"] == POOLED].to_dict("records")[0]
+            effect, *more = (_measure(row, measure) for measure in _MEASURES)
+            rows.append([name, way, effect, ", ".join(with_ends(Estimate(x)) for x in single), *more])
+    effect, *more = _MEASURES.values()
+    return Grid(["component", "subspace", effect, "of the single seeds", *more], rows)
+
+
+def _measure(row: dict, measure: str) -> str:
+    """A measure with its interval; nothing where the row has none."""
+    estimate = Estimate.of(row, measure)
+    return "" if estimate is None else with_ends(estimate)
+
+
+def _of_v_mlp(pooled: pd.DataFrame, name: str) -> str:
+    """What the table says of v_mlp and its parts."""
+    effects = {str(way): with_ends(Estimate(*row)) for way, row in _ends(pooled, "effect").items()}
+    sentences = [
+        f"At {name} the trained subspace takes {effects[TRAINED]} off the logit difference, the whole component "
+        f"{effects[WHOLE]}."
+    ]
+    words = {
+        LENT: "what the null part lends", OWN: "what happens inside the row space",
+        ROW: "the row part, normalised, in the trained subspace's place",
+    }  # fmt: skip
+    shares = _ends(pooled, "share_of_trained") if "share_of_trained" in pooled else {}
+    said = [f"{words[way]} {with_ends(Estimate(*shares[way]))}" for way in words if way in shares]
+    if said:
+        sentences.append(f"Patched alone, and over the trained subspace's effect: {'; '.join(said)}.")
+    if BOTH in effects and ROW in effects:
+        sentences.append(
+            f"Patched side by side, as the span of both, the parts have an effect of {effects[BOTH]}; the row part "
+            f"alone has {effects[ROW]}."
+        )
+    return " ".join(sentences)
+
+
+def _ends(pooled: pd.DataFrame, measure: str) -> dict[str, tuple[float, float | None, float | None]]:
+    """A measure and its ends by subspace, where there is one."""
+    found = {way: Estimate.of(row, measure) for way, row in pooled.to_dict("index").items()}
+    return {str(way): (x.value, x.low, x.high) for way, x in found.items() if x is not None}
+
+
+def _range(templates: pd.DataFrame, name: str) -> str:
+    """Between which effects the sentences lie."""
+    rows = templates[(templates["component"] == name) & (templates["subspace"] == TRAINED)]
+    least, most = (with_ends(Estimate(effect)) for effect in (rows["effect"].min(), rows["effect"].max()))
+    return f"At {name} the trained subspace's effect runs from {least} to {most} over {len(rows)} sentences."
+
+
+def _sentences(templates: pd.DataFrame, components: Sequence[str]) -> Grid:
+    """The effect of each way in every sentence."""
+    ways = [way for way in (TRAINED, WHOLE, MEAN_DIFFERENCE, ROW) if way in set(templates["subspace"])]
+    measures = ("flip_rate", "interchange_accuracy")
+    rows = []
+    for name in components:
+        here = templates[templates["component"] == name]
+        for _, of_template in here.groupby("template"):
+            by_way = of_template.set_index("subspace").to_dict("index")
+            trained = by_way[TRAINED]
+            effects = [_measure(by_way.get(way, {}), "effect") for way in ways]
+            about = [f"{trained['template']}: {trained['sentence']}", str(trained["pairs"])]
+            rows.append(
+                [name, *about, _measure(trained, "ld_clean"), *effects, *(_measure(trained, m) for m in measures)]
+            )
+    header = ["component", "sentence, with the words of its first case", "pairs", "LD clean"]
+    header += [f"effect, {way}" for way in ways] + [f"{_MEASURES[m]}, {TRAINED}" for m in measures]
+    return Grid(header, rows)

@@ -1,0 +1,69 @@
+"""E3 b: the heads that read the position signal."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import pandas as pd
+
+from subspace_illusion.experiments.find_readers import MINOR, NAME_MOVER, NEGATIVE, OTHER, READER
+from subspace_illusion.report.results import Results
+from subspace_illusion.report.section import Grid, Section
+
+_COLUMNS = dict(
+    head="head", reader="class", role="role", attribution="attribution, clean", patched="attribution, patched",
+    response="response", share="share of the patch's effect",
+)  # fmt: skip
+
+
+def section(results: Results) -> Iterator[Section]:
+    """The heads that respond when v_true's whole component is patched."""
+    found, summary = results.table("find_readers.csv", text=("head",)), results.json("find_readers.json")
+    matter = found[(found["reader"] != OTHER) | (found["role"] != OTHER)]
+    grids = [Grid.of(matter, _COLUMNS, ["share"])]
+    if summary["published"]:
+        grids.append(_beside(found, summary["published"]))
+    yield Section(
+        "E3  Which heads read the position",
+        f"Which heads' part of the answer changes when the whole of {results.v_true} is patched?",
+        f"{summary['rule']} So no trained direction and no held-out pair has a part in this. The mean LD is "
+        f"{summary['ld_clean']:.2f}, the patch takes {summary['effect']:.2f} off it, and it can reach {len(found)} "
+        "heads. A negative share: the patch raises what the head gives to LD. " + _said(found),
+        grids=grids,
+    )
+
+
+def _said(found: pd.DataFrame) -> str:
+    """Which heads there are of each class, and how many readers have a role."""
+    readers = found[found["reader"] == READER]
+    sentences = [f"Readers: {_names(readers)}.", f"Minor readers: {_names(found[found['reader'] == MINOR])}."]
+    if len(readers):
+        movers, negative = ((readers["role"] == role).sum() for role in (NAME_MOVER, NEGATIVE))
+        sentences.append(
+            f"Of {len(readers)} readers {movers} count as name movers by what they write without a patch, and "
+            f"{negative} as negative ones."
+        )
+    idle = found[(found["reader"] == OTHER) & (found["role"] != OTHER)]
+    if len(idle):
+        sentences.append(f"Name movers, negative ones among them, that are no readers: {_names(idle)}.")
+    return " ".join(sentences)
+
+
+def _names(rows: pd.DataFrame) -> str:
+    return ", ".join(rows["head"]) or "none"
+
+
+def _beside(found: pd.DataFrame, published: Mapping[str, Sequence[str]]) -> Grid:
+    """The published heads by role, and what they are here."""
+    rows = []
+    for role, heads in published.items():
+        here = found[found["head"].isin(heads)]
+        missing = [head for head in heads if head not in set(found["head"])]
+        kinds = [
+            here[here["reader"] == READER],
+            here[here["reader"] == MINOR],
+            here[here["role"] == NAME_MOVER],
+            here[here["role"] == NEGATIVE],
+            here[(here["reader"] == OTHER) & (here["role"] == OTHER)],
+        ]
+        rows.append([role, ", ".join(heads), *map(_names, kinds), ", ".join(missing) or "none"])
+    header = ["published as", "heads", "readers here", "minor readers here", "name movers here"]
+    return Grid([*header, "negative name movers here", "none of these", "not reached by the patch"], rows)

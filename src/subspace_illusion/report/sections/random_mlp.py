@@ -1,0 +1,40 @@
+"""E8: random MLPs in the place of the real one."""
+
+from collections.abc import Iterator
+
+from subspace_illusion.report.plots.random_mlp import random_mlp_figure
+from subspace_illusion.report.results import Results
+from subspace_illusion.report.section import Grid, Picture, Section, with_ends
+from subspace_illusion.statistics import POOLED, Estimate
+
+MEASURES = dict(
+    effect="effect (LD lost)", share_of_real="over the real one's", share_of_residual="over the whole residual patch's"
+)
+
+
+def section(results: Results) -> Iterator[Section]:
+    """One section an MLP that random ones stood in for."""
+    for name in results.experiments["random_mlp"]:
+        rows = results.table(f"random_mlp/{name}.csv", text=("draw",))
+        (pooled,) = rows[rows["draw"] == POOLED].to_dict("records")
+        single = rows.loc[rows["draw"] != POOLED, "share_of_real"].tolist()
+        share = Estimate.of(pooled, "share_of_real")
+        found = "" if share is None else f" On average their effect is {with_ends(share)} times the real one's"
+        if found:
+            found += "." if len(single) < 2 else f"; the single draws give {', '.join(f'{x:.2f}' for x in single)}."
+        named = rows.assign(draw=rows["draw"].replace(POOLED, "mean of the draws"))
+        yield Section(
+            f"E8  Random MLPs in the place of {name}",
+            "Does it take what this MLP has learnt, or only its place in the model?",
+            "Weights and biases are drawn with the real ones' spread, the output has the real one's mean norm, and "
+            "what the patch changes in the random MLP's output is added to the real one's. Intervals are over cases; "
+            f"the draws are few and held fixed, so each is shown.{found}",
+            [
+                Picture(
+                    f"random_mlp__{name}",
+                    "Effect of the subspace of each random MLP beside the real one's",
+                    random_mlp_figure(rows, results.effects.reset_index(), name),
+                )
+            ],
+            [Grid.of(named, dict(draw="random MLP") | MEASURES, MEASURES)],
+        )

@@ -1,0 +1,31 @@
+"""E10: signs written into the residual stream, read from MLPs."""
+
+from collections.abc import Iterator
+
+from subspace_illusion.report.plots.read_signs import read_signs_figure
+from subspace_illusion.report.results import Results
+from subspace_illusion.report.section import Grid, Picture, Section
+from subspace_illusion.report.sections.recover_directions import over_blocks
+
+
+def section(results: Results) -> Iterator[Section]:
+    """How well classifiers on every MLP's hidden activations read signs of several sizes."""
+    signs = results.table("read_signs.csv")
+    cells = [[f"{z:g}", over_blocks(rows, "accuracy")] for z, rows in signs.groupby("z")]
+    early = int((~signs["converged"]).sum())
+    yield Section(
+        "E10  MLPs keep signs written into the residual stream",
+        "Can a binary feature be read from an MLP's activations, wherever and however faintly it is written?",
+        "A sign is written along a random direction, z times the mean norm of the residual stream long, and a "
+        "logistic regression reads it from the hidden activations on sequences that it was not trained on. Chance is "
+        "0.5. The table has the mean over blocks and directions, in brackets the lowest and the highest mean of a "
+        "block" + (f"; the solver of {early} of {len(signs)} regressions stopped early." if early else "."),
+        [
+            Picture(
+                "read_signs",
+                "Accuracy of reading a sign from every block's MLP, a colour a size of the step",
+                read_signs_figure(signs),
+            )
+        ],
+        [Grid(["z", "accuracy"], cells)],
+    )

@@ -1,0 +1,186 @@
+import ast
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import made
+from subspace_illusion.errors import InputError
+from subspace_illusion.files import PUBLISHED, read_table
+from subspace_illusion.report.findings import BOOTSTRAP, Finding, decomposition, findings, findings_table
+from subspace_illusion.report.readme import END, ROWS, START, between_markers, headline, metrics, readme_table
+from subspace_illusion.report.verdict import Thresholds, judge_all
+from subspace_illusion.statistics import Estimate
+from subspace_illusion.subspace.ways import NULL, TRAINED
+
+THRESHOLDS = dict.fromkeys(
+    ("whole_component", "without_null_part", "clean_range", "random_mlp"), Thresholds(None, None)
+)
+
+
+@pytest.fixture
+def found(tmp_path):
+    return {finding.key: finding for finding in findings(made.results(tmp_path))}
+
+
+def test_measures_on_pairs_have_their_interval_and_their_seeds(found):
+    finding = found["v_true.logit_diff"]
+    assert finding.estimate == Estimate(-1.0, -1.05, -0.95, (pytest.approx(-1.1), pytest.approx(-0.9)))
+    assert finding.interval == BOOTSTRAP
+    assert finding.spread == "-1.05 to -0.95; seeds: -1.10, -0.90"
+
+
+def test_flipping_is_told_from_making_s_the_top_token(found):
+    assert found["v_true.flip_rate"].estimate.value == 0.83
+    assert "LD < 0" in found["v_true.flip_rate"].words
+    assert found["v_true.interchange_accuracy"].estimate.value == 0.54
+    assert "top token" in found["v_true.interchange_accuracy"].words
+
+
+def test_what_no_resampling_moves_has_no_interval(found):
+    null = found["v_mlp.null_only.effect"]
+    assert (null.estimate.low, null.estimate.high, null.interval) == (None, None, "")
+    assert found["neurons.r2"].spread == ""
+
+
+def test_of_seeds_the_single_values_are_shown_and_no_range_is_an_interval(found):
+    cosine = found["v_mlp.cos_v_true"]
+    assert cosine.estimate == Estimate(0.5, each=(0.5, 0.5))
+    assert cosine.spread == "seeds: 0.50, 0.50"
+
+
+def test_of_regressions_blocks_are_shown_and_no_standard_deviation(found):
+    r2 = found["recovery.r2"]
+    assert r2.estimate.value == pytest.approx(0.55)
+    assert r2.estimate.each == pytest.approx((0.35, 0.75))
+    assert r2.estimate.low is None
+    many = Finding("k", "w", Estimate.over([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]), singles="blocks")
+    assert many.spread == "8 blocks: from 0.10 to 0.80"
+    assert found["signs.z0_01"].estimate.value == pytest.approx(0.51)
+
+
+def test_logit_differences_bring_the_share_of_their_own_pairs(found):
+    """The split has fewer pairs with another clean LD than the rest; its share is not of the others' clean LD."""
+    assert found["table1.das.nullspace.logit_diff"].share.value == pytest.approx(0.1 / 3.6)
+    assert found["v_mlp.logit_diff"].share.value == pytest.approx(3.0 / 4.0)
+    assert found["v_true.flip_rate"].share is None
+
+
+def test_experiments_of_each_role(found):
+    assert found["v_true.paths.readers"].estimate.value == 0.8
+    assert "v_true.paths.name_movers" not in found  # a group without heads
+    assert found["v_mlp.paths.all_heads_downstream"].estimate.value == 1.0
+    assert found["random_mlp.share_of_real"].spread == "1.40 to 1.60; draws: 1.33, 1.67"
+    assert found["controls.v_true.random"].estimate.value == 0.01
+    assert found["controls.v_true.random_model"].estimate.value == 0
+    assert found["controls.v_true.label_accuracy"].estimate.value == 0.5
+    assert "controls.v_mlp.random" not in found
+    assert found["v_true.names.IO"].words.endswith("(p = 0.300)")
+    assert found["v_mlp.lent_effect"].estimate.value == 0.67
+
+
+def test_an_experiment_that_was_not_asked_for_has_no_findings(tmp_path):
+    results = made.results(tmp_path)
+    none = type(results)("tiny", made.COMPONENTS, made.V_TRUE, made.V_MLP, dict.fromkeys(made.EXPERIMENTS, ()),
+                         folder=tmp_path, data=tmp_path)  # fmt: skip
+    keys = {finding.key.split(".")[0] for finding in findings(none)}
+    assert {"table1", "random_mlp", "neurons", "controls"}.isdisjoint(keys)
+
+
+def test_v_mlp_without_a_null_part_is_named(tmp_path):
+    table = made.effects()
+    results = made.results(tmp_path, {"effects.csv": table[table["subspace"] != NULL]})
+    with pytest.raises(InputError, match=r"roles.v_mlp is 'mlp8'.*hidden activations"):
+        findings(results)
+
+
+def test_the_table_of_findings_says_what_each_interval_is(found):
+    table = findings_table(list(found.values())).set_index("key")
+    assert table.loc["v_mlp.effect", ["value", "low", "high", "interval"]].tolist() == [3.0, 2.95, 3.05, BOOTSTRAP]
+    assert table.loc["v_mlp.effect", ["each", "each_is"]].tolist() == ["2.9 3.1", "seeds"]
+    assert np.isnan(table.loc["recovery.r2", "low"])
+    assert table.loc["recovery.r2", ["interval", "each_is"]].tolist() == ["", "blocks"]
+    assert table.index.is_unique
+
+
+def test_metrics_are_few_and_in_the_order_in_which_one_reads_them(tmp_path):
+    results = made.results(tmp_path)
+    run = dict(model="tiny", task="ioi", size="quick")
+    verdicts = judge_all(results, THRESHOLDS, 0.1)
+    nested = metrics(run, results, findings(results), verdicts)
+    flat = [f"{level}.{name}" for level, names in nested.items() for name in names]
+    assert len(flat) == 15
+    assert flat[:4] == ["run.model", "run.task", "run.size", "clean.logit_diff"]
+    assert nested["run"] == run
+    assert nested["v_true"] == dict(
+        fldd=1.25, flip_rate=0.83, interchange_accuracy=0.54, verdict=verdicts[made.V_TRUE, TRAINED].verdict
+    )
+    assert nested["mlp"]["fldd"] == -0.25
+    assert nested["v_mlp"]["lent_share"] == 0.7
+
+
+def test_the_readmes_table_is_written_from_the_findings(found):
+    published = pd.DataFrame(
+        [("v_true.flip_rate", "post", "flips", 0.8, 0.8, "about", "share", "a note")],
+        columns=["key", "source", "quantity", "low", "high", "about", "measure", "note"],
+    )
+    lines = readme_table(list(found.values()), published).splitlines()
+    assert lines[0] == "| | here | interval or single values | post or paper, GPT-2 small |"
+    assert "| flip rate (LD < 0), v_true patched | 0.83 | 0.78 to 0.88; seeds: 0.73, 0.93 | about 0.8 (post) |" in lines
+    assert any(
+        line.startswith("| interchange accuracy (S is the top token), v_true patched | 0.54 |") for line in lines
+    )
+    assert len(lines) <= 2 + len(ROWS)
+
+
+def test_the_markers_of_the_readme():
+    table = "| a |\n| --- |\n| 1 |\n"
+    assert between_markers(f"# Title\n\n{START}\n{table}{END}\n\nmore") == table
+    assert between_markers(f"{START}\n\n{table}\n{END}") == table
+    assert between_markers("no markers") == "\n"
+
+
+def test_every_row_of_the_readme_and_every_published_figure_is_a_finding(found):
+    """No key is misspelt: what the made results cannot have is named here."""
+    absent = {"table1.gradient", "table1.mean", "signs.z0_0001", "signs.z0_001"}
+    keys = {*ROWS, *read_table(PUBLISHED)["key"]}
+    assert {key for key in keys - set(found) if not any(key.startswith(name) for name in absent)} == set()
+
+
+def test_the_terminals_lines(tmp_path):
+    results = made.results(tmp_path)
+    text = headline(findings(results), judge_all(results, THRESHOLDS, 0.1))
+    assert f"Intervals: {BOOTSTRAP}." in text
+    assert "mlp8, trained: inconclusive (only 0 of the 2 criteria needed say anything)" in text
+    assert all(line == line.rstrip() for line in text.splitlines())
+
+
+def test_decompositions_of_all_components(tmp_path):
+    table = decomposition(made.results(tmp_path))
+    assert table["component"].tolist() == [made.V_TRUE] * 2 + [made.V_MLP] * 2
+    assert table["lent_share"].isna().tolist() == [True, True, False, False]
+
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_readmes_table_is_this_runs():
+    table = ROOT / "results/readme_table.md"
+    if not table.exists():
+        pytest.skip("nothing has been judged here yet")
+    assert between_markers((ROOT / "README.md").read_text(encoding="utf-8")) == table.read_text(encoding="utf-8")
+
+
+def test_judging_draws_nothing():
+    """Neither ``judge`` nor the parameters, which name the criteria, need a drawing library."""
+    seen, left = set(), {ROOT / "stages/judge.py", ROOT / "src/subspace_illusion/pipeline/params.py"}
+    while left:
+        path = left.pop()
+        seen.add(path)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                assert not node.module.startswith("matplotlib"), path
+                of = ROOT / f"src/{node.module.replace('.', '/')}.py"
+                left |= {of} - seen if of.exists() else set()
+    assert ROOT / "src/subspace_illusion/report/findings.py" in seen

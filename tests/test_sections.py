@@ -1,0 +1,204 @@
+"""The report's own sections: the abstract example, the prompts, the localisation, the verdict; and all in order."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+
+import made
+from drawing import drawn, intervals, points, shown, words
+from subspace_illusion.report.findings import findings
+from subspace_illusion.report.plots.localise import localise_figure
+from subspace_illusion.report.plots.style import BLUE, ORANGE, plt
+from subspace_illusion.report.plots.verdict import verdict_figure
+from subspace_illusion.report.sections import localise, prompts, toy_example
+from subspace_illusion.report.sections.verdict import answer, evidence_grid, rules, verdict_grid, verdict_picture
+from subspace_illusion.report.verdict import Thresholds, judge_all
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def test_the_contents_have_every_section_in_the_order_of_the_experiments():
+    from subspace_illusion.report import contents
+
+    names = [section.__module__.rpartition(".")[2] for section in contents.EXPERIMENTS]
+    files = {path.stem for path in Path(toy_example.__file__).parent.glob("*.py")} - {"__init__", "verdict"}
+    assert set(names) == files
+    assert len(names) == len(set(names))
+    assert names[:3] == ["toy_example", "prompts", "localise"]
+    assert names[-1] == "controls"
+
+
+def test_the_abstract_example(tmp_path):
+    (section,) = toy_example.section(made.results(tmp_path))
+    assert section.title.startswith("E0")
+    assert [picture.name for picture in section.pictures] == ["toy_example"]
+    assert section.grids[0].rows[2] == ["e2 + e3", "into 1 from -1", "(1, 1, 0)", "(1, 0, -1)", "1", "-1"]
+    assert len(section.grids) == 5
+
+
+def test_the_prompts(tmp_path):
+    (section,) = prompts.section(made.results(tmp_path))
+    assert section.reading.startswith("4 training and 4 held-out prompts.")
+    assert [row[0] for row in section.grids[0].rows] == ["ABB", "BAB", "CDD", "DCD"]
+
+
+def test_the_localisation_says_that_it_saw_training_pairs_alone(tmp_path):
+    results = made.results(tmp_path)
+    (section,) = localise.section(results)
+    assert section.reading.startswith("A rule. Measured on 64 training pairs")
+    assert "block 1 writes and block 2 reads; the MLP of block 1 lies between" in section.reading
+    assert [picture.name for picture in section.pictures] == ["localise"]
+    assert [row[0] for row in section.grids[0].rows] == ["0", "1", "2"]
+    assert section.grids[0].rows[1][1] == "0.50 [0.40, 0.60]"
+
+
+def test_a_window_without_an_mlp(tmp_path):
+    changed = {"localise.json": dict(rule="A rule.", writes=1, reads=2, mlps=[])}
+    (section,) = localise.section(made.results(tmp_path, changed))
+    assert "no MLP lies between" in section.reading
+
+
+def test_the_picture_of_the_localisation(tmp_path):
+    figure = drawn(localise_figure(made.results(tmp_path).table("localise.csv"), 1, 2))
+    assert {"block 1 writes", "block 2 reads"} <= set(words(figure).splitlines())
+    assert list(figure.axes[0].lines[0].get_ydata()) == [0.0, 0.5, 1.0]
+
+
+# verdict
+
+LIMITS = dict(
+    whole_component=Thresholds(0.5, 0.25),
+    without_null_part=Thresholds(0.25, 0.5),
+    clean_range=Thresholds(0.1, 0.5),
+    random_mlp=Thresholds(None, 0.5),
+)
+
+
+def test_the_answer_says_no_more_than_the_figures(tmp_path):
+    results = made.results(tmp_path)
+    text = answer(results, findings(results), judge_all(results, LIMITS, 0.1))
+    assert "flips (LD < 0) 0.83 of the held-out predictions and makes S the top token in 0.54." in text
+    assert "takes 3.00 off a logit difference of 4.00" in text
+    assert "Patching that whole MLP does no damage (effect -1.00)" in text
+    assert "0.70 is lent by the null part" in text
+    assert "v_true is faithful and v_mlp is illusory" in text
+
+
+@pytest.mark.parametrize(
+    ("effect", "half", "does"),
+    [
+        (1.0, 0.1, "does damage too"),
+        (0.05, 0.1, "does nothing that can be told from zero"),
+        (0.0, 0.0, "does nothing that can be told from zero"),
+    ],
+)
+def test_what_the_whole_mlp_does_is_read_off_its_interval(tmp_path, effect, half, does):
+    table = made.effects()
+    whole = (table["component"] == made.V_MLP) & (table["subspace"] == "whole component")
+    for name, value in made.patched(effect, half=half).items():
+        table.loc[whole, name] = value
+    results = made.results(tmp_path, {"effects.csv": table})
+    assert f"Patching that whole MLP {does} " in answer(results, findings(results), judge_all(results, LIMITS, 0.1))
+
+
+def test_the_rules_say_how_many_verdicts_were_made(tmp_path):
+    verdicts = judge_all(made.results(tmp_path), LIMITS, 0.1)
+    text = rules(verdicts, 0.1)
+    assert "4 verdicts were made, on 2 components, each by itself: nothing is corrected for their number." in text
+    assert "(faithful from 0.5, illusory up to 0.25)" in text
+    assert "over that in the real one (illusory from 0.5)" in text
+
+
+def test_the_grids_have_the_verdicts_and_the_figures_that_apply(tmp_path):
+    verdicts = judge_all(made.results(tmp_path), LIMITS, 0.1)
+    assert verdict_grid(verdicts).rows[1][:3] == [made.V_MLP, "trained", "illusory"]
+    rows = evidence_grid(verdicts).rows
+    assert len(rows) == sum(found.figure is not None for verdict in verdicts.values() for found in verdict.evidence)
+    assert rows[0][3:] == ["0.96 [0.91, 1.01]", "faithful"]
+    assert verdict_picture(verdicts).name == "verdict"
+
+
+THRESHOLDS = {
+    "whole component": (0.5, 0.25), "without null part": (0.25, 0.5),
+    "clean range": (0.1, 0.5), "random mlp": (np.nan, 0.5),
+}  # fmt: skip
+
+
+def verdict_rows(component: str, verdict: str, found: dict[str, tuple[float, str]], subspace="trained") -> pd.DataFrame:
+    rows = []
+    for criterion, (faithful, illusory) in THRESHOLDS.items():
+        value, says = found.get(criterion, (np.nan, "not applicable"))
+        about = dict(component=component, subspace=subspace, verdict=verdict, criterion=criterion, says=says)
+        rows.append(about | dict(value=value, lo=value - 0.1, hi=value + 0.1, faithful=faithful, illusory=illusory))
+    return pd.DataFrame(rows)
+
+
+RESID = verdict_rows("resid8", "faithful", {"whole component": (0.9, "faithful"), "clean range": (0.01, "faithful")})
+MLP = verdict_rows(
+    "mlp8", "illusory",
+    {"whole component": (-0.3, "illusory"), "without null part": (0.7, "illusory"), "clean range": (0.4, "undecided"),
+     "random mlp": (1.2, "illusory")},
+)  # fmt: skip
+
+
+def zones(axis) -> dict[str, tuple[float, float]]:
+    """Ends of the shaded parts of a panel by colour, the panel's own limits as infinite."""
+    low, high = axis.get_xlim()
+    found = {}
+    for patch in axis.patches:
+        a, b = patch.get_x(), patch.get_x() + patch.get_width()
+        found[to_hex(patch.get_facecolor()).upper()] = (
+            -np.inf if np.isclose(a, low) else a,
+            np.inf if np.isclose(b, high) else b,
+        )
+    return found
+
+
+def test_verdicts_lie_in_their_zones():
+    figure = drawn(verdict_figure(pd.concat([RESID, MLP])))
+    whole, null, inside, random = figure.axes
+    assert [axis.get_title() for axis in figure.axes] == [
+        "whole component", "without null part", "clean range", "random MLP"
+    ]  # fmt: skip
+    assert shown(whole) == ["resid8: faithful", "mlp8: illusory"]
+    assert zones(whole) == {BLUE: (0.5, np.inf), ORANGE: (-np.inf, 0.25)}
+    assert zones(inside) == {BLUE: (-np.inf, pytest.approx(0.1)), ORANGE: (0.5, np.inf)}
+    assert zones(random) == {ORANGE: (0.5, np.inf)}
+    assert points(whole, BLUE) == [(0.9, 0.0)]
+    assert points(whole, ORANGE) == [(-0.3, 1.0)]
+    assert len(points(inside)) == len(intervals(inside)) == 2
+    assert [text.get_text() for text in null.texts] == ["not applicable"]
+    assert all(axis.get_xlabel() for axis in figure.axes)
+
+
+def test_one_verdict_without_intervals_and_without_thresholds():
+    rows = MLP.assign(lo=np.nan, hi=np.nan, faithful=np.nan, illusory=np.nan)
+    figure = drawn(verdict_figure(rows))
+    assert [intervals(axis) for axis in figure.axes] == [[]] * 4
+    assert [zones(axis) for axis in figure.axes] == [{}] * 4
+
+
+def test_verdicts_of_several_subspaces_under_headings():
+    other = MLP.assign(subspace="mean difference", verdict="inconclusive")
+    figure = drawn(verdict_figure(pd.concat([RESID, MLP, other])))
+    assert shown(figure.axes[0]) == [
+        "trained", "resid8: faithful", "mlp8: illusory", "mean difference", "mlp8: inconclusive"
+    ]  # fmt: skip
+    assert len(points(figure.axes[0])) == 3
+
+
+def test_a_figure_out_of_all_bounds_is_drawn_at_the_edge():
+    wild = MLP.assign(value=900.0, lo=-1e6, hi=1e6)
+    figure = drawn(verdict_figure(pd.concat([RESID, wild])))
+    whole = figure.axes[0]
+    assert whole.get_xlim()[1] < 3
+    assert max(x for x, _ in points(whole)) == 2.5
