@@ -1,5 +1,5 @@
 # make repro: the whole experiment. make test: the checks. Both make .venv first, from the lock files.
-.PHONY: repro test params clean
+.PHONY: repro test params readme clean
 
 BIN := .venv/bin
 # A shell variable, so that a path with a space in it stays one word.
@@ -17,6 +17,9 @@ test: .venv/installed-test
 
 params: .venv/installed  ## params.yaml anew from conf/
 	$(ENV) python -m subspace_illusion.pipeline.compose
+
+readme: .venv/installed  ## the README's table from results/
+	$(ENV) python -m subspace_illusion.report.readme
 
 .venv/installed: requirements.lock pyproject.toml
 	python3 -m venv .venv

@@ -2,7 +2,17 @@
 
 import pandas as pd
 
-from subspace_illusion.files import HEADLINE, METRICS, PUBLISHED, RESULTS, read_table, whole, write_json, write_table
+from subspace_illusion.files import (
+    HEADLINE,
+    METRICS,
+    PUBLISHED,
+    README_TABLE,
+    RESULTS,
+    read_table,
+    whole,
+    write_json,
+    write_table,
+)
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import run, say
 from subspace_illusion.report.findings import decomposition, findings, findings_table
@@ -29,7 +39,7 @@ def main(params: Params) -> None:
     write_json(METRICS, metrics(of_run, results, found, verdicts))
     texts = {
         HEADLINE: f"{headline(found, verdicts)}\n\nThe whole story is in {RESULTS}/report.html.\n",
-        RESULTS / "readme_table.md": readme_table(found, read_table(PUBLISHED)),
+        README_TABLE: readme_table(found, read_table(PUBLISHED)),
     }
     for path, text in texts.items():
         with whole(path) as partial:

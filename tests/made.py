@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from subspace_illusion.experiments.tell_names import ALIKE, APART
 from subspace_illusion.experiments.toy_example import toy_example
 from subspace_illusion.files import write_json, write_table
 from subspace_illusion.report.results import Results
@@ -90,7 +91,8 @@ def tables() -> dict[str, Any]:
         for group, heads, share in (("readers", 3, 0.8), ("name movers", 0, 0.0), ("all heads downstream", 9, 1.0))
     ]
     told = [
-        dict(subspace=TRAINED, seed=seed, name=name, omega_squared=0.01, p=0.3)
+        dict(subspace=TRAINED, seed=seed, half=half, name=name, omega_squared=0.01, p=0.3, permutations=99)
+        for half in (ALIKE, APART)
         for seed in (POOLED, *SEEDS)
         for name in ("IO", "S")
     ]

@@ -10,12 +10,12 @@ from subspace_illusion.statistics import Estimate
 @pytest.mark.parametrize(
     ("here", "theirs", "about", "sense"),
     [
-        (Estimate(0.5, 0.4, 0.6), (0.55, 0.55), False, "agrees: within the interval"),
+        (Estimate(0.5, 0.4, 0.6), (0.55, 0.55), False, "compatible: within the interval"),
         (Estimate(0.5, 0.49, 0.51), (0.55, 0.55), False, "0.91 times as large"),
         (Estimate(0.5, 0.49, 0.51), (0.55, 0.55), True, "agrees: within a quarter"),
         (Estimate(0.5), (0.55, 0.55), False, "0.91 times as large"),
         (Estimate(0.35, 0.34, 0.36), (0.3, 0.4), True, "agrees: within the published range"),
-        (Estimate(0.45, 0.38, 0.52), (0.3, 0.4), True, "agrees: within the interval"),
+        (Estimate(0.45, 0.38, 0.52), (0.3, 0.4), True, "compatible: within the interval"),
         (Estimate(3.0, 2.9, 3.1), (1.0, 1.0), True, "3.00 times as large"),
         (Estimate(-3.0, -3.1, -2.9), (1.0, 1.0), False, "differs: opposite sign"),
         (Estimate(0.05, 0.04, 0.06), (1.0, 1.0), False, "differs: under a tenth of it"),
@@ -70,7 +70,7 @@ def test_logit_differences_are_compared_as_shares_of_the_clean_ld_of_their_own_p
     """By the clean LD of other pairs 85 % would seem to be lost."""
     assert rows.loc["LD: some", "published"] == "1 (table 1); 75.0 % of clean LD lost"
     assert rows.loc["LD: some", "interval"] == "1.10 to 1.30; 80.0 % of clean LD lost"
-    assert rows.loc["LD: some", "agreement"] == "agrees: within the interval"
+    assert rows.loc["LD: some", "agreement"] == "compatible: within the interval"
 
 
 def test_what_has_no_clean_ld_beside_it_is_compared_by_sign(rows):

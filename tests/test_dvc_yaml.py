@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from subspace_illusion.pipeline.params import Params
+
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "src/subspace_illusion"
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())
@@ -21,6 +23,11 @@ def imported(path: Path) -> set[str]:
     """The library's modules that a file imports, as paths inside the library."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            assert not any(name.name.startswith("subspace_illusion") for name in node.names), path
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, path
+            assert node.module != "subspace_illusion", path
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("subspace_illusion."):
             found.add(node.module.removeprefix("subspace_illusion.").replace(".", "/") + ".py")
     return found
@@ -35,6 +42,14 @@ def everything_run(script: Path) -> set[str]:
             found.add(path)
             left |= imported(LIBRARY / path) - found
     return found
+
+
+PARAMETERS = {
+    section: {*getattr(field.annotation, "model_fields", {}), "${component}", "settings"}
+    | ({"source", "name"} if section == "model" else set())
+    for section, field in Params.model_fields.items()
+}
+"""What may be read of every section: its keys, and no property that reads others unseen, but for ``das.settings``."""
 
 
 def definition(name: str) -> dict:
@@ -65,6 +80,8 @@ def chains(script: Path) -> set[str]:
         def visit(self, node: ast.AST) -> None:
             names, inner = [], node
             while isinstance(inner, ast.Attribute | ast.Subscript):
+                if isinstance(inner, ast.Subscript) and ast.unparse(inner).startswith("params."):
+                    assert isinstance(inner.slice, ast.Constant) or ast.unparse(inner.slice) == "component"
                 names.insert(0, inner.attr if isinstance(inner, ast.Attribute) else "${component}")
                 inner = inner.value
             if isinstance(inner, ast.Name) and inner.id == "params" and names:
@@ -74,6 +91,7 @@ def chains(script: Path) -> set[str]:
                     name for name in names if name == "${component}"
                 ]
                 found.add(".".join(names[:2]))
+                assert len(names) < 2 or names[1] in PARAMETERS[names[0]], f"{script.name}: {names}"
                 for part in ast.iter_child_nodes(node):
                     if not isinstance(part, ast.Attribute | ast.Subscript | ast.Name):
                         self.visit(part)

@@ -9,7 +9,7 @@ import made
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import PUBLISHED, read_table
 from subspace_illusion.report.findings import BOOTSTRAP, Finding, decomposition, findings, findings_table
-from subspace_illusion.report.readme import END, ROWS, START, between_markers, headline, metrics, readme_table
+from subspace_illusion.report.readme import END, ROWS, START, headline, metrics, readme_table, with_table
 from subspace_illusion.report.verdict import Thresholds, judge_all
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.ways import NULL, TRAINED
@@ -76,7 +76,7 @@ def test_experiments_of_each_role(found):
     assert found["controls.v_true.random_model"].estimate.value == 0
     assert found["controls.v_true.label_accuracy"].estimate.value == 0.5
     assert "controls.v_mlp.random" not in found
-    assert found["v_true.names.IO"].words.endswith("(p = 0.300)")
+    assert found["v_true.names.IO"].words.endswith("(p: 0.300)")
     assert found["v_mlp.lent_effect"].estimate.value == 0.67
 
 
@@ -136,9 +136,7 @@ def test_the_readmes_table_is_written_from_the_findings(found):
 
 def test_the_markers_of_the_readme():
     table = "| a |\n| --- |\n| 1 |\n"
-    assert between_markers(f"# Title\n\n{START}\n{table}{END}\n\nmore") == table
-    assert between_markers(f"{START}\n\n{table}\n{END}") == table
-    assert between_markers("no markers") == "\n"
+    assert with_table(f"# Title\n\n{START}\nold{END}\n\nmore", table) == f"# Title\n\n{START}\n{table}{END}\n\nmore"
 
 
 def test_every_row_of_the_readme_and_every_published_figure_is_a_finding(found):
@@ -169,7 +167,9 @@ def test_the_readmes_table_is_this_runs():
     table = ROOT / "results/readme_table.md"
     if not table.exists():
         pytest.skip("nothing has been judged here yet")
-    assert between_markers((ROOT / "README.md").read_text(encoding="utf-8")) == table.read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert START in readme
+    assert with_table(readme, table.read_text(encoding="utf-8")) == readme
 
 
 def test_judging_draws_nothing():

@@ -189,7 +189,7 @@ def test_das_reruns_training_and_what_follows(project):
         "evaluate"
     }
     project.params()
-    # DVC's run cache still has the training; the small results are in git and not in the cache.
+    # DVC's run cache still has the training and the decompositions.
     assert project.repro("evaluate") == ["evaluate"]
 
 

@@ -8,6 +8,7 @@ import made
 from drawing import drawn, intervals, points, shown, words
 from subspace_illusion.experiments.find_readers import MINOR, NAME_MOVER, NEGATIVE, OTHER, READER
 from subspace_illusion.experiments.split_directions import GRADIENT, PARTS, RANDOM_SEEN, RANDOM_UNSEEN, SEEN, WHOLE
+from subspace_illusion.experiments.tell_names import ALIKE, APART
 from subspace_illusion.experiments.trace_paths import ALL_HEADS, NAME_MOVERS, PATCH, READERS
 from subspace_illusion.report.plots.split_directions import split_directions_figure
 from subspace_illusion.report.plots.style import plt
@@ -74,7 +75,7 @@ def heads(others: int = 20) -> pd.DataFrame:
         clean, patched = CLEAN.get(head, 0.01), PATCHED.get(head, 0.01)
         effect = clean - patched if head in KINDS else 0.0
         row = dict(head=head, reader=kind, role=role, seed="0")
-        row |= made.measured(attribution_clean=clean, attribution_patched=patched, distance_left=0.5)
+        row |= made.measured(attribution_clean=clean, attribution_patched=patched, distance_left=0.5, moved=0.5)
         rows.append(row | made.measured(effect=effect, share_of_patch=effect / 3))
     return pd.DataFrame(rows)
 
@@ -192,9 +193,11 @@ def test_directions_that_no_reader_splits(tmp_path):
 
 def told(p: float, omega_squared: float = 0.2) -> pd.DataFrame:
     rows = []
-    for name in ("IO", "S"):
+    for half, name in ((half, name) for half in (ALIKE, APART) for name in ("IO", "S")):
         for way, count, of_p, share, left in ((TRAINED, 2, p, 1.0, 0.05), (RANDOM, 50, 0.3, 0.1, 0.5)):
-            about = dict(subspace=way, seed=POOLED, name=name, directions=count, names=20, units=40)
+            about = dict(
+                subspace=way, seed=POOLED, half=half, permutations=500, name=name, directions=count, names=20, units=40
+            )
             rows.append(about | dict(f=1.5, omega_squared=omega_squared, p=of_p, share_told=share, left=left))
     return pd.DataFrame(rows)
 
@@ -204,21 +207,28 @@ def told(p: float, omega_squared: float = 0.2) -> pd.DataFrame:
     [
         (0.01, 0.2, "does tell the names apart (p = 0.010), but what the names explain is 1.00% of its whole variance"),
         (0.2, -0.1, "is not shown (p = 0.200; what the names explain is 0.00% of its whole variance)"),
-        (np.nan, np.nan, "IO: no name comes often enough to tell."),
+        (np.nan, np.nan, "IO, alike in both positions: no name comes often enough to tell."),
+        (
+            1 / 501,
+            0.2,
+            "S, differing between them: the projection on the trained direction does tell the names apart (p",
+        ),
     ],
 )
 def test_what_names_are_of_the_projection(tmp_path, p, omega_squared, says):
     table = told(p, omega_squared)
     (section,) = tell_names.section(made.results(tmp_path, {"tell_names/resid8.csv": table}))
     assert says in section.reading
-    assert [row[:2] for row in section.grids[0].rows] == [[w, n] for n in ("IO", "S") for w in (TRAINED, RANDOM)]
+    assert [row[:3] for row in section.grids[0].rows] == [
+        [way, half, name] for half in (ALIKE, APART) for name in ("IO", "S") for way in (TRAINED, RANDOM)
+    ]
     assert [picture.name for picture in section.pictures] == ["tell_names__resid8"]
     assert drawn(section.pictures[0].figure)
 
 
 def test_names_shares_of_what_is_left_and_of_the_whole():
-    of_left, of_whole = drawn(tell_names_figure(told(0.0001))).axes
+    of_left, of_whole = drawn(tell_names_figure(told(1 / 501).query("half == @ALIKE"))).axes
     assert shown(of_left) == [TRAINED, "IO", "S", RANDOM, "IO", "S"]
     assert [bar.get_width() for bar in of_left.patches] == pytest.approx([0.2] * 4)
     assert [bar.get_width() for bar in of_whole.patches] == pytest.approx([0.01, 0.01, 0.1, 0.1])
-    assert [text.get_text() for text in of_left.texts] == ["p < 0.001", "p < 0.001", "p = 0.300", "p = 0.300"]
+    assert [text.get_text() for text in of_left.texts] == ["p: < 1/500", "p: < 1/500", "p: 0.300", "p: 0.300"]

@@ -147,6 +147,7 @@ def test_distances_and_shares_by_hand():
     found = pd.DataFrame(dict(head=["2.0"], reader=[READER], role=[NAME_MOVER]))
     table = head_table(paths, found, outcome(0, 0), np.full(2, 4.0), Bootstrap.of([0, 1], 10, 0))
     assert table["distance_left"].tolist() == pytest.approx([0, 1, 0.5])
+    assert table["moved"].tolist() == pytest.approx([1, 0, 0.5])
     assert table["share_of_patch"].tolist() == pytest.approx([0.5, 0, 0.25])
     assert table["reader"].tolist() == [READER, OTHER, OTHER]
 

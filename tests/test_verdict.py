@@ -21,6 +21,7 @@ from subspace_illusion.report.verdict import (
     INCONCLUSIVE,
     MISSING,
     UNDECIDED,
+    UNMEASURED,
     Thresholds,
     evidence_table,
     judge,
@@ -110,11 +111,11 @@ E1, E2, E3 = torch.eye(3)
 def test_the_posts_illusion_is_illusory():
     """e2 knows x and is not read, e3 is read and does not know x; x reaches the answer past the component.
 
-    Every patched output leaves its clean range, in every draw: that figure has no interval, and so no say.
+    Every patched output leaves its clean range, in every draw: that figure has no interval to show, and its say.
     """
     found = verdict_on(carried=E2, readout=2 * E3, direction=E2 + E3, skip=1.0)
     assert found.verdict == ILLUSORY
-    assert [evidence.says for evidence in found.evidence] == [ILLUSORY, ILLUSORY, UNDECIDED, MISSING]
+    assert [evidence.says for evidence in found.evidence] == [ILLUSORY, ILLUSORY, ILLUSORY, UNMEASURED]
 
 
 def test_a_component_that_is_truly_in_the_circuit_is_faithful():
@@ -175,11 +176,11 @@ def test_one_criterion_alone_is_not_enough_and_contradiction_is_inconclusive():
     assert (mixed.verdict, mixed.reason) == (INCONCLUSIVE, "1 say faithful, 1 illusory")
 
 
-def test_a_figure_without_an_interval_decides_nothing():
-    assert CRITERIA[0].says(Estimate(0.9), THRESHOLDS["whole_component"]) == UNDECIDED
+def test_a_figure_that_is_the_same_in_every_draw_decides():
+    assert CRITERIA[0].says(Estimate(0.9), THRESHOLDS["whole_component"]) == FAITHFUL
     assert CRITERIA[0].says(None, THRESHOLDS["whole_component"]) == MISSING
     figures = dict(whole_component=Estimate(0.9), without_null_part=Estimate(0.0))
-    assert judge(Estimate(1, 0.9, 1.1), figures, THRESHOLDS, 0.1).verdict == INCONCLUSIVE
+    assert judge(Estimate(1, 0.9, 1.1), figures, THRESHOLDS, 0.1).verdict == FAITHFUL
 
 
 @pytest.mark.parametrize(
@@ -207,7 +208,7 @@ def test_the_table_has_a_row_for_every_criterion():
     found = verdict_on(carried=E2, readout=2 * E3, direction=E2 + E3, skip=1.0)
     rows = evidence_table({("mlp", "trained"): found})
     assert rows["criterion"].tolist() == ["whole component", "without null part", "clean range", "random mlp"]
-    assert rows["says"].tolist() == [ILLUSORY, ILLUSORY, UNDECIDED, MISSING]
+    assert rows["says"].tolist() == [ILLUSORY, ILLUSORY, ILLUSORY, UNMEASURED]
 
 
 def says(verdict):
@@ -229,7 +230,17 @@ def test_every_component_is_judged_by_its_own_tables(tmp_path):
     assert says(of_mlp) == dict.fromkeys(THRESHOLDS, ILLUSORY)
     # The mean difference strengthens the answer; it is judged, and its split was not made.
     assert verdicts[made.V_MLP, MEAN_DIFFERENCE].verdict == INCONCLUSIVE
-    assert says(verdicts[made.V_TRUE, MEAN_DIFFERENCE])["without_null_part"] == MISSING
+    assert says(verdicts[made.V_TRUE, MEAN_DIFFERENCE])["without_null_part"] == UNMEASURED
+
+
+def test_what_readers_see_of_any_direction_is_no_evidence(tmp_path):
+    """Where random subspaces of their rank carry as much of the effect, the figure tells nothing of this direction."""
+    splits = made.splits()
+    by_chance = splits.assign(**{f"random_row_share{end}": splits[f"row_share{end}"] for end in ("", "_lo", "_hi")})
+    changed = {f"split_directions/{made.V_TRUE}.csv": by_chance}
+    verdict = judge_all(made.results(tmp_path, changed), THRESHOLDS, 0.1)[made.V_TRUE, TRAINED]
+    assert says(verdict)["without_null_part"] == MISSING
+    assert verdict.verdict == INCONCLUSIVE
 
 
 def test_missing_rows_take_a_vote_and_stop_nothing(tmp_path):

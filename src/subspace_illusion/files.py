@@ -31,7 +31,15 @@ PUBLISHED = DATA / "published.csv"
 FIGURES = RESULTS / "figures"
 METRICS = RESULTS / "metrics.json"
 HEADLINE = RESULTS / "headline.txt"
-PAGES = (RESULTS / "report.html", RESULTS / "report.md", HEADLINE)
+README_TABLE = RESULTS / "readme_table.md"
+SUMMARIES = (
+    *(RESULTS / name for name in ("report.html", "report.md", "comparison.csv", "verdicts.csv", "findings.csv")),
+    *(RESULTS / name for name in ("decompose.csv", "bars.csv")),
+    README_TABLE,
+    HEADLINE,
+    FIGURES,
+)
+"""What sums up a whole run, besides the metrics."""
 TIMINGS = RESULTS / "timings.json"
 
 
@@ -40,14 +48,14 @@ def whole(path: Path) -> Iterator[Path]:
     """A place to write a file or folder that becomes ``path`` only if the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
-    _remove(partial)  # what a killed run left behind
+    remove(partial)  # what a killed run left behind
     try:
         yield partial
         if path.is_dir():  # a file is replaced in one step, a folder has to make room first
-            _remove(path)
+            remove(path)
         partial.replace(path)
     finally:
-        _remove(partial)
+        remove(partial)
 
 
 @contextmanager
@@ -58,11 +66,17 @@ def whole_folder(path: Path) -> Iterator[Path]:
         yield partial
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Removes a file or a folder, if it is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, in one line."""
+    return " ".join(str(error).split())
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
@@ -79,7 +93,7 @@ def read_table(path: Path, text: Sequence[str] = ()) -> pd.DataFrame:
     try:
         return pd.read_csv(path, dtype=dict.fromkeys(text, str)) if path.suffix == ".csv" else pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); remove it and run dvc repro again") from error
+        raise InputError(f"{path} cannot be read ({one_line(error)}); remove it and run dvc repro again") from error
 
 
 def read_json(path: Path) -> Any:
@@ -87,7 +101,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); remove it and run dvc repro again") from error
+        raise InputError(f"{path} cannot be read ({one_line(error)}); remove it and run dvc repro again") from error
 
 
 def read_yaml(path: Path) -> Any:
@@ -95,7 +109,7 @@ def read_yaml(path: Path) -> Any:
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+        raise InputError(f"{path} cannot be read: {one_line(error)}") from error
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -114,7 +128,7 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{path} cannot be read ({error}); remove it and run dvc repro again") from error
+        raise InputError(f"{path} cannot be read ({one_line(error)}); remove it and run dvc repro again") from error
 
 
 def write_subspaces(path: Path, subspaces: Mapping[tuple[str, int | None], torch.Tensor]) -> None:
@@ -132,7 +146,7 @@ def read_lines(path: Path) -> list[str]:
     try:
         return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+        raise InputError(f"{path} cannot be read: {one_line(error)}") from error
 
 
 def sha256(path: Path) -> str:

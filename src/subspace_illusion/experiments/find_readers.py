@@ -26,7 +26,6 @@ CLASSES = (READER, MINOR, OTHER)
 """Heads by their response to the patch."""
 NAME_MOVER = "name mover"
 NEGATIVE = "negative name mover"
-ROLES = (NAME_MOVER, NEGATIVE, OTHER)
 """Heads by what they write without a patch."""
 
 
@@ -73,7 +72,7 @@ class Response:
 
     Attributes:
         clean: Direct attribution of each head to LD without a patch, ``[pairs, heads]``.
-        patched: The same in the patched run.
+        patched: The same in the patched run, in the direction that the answer has in the clean one.
         ld_patched: LD of the patched run, ``[pairs]``.
     """
 
@@ -119,6 +118,8 @@ def attributions(
 def respond(pairs: Pairs, site: Site, batch: int, on_pairs: Callable[[int], object] = lambda pairs: None) -> Response:
     """Patches the whole of a component and attributes LD to the heads that this can reach, before and after.
 
+    A head may respond to the patch itself or to other heads that did.
+
     Args:
         pairs: The pairs.
         site: The component.
@@ -134,7 +135,9 @@ def respond(pairs: Pairs, site: Site, batch: int, on_pairs: Callable[[int], obje
         for changes in ({}, {site: change(rows)}):
             with torch.no_grad():
                 runs.append(replay(model, of_rows, changes, attention_sites(model, start), site.start))
-        shares = [attributions(pairs, run, start, answer, foil) for run in runs]
+        # The clean run's direction for both: the patched run's norm has another scale, and no head responds by that.
+        u = answer_directions(model, runs[0], answer, foil)
+        shares = [attribute_heads(model, run, start, u).flatten(1) for run in runs]
         parts.append((*shares, logit_difference(runs[1].logits.cpu(), answer, foil).double()))
         on_pairs(len(rows))
     clean, patched, ld = (torch.cat(column) for column in zip(*parts, strict=True))

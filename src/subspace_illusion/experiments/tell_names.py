@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,9 @@ NAMES = {"IO": "io", "S": "s"}
 """The two names of a prompt, and the columns that hold them."""
 SIGNIFICANT = 0.05
 """The p below which names count as told."""
+ALIKE, APART = "alike in both positions", "differing between them"
+"""The two halves of what a set of names can leave in a projection: the mean of its two prompts, and half of their
+difference, which is what depends on the names in one position otherwise than in the other."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Units:
         values: What is left of the projections, ``[cases, 2, directions]``.
         names: The names of each unit, ``[cases, 2]`` each, by ``NAMES``.
         template: The template of each case, ``[cases]``.
-        left: Share of each direction's variance over prompts that the position leaves, ``[directions]``.
+        left: The units' variance as a share of that of the projections, ``[directions]``.
     """
 
     values: np.ndarray
@@ -38,26 +42,32 @@ class Units:
     left: np.ndarray
 
 
-def without_position(projections: np.ndarray, prompts: pd.DataFrame) -> Units:
+def without_position(projections: np.ndarray, prompts: pd.DataFrame) -> dict[str, Units]:
     """Takes the mean of the prompts with S first, and with S second, off the projections, template by template.
 
     Args:
         projections: ``[prompts, directions]``.
         prompts: The prompts, four a case, columns ``case, template, pattern, io, s``.
+
+    Returns:
+        The units by ``ALIKE`` and ``APART``; the mean squares of the two add up to that of what the position leaves.
     """
     prompts = prompts.reset_index(drop=True)
     second = prompts["pattern"].isin(S_SECOND)
     values = pd.DataFrame(projections)
     rest = values - values.groupby([prompts["template"], second]).transform("mean")
     unit = [prompts["case"], prompts["pattern"].isin(["CDD", "DCD"])]
-    means, about = rest.groupby(unit).mean(), prompts.groupby(unit)[["io", "s", "template"]].first()
+    signed = rest.mul(np.where(second, 1, -1), axis=0)
+    about = prompts.groupby(unit)[["io", "s", "template"]].first()
     shape = (about.index.get_level_values(0).nunique(), 2)
-    return Units(
-        means.to_numpy().reshape(*shape, -1),
-        {name: about[column].to_numpy().reshape(shape) for name, column in NAMES.items()},
-        about["template"].to_numpy().reshape(shape)[:, 0],
-        ratio(rest.var().to_numpy(), values.var().to_numpy()),
-    )
+    names = {name: about[column].to_numpy().reshape(shape) for name, column in NAMES.items()}
+    template = about["template"].to_numpy().reshape(shape)[:, 0]
+    found = {}
+    for half, of_half in {ALIKE: rest, APART: signed}.items():
+        means = of_half.groupby(unit).mean().to_numpy()
+        left = ratio((means**2).mean(0), values.var(ddof=0).to_numpy())
+        found[half] = Units(means.reshape(*shape, -1), names, template, left)
+    return found
 
 
 @dataclass(frozen=True)
@@ -149,16 +159,15 @@ def tell_names(
         seed: Seed of permutations and random directions.
 
     Returns:
-        One row a way of choosing, seed and name (``IO``, ``S``); a way with several seeds has a pooled row too, whose p
-        is that of the mean over seeds. Columns ``subspace, seed, name, directions`` (their number), ``names, units``,
-        ``f, omega_squared`` (means over the seeds; medians over random directions), ``p`` (of the random directions
-        the median), ``share_told`` (share of the directions with p below ``SIGNIFICANT``), ``left`` (share of the
-        projection's variance that the position leaves: what ``omega_squared`` is a share of, before a unit's two
-        prompts are averaged).
+        One row a way of choosing, seed, half (``ALIKE``, ``APART``) and name (``IO``, ``S``); a way with several seeds
+        has a pooled row too, whose p is that of the mean over seeds. Columns ``subspace, seed, half, name, directions``
+        (their number), ``names, units``, ``f, omega_squared`` (means over the seeds; medians over random directions),
+        ``p`` (of the random directions the median), ``permutations``, ``share_told`` (share of the directions with p
+        below ``SIGNIFICANT``), ``left`` (share of the projection's variance that ``omega_squared`` is a share of).
     """
     random = [random_frame(x.shape[1], 1, seed, "told names", draw) for draw in range(random_directions)]
     directions = torch.cat([*axes.values(), *random], 1).double()
-    units = without_position((x.double() @ directions).numpy(), prompts)
+    halves = without_position((x.double() @ directions).numpy(), prompts)
     groups: dict[tuple[str, str], list[int]] = {}
     for place, (way, number) in enumerate(axes):
         groups.setdefault((way, POOLED), []).append(place)
@@ -166,15 +175,17 @@ def tell_names(
             groups[way, number] = [place]
     groups[RANDOM, POOLED] = list(range(len(axes), directions.shape[1]))
     rows = []
-    for name in NAMES:
+    for half, name in product(halves, NAMES):
+        units = halves[half]
         found = analyse(units, name, permutations, seed)
         single = np.array([found.p(place) for place in range(directions.shape[1])])
         for (way, number), places in groups.items():
             middle = np.median if way == RANDOM else np.mean
             rows.append(
-                dict(subspace=way, seed=number, name=name, directions=len(places), names=found.names, units=found.units)
+                dict(subspace=way, seed=number, half=half, name=name, directions=len(places))
+                | dict(names=found.names, units=found.units)
                 | dict(f=middle(found.f[places]), omega_squared=middle(found.omega_squared[places]))
-                | dict(p=np.median(single[places]) if way == RANDOM else found.p(*places))
+                | dict(p=np.median(single[places]) if way == RANDOM else found.p(*places), permutations=permutations)
                 | dict(share_told=np.nan if np.isnan(single).any() else np.mean(single[places] < SIGNIFICANT))
                 | dict(left=middle(units.left[places]))
             )

@@ -237,7 +237,8 @@ def head_table(
     moves names turns to the place where the source has its answer, and there the base has its foil. What it then writes
     is, pair by pair, the source's own attribution with the sign turned. ``distance_left`` is how much of the way there
     is left: mean distance of the patched attribution from it over that of the clean one; 0 where the head writes what
-    the source's position calls for, 1 where it has come no nearer.
+    the source's position calls for, 1 where it has not moved or gone as far beyond. ``moved`` is the mean way that it
+    has gone over the mean way there, with its sign.
 
     Args:
         paths: What the first seed's patch does head by head.
@@ -247,8 +248,8 @@ def head_table(
         bootstrap: Draws of the same pairs.
 
     Returns:
-        Columns ``head, reader, role``; ``attribution_clean``, ``attribution_patched`` and ``distance_left`` with their
-        intervals; the measures of taking that head alone, and their ``share_of_patch``.
+        Columns ``head, reader, role``; ``attribution_clean``, ``attribution_patched``, ``distance_left`` and ``moved``
+        with their intervals; the measures of taking that head alone, and their ``share_of_patch``.
     """
     about = found.set_index("head")[["reader", "role"]].to_dict("index")
     rows = []
@@ -261,6 +262,7 @@ def head_table(
         row |= interval("attribution_patched", bootstrap.means(patched))
         left, way = bootstrap.means(abs(patched + source)), bootstrap.means(abs(clean + source))
         row |= interval("distance_left", ratio(left, way))
+        row |= interval("moved", ratio(bootstrap.means(clean - patched), bootstrap.means(clean + source)))
         rows.append(row | summarise(outcome, ld_clean, bootstrap, over=dict(share_of_patch=whole.ld)))
     return table(rows)
 

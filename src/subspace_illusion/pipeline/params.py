@@ -19,11 +19,11 @@ Resamples = Annotated[int, Field(ge=100)]  # fewer have no 2.5th percentile to s
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
-class Section(BaseModel):
+class Group(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class PypiModel(Section):
+class PypiModel(Group):
     """A gguf file inside a wheel of a Python package index."""
 
     source: Literal["pypi"]
@@ -34,7 +34,7 @@ class PypiModel(Section):
     file_sha256: Sha256
 
 
-class HubModel(Section):
+class HubModel(Group):
     """A repository of the Hugging Face hub, pinned to a commit."""
 
     source: Literal["hub"]
@@ -43,7 +43,7 @@ class HubModel(Section):
     revision: Annotated[str, Field(pattern="^[0-9a-f]{40}$", description="a commit, 40 hex digits")]
 
 
-class PathModel(Section):
+class PathModel(Group):
     """A local HF folder."""
 
     source: Literal["path"]
@@ -51,14 +51,14 @@ class PathModel(Section):
     path: Path
 
 
-class Prompts(Section):
+class Prompts(Group):
     seed: int
     train_cases: Count
     test_cases: Count
     test_share: Share
 
 
-class Component(Section):
+class Component(Group):
     hook: str
     rank: Count = 1
 
@@ -72,23 +72,23 @@ class Component(Section):
         return Site.parse(self.hook)
 
 
-class Roles(Section):
+class Roles(Group):
     v_true: str
     v_mlp: str
 
 
-class Cache(Section):
+class Cache(Group):
     shard_size: Count
 
 
-class Localise(Section):
+class Localise(Group):
     resamples: Resamples
     seed: int
     pairs: Count
     batch: Count
 
 
-class Das(Section):
+class Das(Group):
     seeds: Annotated[list[int], Field(min_length=1)]
     steps: Count
     batch: Count
@@ -109,19 +109,19 @@ class Das(Section):
         return dict(steps=self.steps, batch=self.batch, lr=self.lr, loss=self.loss)
 
 
-class Decompose(Section):
+class Decompose(Group):
     rank_tolerance: Share
     random_directions: Count
     seed: int
 
 
-class Evaluate(Section):
+class Evaluate(Group):
     resamples: Resamples
     batch: Count
     seed: int
 
 
-class Dormant(Section):
+class Dormant(Group):
     clean_range: tuple[Percent, Percent]
 
     @field_validator("clean_range")
@@ -132,19 +132,19 @@ class Dormant(Section):
         return ends
 
 
-class ToyExample(Section):
+class ToyExample(Group):
     dimensions: Annotated[list[Count], Field(min_length=1)]
     seed: int
 
 
-class FindReaders(Section):
+class FindReaders(Group):
     share: Share
     minor_share: Share
     name_mover_share: Share
     published: dict[Literal["name mover", "backup name mover"], list[Annotated[str, Field(pattern=r"^\d+\.\d+$")]]]
 
 
-class Experiments(Section):
+class Experiments(Group):
     """Which components the costlier experiments run for."""
 
     trace_paths: Names
@@ -162,43 +162,43 @@ class Experiments(Section):
         return names
 
 
-class TracePaths(Section):
+class TracePaths(Group):
     pairs: Count
     batch: Count
 
 
-class SplitDirections(Section):
+class SplitDirections(Group):
     pairs: Count
     random_subspaces: Annotated[int, Field(ge=2)]
     seed: int
 
 
-class TellNames(Section):
+class TellNames(Group):
     permutations: Annotated[int, Field(ge=20)]  # a p of 1/20 is the largest that could say anything
     random_directions: Count
     seed: int
 
 
-class RandomMlp(Section):
+class RandomMlp(Group):
     draws: Count
     seed: int
 
 
-class NeuronSweep(Section):
+class NeuronSweep(Group):
     shares: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=2)]
     draws: Count
     batch: Count
     seed: int
 
 
-class Controls(Section):
+class Controls(Group):
     random_directions: Annotated[int, Field(ge=2)]
     das_seeds: Annotated[list[int], Field(min_length=1)]
     random_model_pairs: Count
     seed: int
 
 
-class ModelText(Section):
+class ModelText(Group):
     """Text sampled from the model itself."""
 
     source: Literal["model"]
@@ -206,7 +206,7 @@ class ModelText(Section):
     length: Count
 
 
-class PathText(Section):
+class PathText(Group):
     """A text file, or a folder of .txt files."""
 
     source: Literal["path"]
@@ -215,7 +215,7 @@ class PathText(Section):
     length: Count
 
 
-class HubText(Section):
+class HubText(Group):
     """One column of a dataset of the Hugging Face hub, pinned to a commit or to the hub's own conversion to parquet."""
 
     source: Literal["hub"]
@@ -226,7 +226,7 @@ class HubText(Section):
     length: Count
 
 
-class CacheText(Section):
+class CacheText(Group):
     text: Annotated[ModelText | PathText | HubText, Field(discriminator="source")]
     positions: Count
     train: Annotated[int, Field(ge=8)]  # a quarter serves for validation
@@ -239,7 +239,7 @@ class CacheText(Section):
         return self
 
 
-class RecoverDirections(Section):
+class RecoverDirections(Group):
     directions: Count
     alphas: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
     permutations: Count
@@ -247,25 +247,25 @@ class RecoverDirections(Section):
     seed: int
 
 
-class ReadSigns(Section):
+class ReadSigns(Group):
     directions: Count
     C: Annotated[float, Field(gt=0)]
     z: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
     seed: int
 
 
-class CompareMlps(Section):
+class CompareMlps(Group):
     blocks: Count
     directions: Count
     seed: int
 
 
-class Sides(Section):
+class Sides(Group):
     faithful: float | None = None
     illusory: float | None = None
 
 
-class VerdictRules(Section):
+class VerdictRules(Group):
     smallest_effect: Annotated[float, Field(gt=0)]
     thresholds: dict[str, Sides]
 
@@ -277,15 +277,15 @@ class VerdictRules(Section):
         return thresholds
 
 
-class Plots(Section):
+class Plots(Group):
     dpi: Count
 
 
-class Task(Section):
+class Task(Group):
     name: Literal["ioi"]
 
 
-class Params(Section):
+class Params(Group):
     task: Task
     size: str
     model: Annotated[PypiModel | HubModel | PathModel, Field(discriminator="source")]

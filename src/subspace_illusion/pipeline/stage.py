@@ -15,12 +15,12 @@ import torch
 from tqdm import tqdm
 
 from subspace_illusion.errors import InputError
-from subspace_illusion.files import METRICS, PAGES, TIMINGS, read_json, write_json
+from subspace_illusion.files import METRICS, SUMMARIES, TIMINGS, read_json, remove, write_json
 from subspace_illusion.pipeline.params import read_params
 
 T = TypeVar("T")
 
-SUMMARIES = ("judge", "report")
+SUMMING_UP = ("judge", "report")
 """The stages that write what ``outdate`` takes back."""
 
 
@@ -45,7 +45,7 @@ def run(main: Callable[..., None], about: str | None, fetches: bool = False) -> 
         if (name := arguments.get("component")) is not None and name not in params.components:
             raise InputError(f"'{name}' is no component; params.yaml names {', '.join(params.components)}")
         main(params, **arguments)
-        if stage not in SUMMARIES:
+        if stage not in SUMMING_UP:
             outdate(stage)
         note_cost("@".join([stage, *arguments.values()]))
     except InputError as error:
@@ -56,12 +56,13 @@ def outdate(stage: str) -> None:
     """Takes back what sums up an earlier run, because a stage that it rests on has run again.
 
     An experiment that runs a part of the pipeline would else show another run's figures as its own. The next stage
-    ``judge`` writes the figures anew; what stood here is in git.
+    ``judge`` writes the figures anew; what stood here is in git. A stage that DVC restores from its run cache does not
+    run and takes nothing back: an experiment that runs a part needs ``--force`` to be sure.
     """
     if METRICS.exists():
         write_json(METRICS, {"run": {"state": f"out of date since {stage} ran: dvc repro brings the figures"}})
-    for path in PAGES:
-        path.unlink(missing_ok=True)
+    for path in SUMMARIES:
+        remove(path)
 
 
 def note_cost(stage: str) -> None:

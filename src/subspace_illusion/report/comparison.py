@@ -17,6 +17,9 @@ NOTHING_LEFT = 0.1
 NIL = 0.05
 """Two shares that are both below this are both next to nothing."""
 
+ALGEBRA = "v_mlp.null_only"
+"""Findings that cannot come out otherwise."""
+
 MEASURES = ("clean", "ld", "effect", "accuracy", "share", "plain")
 
 
@@ -78,6 +81,8 @@ def _lost(share: float) -> str:
 
 def _sense(row: Mapping[str, Any], finding: Finding, clean: float, is_gpt2: bool) -> str:
     """In what sense a finding agrees with a published figure."""
+    if row["key"].startswith(ALGEBRA):
+        return "by algebra in both: the readout maps it to zero"
     measure, theirs = row["measure"], (row["low"], row["high"])
     here = finding.share if measure == "ld" else finding.estimate
     about = isinstance(row["about"], str) and bool(row["about"])
@@ -105,8 +110,8 @@ def above_chance(accuracy: Estimate) -> Estimate:
 def agree(here: Estimate, theirs: tuple[float, float], *, about: bool = False, is_share: bool = False) -> str:
     """In what sense a figure agrees with a published one.
 
-    Only a bootstrap interval of this run in which the published figure lies, or a figure that was published as "about",
-    counts as agreement; everything else is told by the ratio of the two.
+    A published figure inside a bootstrap interval of this run is compatible with it, a wide interval more easily than a
+    narrow one; one that was published as "about" can agree within a quarter. Everything else is told by the ratio.
 
     Args:
         here: The figure and its bootstrap interval, if it has one.
@@ -119,7 +124,7 @@ def agree(here: Estimate, theirs: tuple[float, float], *, about: bool = False, i
     if least < most and least <= value <= most:
         return "agrees: within the published range"
     if here.low is not None and here.high is not None and here.low <= most and least <= here.high:
-        return "agrees: within the interval"
+        return "compatible: within the interval"
     if is_share and abs(value) < NIL and abs(middle) < NIL:
         return f"agrees: both under {NIL:.0%}"
     if value == middle:

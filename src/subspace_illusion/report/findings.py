@@ -10,8 +10,9 @@ from subspace_illusion.errors import InputError
 from subspace_illusion.experiments.controls import ARBITRARY, PLACEBO, RANDOM_DIRECTION, RANDOM_MODEL, SAME, SELF
 from subspace_illusion.experiments.split_directions import GRADIENT, SEEN, UNSEEN
 from subspace_illusion.experiments.split_directions import WHOLE as ALL_OF_IT
+from subspace_illusion.experiments.tell_names import ALIKE
 from subspace_illusion.report.results import Results
-from subspace_illusion.statistics import POOLED, Estimate, table
+from subspace_illusion.statistics import POOLED, Estimate, p_in_words, table
 from subspace_illusion.subspace.ways import BOTH, LENT, MEAN_DIFFERENCE, NULL, OWN, ROW, TRAINED, WHOLE
 
 BOOTSTRAP = "95 % bootstrap over cases; seeds and draws held fixed"
@@ -42,10 +43,12 @@ class Finding:
         """The interval and the single values in words; empty where there is neither."""
         estimate, parts = self.estimate, []
         if estimate.low is not None and estimate.high is not None:
-            parts.append(f"{fixed(estimate.low)} to {fixed(estimate.high)}")
+            ends = [fixed(estimate.low), fixed(estimate.high)]
+            if ends != [fixed(estimate.value)] * 2:
+                parts.append(" to ".join(ends))
         if len(estimate.each) > MOST:
-            ends = (fixed(min(estimate.each)), fixed(max(estimate.each)))
-            parts.append(f"{len(estimate.each)} {self.singles}: from {ends[0]} to {ends[1]}")
+            least, most = fixed(min(estimate.each)), fixed(max(estimate.each))
+            parts.append(f"{len(estimate.each)} {self.singles}: from {least} to {most}")
         elif len(estimate.each) > 1:
             parts.append(f"{self.singles}: {', '.join(map(fixed, estimate.each))}")
         return "; ".join(parts)
@@ -149,7 +152,7 @@ def _of_v_mlp(results: Results) -> Iterator[Finding]:
         effect_over_row_part="effect of v_mlp / of its row part",
     ).items():
         yield from _patched(results, f"v_mlp.{name}", words, results.v_mlp, TRAINED, name)
-    lent = "share of v_mlp's effect that the null part lends to the row part"
+    lent = "effect of what the null part lends alone / of v_mlp"
     yield from _patched(results, "v_mlp.lent_effect", lent, results.v_mlp, LENT, "share_of_trained")
 
 
@@ -241,13 +244,15 @@ def _named(results: Results) -> Iterator[Finding]:
     for role, component in roles(results).items():
         if component in results.experiments["tell_names"]:
             rows = results.table(f"tell_names/{component}.csv", text=("seed",))
-            for name, of_name in rows[rows["subspace"] == TRAINED].groupby("name", sort=False):
+            trained = rows[(rows["subspace"] == TRAINED) & (rows["half"] == ALIKE)]
+            for name, of_name in trained.groupby("name", sort=False):
                 (pooled,) = pooled_rows(of_name).to_dict("records")
                 each = tuple(of_name.loc[of_name["seed"] != POOLED, "omega_squared"].astype(float))
-                words = f"share of what the position leaves of {role}'s projection that {name} explains"
+                words = f"share of what the position leaves of {role}'s projection, alike in both, that {name} explains"
                 if not pd.isna(pooled["omega_squared"]):
+                    p = p_in_words(pooled["p"], int(pooled["permutations"]))
                     estimate = Estimate(float(pooled["omega_squared"]), each=each)
-                    yield Finding(f"{role}.names.{name}", f"{words} (p = {pooled['p']:.3f})", estimate)
+                    yield Finding(f"{role}.names.{name}", f"{words} (p: {p})", estimate)
 
 
 def _of_random_mlps(results: Results) -> Iterator[Finding]:

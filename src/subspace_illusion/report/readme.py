@@ -1,12 +1,14 @@
 """The findings in short: the table of results in the README, the lines for the terminal, and DVC's metrics."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from subspace_illusion.files import README_TABLE
 from subspace_illusion.report.comparison import in_words
-from subspace_illusion.report.findings import BOOTSTRAP, Finding, fixed
+from subspace_illusion.report.findings import BOOTSTRAP, Finding, fixed, roles
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.verdict import Verdict
 from subspace_illusion.subspace.ways import TRAINED
@@ -62,10 +64,11 @@ def readme_table(found: Sequence[Finding], published: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
-def between_markers(readme: str) -> str:
-    """What stands between ``START`` and ``END`` in a README."""
-    _, _, rest = readme.partition(START)
-    return rest.partition(END)[0].strip("\n") + "\n"
+def with_table(readme: str, table: str) -> str:
+    """A README with this table between ``START`` and ``END``, and nothing else there."""
+    before, _, rest = readme.partition(START)
+    _, _, after = rest.partition(END)
+    return f"{before}{START}\n{table}{END}{after}"
 
 
 def headline(found: Sequence[Finding], verdicts: Mapping[tuple[str, str], Verdict]) -> str:
@@ -111,6 +114,12 @@ def metrics(
         if of in by_key:
             level, name = key.split(".")
             nested.setdefault(level, {})[name] = round(by_key[of].value, 6) + 0.0  # no minus zero
-    for role, component in dict(v_true=results.v_true, v_mlp=results.v_mlp).items():
+    for role, component in roles(results).items():
         nested.setdefault(role, {})["verdict"] = verdicts[component, TRAINED].verdict
     return nested
+
+
+if __name__ == "__main__":
+    path = Path("README.md")
+    written = with_table(path.read_text(encoding="utf-8"), README_TABLE.read_text(encoding="utf-8"))
+    path.write_text(written, encoding="utf-8")

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from subspace_illusion.report.findings import fixed
 from subspace_illusion.statistics import Estimate
 
 
@@ -61,15 +62,11 @@ class Section:
 
 def with_ends(estimate: Estimate) -> str:
     """A figure with its interval where that can be seen, or with the single values that it is the mean of, or alone."""
-    value = _round(estimate.value)
+    value = fixed(estimate.value)
     if estimate.low is not None and estimate.high is not None:
-        low, high = _round(estimate.low), _round(estimate.high)
+        low, high = fixed(estimate.low), fixed(estimate.high)
         return value if low == value == high else f"{value} [{low}, {high}]"
-    return f"{value} ({', '.join(map(_round, estimate.each))})" if estimate.each else value
-
-
-def _round(x: float) -> str:
-    return f"{round(x, 2) + 0.0:.2f}"  # no minus zero
+    return f"{value} ({', '.join(map(fixed, estimate.each))})" if estimate.each else value
 
 
 def in_words(value: Any) -> str:

@@ -17,7 +17,7 @@ from subspace_illusion.statistics import POOLED, Estimate, table
 from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, TRAINED
 
 FAITHFUL, ILLUSORY, INCONCLUSIVE = "faithful", "illusory", "inconclusive"
-UNDECIDED, MISSING = "undecided", "not applicable"
+UNDECIDED, MISSING, UNMEASURED = "undecided", "not applicable", "not measured"
 NEEDED = 2
 """Criteria that must agree: one alone may mislead, as a component that helps the task does for the first."""
 
@@ -63,12 +63,12 @@ class Criterion:
         """For which side the figure speaks."""
         if figure is None:
             return MISSING
-        if figure.low is None or figure.high is None:
-            return UNDECIDED
+        # A figure that is the same for every draw has no interval to show, and is as sure as it can be.
+        low, high = (figure.value if end is None else end for end in (figure.low, figure.high))
         sides = ((FAITHFUL, thresholds.faithful, self.large_is_faithful),
                  (ILLUSORY, thresholds.illusory, not self.large_is_faithful))  # fmt: skip
         for side, threshold, large in sides:
-            if threshold is not None and (figure.low >= threshold if large else figure.high <= threshold):
+            if threshold is not None and (low >= threshold if large else high <= threshold):
                 return side
         return UNDECIDED
 
@@ -124,14 +124,20 @@ def judge(
 
     Args:
         effect: Effect of patching the subspace, as a share of the clean LD (FLDD); ``None`` where it was not measured.
-        figures: The criteria's figures by key; missing or ``None`` where a criterion does not apply.
+        figures: The criteria's figures by key; ``None`` where a criterion does not apply, missing where its figure was
+            not measured.
         thresholds: By key.
         smallest_effect: Share of the clean LD that the whole interval of the effect must exceed.
     """
     evidence = tuple(
-        Evidence(criterion, figure, thresholds[criterion.key], criterion.says(figure, thresholds[criterion.key]))
+        Evidence(
+            criterion,
+            figures.get(key),
+            thresholds[key],
+            criterion.says(figures[key], thresholds[key]) if key in figures else UNMEASURED,
+        )
         for criterion in CRITERIA
-        for figure in [figures.get(criterion.key)]
+        for key in [criterion.key]
     )
     votes = {side: sum(found.says == side for found in evidence) for side in (FAITHFUL, ILLUSORY)}
     if effect is None:
@@ -187,7 +193,7 @@ def judge_all(
     for way in (TRAINED, MEAN_DIFFERENCE):
         for component in results.components:
             row = pooled.loc[(component, way)] if (component, way) in pooled.index else pd.Series(dtype=float)
-            figures = {key: figure for key, figure in _figures(results, component, way, row) if figure is not None}
+            figures = dict(_figures(results, component, way, row))
             verdicts[component, way] = judge(Estimate.of(row, "fldd"), figures, thresholds, smallest_effect)
     return verdicts
 
@@ -196,7 +202,9 @@ def _figures(results: Results, component: str, way: str, row: pd.Series) -> Iter
     """The criteria's figures of one subspace, as far as they were measured.
 
     What a component's output matrix does not see is its null part; a component in the residual stream has no such
-    matrix, and there it is what the readers' queries do not see, where its directions were split by that.
+    matrix, and there it is what the readers' queries do not see, where its directions were split by that. Readers that
+    see most of the residual stream see most of any direction: the figure counts only where it differs from that of
+    random subspaces of their rank.
 
     Args:
         results: The results of a run.
@@ -204,18 +212,31 @@ def _figures(results: Results, component: str, way: str, row: pd.Series) -> Iter
         way: How the subspace was chosen.
         row: Its row in the table of effects.
     """
-    yield "whole_component", Estimate.of(row, "whole_share")
-    row_share = Estimate.of(row, "row_share")
-    if row_share is None and component in results.experiments["split_directions"]:
+    if (whole := Estimate.of(row, "whole_share")) is not None:
+        yield "whole_component", whole
+    if (row_share := Estimate.of(row, "row_share")) is not None:
+        yield "without_null_part", row_share.complement()
+    elif component in results.experiments["split_directions"]:
         splits = results.table(f"split_directions/{component}.csv", text=("seed",))
-        whole = splits[(splits["subspace"] == way) & (splits["part"] == WHOLE) & (splits["seed"] == POOLED)]
-        row_share = _only(whole, "row_share")
-    yield "without_null_part", None if row_share is None else row_share.complement()
+        rows = splits[(splits["subspace"] == way) & (splits["part"] == WHOLE) & (splits["seed"] == POOLED)]
+        seen, by_chance = _only(rows, "row_share"), _only(rows, "random_row_share")
+        if seen is not None and (by_chance is None or _apart(seen, by_chance)):
+            yield "without_null_part", seen.complement()
+        elif seen is not None:
+            yield "without_null_part", None
     dormant = results.table("dormant.csv")
     yield "clean_range", _only(dormant[(dormant["component"] == component) & (dormant["subspace"] == way)], "outside")
-    if way == TRAINED and component in results.experiments["random_mlp"]:
+    if way != TRAINED or Estimate.of(row, "row_share") is None:
+        yield "random_mlp", None  # no subspace of an MLP's that was trained
+    elif component in results.experiments["random_mlp"]:
         drawn = results.table(f"random_mlp/{component}.csv", text=("draw",))
         yield "random_mlp", _only(drawn[drawn["draw"] == POOLED], "share_of_real")
+
+
+def _apart(a: Estimate, b: Estimate) -> bool:
+    """Whether the intervals of two figures do not touch."""
+    ends = [(e.value if e.low is None else e.low, e.value if e.high is None else e.high) for e in (a, b)]
+    return ends[0][1] < ends[1][0] or ends[1][1] < ends[0][0]
 
 
 def _only(rows: pd.DataFrame, name: str) -> Estimate | None:

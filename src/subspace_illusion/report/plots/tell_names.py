@@ -4,6 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from subspace_illusion.report.plots.style import BLUE, GREY, ORANGE, STYLE, grouped_rows, plt
+from subspace_illusion.statistics import p_in_words
 from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, TRAINED
 
 _COLOURS = {TRAINED: BLUE, MEAN_DIFFERENCE: ORANGE}
@@ -13,7 +14,7 @@ def tell_names_figure(told: pd.DataFrame) -> Figure:
     """Omega squared of every direction and name with its p; beside, the names' share of the whole variance.
 
     Args:
-        told: Columns ``subspace, name, omega_squared, p, left``, one row a direction and name.
+        told: Columns ``subspace, name, omega_squared, p, permutations, left``, one row a direction and name.
     """
     groups = {str(way): rows for way, rows in told.groupby("subspace", sort=False)}
     shown = pd.concat(groups.values())
@@ -30,8 +31,8 @@ def tell_names_figure(told: pd.DataFrame) -> Figure:
             axis.grid(axis="x", lw=0.3)
             axis.tick_params(axis="y", length=0)
             axis.set_xlabel(label)
-        for place, share, p in zip(places, of_left, shown["p"], strict=True):
-            words = "cannot be told" if pd.isna(p) else "p < 0.001" if p < 0.0005 else f"p = {p:.3f}"
+        for place, share, p, permutations in zip(places, of_left, shown["p"], shown["permutations"], strict=True):
+            words = "cannot be told" if pd.isna(p) else f"p: {p_in_words(p, permutations)}"
             end = 0 if pd.isna(share) else max(0, share)
             axes[0].annotate(words, (end, place), (4, 0), textcoords="offset points", va="center", fontsize=8)
         sizes = of_left.dropna()

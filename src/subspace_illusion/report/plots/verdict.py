@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from subspace_illusion.report.plots.style import BLUE, GREY, ORANGE, dots, grouped_rows, panels
-from subspace_illusion.report.verdict import CRITERIA, FAITHFUL, ILLUSORY, MISSING, UNDECIDED, Criterion
+from subspace_illusion.report.verdict import CRITERIA, FAITHFUL, ILLUSORY, MISSING, UNDECIDED, UNMEASURED, Criterion
 
 LOOKS = {FAITHFUL: ("o", BLUE), UNDECIDED: ("D", GREY), ILLUSORY: ("s", ORANGE)}
 """Marker and colour of what a criterion says."""
@@ -40,11 +40,12 @@ def verdict_figure(verdicts: pd.DataFrame) -> Figure:
             places = grouped_rows(axis, lines)
             _zones(axis, criterion, rows)
             for key, place in zip(order, places, strict=True):
-                if key not in rows.index or rows.loc[key, "says"] == MISSING:
+                says = rows.loc[key, "says"] if key in rows.index else MISSING
+                if says in (MISSING, UNMEASURED):
                     style = dict(
                         fontsize=8, color="#555555", ha="center", va="center", bbox=dict(color="white", pad=0.5)
                     )
-                    axis.text(0.5, place, MISSING, transform=axis.get_yaxis_transform(), **style)
+                    axis.text(0.5, place, says, transform=axis.get_yaxis_transform(), **style)
                     continue
                 row = rows.loc[[key], ["value", "lo", "hi"]].astype(float)
                 marker, colour = LOOKS[rows.loc[key, "says"]]

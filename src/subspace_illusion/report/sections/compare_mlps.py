@@ -26,7 +26,8 @@ def section(results: Results) -> Iterator[Section]:
         "into the non-linearity have the spread that they have in the block's own MLP; biases make half of their "
         f"variance. {_kinds(compared)} Second, E10 as it comes out if padded sequences of different lengths are "
         "flattened together, first positions and padding included, and rows are held out at random: for held-out rows "
-        "that differ from some row of the training part by less than a tenth of their norm, and for the others. "
+        "that differ from some row of the training part by less than a tenth of their norm (a threshold chosen after a "
+        "look at the distances), and for the others. Here z is a share of a mean norm that first positions raise. "
         f"{_duplicates(padded)}",
         [],
         [_by_kind(compared), _by_rows(padded)],
@@ -76,7 +77,8 @@ def _kinds(compared: pd.DataFrame) -> str:
     explains = kind * gap > 0 and abs(kind) >= abs(gap) / 2
     return (
         f"{words}. The post's {POST_R2} is {abs(gap):.2f} {'more' if gap > 0 else 'less'} than the model's own: the "
-        f"kind of MLP by itself {'makes' if explains else 'does not make'} half of that or more in the same direction."
+        f"kind of random MLP {'makes' if explains else 'does not make'} half of that or more in the same direction; "
+        "non-linearity, gate and biases differ together, and the biases' share is a choice."
     )
 
 

@@ -14,6 +14,7 @@ from subspace_illusion.experiments.controls import (
     RANDOM_MODEL_WHOLE,
     SELF,
 )
+from subspace_illusion.report.findings import fixed
 from subspace_illusion.report.plots.controls import controls_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section, with_ends
@@ -34,10 +35,10 @@ def section(results: Results) -> Iterator[Section]:
         by_control: dict[str, Row] = {row["control"]: row for row in pd.concat([rows, random]).to_dict("records")}
         every = pd.concat([rows, random], ignore_index=True)
         several = every["draws"] > 1
-        low, high = (every[f"effect_{end}"].map(_fixed) for end in ("min", "max"))
+        low, high = (every[f"effect_{end}"].map(fixed) for end in ("min", "max"))
         every["range"] = (low + " to " + high).where(several & every["effect_min"].notna(), "")
         every["draws"] = every["draws"].astype(str)
-        notes = {SELF: "by algebra"} | ({RANDOM_MODEL: "cannot fail"} if cannot_fail(by_control) else {})
+        notes = {SELF: "by algebra"} | ({RANDOM_MODEL: "can hardly fail"} if cannot_fail(by_control) else {})
         every["control"] = [f"{c} ({notes[c]})" if c in notes else c for c in every["control"]]
         trained_on = every[every["train_accuracy_change"].notna()]
         yield Section(
@@ -83,7 +84,7 @@ def alone(by_control: Mapping[str, Row]) -> Iterator[str]:
         times = "" if share is None else f", {with_ends(share)} times the trained subspace's"
         yield (
             "The trained subspace saw pairs of the same position too. Trained on pairs of opposite positions alone, "
-            f"the effect is {_fixed(row['effect'])}{times}, and the |cosine| with the trained one {row['cosine']:.2f}."
+            f"the effect is {fixed(row['effect'])}{times}, and the |cosine| with the trained one {row['cosine']:.2f}."
         )
 
 
@@ -130,7 +131,7 @@ def of_labels(by_control: Mapping[str, Row]) -> str:
 
 
 def cannot_fail(by_control: Mapping[str, Row]) -> bool:
-    """Whether a random model has nothing that DAS could find: its whole residual stream moves the answer nowhere."""
+    """Whether a random model's mean effect can hardly be other than zero: patching all of it already moves nothing."""
     whole = by_control[RANDOM_MODEL_WHOLE]
     return abs(whole["effect"]) < NOTHING * whole["ld_clean_sd"]
 
@@ -139,15 +140,19 @@ def of_random_model(by_control: Mapping[str, Row]) -> str:
     """What the random model's control can say."""
     whole, row = by_control[RANDOM_MODEL_WHOLE], by_control[RANDOM_MODEL]
     figures = (
-        f"patching its whole residual stream has a mean effect of {_fixed(whole['effect'])} (its LD has a standard "
-        f"deviation of {_fixed(whole['ld_clean_sd'])}; the patch moves it by {_fixed(whole['moved'])} a pair, one way "
+        f"patching its whole residual stream has a mean effect of {fixed(whole['effect'])} (its LD has a standard "
+        f"deviation of {fixed(whole['ld_clean_sd'])}; the patch moves it by {fixed(whole['moved'])} a pair, one way "
         "or the other)"
     )
     if cannot_fail(by_control):
-        return f"The random model's control cannot fail: {figures}, so there is nothing that DAS could find."
+        return (
+            f"The random model's control can hardly fail: {figures}. With both swaps of every case in the set, a patch "
+            "that gives one prompt the other's answer has a mean effect of zero wherever the two LDs are alike on "
+            "average, as in a model that does not do the task."
+        )
     return (
         f"In the random model there is something to find: {figures}; the subspace found there has an effect of "
-        f"{_fixed(row['effect'])}."
+        f"{fixed(row['effect'])}."
     )
 
 
@@ -161,12 +166,8 @@ def distributions(by_control: Mapping[str, Row]) -> Grid:
             row = by_control[control]
             mean = row[f"{prefix}{which}"] if prefix or which == "ld_clean" else row["ld_patched"]
             rest = [row[f"{prefix}{which}_{figure}"] for figure in ("sd", "abs", "near_zero")]
-            lines.append([pairs, words, *map(_fixed, (mean, *rest))])
+            lines.append([pairs, words, *map(fixed, (mean, *rest))])
     return Grid(
         ["pairs of opposite positions", "patch", "mean LD", "s.d.", "mean |LD|", f"share with |LD| below {NEAR:g}"],
         lines,
     )
-
-
-def _fixed(x: float) -> str:
-    return f"{round(x, 2) + 0.0:.2f}"  # no minus zero

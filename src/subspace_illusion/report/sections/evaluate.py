@@ -103,8 +103,9 @@ def _of_v_mlp(pooled: pd.DataFrame, name: str) -> str:
         sentences.append(f"Patched alone, and over the trained subspace's effect: {'; '.join(said)}.")
     if BOTH in effects and ROW in effects:
         sentences.append(
-            f"Patched side by side, as the span of both, the parts have an effect of {effects[BOTH]}; the row part "
-            f"alone has {effects[ROW]}."
+            f"Patched side by side, as the span of both, the parts have an effect of {effects[BOTH]}, the row part "
+            f"alone {effects[ROW]}: the same by algebra, since the readout is linear and maps the null part to zero, "
+            "which is also why the null part alone has none. Both check the code, and are no evidence."
         )
     return " ".join(sentences)
 

@@ -22,11 +22,12 @@ def section(results: Results) -> Iterator[Section]:
     if summary["published"]:
         grids.append(_beside(found, summary["published"]))
     yield Section(
-        "E3  Which heads read the position",
+        "E3  Which heads respond to the position",
         f"Which heads' part of the answer changes when the whole of {results.v_true} is patched?",
         f"{summary['rule']} So no trained direction and no held-out pair has a part in this. The mean LD is "
         f"{summary['ld_clean']:.2f}, the patch takes {summary['effect']:.2f} off it, and it can reach {len(found)} "
-        "heads. A negative share: the patch raises what the head gives to LD. " + _said(found),
+        "heads. A negative share: the patch raises what the head gives to LD. A head may respond to the patch itself, "
+        "or to what earlier heads made of it. " + _said(found),
         grids=grids,
     )
 

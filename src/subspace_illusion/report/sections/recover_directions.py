@@ -23,8 +23,9 @@ def section(results: Results) -> Iterator[Section]:
         f"is fitted again on all that is not held out. R2 {over_blocks(recovered, 'r2')}, MSE of the standardised "
         f"target {over_blocks(recovered, 'mse')}: means over blocks and directions, in brackets the lowest and the "
         "highest mean of a block. The same with permuted targets has a mean R2 of "
-        f"{recovered['r2_permuted'].mean():.2f}; the largest permutation p is {p}. The ranks say how much of the "
-        "residual stream the weights could let through: counted, and by the entropy of the singular values.",
+        f"{recovered['r2_permuted'].mean():.2f}; the largest permutation p is {p} (rows are permuted, though "
+        "those of a sequence are not independent). The ranks say how much of the residual stream the weights could let "
+        "through: counted, and by the entropy of the singular values.",
         [
             Picture(
                 "recover_directions",

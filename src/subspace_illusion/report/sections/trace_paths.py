@@ -18,10 +18,10 @@ LARGE = 0.05
 _SHARE = "share_of_patch"
 _COLUMNS = dict(
     head="head", reader="class", role="role", attribution_clean="attribution, clean",
-    attribution_patched="attribution, patched", distance_left="distance left", effect="effect of the head alone",
-    share_of_patch="share of the patch's effect",
+    attribution_patched="attribution, patched", distance_left="distance left", moved="way gone",
+    effect="effect of the head alone", share_of_patch="share of the patch's effect",
 )  # fmt: skip
-_MEASURED = ("attribution_clean", "attribution_patched", "distance_left", "effect", _SHARE)
+_MEASURED = ("attribution_clean", "attribution_patched", "distance_left", "moved", "effect", _SHARE)
 
 
 def section(results: Results) -> Iterator[Section]:
@@ -38,7 +38,8 @@ def section(results: Results) -> Iterator[Section]:
             "what it adds directly to LD. Distance left compares it with what the source's position calls for, which "
             "is the head's attribution in the source's own run with the sign turned: the mean distance of the patched "
             "attribution from that, over the mean distance of the clean one; 0 where the head writes just that, 1 "
-            "where it has come no nearer. " + _carried(groups) + " " + _kept(heads),
+            "where it has not moved or gone as far beyond. Way gone is the mean change over the mean change to "
+            "there, with its sign. " + _carried(groups) + " " + _kept(heads),
             [
                 Picture(
                     f"trace_paths__{name}",

@@ -45,8 +45,7 @@ def answer(results: Results, found: Sequence[Finding], verdicts: Verdicts) -> st
         f"({results.v_mlp}, v_mlp) takes {of('v_mlp.effect')} off a logit difference of {of('clean.logit_diff')}, and "
         f"makes S the top token in {of('v_mlp.interchange_accuracy')}.",
         f"Patching that whole MLP {does} (effect {of('v_mlp.full_patch.effect')}), and without the part of v_mlp that "
-        f"its output matrix maps to zero the effect is {of('v_mlp.row_only.effect')}; that part alone has an effect of "
-        f"{of('v_mlp.null_only.effect')}.",
+        f"its output matrix maps to zero the effect is {of('v_mlp.row_only.effect')}.",
     ]
     if "v_mlp.lent_share" in by_key:
         sentences.append(
@@ -109,8 +108,9 @@ def rules(verdicts: Verdicts, smallest_effect: float) -> str:
         + f". At least {NEEDED} must agree and none may object; else, or where the effect is below {smallest_effect:g} "
         f"of the clean logit difference, the verdict is {INCONCLUSIVE}. A random MLP that reaches the effect speaks "
         "for an illusion; one that does not says nothing. For a direction of the residual stream, the part that "
-        "nothing downstream reads is what the readers' queries do not see, and what a patch writes along v_true is "
-        "true by algebra, so that criterion does not apply. "
+        "nothing downstream reads is what the readers' queries do not see: it was measured for the components of the "
+        "experiment split_directions, and counts only where random subspaces of the readers' rank lose another share. "
+        "What a patch of the residual stream writes along v_true is true by algebra, so that criterion has no figure. "
         f"{len(verdicts)} verdicts were made, on {components} "
         f"component{'s' if components > 1 else ''}, each by itself: nothing is corrected for their number."
     )
