@@ -98,6 +98,8 @@ def _sense(row: Mapping[str, Any], finding: Finding, clean: float, is_gpt2: bool
         theirs = (1 - theirs[1] / clean, 1 - theirs[0] / clean)
     if measure == "accuracy":
         here, theirs = above_chance(here), (theirs[0] - 0.5, theirs[1] - 0.5)
+        if here.value <= 0 < theirs[0]:
+            return "differs: not above chance"
     return agree(here, theirs, about=about, is_share=measure in ("ld", "share"))
 
 
