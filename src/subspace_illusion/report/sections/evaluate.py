@@ -4,11 +4,12 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from subspace_illusion.experiments.evaluate import BY_TEMPLATE
 from subspace_illusion.report.plots.evaluate import evaluate_figure, templates_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section, with_ends
 from subspace_illusion.statistics import POOLED, Estimate
-from subspace_illusion.subspace.ways import BOTH, LENT, MEAN_DIFFERENCE, OWN, ROW, TRAINED, WAYS, WHOLE
+from subspace_illusion.subspace.ways import BOTH, LENT, OWN, ROW, TRAINED, WAYS, WHOLE
 
 _MEASURES = dict(
     effect="effect (LD lost)",
@@ -125,7 +126,7 @@ def _range(templates: pd.DataFrame, name: str) -> str:
 
 def _sentences(templates: pd.DataFrame, components: Sequence[str]) -> Grid:
     """The effect of each way in every sentence."""
-    ways = [way for way in (TRAINED, WHOLE, MEAN_DIFFERENCE, ROW) if way in set(templates["subspace"])]
+    ways = [way for way in BY_TEMPLATE if way in set(templates["subspace"])]
     measures = ("flip_rate", "interchange_accuracy")
     rows = []
     for name in components:
