@@ -18,7 +18,7 @@ from subspace_illusion.core.activations import Activations
 from subspace_illusion.core.model import open_model
 from subspace_illusion.files import ACTIVATIONS, MODEL, PAIRS, PROMPTS, column, read_table
 from subspace_illusion.subspace.das import Examples, train_das
-from subspace_illusion.tasks.table import OPPOSITE, chosen
+from subspace_illusion.tasks.table import DIFFERENT, chosen
 
 STEPS = 4
 
@@ -46,7 +46,7 @@ def main() -> None:
     model, cached = open_model(MODEL), Activations(ACTIVATIONS)
     site = cached.site(options.component)
     prompts = read_table(PROMPTS).set_index("prompt")
-    pairs = chosen(read_table(PAIRS), "train", OPPOSITE)
+    pairs = chosen(read_table(PAIRS), "train", DIFFERENT)
     # fit_das takes prompts of one length: those of the first template.
     pairs = pairs[(prompts["template"].loc[pairs["base"]] == 0).to_numpy()]
     pairs = pairs.iloc[[i % len(pairs) for i in range(options.batch)]]
@@ -57,7 +57,7 @@ def main() -> None:
         cached.at(site, bases.tolist()),
         cached.at(site, pairs["source"].tolist()),
         target,
-        column(pairs, "io_id"),
+        column(pairs, "answer_id"),
         torch.ones(options.batch, dtype=torch.bool),
         lambda rows: cached.tail(site.start, bases[rows.numpy()].tolist()),
     )

@@ -25,20 +25,26 @@ def test_a_norm_by_hand(centres):
     torch.testing.assert_close(x @ frozen.linear / frozen.scale(x) + frozen.shift, norm(x), atol=1e-4, rtol=0)
 
 
-def test_everything_written_adds_up_to_ld(model):
-    """What attention and MLPs write and the residual stream at the start, along u, make LD; heads make attention's."""
+@pytest.mark.parametrize("at", [8, 4], ids=["END", "before END"])
+def test_everything_written_adds_up_to_ld(model, at):
+    """What attention and MLPs write and the residual stream at the start, along u, make LD; heads make attention's.
+
+    All at END, wherever the position is.
+    """
     start = 1
-    writes = [Site(block, point) for block in range(start, 4) for point in ("hook_attn_out", "hook_mlp_out")]
-    recording = record(model, TOKENS, [*attention_sites(model, start), *writes, residual_entering(start)])
+    writes = [Site(block, point).end for block in range(start, 4) for point in ("hook_attn_out", "hook_mlp_out")]
+    recording = record(
+        model, TOKENS, [*attention_sites(model, start), *writes, residual_entering(start).end], position=at
+    )
     u = answer_directions(model, recording, IO, S)
     heads = attribute_heads(model, recording, start, u)
     assert heads.shape == (4, 3, 4)
-    total = (recording.activations[residual_entering(start)] * u).sum(1)
+    total = (recording.activations[residual_entering(start).end] * u).sum(1)
     total = total + sum((recording.activations[site] * u).sum(1) for site in writes)
-    last = recording.activations[residual_after(3)]  # which answer_directions has compared with LD
+    last = recording.activations[residual_after(3).end]  # which answer_directions has compared with LD
     torch.testing.assert_close(total, (last * u).sum(1), atol=1e-3, rtol=1e-3)
     for place, block in enumerate(range(start, 4)):
-        attention = (recording.activations[Site(block, "hook_attn_out")] * u).sum(1)
+        attention = (recording.activations[Site(block, "hook_attn_out").end] * u).sum(1)
         rest = attention - heads[:, place].sum(1)
         # Without a bias (Llama) the heads are all of it; else the rest is the bias along u.
         of_bias = u @ bias_written(model, block, recording)
@@ -51,7 +57,7 @@ def bias_written(model, block: int, recording) -> torch.Tensor:
         bias = of_block.attn.o(torch.zeros(1, 32)).flatten()
     if hasattr(of_block, "ln1_post"):
         norm = FrozenNorm.of(of_block.ln1_post, 32, model.device)
-        return (norm.shift + bias @ norm.linear / norm.scale(recording.activations[Site(block, "attn.hook_out")])).T
+        return (norm.shift + bias @ norm.linear / norm.scale(recording.activations[Site(block, "attn.hook_out").end])).T
     return bias - bias.mean() if model.centres else bias
 
 

@@ -15,6 +15,7 @@ from subspace_illusion.core.frames import (
     patch_change,
     random_frame,
     split,
+    value_means,
 )
 from subspace_illusion.errors import InputError
 
@@ -140,15 +141,59 @@ def test_split_refuses_a_readout_of_another_space():
         split(random_frame(4, 1, 0), torch.zeros(5, 2), tolerance=1e-6)
 
 
-def test_mean_difference_and_orientation_point_to_the_positive_class():
+def test_mean_difference_and_orientation_point_to_the_last_value():
     activations = torch.tensor([[3.0, 0.0], [5.0, 0.0], [0.0, 0.0], [0.0, 0.0]])
-    positive = torch.tensor([True, True, False, False])
-    torch.testing.assert_close(mean_difference(activations, positive), direction(1, 0))
-    torch.testing.assert_close(oriented(direction(-1, 0), activations, positive), direction(1, 0))
-    with pytest.raises(InputError, match="both classes"):
-        mean_difference(activations, torch.ones(4, dtype=torch.bool))
+    values = torch.tensor([1, 1, 0, 0])
+    torch.testing.assert_close(value_means(activations, values), torch.tensor([[0.0, 0], [4, 0]]))
+    torch.testing.assert_close(mean_difference(activations, values), direction(1, 0))
+    torch.testing.assert_close(mean_difference(activations, 3 * values), direction(1, 0))  # values may lack prompts
+    torch.testing.assert_close(mean_difference(activations, values, rank=2), direction(1, 0))
+    torch.testing.assert_close(oriented(direction(-1, 0), activations, values), direction(1, 0))
+    with pytest.raises(InputError, match="two values at least"):
+        mean_difference(activations, torch.ones(4, dtype=torch.long))
     with pytest.raises(InputError, match="no direction"):
-        mean_difference(torch.ones(4, 2), positive)
+        mean_difference(torch.ones(4, 2), values)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(3, 6), st.integers(1, 6), st.integers(0, 10**6))
+def test_the_mean_difference_of_many_values_is_the_plane_in_which_their_means_vary_most(n, rank, seed):
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.arange(4 * n) % n
+    x = torch.randn(4 * n, 8, generator=generator)
+    frame = mean_difference(x, values, rank)
+    k = min(rank, n - 1)
+    assert frame.shape == (8, k)
+    torch.testing.assert_close(frame.T @ frame, torch.eye(k), atol=1e-5, rtol=0)
+    means = torch.stack([x[values == value].mean(0) for value in range(n)])
+    centred = means - means.mean(0)
+    # No other subspace of the rank holds more of the means' variance.
+    most = torch.linalg.svdvals(centred)[:k].square().sum()
+    assert float((centred @ frame).square().sum()) == pytest.approx(float(most), rel=1e-4)
+    # The signs are those of the last value against the first.
+    assert (((means[-1] - means[0]) @ frame) >= 0).all()
+    torch.testing.assert_close(oriented(-frame, x, values), frame)
+
+
+def test_value_means_that_lie_on_a_line_have_one_axis():
+    """Three values at -1, 0 and 3 along one direction: a second axis would be rounding."""
+    line = direction(1, 2, -1)
+    values = torch.arange(12) % 3
+    x = torch.tensor([-1.0, 0, 3])[values][:, None] * line.T
+    frame = mean_difference(x, values, rank=2)
+    torch.testing.assert_close(frame, line)
+
+
+def test_the_main_axis_of_several_values_is_that_which_lies_most_inside():
+    """Means that vary along e1 + e4 and e2: of the plane of e1 and e2, e2 lies inside whole."""
+    difference = torch.stack([direction(1, 0, 0, 1)[:, 0], direction(0, 1, 0, 0)[:, 0]], 1)
+    plane = torch.eye(4)[:, :2]
+    torch.testing.assert_close(main_axis(plane, difference).abs(), direction(0, 1, 0, 0))
+    torch.testing.assert_close(main_axis(direction(1, 0, 0, 0), difference), direction(1, 0, 0, 0))
+    # Its sign is that of the first axis of the difference, where that one lies inside at all.
+    turned = torch.stack([direction(1, 0.1, 0, 0)[:, 0], direction(0, 0, 1, 0)[:, 0]], 1)
+    assert (main_axis(plane, turned).T @ turned[:, :1]).item() > 0
+    assert (main_axis(plane, -turned).T @ -turned[:, :1]).item() > 0
 
 
 def test_closeness_is_signed_for_directions_and_the_best_cosine_for_planes():

@@ -3,7 +3,7 @@ import torch
 
 import tiny
 from subspace_illusion.core.frames import closeness, orthonormal
-from subspace_illusion.core.heads import query_readout, replay_holding, score_gradient
+from subspace_illusion.core.heads import readers_readout, replay_holding, score_gradient
 from subspace_illusion.core.replay import Tail, record
 from subspace_illusion.core.sites import Site, residual_after, residual_entering
 from subspace_illusion.errors import InputError
@@ -14,7 +14,7 @@ TOKENS = torch.randint(1, 500, (4, 9), generator=torch.Generator().manual_seed(0
 def test_queries_see_the_residual_through_the_readout(model):
     """A direction that the readout maps to zero moves the query only by changing the norm's scale."""
     head = Site(2, "attn.hook_q", 3)
-    readout = query_readout(model, [head])
+    readout = readers_readout(model, [head], look_back=False)
     assert readout.shape == (32, 8)
     u, _, _ = torch.linalg.svd(readout)
     site = residual_entering(2)
@@ -84,13 +84,42 @@ def test_without_readers_there_is_no_gradient_and_no_readout(llama):
     with pytest.raises(InputError, match="downstream of blocks.2"):
         score_gradient(llama, residual_after(2), tail, [Site(1, "attn.hook_z", 0)], TOKENS[:, 0], TOKENS[:, 0])
     with pytest.raises(InputError, match="no readers"):
-        query_readout(llama, [])
+        readers_readout(llama, [], look_back=False)
 
 
 def test_query_heads_that_share_keys_have_queries_of_their_own():
     llama = tiny.tiny_model("llama")
-    one, two = (query_readout(llama, [Site(2, "attn.hook_z", head)]) for head in (0, 1))
+    one, two = (readers_readout(llama, [Site(2, "attn.hook_z", head)], look_back=False) for head in (0, 1))
     assert not torch.allclose(one, two)
+
+
+def test_who_looks_back_sees_keys_and_values(model):
+    """A direction that the readout maps to zero moves neither key nor value, but for the scale of the norm."""
+    readout = readers_readout(model, [Site(2, "attn.hook_z", 3)], look_back=True)
+    assert readout.shape == (32, 16)
+    u, _, _ = torch.linalg.svd(readout)
+    seen, unseen = u[:, 0], u[:, -1]
+    block = model.bridge.blocks[2]
+
+    def read(residual: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            normed = block.ln1(residual)
+            parts = [getattr(block.attn, name)(normed).flatten(1).unflatten(1, (-1, 8))[:, -1] for name in ("k", "v")]
+        return torch.cat(parts, 1)
+
+    x = 1e3 * seen[None]  # so long that the other direction hardly changes the scale
+    torch.testing.assert_close(read(x + unseen), read(x), atol=1e-2, rtol=1e-2)
+    assert not torch.allclose(read(-x), read(x), atol=0.5)
+
+
+def test_heads_that_share_keys_and_values_have_them_once():
+    llama = tiny.tiny_model("llama")  # heads 0 and 1 share theirs, and so do 2 and 3
+    of_group, of_both, of_two = (
+        readers_readout(llama, [Site(2, "attn.hook_z", head) for head in heads], look_back=True)
+        for heads in ((0,), (0, 1), (1, 2))
+    )
+    torch.testing.assert_close(of_group, of_both)
+    assert of_two.shape == (32, 32)
 
 
 def test_heads_are_held_whatever_reaches_them(model):

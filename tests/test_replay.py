@@ -1,5 +1,7 @@
 """The replay is the full forward pass: for every architecture, site, length and batch, forward and backward."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -38,27 +40,29 @@ def prompts(length: int, n: int, seed: int) -> torch.Tensor:
 @some_examples
 @given(data=st.data())
 def test_replay_equals_the_full_forward_with_hooks(model, data):
+    """Whatever the site, the token that is changed and those that are run again, in prompts of mixed length."""
     site = data.draw(st.sampled_from(all_sites(model)), label="site")
+    site = site.end if data.draw(st.booleans(), label="at END") else site
     lengths = data.draw(st.lists(st.integers(2, 14), min_size=1, max_size=3), label="lengths")
+    positions = [data.draw(st.integers(0, length - 1), label="position") for length in lengths]
     seed = data.draw(st.integers(0, 1000), label="seed")
     start = data.draw(st.integers(0, site.block), label="start")
     tokens = [prompts(length, 2, seed + i) for i, length in enumerate(lengths)]
     change = torch.randn(2 * len(lengths), model.width(site), generator=torch.Generator().manual_seed(seed))
 
-    expected = [
-        record(model, batch, changes={site: change[2 * i : 2 * i + 2]}).logits for i, batch in enumerate(tokens)
-    ]
-    recordings = [record(model, batch, tail_from=start) for batch in tokens]
-    tail = Tail.cat([recording.tail for recording in recordings])
+    laid_out = list(zip(tokens, positions, change.split(2), strict=True))
+    expected = [record(model, batch, changes={site: of_batch}, position=at) for batch, at, of_batch in laid_out]
+    tail = Tail.cat([record(model, batch, tail_from=start, position=at).tail for batch, at, _ in laid_out])
     for begin in {start, site.start}:
         if begin >= start:
             with torch.no_grad():
                 got = replay(model, tail, {site: change}, start=begin).logits
-            torch.testing.assert_close(got, torch.cat(expected), atol=TOLERANCE, rtol=0)
+            logits = torch.cat([recording.logits for recording in expected])
+            torch.testing.assert_close(got, logits, atol=TOLERANCE, rtol=0)
 
 
 def test_rows_may_be_chosen_and_repeated(model):
-    tail = Tail.cat([record(model, prompts(n, 3, n), tail_from=1).tail for n in (5, 9)])
+    tail = Tail.cat([record(model, prompts(n, 3, n), tail_from=1, position=n // 2).tail for n in (5, 9)])
     site = Site(2, "hook_mlp_out")
     change = torch.randn(6, model.width(site), generator=torch.Generator().manual_seed(0))
     index = torch.tensor([4, 0, 4])
@@ -68,17 +72,29 @@ def test_rows_may_be_chosen_and_repeated(model):
     torch.testing.assert_close(some, whole[index], atol=TOLERANCE, rtol=0)
 
 
-def test_several_changes_at_once_and_what_is_read(model):
+@pytest.mark.parametrize("position", [3, 7])
+def test_several_changes_at_once_and_what_is_read(model, position):
     tokens = prompts(8, 3, 1)
-    first, second, last = Site(1, "mlp.hook_post"), Site(2, "attn.hook_z", 2), residual_after(3)
+    first, second, last = Site(1, "mlp.hook_post"), Site(2, "attn.hook_z", 2).end, residual_after(3)
+    read = [first, last, last.end]
     changes = {site: torch.randn(3, model.width(site)) for site in (first, second)}
-    full = record(model, tokens, [first, last], changes=changes)
-    tail = record(model, tokens, tail_from=0).tail
+    full = record(model, tokens, read, changes=changes, position=position)
+    tail = record(model, tokens, tail_from=0, position=position).tail
     with torch.no_grad():
-        tailored = replay(model, tail, changes, read=[first, last])
+        tailored = replay(model, tail, changes, read=read)
     torch.testing.assert_close(tailored.logits, full.logits, atol=TOLERANCE, rtol=0)
-    for site in (first, last):
+    for site in read:
         torch.testing.assert_close(tailored.activations[site], full.activations[site], atol=TOLERANCE, rtol=0)
+
+
+def test_the_residual_stream_of_a_whole_tail_can_be_read_and_replayed_from(model):
+    tokens = prompts(9, 2, 6)
+    tail = record(model, tokens, tail_from=1, position=4).tail
+    with torch.no_grad():
+        clean = replay(model, tail, {}, start=1, entering=[2, 3])
+        later = replay(model, replace(tail, residual=dict(clean.entering)), {}, start=3)
+    torch.testing.assert_close(later.logits, clean.logits, atol=TOLERANCE, rtol=0)
+    torch.testing.assert_close(clean.entering[2], tail.residual[2], atol=TOLERANCE, rtol=0)
 
 
 def test_gradient_equals_that_of_the_full_forward(model):
@@ -87,12 +103,12 @@ def test_gradient_equals_that_of_the_full_forward(model):
     change = torch.randn(3, model.width(site), requires_grad=True)
 
     def full(activation, hook):
-        return torch.cat([activation[:, :-1], activation[:, -1:] + change[:, None]], 1)
+        return torch.cat([activation[:, :4], activation[:, 4:5] + change[:, None], activation[:, 5:]], 1)
 
     with model.bridge.hooks(fwd_hooks=[(site.hook, full)]):
         logits = model.bridge.original_model(input_ids=tokens).logits[:, -1]
     (expected,) = torch.autograd.grad((logits * weights).sum(), change)
-    tail = record(model, tokens, tail_from=1).tail
+    tail = record(model, tokens, tail_from=1, position=4).tail
     (got,) = torch.autograd.grad((replay(model, tail, {site: change}).logits * weights).sum(), change)
     torch.testing.assert_close(got, expected, atol=1e-3, rtol=1e-3)
 
@@ -157,9 +173,10 @@ def test_the_readout_is_what_the_output_sees(model, point):
 def test_prompts_of_any_lengths_are_recorded_in_their_order(model):
     prompts_of = [prompts(length, 1, length)[0].tolist() for length in (9, 5, 9, 7, 5)]
     site = Site(1, "mlp.hook_post")
-    together = record_all(model, prompts_of, [site], 1, batch=2)
+    positions = [8, 2, 3, 6, 0]
+    together = record_all(model, prompts_of, positions, [site], 1, batch=2)
     for place, tokens in enumerate(prompts_of):
-        alone = record(model, torch.tensor([tokens]), [site], 1)
+        alone = record(model, torch.tensor([tokens]), [site], 1, position=positions[place])
         torch.testing.assert_close(together.activations[site][place], alone.activations[site][0], atol=1e-5, rtol=1e-4)
         change = {site: torch.ones(1, model.width(site))}
         # One row of the tail, which needs less padding than all of them do.

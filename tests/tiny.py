@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import torch
-import yaml
 from tokenizers import Tokenizer as WordTokenizer
 from tokenizers import models as tokenizer_models
 from tokenizers import pre_tokenizers
@@ -25,14 +24,15 @@ from subspace_illusion.core.checkpoints import Tokenizer
 from subspace_illusion.core.model import Model, bridge_model
 
 DATA = Path(__file__).parents[1] / "data"
+EXAMPLE = DATA.parent / "examples/probe/pairs.csv"
 ARCHITECTURES = ("gpt2", "neox", "llama", "gemma3")
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
-    """Every word of the word lists and templates is one token."""
-    text = " ".join((DATA / f"{kind}.txt").read_text() for kind in ("names", "places", "objects"))
-    templates = yaml.safe_load((DATA / "templates.yaml").read_text())
-    text += " ".join(re.sub(r"\{\w+\}", "", sentence) for split in templates.values() for sentence in split)
+    """Every word of the tasks' lists and sentences, and of the example's, is one token."""
+    folders = [DATA / task for task in ("ioi", "agreement", "facts")]
+    files = [*sorted(file for folder in folders for file in folder.glob("*")), EXAMPLE]
+    text = " ".join(re.sub(r"\{\w+\}", "", file.read_text()) for file in files)
     words = ["<unk>", *sorted(set(re.findall(r"\w+|[^\w\s]", text)))]
     inner = WordTokenizer(tokenizer_models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
     inner.pre_tokenizer = pre_tokenizers.Whitespace()

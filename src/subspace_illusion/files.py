@@ -27,6 +27,7 @@ SUBSPACES = DATA / "subspaces"
 DECOMPOSITIONS = DATA / "decompositions"
 OUTCOMES = DATA / "outcomes"
 TEXT = DATA / "text.safetensors"
+OWN = DATA / "own"
 PUBLISHED = DATA / "published.csv"
 FIGURES = RESULTS / "figures"
 METRICS = RESULTS / "metrics.json"
@@ -152,6 +153,15 @@ def read_lines(path: Path) -> list[str]:
 def sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_of(path: Path) -> str:
+    """The sha256 of a file, or of the names and hashes of all files in a folder."""
+    if not path.is_dir():
+        return sha256(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    named = "".join(f"{file.relative_to(path).as_posix()} {sha256(file)}\n" for file in files)
+    return hashlib.sha256(named.encode()).hexdigest()
 
 
 def column(table: pd.DataFrame, name: str) -> torch.Tensor:

@@ -1,10 +1,12 @@
-"""The cache of activations on disk: safetensors shards, a parquet index, and a manifest for each component.
+"""The cache of activations on disk: safetensors shards, parquet indices, and a manifest for each component.
 
 ::
 
-    index.parquet                  prompt -> shard and row, with the clean logits
-    <site>/<shard>.safetensors     x: the activation at END, [n, d], of every prompt
-    tail.<block>/<shard>.safetensors   keys and values of the earlier positions, of prompts that are bases
+    index.parquet                  prompt -> shard and row, length, position
+    pairs.parquet                  the table of pairs, with the clean LD of both prompts and whether the pair is kept
+    <site>/<shard>.safetensors     x: the activation at the position, [n, d], of every prompt; where a tail starts there
+                                   and is longer than one token, of prompts with a tail also tail, [n, tokens, d]
+    tail.<block>/<shard>.safetensors   keys and values of the earlier tokens, of prompts that are replayed
     readout/<component>.safetensors    W, where the residual stream sees the component through a matrix
     components/<component>.json    the hashes of the files that the component's training reads
 
@@ -18,6 +20,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from torch.nn.functional import pad
 
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import logit_difference
@@ -34,73 +37,124 @@ from subspace_illusion.files import (
     write_tensors,
 )
 
+SIDES = ("base", "source")
+CLEAN = {"base": "ld", "source": "ld_source"}
+"""The columns that hold the clean LD of either prompt of a pair, both in terms of the base's answer and foil."""
+
 
 def sites_of(component: Site) -> list[Site]:
-    """What a component's experiments read at END: itself, where its replay starts, the residual stream after it, and
-    what an MLP reads where it is an MLP's hidden activations (for the random MLPs)."""
+    """What a component's experiments read: itself, where its replay starts, the residual stream after it, and what an
+    MLP reads where it is an MLP's hidden activations (for the random MLPs)."""
     sites = [component, residual_entering(component.start), residual_after(component.block)]
     if component.readout == ("mlp", "out"):
         sites.append(mlp_input(component.block))
     return list(dict.fromkeys(sites))
 
 
+def starts_of(components: Sequence[Site]) -> list[int]:
+    """The blocks from which replays start: those of the components, and those after them, for the residual stream."""
+    return sorted({start for site in components for start in (site.start, site.block + 1)})
+
+
 def shards_of(prompts: pd.DataFrame, size: int) -> list[pd.DataFrame]:
-    """Prompts of one length and one use, so that a shard has one layout.
+    """Prompts of one length, position and use, so that a shard has one layout.
 
     Args:
-        prompts: Columns ``split, template, end, is_base``.
+        prompts: Columns ``end, position, has_tail``.
         size: Prompts in one forward pass and one file.
     """
-    groups = prompts.groupby(["split", "template", "end", "is_base"], sort=False)
+    groups = prompts.groupby(["end", "position", "has_tail"], sort=False)
     return [group.iloc[i : i + size] for _, group in groups for i in range(0, len(group), size)]
 
 
-def megabytes(model: Model, prompts: pd.DataFrame, sites: Sequence[Site], tail_from: int) -> float:
+def megabytes(model: Model, prompts: pd.DataFrame, components: Sequence[Site], sites: Sequence[Site]) -> float:
     """How large the cache of these prompts will be, from a run of the first one."""
-    probe = record(model, column(prompts[:1], "tokens"), sites, tail_from=tail_from)
+    starts = starts_of(components)
+    probe = record(model, column(prompts[:1], "tokens"), sites, tail_from=starts[0])
     assert probe.tail is not None
     per_prompt = sum(x.nbytes for x in probe.activations.values())
-    per_token = sum(x.nbytes for x in [*probe.tail.keys.values(), *probe.tail.values.values()]) / prompts["end"].iloc[0]
-    return (per_prompt * len(prompts) + per_token * prompts.loc[prompts["is_base"], "end"].sum()) / 1e6
+    caches = [*probe.tail.keys.values(), *probe.tail.values.values()]
+    per_earlier = sum(x.nbytes for x in caches) / max(1, prompts["end"].iloc[0])
+    bases = prompts[prompts["has_tail"]]
+    later = bases["end"] - bases["position"]
+    per_later = sum(probe.tail.residual[start].nbytes for start in starts)
+    tails = per_earlier * bases["position"].sum() + per_later * (later + 1)[later > 0].sum()
+    return (per_prompt * len(prompts) + tails) / 1e6
 
 
 def cache_shard(
-    folder: Path, shard: str, model: Model, prompts: pd.DataFrame, sites: Sequence[Site], tail_from: int
-) -> pd.DataFrame:
-    """Runs the prompts of one shard, writes what is kept of them, and gives their rows of the index."""
-    recording = record(model, column(prompts, "tokens"), sites, tail_from if prompts["is_base"].all() else None)
-    _write_shard(folder, shard, recording)
-    answer, foil = column(prompts, "io_id"), column(prompts, "s_id")
-    return pd.DataFrame(
-        dict(
-            prompt=prompts["prompt"],
-            shard=shard,
-            row=range(len(prompts)),
-            length=prompts["end"] + 1,
-            ld=logit_difference(recording.logits, answer, foil).numpy(),
-            logit_io=recording.logits.gather(1, answer[:, None])[:, 0].numpy(),
-            logit_s=recording.logits.gather(1, foil[:, None])[:, 0].numpy(),
-            top1_id=recording.logits.argmax(1).numpy(),
-        )
+    folder: Path,
+    shard: str,
+    model: Model,
+    prompts: pd.DataFrame,
+    pairs: pd.DataFrame,
+    components: Sequence[Site],
+    sites: Sequence[Site],
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Runs the prompts of one shard and writes what is kept of them.
+
+    Args:
+        folder: The cache.
+        shard: The shard's name.
+        model: The model.
+        prompts: The prompts, all of one layout.
+        pairs: All pairs, columns ``pair, base, source, answer_id, foil_id``.
+        components: The components that are replayed from.
+        sites: Where to read.
+
+    Returns:
+        The prompts' rows of the index; and for every pair and side that has its prompt here (``pair``, ``side``) the
+        clean logit difference ``ld`` of the base's answer and foil.
+    """
+    starts = starts_of(components)
+    recording = record(
+        model,
+        column(prompts, "tokens"),
+        sites,
+        starts[0] if prompts["has_tail"].all() else None,
+        position=int(prompts["position"].iloc[0]),
     )
+    _write_shard(folder, shard, recording, starts)
+    index = dict(shard=shard, row=range(len(prompts)), length=prompts["end"] + 1, position=prompts["position"])
+    rows = dict(zip(prompts["prompt"], range(len(prompts)), strict=True))
+    clean = []
+    for side in SIDES:
+        here = pairs[pairs[side].isin(rows)]
+        logits = recording.logits[torch.tensor(here[side].map(rows).to_numpy(dtype=int))]
+        answer, foil = (torch.tensor(here[name].to_numpy(dtype=int)) for name in ("answer_id", "foil_id"))
+        ld = logit_difference(logits, answer, foil).double().numpy()
+        clean.append(pd.DataFrame(dict(pair=here["pair"], side=side, ld=ld)))
+    return pd.DataFrame(dict(prompt=prompts["prompt"]) | index), pd.concat(clean)
 
 
-def finish_cache(folder: Path, model: Model, components: Mapping[str, Site], index: Sequence[pd.DataFrame]) -> None:
-    """Writes the index, the readout matrices and the manifests, once every shard is there."""
+def with_clean(pairs: pd.DataFrame, clean: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The pairs with the clean LD of base (``ld``) and source (``ld_source``), from what ``cache_shard`` gave."""
+    wide = pd.concat(clean).pivot(index="pair", columns="side", values="ld").rename(columns=CLEAN)
+    return pairs.merge(wide[list(CLEAN.values())], left_on="pair", right_index=True, validate="one_to_one")
+
+
+def finish_cache(
+    folder: Path, model: Model, components: Mapping[str, Site], index: Sequence[pd.DataFrame], pairs: pd.DataFrame
+) -> None:
+    """Writes the indices, the readout matrices and the manifests, once every shard is there."""
     write_table(folder / "index.parquet", pd.concat(index).sort_values("prompt"))
+    write_table(folder / "pairs.parquet", pairs)
     for name, site in components.items():
         if (readout := model.readout(site)) is not None:
             write_tensors(folder / "readout" / f"{name}.safetensors", dict(W=readout))
         _write_manifest(folder, name, site, model.n_blocks)
 
 
-def _write_shard(folder: Path, shard: str, recording: Recording) -> None:
+def _write_shard(folder: Path, shard: str, recording: Recording, starts: Sequence[int]) -> None:
     """Writes one shard of every site, and of every block of the tail if there is one."""
+    tail = recording.tail
+    streams = {} if tail is None or not tail.ends.any() else {residual_entering(b): tail.residual[b] for b in starts}
     for site, x in recording.activations.items():
-        write_tensors(folder / site.name / f"{shard}.safetensors", dict(x=x))
-    if recording.tail is not None:
-        for block, keys in recording.tail.keys.items():
-            values = recording.tail.values[block]
+        tensors = dict(x=x, tail=streams[site]) if site in streams else dict(x=x)
+        write_tensors(folder / site.name / f"{shard}.safetensors", tensors)
+    if tail is not None:
+        for block, keys in tail.keys.items():
+            values = tail.values[block]
             write_tensors(folder / f"tail.{block}" / f"{shard}.safetensors", dict(keys=keys, values=values))
 
 
@@ -133,7 +187,7 @@ class Activations:
         return Site.parse(read_json(self.folder / "components" / f"{component}.json")["site"])
 
     def at(self, site: Site, prompts: Sequence[int]) -> torch.Tensor:
-        """Activations at END, ``[n, d]``, of prompts in the order given."""
+        """Activations at the position, ``[n, d]``, of prompts in the order given."""
         groups = self._groups(prompts)
         parts = [self._open(f"{site.name}/{shard}.safetensors")["x"][rows] for shard, rows, _ in groups]
         return torch.cat(parts)[torch.cat([places for _, _, places in groups]).argsort()]
@@ -141,8 +195,9 @@ class Activations:
     def tail(self, start: int, prompts: Sequence[int]) -> Tail:
         """The tail of base prompts, in the order given, from block ``start`` on."""
         groups = self._groups(prompts)
-        lengths = column(self.index.loc[list(prompts)], "length")
-        earlier = int(lengths.max()) - 1
+        found = self.index.loc[list(prompts)]
+        lengths, positions = column(found, "length"), column(found, "position")
+        earlier, longest = int(positions.max()), int((lengths - positions).max())
 
         def gathered(block: int, part: str) -> torch.Tensor:
             stored = [(self._open(f"tail.{block}/{shard}.safetensors")[part], *where) for shard, *where in groups]
@@ -152,13 +207,26 @@ class Activations:
                 rows_in_order[places, :, earlier - x.shape[2] :] = x[rows]
             return rows_in_order
 
+        def stream() -> torch.Tensor:
+            site = residual_entering(start)
+            stored = [(self._open(f"{site.name}/{shard}.safetensors"), rows) for shard, rows, _ in groups]
+            parts = [(x["tail"][rows] if "tail" in x else x["x"][rows][:, None]) for x, rows in stored]
+            padded = torch.cat([pad(x, (0, 0, 0, longest - x.shape[1])) for x in parts])
+            return padded[torch.cat([places for _, _, places in groups]).argsort()]
+
         blocks = range(start, self.n_blocks)
         return Tail(
             lengths,
-            {start: self.at(residual_entering(start), prompts)},
+            positions,
+            {start: stream()},
             {block: gathered(block, "keys") for block in blocks},
             {block: gathered(block, "values") for block in blocks},
         )
+
+    def tokens(self, prompts: Sequence[int]) -> float:
+        """The mean number of tokens of the prompts' tails."""
+        found = self.index.loc[list(prompts)]
+        return float((found["length"] - found["position"]).mean())
 
     def readout(self, component: str) -> torch.Tensor | None:
         """The component's readout matrix ``[d, d_model]``, or ``None`` where it has none."""

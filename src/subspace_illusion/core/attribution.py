@@ -59,8 +59,8 @@ class FrozenNorm:
 def attention_sites(model: Model, start: int) -> list[Site]:
     """What a run from block ``start`` on must read for ``attribute_heads``."""
     points = ["attn.hook_z", "attn.hook_out"] if hasattr(model.bridge.blocks[0], "ln1_post") else ["attn.hook_z"]
-    sites = [Site(block, point) for block in range(start, model.n_blocks) for point in points]
-    return [*sites, residual_after(model.n_blocks - 1)]
+    sites = [Site(block, point).end for block in range(start, model.n_blocks) for point in points]
+    return [*sites, residual_after(model.n_blocks - 1).end]
 
 
 def answer_directions(model: Model, recording: Recording, answer: torch.Tensor, foil: torch.Tensor) -> torch.Tensor:
@@ -75,7 +75,7 @@ def answer_directions(model: Model, recording: Recording, answer: torch.Tensor, 
     Raises:
         InputError: If LD is not linear in the normalised residual stream, as with a soft cap on the logits.
     """
-    last = recording.activations[residual_after(model.n_blocks - 1)]
+    last = recording.activations[residual_after(model.n_blocks - 1).end]
     d = last.shape[1]
     norm = FrozenNorm.of(model.bridge.ln_final, d, model.device)
     # The unembedding is linear, so the gradient of LD at zero holds the two columns that each prompt needs.
@@ -104,12 +104,12 @@ def attribute_heads(model: Model, recording: Recording, start: int, u: torch.Ten
     shares = []
     for block in range(start, model.n_blocks):
         of_block = model.bridge.blocks[block]
-        z = recording.activations[Site(block, "attn.hook_z")]
-        readout = model.readout(Site(block, "attn.hook_z"))
+        heads = Site(block, "attn.hook_z").end
+        z, readout = recording.activations[heads], model.readout(heads)
         assert readout is not None
         towards = u
         if hasattr(of_block, "ln1_post"):
-            out = recording.activations[Site(block, "attn.hook_out")]
+            out = recording.activations[Site(block, "attn.hook_out").end]
             norm = FrozenNorm.of(of_block.ln1_post, out.shape[1], model.device)
             towards = u @ norm.linear.T / norm.scale(out)
         shares.append((z * (towards @ readout.T)).unflatten(1, (model.n_heads, -1)).sum(-1))

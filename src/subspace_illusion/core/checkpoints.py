@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,30 @@ import torch
 
 from subspace_illusion.core.seeds import derive
 from subspace_illusion.errors import InputError
+from subspace_illusion.files import sha256
 
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """The two questions that are put to a tokenizer."""
+    """The questions that are put to a tokenizer."""
 
     hf: Any
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a prompt, with whatever special tokens the tokenizer itself puts before it."""
         return list(self.hf(text).input_ids)
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where each token of ``encode(text)`` begins and ends in the text; (0, 0) for a special token.
+
+        Raises:
+            InputError: If the tokenizer cannot tell.
+        """
+        if not self.hf.is_fast:
+            raise InputError(
+                f"{type(self.hf).__name__} cannot tell where a token stands in the text: give positions as indices"
+            )
+        return [tuple(span) for span in self.hf(text, return_offsets_mapping=True).offset_mapping]
 
     def word_id(self, word: str) -> int | None:
         """The id of ``word`` with a space before it, or ``None`` where that is not exactly one known token."""
@@ -108,6 +122,12 @@ def load_model(folder: Path) -> Any:
             )
     except Exception as error:  # safetensors, transformers and the JSON parser each raise their own
         raise InputError(f"{folder} holds no model that can be read: {first_line(error)}") from error
+
+
+def weights_sha256(folder: Path) -> str:
+    """The hash of a model's weights: of the one safetensors file of its folder, or of the hashes of several."""
+    hashes = [sha256(file) for file in sorted(folder.glob("*.safetensors"))]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def random_model(folder: Path, seed: int) -> Any:

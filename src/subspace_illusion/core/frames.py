@@ -17,6 +17,9 @@ A shorter one holds less than a ten thousandth of what its column holds, and nor
 training and rounding left over.
 """
 
+SMALLEST_AXIS = 1e-5
+"""How long an axis of several means has to be beside the longest; float32 rounding makes shorter ones."""
+
 
 def orthonormal(matrix: torch.Tensor) -> torch.Tensor:
     """A frame that spans the columns of ``matrix``, differentiable, with the columns' own orientation.
@@ -50,45 +53,68 @@ def patch_change(base: torch.Tensor, source: torch.Tensor, frame: torch.Tensor |
     return difference if frame is None else (difference @ frame) @ frame.mT
 
 
-def mean_difference(activations: torch.Tensor, positive: torch.Tensor) -> torch.Tensor:
-    """The direction between two class means, a frame ``[d, 1]`` that points to the positive class.
+def value_means(activations: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """The mean activation of every value that some prompt has, ``[values, d]``.
 
     Args:
         activations: ``[n, d]``.
-        positive: Booleans ``[n]``, true for the positive class.
+        values: The variable's value in each, as its place in the list of all values, ``[n]``.
+    """
+    return torch.stack([activations[values == value].mean(0) for value in values.unique()])
+
+
+def mean_difference(activations: torch.Tensor, values: torch.Tensor, rank: int = 1) -> torch.Tensor:
+    """The subspace in which the means of the variable's values differ most.
+
+    Of two values the direction from the mean of the first to that of the second, ``[d, 1]``; of more the leading
+    principal axes of their means, at most ``rank`` of them, ``[d, k]``.
+
+    Args:
+        activations: ``[n, d]``.
+        values: As for ``value_means``.
+        rank: The most axes.
 
     Raises:
-        InputError: If a class is empty or the means coincide.
+        InputError: If there is one value only, or the means coincide.
     """
-    if not (positive.any() and (~positive).any()):
-        raise InputError("a mean difference needs prompts of both classes")
-    difference = (activations[positive].mean(0) - activations[~positive].mean(0)).unsqueeze(-1)
-    if not difference.norm() > 0:
-        raise InputError("the class means are the same, so their difference has no direction")
-    return orthonormal(difference)
+    means = value_means(activations, values)
+    if len(means) < 2:
+        raise InputError("a mean difference needs prompts of two values at least")
+    difference = (means[-1] - means[0]).unsqueeze(-1)
+    if len(means) > 2:
+        axes, sizes, _ = torch.linalg.svd((means - means.mean(0)).double().mT, full_matrices=False)
+        kept = max(1, min(rank, int((sizes > SMALLEST_AXIS * sizes[0]).sum())))
+        difference = (axes * sizes).float()[:, :kept]
+    if not (difference.norm(dim=0) > 0).all():
+        raise InputError("the means of the values are the same, so their difference has no direction")
+    return oriented(orthonormal(difference), activations, values)
 
 
-def oriented(frame: torch.Tensor, activations: torch.Tensor, positive: torch.Tensor) -> torch.Tensor:
-    """The same subspace with each column's sign chosen by the data: the positive class projects higher on it.
+def oriented(frame: torch.Tensor, activations: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """The same subspace with each column's sign chosen by the data: the last value projects higher than the first.
 
     Args:
         frame: ``[d, k]``.
         activations: ``[n, d]``.
-        positive: Booleans ``[n]``.
+        values: As for ``value_means``.
     """
-    projections = activations @ frame
-    gap = projections[positive].mean(0) - projections[~positive].mean(0)
-    return frame * torch.where(gap < 0, -1.0, 1.0)
+    means = value_means(activations, values)
+    return frame * torch.where((means[-1] - means[0]) @ frame < 0, -1.0, 1.0)
 
 
 def main_axis(frame: torch.Tensor, difference: torch.Tensor) -> torch.Tensor:
-    """The axis inside a subspace along which the classes differ, ``[d, 1]``: the frame itself where it is a direction.
+    """The axis inside a subspace along which the values differ, ``[d, 1]``: the frame itself where it is a direction.
 
     Args:
         frame: ``[d, k]``, oriented.
-        difference: The mean difference, ``[d, 1]``.
+        difference: The mean difference, ``[d, k']``.
     """
-    return frame @ orthonormal(frame.mT @ difference)
+    inside = frame.mT @ difference
+    if inside.shape[1] > 1:
+        # Of several axes the one that lies most inside, with the sign that it has on the first.
+        axis = torch.linalg.svd(inside.double(), full_matrices=False)[0][:, :1].float()
+        inside = axis * torch.where(axis.mT @ inside[:, :1] < 0, -1.0, 1.0)
+    return frame @ orthonormal(inside)
 
 
 def closeness(vectors: torch.Tensor, frame: torch.Tensor) -> float:

@@ -1,4 +1,4 @@
-"""Attention heads: what their queries see of the residual stream, and what moves their attention."""
+"""Attention heads: what they see of the residual stream, and what moves their attention."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,35 +14,40 @@ from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 
 
-def query_readout(model: Model, heads: Sequence[Site]) -> torch.Tensor:
-    """What the queries of some heads see of the residual stream: their W_Q, columns side by side, behind their norm.
+def readers_readout(model: Model, heads: Sequence[Site], look_back: bool) -> torch.Tensor:
+    """What some heads see of the residual stream at one token, columns side by side, behind their norm.
 
-    Query heads that share keys (grouped queries) have a W_Q each, so nothing has to be done for them.
+    Where they sit at the token, their W_Q; where they look back at it, their W_K and W_V. Query heads that share keys
+    and values (grouped queries) have a W_Q each, and the W_K and W_V of their group, which is taken once.
 
     Args:
         model: The model.
         heads: At least one head.
+        look_back: Whether they look back at the token from a later one.
 
     Returns:
-        ``[d_model, heads * d_head]``.
+        ``[d_model, columns]``.
 
     Raises:
         InputError: If there is no head.
     """
     if not heads:
-        raise InputError("there are no readers whose queries could be looked at: lower find_readers.share")
-    d = model.bridge.cfg.d_model
-    of_blocks = {}
-    for number in {head.block for head in heads}:
+        raise InputError("there are no readers that could be looked at: lower find_readers.share")
+    d, columns = model.bridge.cfg.d_model, []
+    for number in sorted({head.block for head in heads}):
         block = model.bridge.blocks[number]
         norm = FrozenNorm.of(block.ln1, d, model.device)
-        weights = matrix_of(block.attn.q, d, model.device).flatten(1)
-        of_blocks[number] = (norm.linear @ weights).unflatten(1, (model.n_heads, -1))
-    return torch.cat([of_blocks[head.block][:, head.head] for head in heads], 1)
+        of_block = [int(head.head or 0) for head in heads if head.block == number]
+        for name in ("k", "v") if look_back else ("q",):
+            weights = norm.linear @ matrix_of(getattr(block.attn, name), d, model.device).flatten(1)
+            by_head = weights.unflatten(1, (-1, model.d_head))  # fewer where heads share keys and values
+            shared = model.n_heads // by_head.shape[1]
+            columns += [by_head[:, head] for head in sorted({head // shared for head in of_block})]
+    return torch.cat(columns, 1)
 
 
 def replay_holding(model: Model, tail: Tail, outputs: Mapping[Site, torch.Tensor], start: int) -> torch.Tensor:
-    """Replays END with the outputs of some heads held, whatever reaches them; without gradients.
+    """Replays with the outputs of some heads at END held, whatever reaches them; without gradients.
 
     Args:
         model: The model.
@@ -54,11 +59,13 @@ def replay_holding(model: Model, tail: Tail, outputs: Mapping[Site, torch.Tensor
         The logits, ``[n, vocabulary]``, on the CPU.
     """
 
+    rows = torch.arange(len(tail))
+
     def holder(of_block: Mapping[int, torch.Tensor]) -> Any:
         def hold(z: torch.Tensor, hook: Any) -> torch.Tensor:
-            held = z.clone()  # [n, positions, heads, d_head]
+            held = z.clone()  # [n, tokens, heads, d_head]
             for head, output in of_block.items():
-                held[:, -1, head] = output.to(z.device)
+                held[rows, tail.ends, head] = output.to(z.device)
             return held
 
         return hold
@@ -101,15 +108,15 @@ def score_gradient(
     heads = [head for head in heads if head.block >= site.start]
     if not heads:
         raise InputError(f"no reader lies downstream of {site.name}")
-    # Prompts are padded on the left to the longest, and so are the keys.
-    shift = int(tail.lengths.max()) - tail.lengths
+    # The earlier tokens are padded on the left to the most that there are, and so are the keys.
+    shift = tail.earlier - tail.positions
     rows = torch.arange(len(tail))
     change = torch.zeros(len(tail), model.width(site), requires_grad=True)
     preferences = []
 
     def collect(of_block: Sequence[int]) -> Any:
         def read(scores: torch.Tensor, hook: Any) -> None:
-            end = scores[:, of_block, -1]  # [n, heads, keys]
+            end = scores[rows, :, tail.ends][:, of_block]  # [n, heads, keys]
             preferences.append((end[rows, :, first + shift] - end[rows, :, second + shift]).sum())
 
         return read

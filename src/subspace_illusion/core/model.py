@@ -5,7 +5,7 @@ The bridge is the one code path for every architecture; the device is chosen her
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -53,8 +53,14 @@ def bridge_model(hf_model: Any, tokenizer: Tokenizer, device: torch.device, name
         )
     except Exception as error:  # the adapters raise whatever their architecture makes them raise
         raise InputError(f"transformer_lens cannot wrap the {type(hf_model).__name__}: {first_line(error)}") from error
+    return wrap_bridge(bridge, tokenizer)
+
+
+def wrap_bridge(bridge: Any, tokenizer: Tokenizer) -> Model:
+    """A TransformerBridge as a model: frozen, and in evaluation mode from now on."""
     bridge.eval()
     bridge.requires_grad_(False)
+    device = next(bridge.parameters()).device
     return Model(bridge, tokenizer, device, _centres(bridge, device))
 
 
@@ -93,6 +99,10 @@ class Model:
     @property
     def n_heads(self) -> int:
         return int(self.bridge.cfg.n_heads)
+
+    @property
+    def d_head(self) -> int:
+        return int(self.bridge.cfg.d_head)
 
     @property
     def parallel_blocks(self) -> bool:
@@ -149,7 +159,7 @@ class Model:
             return None
         part, name = site.readout
         linear = getattr(getattr(self.bridge.blocks[site.block], part), name)
-        d = self.width(Site(site.block, site.point))
+        d = self.width(replace(site, head=None))
         matrix = matrix_of(linear, d, self.device)
         if self.centres:
             matrix = matrix - matrix.mean(1, keepdim=True)
@@ -158,12 +168,13 @@ class Model:
         d_head = d // self.n_heads
         return matrix[site.head * d_head : (site.head + 1) * d_head]
 
-    def flops(self, start: int, rows: int, backward: bool = False) -> float:
-        """Floating-point operations that a replay of END from block ``start`` must cost for ``rows`` rows.
+    def flops(self, start: int, rows: int, tokens: float = 1, backward: bool = False) -> float:
+        """Floating-point operations that a replay from block ``start`` must cost for ``rows`` tails of some ``tokens``.
 
-        Two per weight of the blocks and of the unembedding, as much again for the gradient with respect to the
-        activations. Attention over the earlier positions is left out: it is below a percent at these lengths.
+        Two per weight of the blocks and token, and of the unembedding, which END alone goes through; as much again for
+        the gradient with respect to the activations. Attention over the earlier tokens is left out: it is below a
+        percent at these lengths.
         """
         weights = sum(p.numel() for block in self.bridge.blocks[start:] for p in block.parameters() if p.ndim > 1)
-        weights += self.bridge.cfg.d_model * self.bridge.cfg.d_vocab
-        return 2.0 * weights * rows * (2 if backward else 1)
+        unembedding = self.bridge.cfg.d_model * self.bridge.cfg.d_vocab
+        return 2.0 * (weights * tokens + unembedding) * rows * (2 if backward else 1)

@@ -1,20 +1,21 @@
-"""Tail replay: run END alone, from one block on, against what the earlier positions left behind.
+"""Tail replay: run the tokens from the position on, from one block on, against what the earlier tokens left behind.
 
-In a causal model a change of END at block L reaches nothing but END, from block L on. So each prompt is run once
-(``record``), which keeps its ``Tail``: the residual stream at END entering the blocks of interest, and the keys and
-values of the earlier positions. ``replay`` then runs END through blocks L..n, forward and, by autograd, backward.
+In a causal model a change at one token, the position, at block L reaches nothing but that token and those after it,
+from block L on. So each prompt is run once (``record``), which keeps its ``Tail``: the residual stream of the tokens
+from the position to END entering the blocks of interest, and the keys and values of the earlier ones. ``replay`` then
+runs the tail through blocks L..n, forward and, by autograd, backward. Where the position is END, the tail is one token.
 
-There is no code per architecture: a replay is the model's own forward pass of one token against a cache, with the
+There is no code per architecture: a replay is the model's own forward pass of a few tokens against a cache, with the
 blocks before L skipped and the residual stream put in at L. Masks, rotary angles, norms, heads and caps are the
-model's. Prompts of different length share a batch by padding the earlier positions on the left, where the model's own
-mask hides them and distances to END stay what they were.
+model's. Prompts share a batch by padding the earlier tokens on the left, where the model's own mask hides them, and the
+tail on the right, where no token before can see them; so distances between tokens stay what they were.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -27,17 +28,20 @@ from subspace_illusion.errors import InputError
 
 @dataclass(frozen=True)
 class Tail:
-    """What END needs of its prompts to be replayed.
+    """What it takes to replay prompts from their position on.
 
     Attributes:
         lengths: Number of tokens of each prompt, ``[n]``.
-        residual: Residual stream at END entering a block, by block, each ``[n, d_model]``.
-        keys: Keys of the earlier positions (rotated, as the model caches them), by block, each
-            ``[n, kv_heads, longest - 1, d_head]``, shorter prompts padded with zeros on the left.
+        positions: Index of the token at which each prompt is read and patched, the first of its tail, ``[n]``.
+        residual: Residual stream of the tail entering a block, by block, each ``[n, longest tail, d_model]``, shorter
+            tails padded with zeros on the right.
+        keys: Keys of the earlier tokens (rotated, as the model caches them), by block, each
+            ``[n, kv_heads, most earlier tokens, d_head]``, fewer padded with zeros on the left.
         values: Values, likewise.
     """
 
     lengths: torch.Tensor
+    positions: torch.Tensor
     residual: Mapping[int, torch.Tensor]
     keys: Mapping[int, torch.Tensor]
     values: Mapping[int, torch.Tensor]
@@ -45,16 +49,27 @@ class Tail:
     def __len__(self) -> int:
         return len(self.lengths)
 
+    @property
+    def earlier(self) -> int:
+        """The most tokens that any of the prompts has before its position."""
+        return int(self.positions.max())
+
+    @property
+    def ends(self) -> torch.Tensor:
+        """Where END stands in each tail, ``[n]``."""
+        return self.lengths - 1 - self.positions
+
     def rows(self, index: torch.Tensor) -> Tail:
         """The tail of some of the prompts, in the order of ``index`` ``[m]``; an index may come twice."""
-        lengths = self.lengths[index]
-        earlier = int(lengths.max()) - 1  # no more padding than the longest of them needs
-        residual = {block: x[index] for block, x in self.residual.items()}
+        lengths, positions = self.lengths[index], self.positions[index]
+        # No more padding than the longest of them needs.
+        earlier, longest = int(positions.max()), int((lengths - positions).max())
+        residual = {block: x[index][:, :longest] for block, x in self.residual.items()}
         keys, values = (
             {block: x[index][:, :, x.shape[2] - earlier :] for block, x in part.items()}
             for part in (self.keys, self.values)
         )
-        return Tail(lengths, residual, keys, values)
+        return Tail(lengths, positions, residual, keys, values)
 
     def repeat(self, times: int) -> Tail:
         """The tail of the prompts, all of them, ``times`` times over."""
@@ -62,27 +77,49 @@ class Tail:
 
     @staticmethod
     def cat(tails: Sequence[Tail]) -> Tail:
-        """One tail of several, padded to the longest prompt."""
-        longest = int(max(tail.lengths.max() for tail in tails))
+        """One tail of several, padded to the longest."""
+        earlier = max(tail.earlier for tail in tails)
+        longest = max(int(tail.ends.max()) + 1 for tail in tails)
 
-        def padded(x: torch.Tensor) -> torch.Tensor:
-            return pad(x, (0, 0, longest - 1 - x.shape[2], 0))
+        def joined(part: str, block: int) -> torch.Tensor:
+            listed = [getattr(tail, part)[block] for tail in tails]
+            if part == "residual":
+                return torch.cat([pad(x, (0, 0, 0, longest - x.shape[1])) for x in listed])
+            return torch.cat([pad(x, (0, 0, earlier - x.shape[2], 0)) for x in listed])
 
-        return Tail(
-            torch.cat([tail.lengths for tail in tails]),
-            {block: torch.cat([tail.residual[block] for tail in tails]) for block in tails[0].residual},
-            {block: torch.cat([padded(tail.keys[block]) for tail in tails]) for block in tails[0].keys},
-            {block: torch.cat([padded(tail.values[block]) for tail in tails]) for block in tails[0].values},
+        residual, keys, values = (
+            {block: joined(part, block) for block in getattr(tails[0], part)} for part in ("residual", "keys", "values")
         )
+        lengths, positions = (torch.cat([getattr(tail, name) for tail in tails]) for name in ("lengths", "positions"))
+        return Tail(lengths, positions, residual, keys, values)
 
 
 @dataclass(frozen=True)
 class Recording:
-    """What one full forward pass leaves: activations at END by site, ``[n, d]``; logits at END; the tail if asked."""
+    """What a run leaves: activations by site, ``[n, d]``; logits at END; from a full forward pass the tail if asked;
+    from a replay the residual stream of the whole tail ``[n, longest tail, d_model]`` entering the blocks asked for."""
 
     activations: Mapping[Site, torch.Tensor]
     logits: torch.Tensor
-    tail: Tail | None
+    tail: Tail | None = None
+    entering: Mapping[int, torch.Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where in a run the two tokens stand that are read and changed.
+
+    Attributes:
+        position: The task's position, ``[n]``.
+        end: END, ``[n]``.
+    """
+
+    position: torch.Tensor
+    end: torch.Tensor
+
+    def of(self, site: Site) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rows and tokens at which a site is read, each ``[n]``."""
+        return torch.arange(len(self.end)), self.end if site.at_end else self.position
 
 
 def record(
@@ -91,23 +128,27 @@ def record(
     sites: Sequence[Site] = (),
     tail_from: int | None = None,
     changes: Mapping[Site, torch.Tensor] | None = None,
+    position: int | None = None,
 ) -> Recording:
-    """Runs prompts of one length in full, without gradients, and keeps what is asked for, on the CPU.
+    """Runs prompts of one length and position in full, without gradients, and keeps what is asked for, on the CPU.
 
     Args:
         model: The model.
         tokens: Token ids, ``[n, length]``.
-        sites: Where to read the activation at END.
+        sites: Where to read.
         tail_from: The first block whose keys, values and entering residual stream the tail holds; ``None`` for none.
-        changes: Changes ``[n, d]`` to add at END, by site. Replays are tested against this.
+        changes: Changes ``[n, d]`` to add, by site. Replays are tested against this.
+        position: Index of the token that is read and changed; END by default.
     """
     from transformers.cache_utils import Cache, DynamicLayer
 
-    n_blocks = model.n_blocks
-    kept = [] if tail_from is None else [residual_entering(block) for block in range(tail_from, n_blocks + 1)]
+    n_blocks, (n, length) = model.n_blocks, tokens.shape
+    at = length - 1 if position is None else position
+    kept = [] if tail_from is None else list(range(tail_from, n_blocks + 1))
     # Without the model's configuration the cache keeps every position, also where attention slides.
     cache: Any = Cache(layer_class_to_replicate=DynamicLayer)
-    with torch.no_grad(), _hooked(model, changes or {}, [*sites, *kept]) as read:
+    places = Places(torch.full((n,), at), torch.full((n,), length - 1))
+    with torch.no_grad(), _hooked(model, places, changes or {}, sites, kept, first=at) as read:
         output = model.bridge.original_model(
             input_ids=tokens.to(model.device), past_key_values=cache, use_cache=True, logits_to_keep=1
         )
@@ -115,32 +156,39 @@ def record(
     if tail_from is not None:
         blocks = range(tail_from, n_blocks)
         tail = Tail(
-            torch.full((len(tokens),), tokens.shape[1]),
-            {site.start: read[site] for site in kept},
-            {block: cache.layers[block].keys[:, :, :-1].cpu() for block in blocks},
-            {block: cache.layers[block].values[:, :, :-1].cpu() for block in blocks},
+            torch.full((n,), length),
+            torch.full((n,), at),
+            read.entering,
+            {block: cache.layers[block].keys[:, :, :at].cpu() for block in blocks},
+            {block: cache.layers[block].values[:, :, :at].cpu() for block in blocks},
         )
-    return Recording({site: read[site] for site in sites}, output.logits[:, -1].float().cpu(), tail)
+    return Recording(read.activations, output.logits[:, -1].float().cpu(), tail)
 
 
 def record_all(
-    model: Model, prompts: Sequence[Sequence[int]], sites: Sequence[Site], tail_from: int, batch: int
+    model: Model,
+    prompts: Sequence[Sequence[int]],
+    positions: Sequence[int],
+    sites: Sequence[Site],
+    tail_from: int,
+    batch: int,
 ) -> Recording:
-    """``record`` for prompts of any lengths, in the order given.
+    """``record`` for prompts of any lengths and positions, in the order given.
 
     Args:
         model: The model.
         prompts: Token ids of each prompt.
-        sites: Where to read the activation at END.
+        positions: Index of the token of each at which it is read.
+        sites: Where to read.
         tail_from: The first block that the tail holds.
         batch: Prompts at a time.
     """
-    lengths = torch.tensor([len(prompt) for prompt in prompts])
+    layouts = torch.tensor([(len(prompt), at) for prompt, at in zip(prompts, positions, strict=True)])
     parts, order = [], []
-    for length in lengths.unique():
-        for rows in (lengths == length).nonzero().flatten().split(batch):
+    for layout in layouts.unique(dim=0):
+        for rows in (layouts == layout).all(1).nonzero().flatten().split(batch):
             tokens = torch.tensor([list(prompts[row]) for row in rows.tolist()])
-            parts.append(record(model, tokens, sites, tail_from))
+            parts.append(record(model, tokens, sites, tail_from, position=int(layout[1])))
             order.append(rows)
     back = torch.cat(order).argsort()
     tails = [part.tail for part in parts if part.tail is not None]
@@ -157,20 +205,22 @@ def replay(
     changes: Mapping[Site, torch.Tensor],
     read: Sequence[Site] = (),
     start: int | None = None,
+    entering: Sequence[int] = (),
 ) -> Recording:
-    """Runs END again with changed activations, from the first block that they touch.
+    """Runs the tail again with changed activations, from the first block that they touch.
 
     Differentiable with respect to the changes. Sites that are read must not lie before ``start``.
 
     Args:
         model: The model.
         tail: The tail of the base prompts, holding the blocks from ``start`` on.
-        changes: What to add to the activation at END, ``[n, d]`` by site.
-        read: Sites whose activation at END in this run to return.
+        changes: What to add to the activation, ``[n, d]`` by site.
+        read: Sites whose activation in this run to return.
         start: The first block to run; by default the earliest that a change or a read needs.
+        entering: Blocks behind ``start`` whose entering residual stream to return, of the whole tail.
 
     Returns:
-        The logits at END ``[n, vocabulary]``, on the model's device, and the activations read.
+        The logits at END ``[n, vocabulary]``, on the model's device, and what was read.
 
     Raises:
         InputError: If the tail lacks a block that is needed, or a change has the wrong shape.
@@ -181,42 +231,48 @@ def replay(
         start = min([site.start for site in changes] + [site.block for site in read], default=0)
     missing = [block for block in range(start, model.n_blocks) if block not in tail.keys]
     if start not in tail.residual or missing:
-        raise InputError(f"the tail does not hold block {start} and all after it, so END cannot be replayed from there")
+        raise InputError(f"the tail does not hold block {start} and all after it, so it cannot be replayed from there")
 
     residual = tail.residual[start].to(model.device)
+    places = Places(torch.zeros(len(tail), dtype=torch.long), tail.ends)
     inside = {}
     for site, change in changes.items():
         if len(change) != len(tail):
             raise InputError(f"the change at {site.name} has {len(change)} rows for {len(tail)} prompts")
         if site.enters_block and site.start == start:
-            residual = residual + change.to(model.device)
+            residual = residual.index_put(places.of(site), change.to(model.device), accumulate=True)
         else:
             inside[site] = change
     if skipped := [site.name for site in [*inside, *read] if site.block < start]:
         raise InputError(f"{', '.join(skipped)} cannot be changed or read in a replay that starts at block {start}")
-    longest = int(tail.lengths.max())
-    earlier = torch.arange(longest)[None] >= longest - tail.lengths[:, None]
+    earlier, steps = tail.earlier, torch.arange(residual.shape[1])
+    hidden = torch.arange(earlier + len(steps))[None] < earlier - tail.positions[:, None]
     layer = _frozen_layer()
     layers: list[Any] = [
-        layer(longest - 1, tail.keys[block].to(model.device), tail.values[block].to(model.device))
+        layer(earlier, tail.keys[block].to(model.device), tail.values[block].to(model.device))
         if block >= start
-        else layer(longest - 1)
+        else layer(earlier)
         for block in range(model.n_blocks)
     ]
-    with _entering(model, start, residual[:, None]), _hooked(model, inside, read) as activations:
+    with (
+        _entering(model, start, residual),
+        _at_end(model, tail.ends),
+        _hooked(model, places, inside, read, entering) as found,
+    ):
         output = model.bridge.original_model(
-            # Which token END is no longer matters: its embedding is thrown away with the blocks before `start`.
-            input_ids=torch.zeros(len(tail), 1, dtype=torch.long, device=model.device),
-            attention_mask=earlier.long().to(model.device),
-            position_ids=(tail.lengths[:, None] - 1).to(model.device),
+            # Which tokens they are no longer matters: their embedding is thrown away with the blocks before `start`.
+            input_ids=torch.zeros(len(tail), len(steps), dtype=torch.long, device=model.device),
+            attention_mask=(~hidden).long().to(model.device),
+            # What pads a tail on the right stands where END does, so that no model runs out of positions.
+            position_ids=(tail.positions[:, None] + torch.minimum(steps[None], tail.ends[:, None])).to(model.device),
             past_key_values=Cache(layers=layers),
             use_cache=True,
         )
-    return Recording(activations, output.logits[:, -1].float(), None)
+    return Recording(found.activations, output.logits[:, -1].float(), entering=found.entering)
 
 
 def replay_each(model: Model, tail: Tail, changes: Mapping[Site, torch.Tensor], start: int) -> dict[Site, torch.Tensor]:
-    """Replays END once for every change alone, all of them in one batch, without gradients.
+    """Replays once for every change alone, all of them in one batch, without gradients.
 
     Args:
         model: The model.
@@ -238,7 +294,7 @@ def replay_each(model: Model, tail: Tail, changes: Mapping[Site, torch.Tensor], 
 
 
 def _frozen_layer() -> type:
-    """The class of a cache layer that hands out the earlier keys and values and keeps nothing of END's own."""
+    """The class of a cache layer that hands out the earlier keys and values and keeps nothing of the tail's own."""
     from transformers.cache_utils import DynamicLayer
 
     class Frozen(DynamicLayer):
@@ -260,7 +316,7 @@ def _frozen_layer() -> type:
 
 @contextmanager
 def _entering(model: Model, start: int, residual: torch.Tensor) -> Iterator[None]:
-    """Skips the blocks before ``start`` and hands ``residual`` ``[n, 1, d_model]`` to what comes next."""
+    """Skips the blocks before ``start`` and hands ``residual`` ``[n, tail, d_model]`` to what comes next."""
     blocks = list(model.bridge.blocks)
     skipped = blocks[:start]
     # Past the bridge's own attribute setter, which would put the function into the HF block for good.
@@ -282,35 +338,72 @@ def _entering(model: Model, start: int, residual: torch.Tensor) -> Iterator[None
 
 
 @contextmanager
+def _at_end(model: Model, ends: torch.Tensor) -> Iterator[None]:
+    """Lets only END of each tail be unembedded, for which a vocabulary is too large to be multiplied with all of it."""
+    if not ends.any():
+        yield
+        return
+    rows = torch.arange(len(ends))
+    handle = model.bridge.unembed.register_forward_pre_hook(lambda _, args: (args[0][rows, ends][:, None], *args[1:]))
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What hooks collect while the model runs, on the CPU: activations by site, residual streams by block."""
+
+    activations: dict[Site, torch.Tensor]
+    entering: dict[int, torch.Tensor]
+
+
+@contextmanager
 def _hooked(
-    model: Model, changes: Mapping[Site, torch.Tensor], read: Sequence[Site]
-) -> Iterator[dict[Site, torch.Tensor]]:
-    """Adds changes ``[n, d]`` at END while the model runs, and collects activations at END, ``[n, d]`` on the CPU."""
-    found: dict[Site, torch.Tensor] = {}
+    model: Model,
+    places: Places,
+    changes: Mapping[Site, torch.Tensor],
+    read: Sequence[Site],
+    entering: Sequence[int] = (),
+    first: int = 0,
+) -> Iterator[_Read]:
+    """Adds changes ``[n, d]`` while the model runs, and collects activations ``[n, d]`` at sites, and the residual
+    stream ``[n, tokens, d_model]`` that enters blocks, of the tokens from ``first`` on."""
+    found = _Read({}, {})
 
     def writer(site: Site, change: torch.Tensor) -> Callable[..., torch.Tensor]:
         def write(activation: torch.Tensor, hook: Any) -> torch.Tensor:
-            end = activation[:, -1]
-            added = change.to(end.device)
-            if site.head is None:
-                end = end + added.view_as(end)
+            where: tuple[torch.Tensor, ...] = places.of(site)
+            added = change.to(activation.device)
+            if site.head is not None:
+                where = (*where, torch.full_like(where[0], site.head))
             else:
-                end = end.index_add(1, torch.tensor([site.head], device=end.device), added[:, None])
-            return torch.cat([activation[:, :-1], end[:, None]], 1)
+                added = added.view(len(added), *activation.shape[2:])
+            return activation.index_put(where, added, accumulate=True)
 
         return write
 
     def reader(site: Site) -> Callable[..., None]:
-        def read_end(activation: torch.Tensor, hook: Any) -> None:
-            end = activation[:, -1] if site.head is None else activation[:, -1, site.head]
+        def read_site(activation: torch.Tensor, hook: Any) -> None:
+            of_token = activation.detach()[places.of(site)]
+            x = of_token if site.head is None else of_token[:, site.head]
             # A copy, because later hooks and modules go on to use the buffer.
-            found[site] = model.centred(site, end.detach().flatten(1).cpu().clone())
+            found.activations[site] = model.centred(site, x.flatten(1).cpu().clone())
 
-        return read_end
+        return read_site
+
+    def stream(block: int) -> Callable[..., None]:
+        def read_stream(activation: torch.Tensor, hook: Any) -> None:
+            x = activation.detach()[:, first:].cpu().clone()
+            found.entering[block] = model.centred(residual_entering(block), x)
+
+        return read_stream
 
     hooks: list[tuple[str, Callable[..., Any]]] = [
         (site.write_hook, writer(site, change)) for site, change in changes.items()
     ]
     hooks += [(site.hook, reader(site)) for site in dict.fromkeys(read)]
+    hooks += [(residual_entering(block).hook, stream(block)) for block in entering]
     with model.bridge.hooks(fwd_hooks=hooks):
         yield found

@@ -1,15 +1,16 @@
-"""Sites: the places in a model, at END, where an activation is read or patched.
+"""Sites: the places in a model where an activation is read or patched.
 
 A site has one name everywhere, the name of the TransformerBridge hook, with the head appended where one head is meant:
-``blocks.21.hook_resid_post``, ``blocks.20.mlp.hook_post``, ``blocks.9.attn.hook_z.6``.
+``blocks.21.hook_resid_post``, ``blocks.20.mlp.hook_post``, ``blocks.9.attn.hook_z.6``. It is read at one token of each
+prompt, the position that the task gives; with ``@end`` behind the name at END, whatever the task's position is.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from subspace_illusion.errors import InputError
 
-_NAME = re.compile(r"blocks\.(\d+)\.((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)(?:\.(\d+))?")
+_NAME = re.compile(r"blocks\.(\d+)\.((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)(?:\.(\d+))?(@end)?")
 _RESIDUAL_IN = ("hook_resid_pre", "hook_in")
 _RESIDUAL_OUT = ("hook_resid_post", "hook_out")
 _OUTPUTS = ("hook_attn_out", "hook_mlp_out", "attn.hook_out", "mlp.hook_out")
@@ -23,18 +24,20 @@ _READOUTS = {
 
 @dataclass(frozen=True, order=True)
 class Site:
-    """A hook of one block, or one head of it, at END.
+    """A hook of one block, or one head of it, at one token of each prompt.
 
     Attributes:
         block: Index of the block.
         point: The hook's name inside the block, such as ``mlp.hook_post``.
         head: Index along the head axis for hooks that hold ``[batch, pos, head, d_head]``; ``None`` takes the whole
             vector, heads concatenated.
+        at_end: Whether it is read at END and not at the task's position; the two are one where that is the last token.
     """
 
     block: int
     point: str
     head: int | None = None
+    at_end: bool = False
 
     @classmethod
     def parse(cls, name: str) -> "Site":
@@ -47,15 +50,21 @@ class Site:
         if match is None:
             raise InputError(
                 f"'{name}' names no site: expected blocks.<block>.<hook>, such as blocks.20.mlp.hook_post, "
-                "or blocks.<block>.attn.hook_z.<head> for one head"
+                "or blocks.<block>.attn.hook_z.<head> for one head, with @end behind it to read END"
             )
-        block, point, head = match.groups()
-        return cls(int(block), point, None if head is None else int(head))
+        block, point, head, end = match.groups()
+        return cls(int(block), point, None if head is None else int(head), end is not None)
 
     @property
     def name(self) -> str:
         """The site's one name."""
-        return self.hook if self.head is None else f"{self.hook}.{self.head}"
+        place = self.hook if self.head is None else f"{self.hook}.{self.head}"
+        return f"{place}@end" if self.at_end else place
+
+    @property
+    def end(self) -> "Site":
+        """The same site, read at END."""
+        return replace(self, at_end=True)
 
     @property
     def hook(self) -> str:
