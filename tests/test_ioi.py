@@ -8,11 +8,11 @@ import tiny
 from subspace_illusion.core.checkpoints import Tokenizer
 from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.ioi import Words, make_pairs, make_prompts, single_token_words
-from subspace_illusion.tasks.table import KINDS, OPPOSITE, SAME_UNRELATED, chosen
+from subspace_illusion.tasks.table import DIFFERENT, KINDS, NEITHER, SAME, chosen
 
 DATA = Path(__file__).parents[1] / "data"
-TEMPLATES = yaml.safe_load((DATA / "templates.yaml").read_text())
-WORDS = Words(**{kind: (DATA / f"{kind}.txt").read_text().split() for kind in ("names", "places", "objects")})
+TEMPLATES = yaml.safe_load((DATA / "ioi/templates.yaml").read_text())
+WORDS = Words(**{kind: (DATA / f"ioi/{kind}.txt").read_text().split() for kind in ("names", "places", "objects")})
 TOKENIZER = Tokenizer(tiny.tokenizer())
 
 
@@ -39,10 +39,11 @@ def test_prompts_say_what_their_columns_say():
         assert mentioned == ([row.s, row.io, row.s] if first_is_s else [row.io, row.s, row.s])
         assert row.place in row.text
         assert row.object in row.text
-        assert row.end == len(row.tokens) - 1
+        assert row.end == row.position == len(row.tokens) - 1
+        assert row.value == ("S first" if first_is_s else "S second")
         assert list(row.tokens) == TOKENIZER.encode(row.text)
         assert (row.io_id, row.s_id) == (TOKENIZER.word_id(row.io), TOKENIZER.word_id(row.s))
-    names = table.groupby("case")[["io", "s"]].agg(set)
+    names = table.groupby("group")[["io", "s"]].agg(set)
     assert all(len(io | s) == 4 for io, s in names.itertuples(index=False))
 
 
@@ -69,13 +70,15 @@ def test_pairs_differ_in_what_their_kind_says():
     s_second = {"ABB": True, "CDD": True, "BAB": False, "DCD": False}
     for pair in pairs.itertuples():
         base, source = by_number.loc[pair.base], by_number.loc[pair.source]
-        assert base["case"] == source["case"]
+        assert base["group"] == source["group"] == pair.group
+        assert (pair.base_value, pair.source_value) == (base["value"], source["value"])
         same_position = s_second[base["pattern"]] == s_second[source["pattern"]]
-        assert same_position == (pair.kind == SAME_UNRELATED)
-        assert (base["io"] == source["io"]) == (pair.kind == OPPOSITE)
-        assert (pair.io_id, pair.s_id) == (base["io_id"], base["s_id"])
+        assert same_position == (pair.kind == SAME)
+        assert (base["io"] == source["io"]) == (pair.kind == DIFFERENT)
+        assert (pair.answer_id, pair.foil_id) == (base["io_id"], base["s_id"])
+        assert pair.source_id == (source["io_id"] if pair.kind == DIFFERENT else NEITHER)
         assert pair.target_id == (base["io_id"] if same_position else base["s_id"])
-    assert set(chosen(pairs, "test", OPPOSITE)["case"]) == {f"test-{i}" for i in range(12)}
+    assert set(chosen(pairs, "test", DIFFERENT)["group"]) == {f"test-{i}" for i in range(12)}
 
 
 def test_words_of_several_tokens_are_left_out_and_named():

@@ -1,4 +1,4 @@
-"""IOI prompts and pairs (E1).
+"""IOI prompts and pairs (E1): which of the two names is named twice?
 
 A case is one filled template with four names: A and B, and C and D unrelated to them. It gives four prompts, two with
 each pair of names: ABB and CDD (S named second), BAB and DCD (S named first). IO is A (C), S is B (D).
@@ -7,7 +7,8 @@ Train and test share no template, name, object or place.
 
 import string
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,17 +16,17 @@ import torch
 
 from subspace_illusion.core.seeds import numpy_generator
 from subspace_illusion.errors import InputError
-from subspace_illusion.tasks.table import OPPOSITE, OPPOSITE_UNRELATED, SAME_UNRELATED, SPLITS
+from subspace_illusion.files import read_lines, read_yaml
+from subspace_illusion.tasks.table import DIFFERENT, DIFFERENT_UNRELATED, NEITHER, SAME, SPLITS
 
 SLOTS = ("first", "second", "subject", "place", "object")
 PATTERNS = ("ABB", "BAB", "CDD", "DCD")
-S_SECOND = ("ABB", "CDD")
-"""The patterns in which S is the second name: the class that directions point to."""
-
+VALUES = {"ABB": "S second", "CDD": "S second", "BAB": "S first", "DCD": "S first"}
+"""What the variable is in each pattern: the place of the name that comes twice."""
 
 _SOURCES = {
-    "ABB": {OPPOSITE: "BAB", OPPOSITE_UNRELATED: "DCD", SAME_UNRELATED: "CDD"},
-    "BAB": {OPPOSITE: "ABB", OPPOSITE_UNRELATED: "CDD", SAME_UNRELATED: "DCD"},
+    "ABB": {DIFFERENT: "BAB", DIFFERENT_UNRELATED: "DCD", SAME: "CDD"},
+    "BAB": {DIFFERENT: "ABB", DIFFERENT_UNRELATED: "CDD", SAME: "DCD"},
 }
 
 
@@ -36,6 +37,17 @@ class Words:
     names: Sequence[str]
     places: Sequence[str]
     objects: Sequence[str]
+
+
+def read_ioi(folder: Path) -> tuple[Words, dict[str, list[str]]]:
+    """The words and the templates by split of a folder with a text file for each kind of word and ``templates.yaml``.
+
+    Raises:
+        InputError: If a file cannot be read or does not hold that.
+    """
+    words = Words(**{field.name: read_lines(folder / f"{field.name}.txt") for field in fields(Words)})
+    templates = folder / "templates.yaml"
+    return words, check_templates(read_yaml(templates), str(templates))
 
 
 def single_token_words(words: Words, word_id: Callable[[str], int | None]) -> tuple[Words, dict[str, list[str]]]:
@@ -114,9 +126,8 @@ def make_prompts(
         word_id: Token id of a word with a space before it.
 
     Returns:
-        Columns ``prompt`` (a running number), ``case``, ``split``, ``template`` (its place in the list of its split),
-        ``pattern``, ``text``, ``tokens``, ``end`` (index of END), ``io``, ``s``, ``io_id``, ``s_id``, ``place``,
-        ``object``.
+        Columns as in ``tasks.table``, the case as ``group``, and ``pattern``, ``io``, ``s``, ``io_id``, ``s_id``,
+        ``place``, ``object``.
 
     Raises:
         InputError: If a template is wrong, in both splits, or no template is left; if there are too few words; if
@@ -161,13 +172,15 @@ def make_prompts(
                 rows.append(
                     dict(
                         prompt=len(rows),
-                        case=f"{split}-{number}",
+                        group=f"{split}-{number}",
                         split=split,
                         template=place_in_list,
                         pattern=pattern,
+                        value=VALUES[pattern],
                         text=text,
                         tokens=tokens,
                         end=len(tokens) - 1,
+                        position=len(tokens) - 1,
                         io=io,
                         s=subject,
                         io_id=word_id(io),
@@ -191,29 +204,30 @@ def make_pairs(prompts: pd.DataFrame) -> pd.DataFrame:
     """The table of pairs: each ABB and BAB prompt as base with a source of each kind.
 
     Returns:
-        Columns as in ``tasks.table``, and ``base_pattern``, ``source_pattern``. The target is S where the source has S
-        at the opposite position, IO where at the same.
+        Columns as in ``tasks.table``. The target is S where the source has S at the opposite position, IO where at the
+        same.
     """
     rows: list[dict] = []
-    for case, group in prompts.groupby("case", sort=False):
-        by_pattern = group.set_index("pattern")
+    for case, of_case in prompts.groupby("group", sort=False):
+        by_pattern = of_case.set_index("pattern")
         for base, sources in _SOURCES.items():
             for kind, source in sources.items():
                 row = by_pattern.loc[base]
                 rows.append(
                     dict(
                         pair=len(rows),
-                        case=case,
+                        group=case,
                         split=row["split"],
                         kind=kind,
                         template=row["template"],
                         base=row["prompt"],
                         source=by_pattern.loc[source, "prompt"],
-                        base_pattern=base,
-                        source_pattern=source,
-                        io_id=row["io_id"],
-                        s_id=row["s_id"],
-                        target_id=row["io_id"] if kind == SAME_UNRELATED else row["s_id"],
+                        base_value=VALUES[base],
+                        source_value=VALUES[source],
+                        answer_id=row["io_id"],
+                        foil_id=row["s_id"],
+                        target_id=row["io_id"] if kind == SAME else row["s_id"],
+                        source_id=row["io_id"] if kind == DIFFERENT else NEITHER,
                     )
                 )
     return pd.DataFrame(rows)

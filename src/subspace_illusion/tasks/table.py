@@ -1,20 +1,98 @@
 """The table of pairs: what a pair is, whatever the task.
 
-One row a pair: ``pair`` (a running number), ``split``, ``kind``, ``case`` (its group: pairs that share what they are
-made of, resampled whole), ``template`` (the sentence), ``base``, ``source`` (numbers of prompts), ``io_id``, ``s_id``
-(token ids of the base's answer and foil), ``target_id`` (the answer that the source's value calls for).
+Prompts, one row each: ``prompt`` (a running number), ``split``, ``group`` (prompts that share what they are made of),
+``template`` (the sentence), ``text``, ``tokens``, ``end`` (index of END), ``position`` (index of the token at which
+components are read and patched), ``value`` (of the variable).
+
+Pairs, one row each: ``pair`` (a running number), ``split``, ``kind``, ``group`` (pairs that share what they are made
+of, resampled whole), ``template``, ``base``, ``source`` (numbers of prompts), ``answer_id``, ``foil_id`` (token ids of
+the base's answer and foil), ``target_id`` (the one of the two that the source's value calls for), ``source_id`` (the
+source's own answer where it is one of them, else ``NEITHER``; in IOI base and source have the same), ``base_value``,
+``source_value``.
 """
 
+from collections.abc import Sequence
+
+import numpy as np
 import pandas as pd
+import torch
+
+from subspace_illusion.errors import InputError
 
 SPLITS = ("train", "test")
-OPPOSITE = "opposite"
-OPPOSITE_UNRELATED = "opposite_unrelated"
-SAME_UNRELATED = "same_unrelated"
-KINDS = (OPPOSITE, OPPOSITE_UNRELATED, SAME_UNRELATED)
-"""Kinds of pair: the source has S at the opposite position or the same, and the base's names or unrelated ones."""
+DIFFERENT = "different value"
+DIFFERENT_UNRELATED = "different value, unrelated words"
+SAME = "same value"
+KINDS = (DIFFERENT, DIFFERENT_UNRELATED, SAME)
+"""Kinds of pair: the source has another value of the variable than the base or, as a control, the same; other values
+with the base's words as far as the task allows, and where it makes such pairs with unrelated ones. Effects are measured
+on the first kind."""
+NEITHER = -1
+"""The token of a source's own answer that is neither the base's answer nor its foil."""
 
 
 def chosen(pairs: pd.DataFrame, split: str, *kinds: str) -> pd.DataFrame:
     """The pairs of one split and some kinds."""
     return pairs[(pairs["split"] == split) & pairs["kind"].isin(kinds)]
+
+
+def replayed(pairs: pd.DataFrame) -> set[int]:
+    """The prompts that are replayed: the bases, and the sources of another value, whose own run stands beside."""
+    return {*pairs["base"], *pairs.loc[pairs["kind"] == DIFFERENT, "source"]}
+
+
+def prompts_of(prompts: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+    """The prompts of some pairs, bases and sources, each once."""
+    return prompts[prompts["prompt"].isin({*pairs["base"], *pairs["source"]})].reset_index(drop=True)
+
+
+def unrelated(pairs: pd.DataFrame) -> str:
+    """The kind of pair with another value whose words tell least of the base: unrelated ones where there are any."""
+    return DIFFERENT_UNRELATED if (pairs["kind"] == DIFFERENT_UNRELATED).any() else DIFFERENT
+
+
+def values_of(pairs: pd.DataFrame) -> list[str]:
+    """The values of the variable that the pairs have, in order; directions point from the first to the last."""
+    return sorted({*pairs["base_value"], *pairs["source_value"]})
+
+
+def codes(values: pd.Series, among: Sequence[str]) -> torch.Tensor:
+    """Values as their places in a list of all, ``[n]``."""
+    return torch.tensor(pd.Categorical(values, categories=list(among)).codes.astype(int))
+
+
+def source_sign(pairs: pd.DataFrame) -> np.ndarray:
+    """Which sign the source's clean LD should have, in terms of the base's answer and foil: 1 where its own answer is
+    the base's answer, -1 where it is the foil, 0 where it is neither, ``[n]``."""
+    own = pairs["source_id"]
+    return np.select([own == pairs["answer_id"], own == pairs["foil_id"]], [1, -1], 0)
+
+
+def mark_kept(pairs: pd.DataFrame, keep_wrong: bool) -> pd.DataFrame:
+    """Tells the pairs that the model gets right, and keeps those alone unless all are wanted.
+
+    A pair is right where its own answer is likelier than the other one in the base and, if it is one of the two, in the
+    source.
+
+    Args:
+        pairs: Columns ``ld``, ``ld_source`` besides those of a pair.
+        keep_wrong: Whether wrong pairs are kept too.
+
+    Returns:
+        The pairs with ``right`` and ``kept``.
+
+    Raises:
+        InputError: If a split is left without a pair that effects are measured on.
+    """
+    sign = source_sign(pairs)
+    right = (pairs["ld"] > 0) & ((sign == 0) | (pairs["ld_source"] * sign > 0))
+    marked = pairs.assign(right=right, kept=right | keep_wrong)
+    for split in SPLITS:
+        of_split = chosen(marked, split, DIFFERENT)
+        if not of_split["kept"].any():
+            raise InputError(
+                f"the model gets none of the {len(of_split)} {split} pairs right (base and source both likelier to "
+                "give their own answer), so there is nothing to patch: use prompts that it can answer, or set "
+                "task.wrong_pairs=keep"
+            )
+    return marked
