@@ -16,10 +16,11 @@ from subspace_illusion.report.plots.style import plt
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.sections.train_das import section
 from subspace_illusion.subspace.das import Examples, _batches, late_accuracy, mean_curve, train_das, training_kinds
-from subspace_illusion.tasks.table import OPPOSITE, SAME_UNRELATED
+from subspace_illusion.tasks.table import DIFFERENT, SAME
 
 SITE = Site(1, "hook_resid_post")
 SETTINGS = dict(steps=60, batch=16, lr=0.05, loss="cross_entropy")
+PAIRS = 128
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +28,12 @@ def planted() -> tuple[Model, Examples, torch.Tensor]:
     """Pairs whose targets are what patching a known direction gives, so that DAS has something to find."""
     model = tiny.tiny_model("llama")
     generator = torch.Generator().manual_seed(0)
-    tokens = torch.randint(1, 500, (64, 8), generator=generator)
+    tokens = torch.randint(1, 500, (PAIRS, 8), generator=generator)
     recording = record(model, tokens, [SITE], tail_from=2)
     base = recording.activations[SITE]
     direction = random_frame(base.shape[1], 1, 1)
-    source = (
-        base + torch.randn(base.shape, generator=generator) + 6 * torch.randn(64, 1, generator=generator) * direction.T
-    )
+    noise = torch.randn(base.shape, generator=generator)
+    source = base + noise + 6 * torch.randn(PAIRS, 1, generator=generator) * direction.T
     with torch.no_grad():
         logits = replay(model, recording.tail, {SITE: patch_change(base, source, direction)}).logits
     target = logits.argmax(1)
@@ -105,22 +105,22 @@ def test_tails_of_two_lengths_train_together(planted):
 def test_the_two_kinds_of_pairs_are_counted_apart(planted):
     """Pairs that ask for no change, patched from themselves, give their own answer whatever was learnt."""
     model, examples, _ = planted
-    changes = torch.arange(64) % 2 == 0
-    own = replay(model, examples.tail(torch.arange(64)), {}, start=2).logits.argmax(1)
+    changes = torch.arange(PAIRS) % 2 == 0
+    own = replay(model, examples.tail(torch.arange(PAIRS)), {}, start=2).logits.argmax(1)
     still = replace(
         examples,
         source=torch.where(changes[:, None], examples.source, examples.base),
         target_id=torch.where(changes, own + 1, own),
         changes=changes,
     )
-    curve = train_das(model, SITE, still, rank=1, seeds=[0], **SETTINGS | dict(steps=2, batch=64)).curve
+    curve = train_das(model, SITE, still, rank=1, seeds=[0], **SETTINGS | dict(steps=2, batch=PAIRS)).curve
     assert curve["accuracy_keep"].tolist() == [1, 1]
     assert curve["accuracy_change"].max() < 0.5
 
 
 def test_what_changes_may_differ_between_runs(planted):
     model, examples, _ = planted
-    changes = torch.stack([torch.ones(64, dtype=torch.bool), torch.zeros(64, dtype=torch.bool)])
+    changes = torch.stack([torch.ones(PAIRS, dtype=torch.bool), torch.zeros(PAIRS, dtype=torch.bool)])
     curve = train_das(
         model, SITE, replace(examples, changes=changes), rank=1, seeds=[0, 1], **SETTINGS | dict(steps=2)
     ).curve.set_index("seed")
@@ -140,13 +140,13 @@ def test_late_accuracy_leaves_out_steps_without_pairs_of_a_kind():
     assert means["accuracy_change"].tolist() == [0.5, 0.6, 1.0, 0.7]
 
 
-def test_same_position_pairs_are_trained_on_if_asked_for():
-    assert training_kinds(True) == (OPPOSITE, SAME_UNRELATED)
-    assert training_kinds(False) == (OPPOSITE,)
+def test_pairs_of_one_value_are_trained_on_if_asked_for():
+    assert training_kinds(True) == (DIFFERENT, SAME)
+    assert training_kinds(False) == (DIFFERENT,)
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize(("keep", "says"), [(0.9, "pairs of two kinds"), (float("nan"), "with the same names alone")])
+@pytest.mark.parametrize(("keep", "says"), [(0.9, "pairs of two kinds"), (float("nan"), "of different values alone")])
 def test_the_section_says_which_pairs_were_trained_on(tmp_path, keep, says):
     curves = [
         dict(seed=seed, step=step, loss=3.0 - step, accuracy_change=0.1 * step, accuracy_keep=keep)
@@ -161,4 +161,9 @@ def test_the_section_says_which_pairs_were_trained_on(tmp_path, keep, says):
     assert len(found.grids[0].header) == (6 if keep == 0.9 else 5)
     assert [picture.name for picture in found.pictures] == ["train_das"]
     assert [axis.get_title() for axis in drawn(found.pictures[0].figure).axes] == ["resid8", "mlp8"]
+    assert "the controls say" not in found.reading
+    about = dict(untrained=["mlp8"], data=tmp_path)
+    (found,) = section(Results("m", ["resid8", "mlp8"], "resid8", None, dict(controls=["resid8"]), **about))
+    assert [row[0] for row in found.grids[0].rows] == ["resid8"]
+    assert ("the controls say" in found.reading) == (keep == 0.9)
     plt.close("all")

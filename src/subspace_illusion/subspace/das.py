@@ -18,7 +18,7 @@ from subspace_illusion.core.replay import Tail, replay
 from subspace_illusion.core.seeds import torch_generator
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
-from subspace_illusion.tasks.table import OPPOSITE, SAME_UNRELATED
+from subspace_illusion.tasks.table import DIFFERENT, SAME
 
 Loss = Literal["cross_entropy", "logit_difference"]
 
@@ -58,6 +58,17 @@ class Trained:
 
     frames: torch.Tensor
     curve: pd.DataFrame
+
+
+CURVE = ("loss", "accuracy_change", "accuracy_keep")
+"""The measures of a training curve."""
+
+
+def nothing_trained(d: int, rank: int) -> Trained:
+    """What training leaves where there is nothing to train."""
+    columns = dict(seed=int, step=int) | dict.fromkeys(CURVE, float)
+    curve = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
+    return Trained(torch.empty(0, d, rank), curve)
 
 
 def train_das(
@@ -158,15 +169,14 @@ def train_das(
     return Trained(frames, pd.DataFrame(curve))
 
 
-def training_kinds(same_position: bool) -> tuple[str, ...]:
-    """The kinds of pairs to train on: opposite positions, and the same position with unrelated names if asked for."""
-    return (OPPOSITE, SAME_UNRELATED) if same_position else (OPPOSITE,)
+def training_kinds(same_value: bool) -> tuple[str, ...]:
+    """The kinds of pairs to train on: those whose values differ, and those of one value if asked for."""
+    return (DIFFERENT, SAME) if same_value else (DIFFERENT,)
 
 
 def mean_curve(curve: pd.DataFrame) -> pd.DataFrame:
     """The training curve's mean over seeds, step by step."""
-    measures = ["loss", "accuracy_change", "accuracy_keep"]
-    return curve.groupby("step", as_index=False)[measures].mean().round(6)
+    return curve.groupby("step", as_index=False)[list(CURVE)].mean().round(6)
 
 
 def late_accuracy(curve: pd.DataFrame, kind: str, steps: int = 10) -> float:

@@ -1,7 +1,7 @@
 """Pairs of prompts with everything that patching them takes, from the cache on disk or recorded in memory."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from subspace_illusion.core.activations import Activations
+from subspace_illusion.core.activations import CLEAN, SIDES, Activations
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import Outcome, logit_difference
 from subspace_illusion.core.replay import Recording, Tail, record_all
 from subspace_illusion.core.sites import Site
-from subspace_illusion.files import ACTIVATIONS, PAIRS, column, read_table
+from subspace_illusion.files import ACTIVATIONS, column, read_table
 from subspace_illusion.subspace.das import Examples
 from subspace_illusion.subspace.patching import Change, Key, along, patch_outcomes
 from subspace_illusion.tasks.table import chosen
@@ -28,6 +28,9 @@ class Prompts(Protocol):
 
     def tail(self, start: int, prompts: Sequence[int]) -> Tail:
         """The tails from block ``start`` on, in the order given."""
+
+    def tokens(self, prompts: Sequence[int]) -> float:
+        """The mean number of tokens of the tails."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,10 @@ class Recorded:
         assert self.recording.tail is not None
         return self.recording.tail.rows(self._rows(prompts))
 
+    def tokens(self, prompts: Sequence[int]) -> float:
+        assert self.recording.tail is not None
+        return 1 + float(self.recording.tail.ends[self._rows(prompts)].double().mean())
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -72,20 +79,29 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.table)
 
+    def among(self, rows: np.ndarray) -> "Pairs":
+        """Those of the pairs for which a boolean is true, ``[n]``."""
+        return replace(self, table=self.table[rows].reset_index(drop=True), ld_clean=self.ld_clean[rows])
+
     @cached_property
     def answer(self) -> torch.Tensor:
         """Token ids of the bases' answers, ``[n]``."""
-        return column(self.table, "io_id")
+        return column(self.table, "answer_id")
 
     @cached_property
     def foil(self) -> torch.Tensor:
         """Token ids of the bases' foils, ``[n]``."""
-        return column(self.table, "s_id")
+        return column(self.table, "foil_id")
 
     @cached_property
     def groups(self) -> np.ndarray:
         """The group of each pair: what is resampled whole."""
-        return self.table["case"].to_numpy()
+        return self.table["group"].to_numpy()
+
+    @property
+    def tokens(self) -> float:
+        """How many tokens the bases' tails have, on the mean."""
+        return self.prompts.tokens(self.bases.tolist())
 
     @property
     def bases(self) -> np.ndarray:
@@ -133,16 +149,22 @@ class Pairs:
 
 
 def cached_pairs(model: Model, split: str, *kinds: str, most: int | None = None) -> Pairs:
-    """The pairs of one split and some kinds, at most ``most`` of them, from the cache of activations."""
-    cached = Activations(ACTIVATIONS)
-    table = chosen(read_table(PAIRS), split, *kinds)[:most].reset_index(drop=True)
-    return Pairs(model, table, cached, cached.index["ld"].loc[table["base"]].to_numpy(dtype=float))
+    """The pairs of one split and some kinds that are kept, at most ``most``, from the cache of activations."""
+    table = chosen(kept_pairs(), split, *kinds)[:most].reset_index(drop=True)
+    return Pairs(model, table, Activations(ACTIVATIONS), table["ld"].to_numpy(dtype=float))
+
+
+def kept_pairs() -> pd.DataFrame:
+    """The pairs that experiments are made on, with the clean LD of their bases."""
+    pairs = read_table(ACTIVATIONS / "pairs.parquet")
+    return pairs[pairs["kept"]].reset_index(drop=True)
 
 
 def recorded_pairs(
     model: Model, prompts: pd.DataFrame, table: pd.DataFrame, sites: Sequence[Site], start: int, batch: int
 ) -> Pairs:
-    """Pairs whose prompts are run now, with a model that has no cache.
+    """Pairs whose prompts are run now, with a model that has no cache; the table gets the clean ``ld`` of bases and
+    ``ld_source`` of sources.
 
     Args:
         model: The model.
@@ -154,9 +176,14 @@ def recorded_pairs(
     """
     table = table.reset_index(drop=True)
     numbers = sorted({*table["base"], *table["source"]})
-    tokens = prompts.set_index("prompt")["tokens"].loc[numbers].tolist()
-    recording = record_all(model, tokens, sites, start, batch)
+    chosen_prompts = prompts.set_index("prompt").loc[numbers]
+    tokens, positions = chosen_prompts["tokens"].tolist(), chosen_prompts["position"].tolist()
+    recording = record_all(model, tokens, positions, sites, start, batch)
     recorded = Recorded({number: place for place, number in enumerate(numbers)}, recording)
-    logits = recording.logits[recorded._rows(table["base"].tolist())]
-    ld = logit_difference(logits, column(table, "io_id"), column(table, "s_id"))
-    return Pairs(model, table, recorded, ld.double().numpy())
+    answer, foil = column(table, "answer_id"), column(table, "foil_id")
+    clean = {
+        CLEAN[side]: logit_difference(recording.logits[recorded._rows(table[side].tolist())], answer, foil).double()
+        for side in SIDES
+    }
+    table = table.assign(**{name: ld.numpy() for name, ld in clean.items()})
+    return Pairs(model, table, recorded, table[CLEAN["base"]].to_numpy())

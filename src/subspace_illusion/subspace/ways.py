@@ -1,11 +1,16 @@
-"""The ways of choosing a subspace of a component, by the names that tables and pictures use."""
+"""The ways of choosing a subspace of a component, by the names that tables and pictures use.
+
+A user's own subspace has its label for a name, and its parts are named after it.
+"""
+
+from collections.abc import Iterable
 
 TRAINED = "trained"
 MEAN_DIFFERENCE = "mean difference"
 LENT = "lent by the null part"
 OWN = "inside the row space"
-"""The two halves of what patching a trained subspace does: what the coordinates along the null part add through the
-row part, and what the coordinates along the row part do themselves."""
+"""The two halves of what patching a subspace does: what the coordinates along the null part add through the row part,
+and what the coordinates along the row part do themselves."""
 ROW = "row part"
 NULL = "null part"
 BOTH = "span of both"
@@ -14,3 +19,19 @@ RANDOM = "random"
 WHOLE = "whole component"
 WAYS = (WHOLE, TRAINED, LENT, OWN, ROW, NULL, BOTH, MEAN_DIFFERENCE, MEAN_ROW, RANDOM)
 """The ways of choosing a subspace of a component, in the order in which tables and pictures show them."""
+
+PARTS = (LENT, OWN, ROW, NULL, BOTH)
+
+
+def part_of(way: str, part: str) -> str:
+    """The name of a part (``ROW``, ``NULL``, ``BOTH``, ``LENT``, ``OWN``) of a subspace; the trained one's go without
+    its name."""
+    return part if way == TRAINED else f"{part} of the {way}" if way == MEAN_DIFFERENCE else f"{part} of {way}"
+
+
+def own_labels(ways: Iterable[str]) -> list[str]:
+    """The users' own subspaces among the names of ways, in their order."""
+    names = list(dict.fromkeys(ways))
+    known = {*WAYS, *(part_of(MEAN_DIFFERENCE, part) for part in PARTS)}
+    labels = [way for way in names if way not in known]
+    return [way for way in labels if not any(way == part_of(other, part) for other in labels for part in PARTS)]

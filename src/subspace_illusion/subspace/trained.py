@@ -1,0 +1,28 @@
+"""Where the subspaces that DAS trained for a component are kept: one file, in the layout that others can read too."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from subspace_illusion.files import SUBSPACES
+from subspace_illusion.subspace.exchange import read_subspace_file, write_subspace_file
+from subspace_illusion.subspace.ways import TRAINED
+
+FILE = "subspaces.safetensors"
+
+
+def write_trained(folder: Path, frames: Mapping[int, torch.Tensor], about: Mapping[str, str]) -> None:
+    """Writes frames ``[d, k]`` by seed and what they are of into a folder; no file where nothing is to be trained."""
+    if frames:
+        write_subspace_file(folder / FILE, {f"{TRAINED}:{seed}": frame for seed, frame in frames.items()}, about)
+
+
+def read_trained(component: str) -> dict[int, torch.Tensor]:
+    """The frames ``[d, k]`` that were trained for a component, by seed; none where it is not to be trained."""
+    path = SUBSPACES / component / FILE
+    if not path.exists():
+        return {}
+    frames, _ = read_subspace_file(path)
+    by_seed = {int(name.removeprefix(f"{TRAINED}:")): frame for name, frame in frames.items()}
+    return {seed: by_seed[seed] for seed in sorted(by_seed)}
