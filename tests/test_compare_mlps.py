@@ -21,6 +21,7 @@ from subspace_illusion.experiments.compare_mlps import (
     padded,
     spread_blocks,
 )
+from subspace_illusion.files import write_table
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.sections.compare_mlps import section
 from test_recover_directions import noise, text_of
@@ -109,7 +110,7 @@ def shown(folder, gelu: float, near: tuple[float, float], held_out: int):
     about = [dict(mlp=mlp, width=width, block=block, r2=r2) for mlp, width, r2 in kinds for block in (0, 2)]
     rows = [row | dict(measure=RECOVERED, value=row["r2"]) for row in about]
     rows += [row | dict(measure=READ, z=z, value=0.6) for row in about for z in (0.01, 0.1)]
-    pd.DataFrame(rows).drop(columns="r2").to_csv(folder / "compare_mlps.csv", index=False)
+    write_table(folder / "text/compare_mlps.csv", pd.DataFrame(rows).drop(columns="r2"))
     duplicates = [
         dict(block=block, z=z, rows=kind, held_out=count, accuracy=accuracy)
         for block in (0, 2)
@@ -118,8 +119,8 @@ def shown(folder, gelu: float, near: tuple[float, float], held_out: int):
             (ALL, 10, 0.6), (DUPLICATE, held_out, accurate if held_out else None), (SINGLE, 10 - held_out, 0.5)
         )
     ]  # fmt: skip
-    pd.DataFrame(duplicates).to_csv(folder / "compare_mlps_duplicates.csv", index=False)
-    (found,) = section(Results("m", ["a"], "a", "a", {}, folder=folder))
+    write_table(folder / "text/compare_mlps_duplicates.csv", pd.DataFrame(duplicates))
+    (found,) = section(Results("m", ["a"], "a", None, dict(compare_mlps=["m"]), folder=folder))
     return found
 
 

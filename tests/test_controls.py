@@ -1,3 +1,5 @@
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,7 +8,7 @@ import torch
 from drawing import drawn, intervals, points, shown, words
 from made import measured
 from some_pairs import some_pairs
-from subspace_illusion.core.frames import patch_change, random_frame
+from subspace_illusion.core.frames import closeness, patch_change, random_frame
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.sites import Site
@@ -14,12 +16,12 @@ from subspace_illusion.experiments import controls as module
 from subspace_illusion.experiments.controls import (
     ARBITRARY,
     ARBITRARY_SAME,
-    OPPOSITE_ONLY,
+    DIFFERENT_ONLY,
     PLACEBO,
     RANDOM_DIRECTION,
     RANDOM_MODEL,
     RANDOM_MODEL_WHOLE,
-    SAME,
+    SAME_VALUE,
     SELF,
     UNRELATED,
     Learnt,
@@ -42,7 +44,7 @@ from subspace_illusion.report.sections.controls import cannot_fail, of_labels, o
 from subspace_illusion.subspace.das import Examples
 from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.subspace.ways import TRAINED
-from subspace_illusion.tasks.table import OPPOSITE, SAME_UNRELATED
+from subspace_illusion.tasks.table import DIFFERENT, DIFFERENT_UNRELATED, SAME
 
 pytestmark = pytest.mark.filterwarnings("error")
 SITE = Site(1, "hook_resid_post")
@@ -86,12 +88,12 @@ def test_random_frames_differ():
 
 
 def test_held_out_labels_are_tossed_by_draw_and_kind():
-    labels = tossed(40, 0, 2, OPPOSITE)
+    labels = tossed(40, 0, 2, DIFFERENT)
     assert labels.shape == (2, 40)
     assert 8 < labels.sum(1).min() <= labels.sum(1).max() < 32
     assert (labels[0] != labels[1]).any()
-    assert (labels == tossed(40, 0, 2, OPPOSITE)).all()
-    assert (labels != tossed(40, 0, 2, SAME_UNRELATED)).any()
+    assert (labels == tossed(40, 0, 2, DIFFERENT)).all()
+    assert (labels != tossed(40, 0, 2, SAME)).any()
 
 
 def test_the_distribution_by_hand():
@@ -105,10 +107,15 @@ def pairs(llama: Model) -> Pairs:
     return some_pairs(llama, [SITE], 2, cases=5)
 
 
-def run(train: Pairs, test: Pairs) -> tuple[pd.DataFrame, Tried, Learnt]:
+def of_kinds(pairs: Pairs, *kinds: str) -> Pairs:
+    among = pairs.table["kind"].isin(kinds).to_numpy()
+    return Pairs(pairs.model, pairs.table[among].reset_index(drop=True), pairs.prompts, pairs.ld_clean[among])
+
+
+def run(train: Pairs, test: Pairs, own: Mapping[str, torch.Tensor] | None = None) -> tuple[pd.DataFrame, Tried, Learnt]:
     learnt = learn(SITE, train, rank=1, seeds=[0, 1], settings=SETTINGS)
     trained = random_frames(32, 1, 2, 7, "trained")
-    tried = make_changes(SITE, train, test, trained, learnt, random_frames(32, 1, 3, 0, "x"))
+    tried = make_changes(SITE, train, test, trained, own or {}, learnt, random_frames(32, 1, 3, 0, "x"))
     curve = pd.DataFrame(dict(seed=0, step=[0, 1], loss=1.0, accuracy_change=[0.2, 0.4], accuracy_keep=[0.8, 1.0]))
     patched: list[int] = []
     found = controls(
@@ -120,27 +127,25 @@ def run(train: Pairs, test: Pairs) -> tuple[pd.DataFrame, Tried, Learnt]:
 
 @pytest.fixture(scope="module")
 def both(pairs: Pairs) -> tuple[pd.DataFrame, Tried, Learnt]:
-    among = pairs.table["kind"].isin([OPPOSITE, SAME_UNRELATED]).to_numpy()
-    train = Pairs(pairs.model, pairs.table[among].reset_index(drop=True), pairs.prompts, pairs.ld_clean[among])
-    return run(train, pairs)
+    return run(of_kinds(pairs, DIFFERENT, SAME), pairs)
 
 
 def test_every_control_has_its_row(both, pairs):
     rows, _, _ = both
     assert rows.index.tolist() == [
-        TRAINED, UNRELATED, SAME, SELF, RANDOM_DIRECTION, PLACEBO, OPPOSITE_ONLY, ARBITRARY, ARBITRARY_SAME
+        TRAINED, UNRELATED, SAME_VALUE, SELF, RANDOM_DIRECTION, PLACEBO, DIFFERENT_ONLY, ARBITRARY, ARBITRARY_SAME
     ]  # fmt: skip
     assert (rows["pairs"] == 10).all()
     assert rows.loc[RANDOM_DIRECTION, "draws"] == 3
     assert rows.loc[TRAINED, "train_accuracy_change"] == pytest.approx(0.3)
     assert rows.loc[TRAINED, "train_accuracy_keep"] == pytest.approx(0.9)
-    assert pd.isna(rows.loc[OPPOSITE_ONLY, "train_accuracy_keep"])  # no such pairs there
-    assert rows.loc[OPPOSITE_ONLY, "train_accuracy_change"] >= 0
+    assert pd.isna(rows.loc[DIFFERENT_ONLY, "train_accuracy_keep"])  # no such pairs there
+    assert rows.loc[DIFFERENT_ONLY, "train_accuracy_change"] >= 0
 
 
 def test_single_draws_span_the_range_and_a_patch_from_itself_does_nothing(both, pairs):
     rows, tried, _ = both
-    opposite = of_kind(pairs, OPPOSITE)
+    opposite = of_kind(pairs, DIFFERENT)
     changes = {i: opposite.along(SITE, frame) for i, frame in enumerate(tried.frames[RANDOM_DIRECTION])}
     single = [
         opposite.ld_clean.mean() - outcome.ld.mean() for outcome in opposite.patch(SITE, changes, batch=10).values()
@@ -179,7 +184,7 @@ def test_labels_by_hand(both, pairs):
         right.append(np.where(ld > 0, train.answer.numpy(), train.foil.numpy()) == target.numpy())
     assert rows.loc[ARBITRARY, "label_accuracy_train"] == pytest.approx(np.mean(right))
     right = []
-    for kind in (OPPOSITE, SAME_UNRELATED):
+    for kind in (DIFFERENT, SAME):
         held_out = of_kind(pairs, kind)
         labels = tossed(len(held_out), 0, 2, kind)
         for frame, label in zip(learnt.runs[ARBITRARY].frames, labels, strict=True):
@@ -191,30 +196,86 @@ def test_labels_by_hand(both, pairs):
 
 def test_the_distribution_of_training_pairs_is_that_of_the_rows_kind(both):
     rows, tried, learnt = both
-    train = of_kind(tried.pairs["train"], SAME_UNRELATED)
+    train = of_kind(tried.pairs["train"], SAME)
     frames = learnt.runs[ARBITRARY].frames
     changes = {i: train.along(SITE, frame) for i, frame in enumerate(frames)}
     ld = Outcome.pooled(list(train.patch(SITE, changes, batch=20).values())).ld
     assert rows.loc[ARBITRARY_SAME, "train_ld"] == pytest.approx(ld.mean(), abs=1e-4)
     assert rows.loc[ARBITRARY_SAME, "train_ld_sd"] == pytest.approx(ld.std(), abs=1e-4)
     assert rows.loc[ARBITRARY_SAME, "train_ld_clean_abs"] == pytest.approx(np.abs(train.ld_clean).mean(), abs=1e-4)
-    assert rows.loc[ARBITRARY, "ld_clean_sd"] == pytest.approx(of_kind(tried.pairs[OPPOSITE], OPPOSITE).ld_clean.std())
+    assert rows.loc[ARBITRARY, "ld_clean_sd"] == pytest.approx(
+        of_kind(tried.pairs[DIFFERENT], DIFFERENT).ld_clean.std()
+    )
     assert pd.isna(rows.loc[RANDOM_DIRECTION, "train_ld"])
 
 
-def test_opposite_pairs_alone_are_a_control_only_where_others_were_trained_on(pairs):
-    rows, tried, _ = run(of_kind(pairs, OPPOSITE), pairs)
-    assert {OPPOSITE_ONLY, ARBITRARY_SAME}.isdisjoint(rows.index)
+def test_pairs_of_different_values_alone_are_a_control_only_where_others_were_trained_on(pairs):
+    rows, tried, _ = run(of_kind(pairs, DIFFERENT), pairs)
+    assert {DIFFERENT_ONLY, ARBITRARY_SAME}.isdisjoint(rows.index)
     assert rows.loc[ARBITRARY, "label_accuracy_train"] >= 0
     assert tried.count == 10 * (2 + 2 + 3 + 3 + 1 + 2 + 2 + 2 + 2)
 
 
-def test_the_run_on_opposite_pairs_alone_sees_no_others(pairs, monkeypatch):
+def test_the_run_on_pairs_of_different_values_alone_sees_no_others(pairs, monkeypatch):
     seen: list[Examples] = []
     monkeypatch.setattr(module, "train_das", lambda model, site, examples, **settings: seen.append(examples))
     learn(SITE, pairs, rank=1, seeds=[0], settings={})
-    assert [len(examples) for examples in seen] == [len(pairs), len(of_kind(pairs, OPPOSITE))]
+    assert [len(examples) for examples in seen] == [len(pairs), len(of_kind(pairs, DIFFERENT))]
     assert seen[1].changes.all()
+
+
+def test_own_subspaces_have_controls_of_their_own(pairs):
+    """A placebo where random subspaces have their rank, and sources of the same value."""
+    own = {"probe": random_frame(32, 1, 11), "SAE plane": random_frame(32, 2, 12)}
+    rows, tried, _ = run(of_kinds(pairs, DIFFERENT, SAME), pairs, own)
+    names = rows.index.tolist()
+    assert names == [
+        TRAINED, "probe", "SAE plane", UNRELATED, SAME_VALUE, f"{SAME_VALUE}: probe", f"{SAME_VALUE}: SAE plane", SELF,
+        RANDOM_DIRECTION, PLACEBO, f"{PLACEBO}: probe", DIFFERENT_ONLY, ARBITRARY, ARBITRARY_SAME,
+    ]  # fmt: skip
+    assert rows.index.is_unique
+    different, same = (of_kind(pairs, kind) for kind in (DIFFERENT, SAME))
+    for label, frame in own.items():
+        for of_pairs, name in ((different, label), (same, f"{SAME_VALUE}: {label}")):
+            ld = of_pairs.patch(SITE, {0: of_pairs.along(SITE, frame)}, batch=10)[0].ld
+            assert rows.loc[name, "effect"] == pytest.approx((of_pairs.ld_clean - ld[0]).mean(), abs=1e-4)
+            assert rows.loc[name, "draws"] == 1
+        assert rows.loc[label, "cosine"] == pytest.approx(abs(closeness(frame, tried.frames[TRAINED][0])), abs=1e-5)
+    change = tried.changes[DIFFERENT][f"{PLACEBO}: probe"]
+    assert len(change) == rows.loc[f"{PLACEBO}: probe", "draws"] == 3
+    size = patch_change(different.base(SITE), different.source(SITE), own["probe"]).norm(dim=1)
+    for one in change:
+        torch.testing.assert_close(one(torch.arange(10)).norm(dim=1), size)
+    trained = rows.loc[TRAINED, "effect"]
+    assert rows.loc["probe", "share_of_trained"] == pytest.approx(rows.loc["probe", "effect"] / trained, abs=1e-4)
+    # The others are what they are without subspaces of one's own.
+    without, _, _ = run(of_kinds(pairs, DIFFERENT, SAME), pairs)
+    pd.testing.assert_frame_equal(rows.loc[without.index, without.columns], without)
+
+
+def test_a_task_without_pairs_of_some_kinds_has_fewer_controls(pairs):
+    different = of_kinds(pairs, DIFFERENT)
+    rows, tried, _ = run(different, different, {"probe": random_frame(32, 1, 11)})
+    assert rows.index.tolist() == [
+        TRAINED, "probe", SELF, RANDOM_DIRECTION, PLACEBO, f"{PLACEBO}: probe", ARBITRARY
+    ]  # fmt: skip
+    assert set(tried.pairs) == {DIFFERENT, "train"}
+    assert 0 <= rows.loc[ARBITRARY, "label_accuracy"] <= 1
+    rows, _, _ = run(different, of_kinds(pairs, DIFFERENT, DIFFERENT_UNRELATED))
+    assert UNRELATED in rows.index
+    assert SAME_VALUE not in rows.index
+
+
+def test_pairs_of_one_value_among_the_training_pairs_alone(pairs):
+    """Held-out ones may all have been answered wrongly."""
+    rows, _, learnt = run(of_kinds(pairs, DIFFERENT, SAME), of_kinds(pairs, DIFFERENT))
+    assert rows.index.tolist() == [TRAINED, SELF, RANDOM_DIRECTION, PLACEBO, DIFFERENT_ONLY, ARBITRARY]
+    different = of_kind(pairs, DIFFERENT)
+    right = []
+    for frame, label in zip(learnt.runs[ARBITRARY].frames, tossed(10, 0, 2, DIFFERENT), strict=True):
+        ld = different.patch(SITE, {0: different.along(SITE, frame)}, batch=20)[0].ld[0]
+        right.append((ld > 0) == label)
+    assert rows.loc[ARBITRARY, "label_accuracy"] == pytest.approx(np.mean(right))
 
 
 # What the section says
@@ -260,15 +321,30 @@ def test_the_section_names_what_is_true_by_algebra(both, tmp_path):
     random = pd.concat([whole.assign(control=RANDOM_MODEL), whole.assign(control=RANDOM_MODEL_WHOLE, effect=0.0)])
     write_table(tmp_path / "controls/x.csv", rows)
     write_table(tmp_path / "random_model/x.csv", random)
-    (found,) = section(Results("m", ["x"], "x", "x", dict(controls=["x"]), folder=tmp_path))
+    ran = dict(controls=["x"], random_model=["x"])
+    (found,) = section(Results("m", ["x"], "x", None, ran, folder=tmp_path))
     names = [row[0] for row in found.grids[0].rows]
     assert {"patch from itself (by algebra)", "DAS on a random model (can hardly fail)"} <= set(names)
-    assert "Trained on pairs of opposite positions alone" in found.reading
+    assert "Trained on pairs of different values alone" in found.reading
+    assert "Random directions, the norm-matched placebo and sources of the same value should" in found.reading
     of_random = found.grids[0].rows[names.index(RANDOM_DIRECTION)]
     assert " to " in of_random[4]
     assert found.grids[0].rows[names.index(SELF + " (by algebra)")][4] == ""  # one draw has no range
     assert len(found.grids[2].rows) == 6
     assert [picture.name for picture in found.pictures] == ["controls__x"]
+
+
+@pytest.mark.parametrize("ran", ["controls", "random_model"])
+def test_the_section_has_what_ran(both, tmp_path, ran):
+    rows = both[0].reset_index()
+    whole = rows[rows["control"] == TRAINED].assign(moved=0.1)[["draws", "effect", "ld_clean_sd", "moved"]]
+    random = pd.concat([whole.assign(control=RANDOM_MODEL), whole.assign(control=RANDOM_MODEL_WHOLE, effect=0.0)])
+    about = dict(train_accuracy_change=0.1, train_accuracy_keep=np.nan, effect_lo=np.nan, effect_hi=np.nan)
+    write_table(tmp_path / f"{ran}/x.csv", rows if ran == "controls" else random.assign(**about))
+    (found,) = section(Results("m", ["x"], "x", None, {ran: ["x"]}, folder=tmp_path))
+    assert ("random model" in found.reading) == (ran == "random_model")
+    assert ("Arbitrary labels" in found.reading) == (ran == "controls")
+    assert drawn(found.pictures[0].figure)
 
 
 # The picture
@@ -300,7 +376,7 @@ ALL = {
 def test_controls_under_the_trained_subspace():
     figure = drawn(controls_figure(control_rows(ALL), "mlp8"))
     left, right = figure.axes
-    assert shown(left)[:3] == ["trained subspace", "same names", "unrelated names"]
+    assert shown(left)[:3] == ["trained subspace", "different value", "unrelated words"]
     assert len(points(left)) == len(intervals(left)) == 7
     assert sorted(x for x, _ in points(right)) == pytest.approx([0.0, 0.0, 0.2, 0.4, 0.45, 0.9])
     assert left.get_title() == "mlp8"
@@ -309,9 +385,26 @@ def test_controls_under_the_trained_subspace():
     assert any(list(line.get_xdata()) == [2.7, 3.3] for line in left.lines)  # the range of single draws
 
 
+def test_controls_of_ones_own_subspace_stand_together():
+    own = {
+        "probe": (1.0, np.nan),
+        "same value, unrelated words: probe": (0.1, np.nan),
+        f"{PLACEBO}: probe": (0, np.nan),
+    }
+    figure = drawn(controls_figure(control_rows(ALL | own), "mlp8"))
+    labels = shown(figure.axes[0])
+    place = labels.index("own subspaces")
+    assert labels[place + 1 : place + 4] == ["probe", "probe: same value", "probe: placebo"]
+
+
 def test_controls_that_are_missing_are_left_out():
     rows = control_rows({TRAINED: (3.0, 0.9), SELF: (0.0, np.nan)}).assign(effect_lo=np.nan, effect_hi=np.nan)
     figure = drawn(controls_figure(rows, "mlp8"))
-    assert shown(figure.axes[0]) == ["trained subspace", "same names", "nothing to change", "from itself, by algebra"]
+    assert shown(figure.axes[0]) == [
+        "trained subspace",
+        "different value",
+        "nothing to change",
+        "from itself, by algebra",
+    ]
     assert intervals(figure.axes[0]) == []
     assert len(points(figure.axes[0])) == 2

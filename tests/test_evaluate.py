@@ -1,5 +1,8 @@
 """What patching each subspace does (E3, E4, E6)."""
 
+import dataclasses
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,9 +15,11 @@ from subspace_illusion.core.model import Model
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.experiments.evaluate import (
     BY_TEMPLATE,
+    Key,
     Patched,
     Subspaces,
     by_pair,
+    changes,
     count,
     effects,
     halves,
@@ -24,8 +29,10 @@ from subspace_illusion.experiments.evaluate import (
 from subspace_illusion.report.plots.evaluate import evaluate_figure, templates_figure
 from subspace_illusion.report.plots.style import BLUE, GREY, plt
 from subspace_illusion.report.sections import evaluate
+from subspace_illusion.report.words import in_order
 from subspace_illusion.statistics import MEASURES, POOLED, Bootstrap
 from subspace_illusion.subspace.pairs import Pairs, recorded_pairs
+from subspace_illusion.subspace.patching import along
 from subspace_illusion.subspace.ways import (
     BOTH,
     LENT,
@@ -37,6 +44,7 @@ from subspace_illusion.subspace.ways import (
     ROW,
     TRAINED,
     WHOLE,
+    part_of,
 )
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -90,33 +98,40 @@ def pairs(llama: Model) -> Pairs:
     generator = torch.Generator().manual_seed(3)
     rows, prompts = [], []
     for case, length in enumerate((7, 6, 7)):
-        two = torch.randint(1, 500, (2, length), generator=generator).tolist()
-        prompts += [
-            dict(prompt=2 * case + i, tokens=tokens, text=f"case {case}, prompt {i}") for i, tokens in enumerate(two)
-        ]
+        for i, tokens in enumerate(torch.randint(1, 500, (2, length), generator=generator).tolist()):
+            where = dict(end=length - 1, position=length - 1)
+            prompts.append(dict(prompt=2 * case + i, tokens=tokens, text=f"case {case}, prompt {i}") | where)
         for base, source in ((0, 1), (1, 0)):
             rows.append(
                 dict(
-                    pair=len(rows), case=f"case-{case}", template=length % 2, base=2 * case + base,
-                    source=2 * case + source, io_id=5 + base, s_id=6 - base, target_id=6 - base,
+                    pair=10 + len(rows), group=f"case-{case}", template=length % 2, base=2 * case + base,
+                    source=2 * case + source, answer_id=5 + base, foil_id=6 - base, target_id=6 - base,
                 )
             )  # fmt: skip
     return recorded_pairs(llama, pd.DataFrame(prompts), pd.DataFrame(rows), [MLP, RESID], 1, batch=2)
 
 
-def subspaces(model: Model, site: Site, seeds: int = 2) -> Subspaces:
-    """Random subspaces in the place of those that would be found."""
+def parts_of(way: str, frame: torch.Tensor, readout: torch.Tensor, seed: str = "") -> dict[Key, torch.Tensor]:
+    parts = split(frame, readout, TOLERANCE)
+    return {(part_of(way, part), seed): x for part, x in ((ROW, parts.row), (NULL, parts.null), (BOTH, parts.both))}
+
+
+def subspaces(model: Model, site: Site, seeds: int = 2, own: Mapping[str, int] | None = None) -> Subspaces:
+    """Random subspaces in the place of those that would be found, own ones by label and rank."""
     readout = model.readout(site)
     d = model.width(site)
     frames = {(MEAN_DIFFERENCE, ""): random_frame(d, 1, 7)}
     for seed in range(seeds):
         frames[TRAINED, str(seed)] = random_frame(d, 1, seed)
         if readout is not None:
-            parts = split(frames[TRAINED, str(seed)], readout, TOLERANCE)
-            frames |= {(ROW, str(seed)): parts.row, (NULL, str(seed)): parts.null, (BOTH, str(seed)): parts.both}
+            frames |= parts_of(TRAINED, frames[TRAINED, str(seed)], readout, str(seed))
+    for label, rank in (own or {}).items():
+        frames[label, ""] = random_frame(d, rank, 0, label)
+        if readout is not None:
+            frames |= parts_of(label, frames[label, ""], readout)
     if readout is not None:
         frames[MEAN_ROW, ""] = split(frames[MEAN_DIFFERENCE, ""], readout, TOLERANCE).row
-    return Subspaces(site, frames, readout)
+    return Subspaces(site, frames, readout, rank=1)
 
 
 @pytest.fixture(scope="module")
@@ -173,10 +188,13 @@ def test_the_table_of_effects(pairs, patched):
         for seed in ("0", "1", POOLED):
             row = rows.loc["mlp1", way, seed]
             share = row["effect"] / rows.loc["mlp1", TRAINED, seed]["effect"]
-            assert row["share_of_trained"] == pytest.approx(share, rel=1e-2)
-    assert rows["share_of_trained"].notna().sum() == 9
+            assert row["share_of_subspace"] == pytest.approx(share, rel=1e-2)
+    mean_row = rows.loc["mlp1", MEAN_ROW, POOLED]
+    share = mean_row["effect"] / rows.loc["mlp1", MEAN_DIFFERENCE, POOLED]["effect"]
+    assert mean_row["share_of_subspace"] == pytest.approx(share, rel=1e-2)
+    assert rows["share_of_subspace"].notna().sum() == 10
     assert trained["whole_share"] == pytest.approx(whole["effect"] / trained["effect"], rel=1e-3)
-    assert trained["row_share"] == pytest.approx(rows.loc["mlp1", ROW, "0"]["share_of_trained"], rel=1e-3)
+    assert trained["row_share"] == pytest.approx(rows.loc["mlp1", ROW, "0"]["share_of_subspace"], rel=1e-3)
     residual = rows.loc["resid1", WHOLE, POOLED]
     assert residual["share_of_residual"] == 1
     assert np.isnan(residual["share_of_residual_lo"])
@@ -204,10 +222,83 @@ def test_sentence_by_sentence(pairs, patched):
 
 
 def test_what_other_experiments_measure_against(pairs, patched):
-    found = by_pair(patched["mlp1"])
-    assert list(found) == ["trained", "residual"]
-    assert len(found) == len(pairs)
-    assert found["trained"].to_numpy() == pytest.approx(patched["mlp1"].outcomes[TRAINED, POOLED].ld.mean(0))
+    found = by_pair(pairs, patched["mlp1"])
+    ways = {way for way, _ in patched["mlp1"].outcomes}
+    assert set(found) == {"pair", "group", "ld", "residual", *ways}
+    assert found["pair"].tolist() == list(range(10, 16))
+    assert found["group"].tolist() == pairs.groups.tolist()
+    assert found["ld"].tolist() == pairs.ld_clean.tolist()
+    assert found["residual"].to_numpy() == pytest.approx(patched["mlp1"].residual.ld[0])
+    for way in (TRAINED, WHOLE, RANDOM):
+        assert found[way].to_numpy() == pytest.approx(patched["mlp1"].outcomes[way, POOLED].ld.mean(0))
+
+
+@pytest.fixture(scope="module")
+def with_own(llama: Model) -> dict[str, Subspaces]:
+    """One's own subspaces beside trained ones, and alone where nothing is trained."""
+    return {
+        "mlp1": subspaces(llama, MLP, own={"probe": 1, "SAE plane": 2}),
+        "resid1": subspaces(llama, RESID, seeds=0, own={"mine": 3}),
+    }
+
+
+def test_own_subspaces_are_patched_whole_and_by_their_parts(pairs, with_own):
+    done: list[int] = []
+    patched = patch_all(pairs, with_own, tolerance=TOLERANCE, seed=0, batch=100, on_patch=done.append)
+    # At the MLP as without them 16, and for each of the two itself, three parts and two halves.
+    assert count(with_own) == {RESID: 4, MLP: 16 + 2 * 6}
+    assert done == [len(pairs)] * sum(count(with_own).values())
+    assert {way for way, _ in patched["resid1"].outcomes} == {WHOLE, MEAN_DIFFERENCE, "mine", RANDOM}
+    outcomes = patched["mlp1"].outcomes
+    for label in ("probe", "SAE plane"):
+        alone = pairs.patch(MLP, {0: pairs.along(MLP, with_own["mlp1"].frames[label, ""])}, 100)[0]
+        assert outcomes[label, POOLED].ld == pytest.approx(alone.ld, abs=1e-5)
+        assert np.abs(outcomes[label, POOLED].ld - pairs.ld_clean).max() > 1e-3
+        # The null part alone does nothing at all, and the span of both parts what the row part does.
+        assert outcomes[f"null part of {label}", POOLED].ld[0] == pytest.approx(pairs.ld_clean, abs=1e-5)
+        assert outcomes[f"span of both of {label}", POOLED].ld == pytest.approx(
+            outcomes[f"row part of {label}", POOLED].ld, abs=1e-4
+        )
+
+    rows = effects(pairs, patched, Bootstrap.of(pairs.groups, 100, 0)).set_index(["component", "subspace", "seed"])
+    probe = rows.loc["mlp1", "probe", POOLED]
+    whole, row = rows.loc["mlp1", WHOLE, POOLED], rows.loc["mlp1", "row part of probe", POOLED]
+    assert probe["whole_share"] == pytest.approx(whole["effect"] / probe["effect"], rel=1e-2)
+    assert probe["row_share"] == pytest.approx(row["effect"] / probe["effect"], rel=1e-2)
+    assert probe["effect_over_row_part"] == pytest.approx(probe["effect"] / row["effect"], rel=1e-2)
+    for part in (ROW, LENT, OWN):
+        of_part = rows.loc["mlp1", f"{part} of probe", POOLED]
+        assert of_part["share_of_subspace"] == pytest.approx(of_part["effect"] / probe["effect"], rel=1e-2)
+    assert np.isnan(
+        rows.loc["mlp1", "null part of probe", POOLED][["whole_share", "share_of_subspace"]].astype(float)
+    ).all()
+    assert not set(rows.loc["resid1"].index) & {("row part of mine", POOLED), (f"{LENT} of mine", POOLED)}
+
+
+def test_the_random_subspace_has_the_rank_that_would_be_trained(pairs, llama):
+    """Also where nothing is trained, and whatever the rank of one's own."""
+    for rank in (1, 3):
+        of_rank = dataclasses.replace(subspaces(llama, RESID, seeds=0, own={"mine": 2}), rank=rank)
+        change = changes(pairs, "x", of_rank, TOLERANCE, 0)[RANDOM, ""](torch.arange(len(pairs)))
+        expected = patch_change(pairs.base(RESID), pairs.source(RESID), random_frame(32, rank, 0, "random", "x"))
+        torch.testing.assert_close(change, expected)
+
+
+def test_the_effects_of_the_halves_add_up_to_first_order(pairs, with_own):
+    """Sources a hundredth of the way from their bases: what two changes do together is the sum of what each does."""
+    base = pairs.base(MLP)
+    near = base + 0.01 * (pairs.source(MLP) - base)
+    of_mlp = with_own["mlp1"]
+    for label in ("probe", "SAE plane"):
+        made_of = halves(base, near, of_mlp.frames[label, ""], of_mlp.readout, TOLERANCE)
+        both = along(base, near, of_mlp.frames[label, ""])
+        moved = {
+            key: outcome.ld[0] - pairs.ld_clean
+            for key, outcome in pairs.patch(MLP, {**made_of, "both": both}, batch=10).items()
+        }
+        size = np.abs(moved[LENT]).mean() + np.abs(moved[OWN]).mean()
+        assert size > 1e-4
+        assert moved[LENT] + moved[OWN] == pytest.approx(moved["both"], abs=0.05 * size)
 
 
 # the pictures and the section
@@ -228,7 +319,7 @@ def sentences(components: tuple[str, ...] = made.COMPONENTS) -> pd.DataFrame:
 
 
 def test_bars_are_the_seeds_pooled_and_dots_the_single_seeds():
-    resid, mlp = drawn(evaluate_figure(made.effects(), made.COMPONENTS)).axes
+    resid, mlp = drawn(evaluate_figure(made.effects(), made.COMPONENTS, in_order(made.effects()["subspace"]))).axes
     assert shown(resid) == [WHOLE, TRAINED, LENT, ROW, NULL, MEAN_DIFFERENCE]
     assert [bar.get_width() for bar in mlp.patches] == pytest.approx([-1, 3, 2, 1, 0, -1])
     assert len(intervals(mlp)) == 5  # the null part's effect is exactly zero
@@ -260,7 +351,7 @@ def test_one_sentence_of_one_component_without_intervals():
 def test_the_section_says_what_the_tables_show(tmp_path):
     tables = {"effects.csv": made.effects().assign(pairs=400, groups=200), "templates.csv": sentences()}
     patching, by_sentence = evaluate.section(made.results(tmp_path, tables))
-    assert "400 held-out pairs of 200 cases." in patching.reading
+    assert "400 held-out pairs of 200 groups." in patching.reading
     assert "takes 3.00 [2.95, 3.05] off the logit difference, the whole component -1.00 [-1.10, -0.90]." in (
         patching.reading
     )
@@ -276,3 +367,19 @@ def test_the_section_says_what_the_tables_show(tmp_path):
     assert "At mlp8 the trained subspace's effect runs from 3.00 to 5.00 over 3 sentences." in by_sentence.reading
     assert len(by_sentence.grids[0].rows) == 6
     assert by_sentence.grids[0].rows[0][:3] == ["resid8", "0: When 0", "100"]
+
+
+def test_ones_own_subspaces_stand_behind_the_trained_one_with_their_parts(tmp_path):
+    effects = made.with_own()["effects.csv"].assign(pairs=400, groups=200)
+    tables = made.with_own() | {"effects.csv": effects, "templates.csv": sentences().query("template == 0")}
+    results = made.results(tmp_path, tables, own={made.V_MLP: [made.PROBE]}, v_mlp=None)
+    (patching,) = evaluate.section(results)  # one sentence is no comparison of sentences
+    assert [picture.name for picture in patching.pictures] == ["evaluate", "evaluate_own"]
+    both, alone = (drawn(picture.figure) for picture in patching.pictures)
+    assert shown(both.axes[0]) == [WHOLE, TRAINED, LENT, ROW, NULL, made.PROBE, MEAN_DIFFERENCE]
+    assert shown(alone.axes[0]) == [made.PROBE, *(f"{part} of {made.PROBE}" for part in (LENT, ROW, NULL))]
+    assert "At my probe" not in patching.reading
+    assert "At mlp8 my probe takes 0.60 [0.55, 0.65] off the logit difference" in patching.reading
+    assert "the row part, normalised, in my probe's place 0.50 [0.40, 0.60]" in patching.reading
+    ways = [row[1] for row in patching.grids[1].rows if row[0] == made.V_MLP]
+    assert ways == [WHOLE, TRAINED, LENT, ROW, made.PROBE, *(f"{part} of {made.PROBE}" for part in (LENT, ROW, NULL))]

@@ -24,7 +24,7 @@ from subspace_illusion.experiments.find_readers import (
     respond,
 )
 from subspace_illusion.statistics import Bootstrap
-from subspace_illusion.tasks.table import OPPOSITE
+from subspace_illusion.tasks.table import DIFFERENT
 
 RULE = Rule(reader=0.1, minor=0.01, name_mover=0.2)
 HEADS = [Site(2, "attn.hook_z", head) for head in range(4)]
@@ -59,7 +59,7 @@ def test_readers_are_heads_that_respond_not_heads_that_write_most():
 def test_a_head_that_the_patch_does_not_change_does_not_respond(llama):
     """With sources that are their own bases nothing changes; with others the patched run differs."""
     site = residual_after(1)
-    pairs = some_pairs(llama, [site, *attention_sites(llama, 2)], 2, kinds=[OPPOSITE])
+    pairs = some_pairs(llama, [site, *attention_sites(llama, 2)], 2, kinds=[DIFFERENT])
     moved = respond(pairs, site, 3)
     assert moved.clean.shape == moved.patched.shape == (len(pairs), 8)
     assert (moved.clean - moved.patched).abs().max() > 1e-2

@@ -11,7 +11,7 @@ from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.experiments.controls import RANDOM_MODEL, RANDOM_MODEL_WHOLE
 from subspace_illusion.experiments.random_model import random_model_control
 from subspace_illusion.subspace.das import train_das
-from subspace_illusion.tasks.table import OPPOSITE
+from subspace_illusion.tasks.table import DIFFERENT
 
 SETTINGS = dict(steps=2, batch=4, lr=0.05, loss="cross_entropy")
 
@@ -30,7 +30,7 @@ def test_a_random_model_has_the_architecture_and_not_the_weights(tmp_path):
 @pytest.mark.parametrize("site", [Site(1, "mlp.hook_post"), Site(1, "hook_resid_post")])
 def test_what_there_was_to_find_stands_beside_what_was_found(llama: Model, site: Site):
     residual = residual_after(site.block)
-    pairs = some_pairs(llama, [site, residual], site.start, kinds=[OPPOSITE])
+    pairs = some_pairs(llama, [site, residual], site.start, kinds=[DIFFERENT])
     trained = train_das(llama, site, pairs.examples(site), rank=1, seeds=[0, 1], **SETTINGS)
     rows = random_model_control("x", site, pairs, trained, seed=0, resamples=100, batch=3).set_index("control")
     assert rows["draws"].to_dict() == {RANDOM_MODEL: 2, RANDOM_MODEL_WHOLE: 1}
@@ -45,7 +45,7 @@ def test_what_there_was_to_find_stands_beside_what_was_found(llama: Model, site:
 
 
 def test_only_the_prompts_of_the_pairs_are_run(llama: Model):
-    prompts, table = prompts_and_pairs(kinds=[OPPOSITE])
-    pairs = some_pairs(llama, [Site(1, "hook_resid_post")], 2, kinds=[OPPOSITE])
+    prompts, table = prompts_and_pairs(kinds=[DIFFERENT])
+    pairs = some_pairs(llama, [Site(1, "hook_resid_post")], 2, kinds=[DIFFERENT])
     assert len(prompts) == 16
     assert len(pairs.prompts.place) == len({*table["base"], *table["source"]}) == 8

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from subspace_illusion.experiments.read_signs import displaced, read_signs, silent_solver, tell_signs, written
+from subspace_illusion.files import write_table
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.sections.read_signs import section
 from test_recover_directions import noise, text_of
@@ -53,8 +54,8 @@ def test_a_solver_that_stops_early_says_so_in_the_table_alone(monkeypatch, recwa
 def test_the_section_has_a_row_for_each_size(tmp_path, converged):
     signs = pd.DataFrame(dict(block=[0, 1] * 6, z=sorted([1e-4, 1e-3, 1e-2, 0.1, 1.0, 2.0] * 2), direction=0))
     signs = signs.assign(accuracy=[0.5, 0.6] * 6, converged=[converged] + [True] * 11)
-    signs.to_csv(tmp_path / "read_signs.csv", index=False)
-    (shown,) = section(Results("m", ["a"], "a", "a", {}, folder=tmp_path))
+    write_table(tmp_path / "text/read_signs.csv", signs)
+    (shown,) = section(Results("m", ["a"], "a", None, dict(read_signs=["m"]), folder=tmp_path))
     assert shown.grids[0].rows[0] == ["0.0001", "0.55 (0.50 to 0.60)"]
     assert len(shown.grids[0].rows) == 6
     assert ("1 of 12 regressions stopped early" in shown.reading) != converged

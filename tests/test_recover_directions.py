@@ -16,6 +16,7 @@ from subspace_illusion.experiments.recover_directions import (
     recover_directions,
 )
 from subspace_illusion.experiments.text import Rows, Text
+from subspace_illusion.files import write_table
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.sections.recover_directions import over_blocks, section
 
@@ -105,10 +106,13 @@ def test_every_block_whatever_the_others_and_the_number_of_directions(model):
 
 def test_threads_give_what_one_after_the_other_gives(model):
     residual = noise(50, 32)
-    torch.manual_seed(0)
     before = torch.get_num_threads()
-    together = on_all_cores(lambda block: hidden_from_residual(model, block, residual), range(model.n_blocks))
-    assert torch.get_num_threads() == before
+    torch.set_num_threads(2)
+    try:
+        together = on_all_cores(lambda block: hidden_from_residual(model, block, residual), range(model.n_blocks))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
     for block, hidden in enumerate(together):
         torch.testing.assert_close(hidden, hidden_from_residual(model, block, residual))
 
@@ -148,11 +152,10 @@ def test_the_section_gives_the_range_of_blocks_and_a_p_at_its_floor(tmp_path):
     assert over_blocks(recovered, "r2") == "0.55 (0.30 to 0.80)"
     assert over_blocks(recovered[recovered["block"] == 0], "r2") == "0.30"
     ranks = pd.DataFrame(dict(block=[0, 1], possible=32, rank_W_in=32, effective_rank_W_in=29.0))
-    recovered.to_csv(tmp_path / "recover_directions.csv", index=False)
-    ranks.assign(rank_W_out=[32, 31], effective_rank_W_out=28.0).to_csv(
-        tmp_path / "recover_directions_ranks.csv", index=False
-    )
-    (shown,) = section(Results("m", ["a"], "a", "a", {}, folder=tmp_path))
+    write_table(tmp_path / "text/recover_directions.csv", recovered)
+    ranks = ranks.assign(rank_W_out=[32, 31], effective_rank_W_out=28.0)
+    write_table(tmp_path / "text/recover_directions_ranks.csv", ranks)
+    (shown,) = section(Results("m", ["a"], "a", None, dict(recover_directions=["m"]), folder=tmp_path))
     assert "R2 0.55 (0.30 to 0.80)" in shown.reading
     assert "largest permutation p is < 1/200" in shown.reading
     assert [picture.name for picture in shown.pictures] == ["recover_directions", "recover_directions_ranks"]

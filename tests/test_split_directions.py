@@ -22,7 +22,7 @@ from subspace_illusion.experiments.split_directions import (
 )
 from subspace_illusion.statistics import POOLED, Bootstrap
 from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, TRAINED
-from subspace_illusion.tasks.table import OPPOSITE
+from subspace_illusion.tasks.table import DIFFERENT
 
 FRAMES = {
     (TRAINED, "4"): random_frame(32, 1, 0),
@@ -108,13 +108,13 @@ def test_shares_are_of_the_same_pairs_and_seeds():
 
 @pytest.fixture(scope="module")
 def pairs(llama):
-    return some_pairs(llama, [residual_after(1)], 2, kinds=[OPPOSITE])
+    return some_pairs(llama, [residual_after(1)], 2, kinds=[DIFFERENT])
 
 
 def divided(pairs, heads) -> pd.DataFrame:
     bootstrap = Bootstrap.of(pairs.groups, 10, 0)
     settings = dict(tolerance=TOLERANCE, draws=2, seed=0, batch=3)
-    return split_directions(pairs, residual_after(1), FRAMES, heads, bootstrap, **settings)
+    return split_directions(pairs, residual_after(1), FRAMES, heads, False, bootstrap, **settings)
 
 
 def test_every_seed_has_its_rows(pairs):

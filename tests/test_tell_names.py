@@ -18,7 +18,7 @@ def prompts(names: list[str] = FEW, cases: int = CASES, seed: int = 0) -> pd.Dat
     for case in range(cases):
         a, b, c, d = rng.choice(names, 4, replace=False)
         for pattern, io, s in (("ABB", a, b), ("BAB", a, b), ("CDD", c, d), ("DCD", c, d)):
-            rows.append(dict(case=f"case-{case}", template=case % 2, pattern=pattern, io=io, s=s))
+            rows.append(dict(group=f"case-{case}", template=case % 2, pattern=pattern, io=io, s=s))
     return pd.DataFrame(rows)
 
 

@@ -31,7 +31,7 @@ from subspace_illusion.experiments.trace_paths import (
     trace_heads,
 )
 from subspace_illusion.statistics import POOLED, Bootstrap
-from subspace_illusion.tasks.table import OPPOSITE
+from subspace_illusion.tasks.table import DIFFERENT
 
 TOKENS = [torch.randint(1, 500, (4, 9), generator=torch.Generator().manual_seed(i)) for i in (0, 1)]
 IO, S = torch.tensor([1, 2, 3, 4]), torch.tensor([5, 6, 7, 8])
@@ -71,7 +71,7 @@ def test_all_heads_held_at_the_patched_run_do_not_change_the_patch(model):
     base, source = (record(model, tokens, [site], tail_from=2) for tokens in TOKENS)
     change = source.activations[site] - base.activations[site]
     patched = replay(model, base.tail, {site: change}, attention_sites(model, 2), 2)
-    moved = dataclasses.replace(base.tail, residual={2: base.tail.residual[2] + change})
+    moved = dataclasses.replace(base.tail, residual={2: base.tail.residual[2] + change[:, None]})
     held = replay_holding(model, moved, {h: of_head(patched, h, 4) for h in heads_reached(4, 4, site)}, 2)
     torch.testing.assert_close(held, patched.logits.cpu(), atol=1e-4, rtol=1e-4)
 
@@ -79,7 +79,7 @@ def test_all_heads_held_at_the_patched_run_do_not_change_the_patch(model):
 @pytest.fixture(scope="module")
 def pairs(llama):
     site = Site(1, "mlp.hook_post")
-    return site, some_pairs(llama, [site], 1, kinds=[OPPOSITE])
+    return site, some_pairs(llama, [site], 1, kinds=[DIFFERENT])
 
 
 def test_tracing_every_seed(pairs):
@@ -145,7 +145,7 @@ def test_distances_and_shares_by_hand():
         {heads[0]: outcome(2, 2), heads[1]: outcome(4, 4), heads[2]: outcome(3, 3)},
     )
     found = pd.DataFrame(dict(head=["2.0"], reader=[READER], role=[NAME_MOVER]))
-    table = head_table(paths, found, outcome(0, 0), np.full(2, 4.0), Bootstrap.of([0, 1], 10, 0))
+    table = head_table(paths, found, outcome(0, 0), np.full(2, 4.0), np.ones(2), Bootstrap.of([0, 1], 10, 0))
     assert table["distance_left"].tolist() == pytest.approx([0, 1, 0.5])
     assert table["moved"].tolist() == pytest.approx([1, 0, 0.5])
     assert table["share_of_patch"].tolist() == pytest.approx([0.5, 0, 0.25])

@@ -17,18 +17,21 @@ from subspace_illusion.subspace.das import Examples, Trained, late_accuracy, tra
 from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.subspace.patching import Change
 from subspace_illusion.subspace.ways import TRAINED
-from subspace_illusion.tasks.table import OPPOSITE, OPPOSITE_UNRELATED, SAME_UNRELATED
+from subspace_illusion.tasks.table import DIFFERENT, DIFFERENT_UNRELATED, KINDS, SAME
 
 RANDOM_DIRECTION = "random direction"
 PLACEBO = "norm-matched placebo"
 ARBITRARY = "DAS on arbitrary labels"
-ARBITRARY_SAME = "the same, same position"
-OPPOSITE_ONLY = "DAS on opposite pairs alone"
+ARBITRARY_SAME = "the same, same value"
+DIFFERENT_ONLY = "DAS on pairs of different values alone"
 SELF = "patch from itself"
-SAME = "same position, unrelated names"
-UNRELATED = "opposite position, unrelated names"
+SAME_VALUE = "same value, unrelated words"
+UNRELATED = "different value, unrelated words"
 RANDOM_MODEL = "DAS on a random model"
 RANDOM_MODEL_WHOLE = "whole residual stream of that model"
+
+OF = ": "
+"""Between the name of a control and the label of the user's own subspace that it is one of."""
 
 TRAIN = "train"
 """Among the sets of pairs that are patched, those that were trained on; the others are held-out pairs of one kind."""
@@ -52,6 +55,11 @@ def placebo(base: torch.Tensor, source: torch.Tensor, frame: torch.Tensor, elsew
     """
     coordinates = (source - base) @ frame
     return lambda rows: coordinates[rows] @ elsewhere.mT
+
+
+def of_own(control: str, label: str) -> str:
+    """The name of a control of the user's own subspace."""
+    return f"{control}{OF}{label}"
 
 
 def random_frames(d: int, k: int, count: int, seed: int, purpose: str) -> list[torch.Tensor]:
@@ -79,8 +87,7 @@ def tossed(n: int, seed: int, draws: int, kind: str) -> np.ndarray:
 
 def of_kind(pairs: Pairs, kind: str) -> Pairs:
     """Those of the pairs that are of one kind."""
-    among = (pairs.table["kind"] == kind).to_numpy()
-    return replace(pairs, table=pairs.table[among].reset_index(drop=True), ld_clean=pairs.ld_clean[among])
+    return pairs.among((pairs.table["kind"] == kind).to_numpy())
 
 
 @dataclass(frozen=True)
@@ -88,8 +95,8 @@ class Learnt:
     """What DAS learnt where it should find nothing, or something else.
 
     Attributes:
-        runs: By control: on labels that were tossed up and, where the trained subspace saw same-position pairs too, on
-            pairs of opposite positions alone.
+        runs: By control: on labels that were tossed up and, where the trained subspace saw pairs of one value too, on
+            pairs of different values alone.
         answers: Whether the label of each training pair asks for the base's own answer, ``[draws, pairs]``.
     """
 
@@ -119,7 +126,7 @@ def learn(
     arbitrary = arbitrary_labels(train.examples(site), seeds)
     examples = {ARBITRARY: arbitrary}
     if _trains_same(train):
-        examples[OPPOSITE_ONLY] = of_kind(train, OPPOSITE).examples(site)
+        examples[DIFFERENT_ONLY] = of_kind(train, DIFFERENT).examples(site)
     runs = {
         control: train_das(train.model, site, of_control, rank=rank, seeds=list(seeds), on_step=on_step, **settings)
         for control, of_control in examples.items()
@@ -136,12 +143,14 @@ class Tried:
         pairs: Held-out pairs by kind, and the training pairs.
         changes: What to do to which of them: by set of pairs and control, one change a draw.
         frames: The subspaces of the controls that have some of their own.
+        own: Labels of the user's own subspaces.
     """
 
     site: Site
     pairs: Mapping[str, Pairs]
     changes: Mapping[str, Mapping[str, Sequence[Change]]]
     frames: Mapping[str, Sequence[torch.Tensor]]
+    own: Sequence[str]
 
     @property
     def count(self) -> int:
@@ -159,9 +168,9 @@ class Tried:
             for control in of_pairs:
                 found[where, control] = Outcome.pooled([o for (name, _), o in outcomes.items() if name == control])
         # A bootstrap of rounding would pass for an interval.
-        itself, clean = found[OPPOSITE, SELF], self.pairs[OPPOSITE].ld_clean
+        itself, clean = found[DIFFERENT, SELF], self.pairs[DIFFERENT].ld_clean
         ld = np.where(np.abs(itself.ld - clean) < ROUNDING, clean, itself.ld)
-        return found | {(OPPOSITE, SELF): replace(itself, ld=ld)}
+        return found | {(DIFFERENT, SELF): replace(itself, ld=ld)}
 
 
 def make_changes(
@@ -169,6 +178,7 @@ def make_changes(
     train: Pairs,
     test: Pairs,
     trained: Sequence[torch.Tensor],
+    own: Mapping[str, torch.Tensor],
     learnt: Learnt,
     random: Sequence[torch.Tensor],
 ) -> Tried:
@@ -179,31 +189,39 @@ def make_changes(
         train: The pairs that the trained subspace was trained on.
         test: Held-out pairs of every kind.
         trained: The trained subspaces, one a seed.
+        own: The user's own, by label; one of another rank than the random ones gets no placebo.
         learnt: What the controls learnt.
         random: Random subspaces; the placebo puts the change along the first trained one there.
     """
-    pairs = {kind: of_kind(test, kind) for kind in (OPPOSITE, SAME_UNRELATED, OPPOSITE_UNRELATED)} | {TRAIN: train}
-    frames = {TRAINED: trained} | {control: list(run.frames) for control, run in learnt.runs.items()}
+    pairs = {kind: of_kind(test, kind) for kind in KINDS if (test.table["kind"] == kind).any()} | {TRAIN: train}
+    frames = {TRAINED: trained} | {label: [frame] for label, frame in own.items()}
+    frames |= {control: list(run.frames) for control, run in learnt.runs.items()}
     frames[RANDOM_DIRECTION] = random
     arbitrary = frames[ARBITRARY]
 
     def along(where: str, listed: Sequence[torch.Tensor]) -> list[Change]:
         return [pairs[where].along(site, frame) for frame in listed]
 
-    base, source = pairs[OPPOSITE].base(site), pairs[OPPOSITE].source(site)
+    base, source = pairs[DIFFERENT].base(site), pairs[DIFFERENT].source(site)
     changes: dict[str, dict[str, Sequence[Change]]] = {
-        OPPOSITE: {
-            **{control: along(OPPOSITE, listed) for control, listed in frames.items()},
+        DIFFERENT: {
+            **{control: along(DIFFERENT, listed) for control, listed in frames.items()},
             PLACEBO: [placebo(base, source, trained[0], frame) for frame in random],
             SELF: [placebo(base, base, trained[0], trained[0])],
         },
-        SAME_UNRELATED: {SAME: along(SAME_UNRELATED, trained)},
-        OPPOSITE_UNRELATED: {UNRELATED: along(OPPOSITE_UNRELATED, trained)},
         TRAIN: {TRAINED: along(TRAIN, trained), ARBITRARY: along(TRAIN, arbitrary)},
     }
-    if _trains_same(train):
-        changes[SAME_UNRELATED][ARBITRARY_SAME] = along(SAME_UNRELATED, arbitrary)
-    return Tried(site, pairs, changes, frames | {PLACEBO: random, ARBITRARY_SAME: arbitrary})
+    for label, frame in own.items():
+        if frame.shape[1] == random[0].shape[1]:
+            placebos = [placebo(base, source, frame, elsewhere) for elsewhere in random]
+            changes[DIFFERENT] = changes[DIFFERENT] | {of_own(PLACEBO, label): placebos}
+    if SAME in pairs:
+        changes[SAME] = {SAME_VALUE: along(SAME, trained)}
+        changes[SAME] |= {of_own(SAME_VALUE, label): along(SAME, [frame]) for label, frame in own.items()}
+        changes[SAME] |= {ARBITRARY_SAME: along(SAME, arbitrary)} if _trains_same(train) else {}
+    if DIFFERENT_UNRELATED in pairs:
+        changes[DIFFERENT_UNRELATED] = {UNRELATED: along(DIFFERENT_UNRELATED, trained)}
+    return Tried(site, pairs, changes, frames | {PLACEBO: random, ARBITRARY_SAME: arbitrary}, list(own))
 
 
 def controls(
@@ -239,13 +257,13 @@ def controls(
     outcomes = tried.patch(batch, on_patch)
     bootstraps = {where: Bootstrap.of(pairs.groups, resamples, seed) for where, pairs in tried.pairs.items()}
     curves = {TRAINED: curve} | {control: run.curve for control, run in learnt.runs.items()}
-    trained = outcomes[OPPOSITE, TRAINED].ld
+    trained = outcomes[DIFFERENT, TRAINED].ld
     rows = []
     for (where, control), outcome in outcomes.items():
         if where == TRAIN:
             continue
         pairs = tried.pairs[where]
-        over = dict(share_of_trained=trained) if where == OPPOSITE else {}
+        over = dict(share_of_trained=trained) if where == DIFFERENT else {}
         effects = pairs.ld_clean.mean() - outcome.ld.mean(1)
         row: dict[str, Any] = dict(component=component, control=control, draws=len(effects), pairs=len(pairs))
         row |= summarise(outcome, pairs.ld_clean, bootstraps[where], over=over)
@@ -259,7 +277,7 @@ def controls(
         if control == ARBITRARY:
             row |= _label_accuracies(tried, learnt, outcomes, seed, resamples)
         row |= spread("ld_clean", pairs.ld_clean) | spread("ld", outcome.ld)
-        before = {SAME: TRAINED, ARBITRARY_SAME: ARBITRARY}.get(control, control)
+        before = {SAME_VALUE: TRAINED, ARBITRARY_SAME: ARBITRARY}.get(control, control)
         if (TRAIN, before) in outcomes:
             train = tried.pairs[TRAIN]
             among = (train.table["kind"] == where).to_numpy()
@@ -268,8 +286,10 @@ def controls(
                 row |= dict(train_ld_clean=clean.mean(), train_ld=patched.mean())
                 row |= spread("train_ld_clean", clean) | spread("train_ld", patched)
         rows.append(row)
-    order = [TRAINED, UNRELATED, SAME, SELF, RANDOM_DIRECTION, PLACEBO, OPPOSITE_ONLY, ARBITRARY, ARBITRARY_SAME]
-    return table(sorted(rows, key=lambda row: order.index(row["control"])))
+    order = [TRAINED, *tried.own, UNRELATED, SAME_VALUE, SELF, RANDOM_DIRECTION, PLACEBO]
+    order += [DIFFERENT_ONLY, ARBITRARY, ARBITRARY_SAME]
+    # A control of the user's own subspace stands behind that of the trained one.
+    return table(sorted(rows, key=lambda row: order.index(row["control"].partition(OF)[0])))
 
 
 def spread(name: str, ld: np.ndarray) -> dict[str, float]:
@@ -282,7 +302,7 @@ def _label_accuracies(
     tried: Tried, learnt: Learnt, outcomes: Mapping[tuple[str, str], Outcome], seed: int, resamples: int
 ) -> dict[str, float]:
     """How many pairs give the name of their tossed label, trained on and held out (of the same kinds)."""
-    kinds = {OPPOSITE: ARBITRARY} | ({SAME_UNRELATED: ARBITRARY_SAME} if _trains_same(tried.pairs[TRAIN]) else {})
+    kinds = {DIFFERENT: ARBITRARY} | ({SAME: ARBITRARY_SAME} if (SAME, ARBITRARY_SAME) in outcomes else {})
     ld = np.concatenate([outcomes[key].ld for key in kinds.items()], 1)
     answers = np.concatenate([tossed(len(tried.pairs[kind]), seed, len(ld), kind) for kind in kinds], 1)
     groups = np.concatenate([tried.pairs[kind].groups for kind in kinds])
@@ -297,4 +317,4 @@ def _label_accuracies(
 
 
 def _trains_same(train: Pairs) -> bool:
-    return bool((train.table["kind"] == SAME_UNRELATED).any())
+    return bool((train.table["kind"] == SAME).any())

@@ -1,14 +1,51 @@
-"""Decomposition (E4, E5): a trained subspace as a sum of what the readout sees and what it does not."""
+"""Decomposition (E4, E5): a subspace as a sum of what the readout sees and what it does not."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 import torch
 
 from subspace_illusion.core.frames import closeness, main_axis, mean_difference, oriented, random_frame, split
-from subspace_illusion.statistics import Bootstrap, interval, ratio
-from subspace_illusion.subspace.ways import BOTH, MEAN_DIFFERENCE, MEAN_ROW, NULL, ROW, TRAINED
+from subspace_illusion.core.sites import Site
+from subspace_illusion.statistics import Bootstrap, interval, ratio, table
+from subspace_illusion.subspace.pairs import Prompts
+from subspace_illusion.subspace.ways import BOTH, MEAN_DIFFERENCE, NULL, RANDOM, ROW, TRAINED, part_of
+from subspace_illusion.tasks.table import codes
+
+Way = tuple[str, int | None]
+"""A way of choosing a subspace, and its training seed, ``None`` where no seed trained it."""
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Prompts by the value that the variable has in them.
+
+    Attributes:
+        activations: ``[n, d]``.
+        values: Each value as its place in the list of all, ``[n]``.
+    """
+
+    activations: torch.Tensor
+    values: torch.Tensor
+
+    def oriented(self, frame: torch.Tensor) -> torch.Tensor:
+        """A frame ``[d, k]`` with the signs that ``frames.oriented`` gives it here."""
+        return oriented(frame, self.activations, self.values)
+
+
+def classes(activations: Prompts, site: Site, prompts: pd.DataFrame, values: Sequence[str]) -> Classes:
+    """Prompts by their value.
+
+    Args:
+        activations: Where they come from.
+        site: Where.
+        prompts: Columns ``prompt``, ``value``.
+        values: All values, in order.
+    """
+    return Classes(activations.at(site, prompts["prompt"].tolist()), codes(prompts["value"], values))
 
 
 @dataclass(frozen=True)
@@ -16,60 +53,67 @@ class Decomposition:
     """A component's subspaces and what is known of them without running the model.
 
     Attributes:
-        subspaces: Frames ``[d, k]`` by way of choosing and training seed (``None`` where no seed trained it).
-        summary: One row per training seed: norms of the row and null part, rank of the readout, cosines, how far the
-            classes lie apart along the whole and along each part (``gap_``, and in units of their spread ``d_prime_``),
-            and ``lent_share`` with its interval over cases.
-        projections: One row per held-out prompt (``row``), seed and ``part``: ``whole``, ``row part``, ``null
-            part``, along the axis of the subspace on which the classes differ, the parts as they are, so that the two
-            add up to the whole.
+        subspaces: Frames ``[d, k]`` by way of choosing and training seed.
+        summary: One row a subspace that was trained or is the user's own (``subspace``, ``seed``): norms of the row and
+            null part, rank of the readout, cosines, how far the values lie apart along the whole and along each part
+            (``gap_``, and in units of their spread ``d_prime_``), and ``lent_share`` with its interval over groups.
+        projections: One row per held-out prompt (``row``), ``subspace``, seed and ``part``: ``whole``, ``row part``,
+            ``null part``, along the axis of the subspace on which the values differ, the parts as they are, so that the
+            two add up to the whole.
+        cosines: Between every two subspaces of the component, ``subspace``, ``other``, ``cosine`` (of two directions
+            with its sign, else of the smallest principal angle), trained ones by their first seed; with ``random`` the
+            root mean square of random subspaces of the first one's rank.
     """
 
-    subspaces: dict[tuple[str, int | None], torch.Tensor]
+    subspaces: dict[Way, torch.Tensor]
     summary: pd.DataFrame
     projections: pd.DataFrame
+    cosines: pd.DataFrame
 
 
 def decompose(
-    frames: torch.Tensor,
-    seeds: list[int],
+    trained: Mapping[int, torch.Tensor],
+    own: Mapping[str, torch.Tensor],
     readout: torch.Tensor | None,
-    v_true: torch.Tensor | None,
-    train: tuple[torch.Tensor, torch.Tensor],
-    test: tuple[torch.Tensor, torch.Tensor],
+    v_true: Mapping[int, torch.Tensor] | None,
+    train: Classes,
+    test: Classes,
     bootstrap: Bootstrap,
     *,
+    rank: int,
     tolerance: float,
     random_directions: int,
     seed: int,
 ) -> Decomposition:
-    """Decomposes the trained subspaces of one component.
+    """Decomposes the subspaces of one component.
 
     Args:
-        frames: Trained frames, ``[seeds, d, k]``.
-        seeds: Their seeds.
+        trained: Trained frames ``[d, k]`` by seed.
+        own: The user's own frames by label.
         readout: ``[d, d_model]``; ``None`` for sites that the residual stream does not see through a matrix, which then
             have no row and null part.
-        v_true: Frames in the residual stream to compare with, ``[seeds, d_model, k']``, oriented; ``None`` where the
-            site's output is no residual vector.
-        train: Activations ``[n, d]`` of training prompts and whether S is named second ``[n]``: they choose the signs
-            and the mean difference.
-        test: The same of held-out prompts, whose projections are reported: the two of each opposite pair.
-        bootstrap: Draws of the held-out prompts' cases.
+        v_true: Frames in the residual stream to compare with by seed, ``[d_model, k']``, oriented; own subspaces are
+            compared with the first. ``None`` where the site's output is no residual vector.
+        train: Training prompts: they choose the signs and the mean difference.
+        test: Held-out prompts, whose projections are reported: the two of each pair whose values differ.
+        bootstrap: Draws of the held-out prompts' groups.
+        rank: Of the component's subspaces: the mean difference of more than two values has up to as many axes.
         tolerance: Singular values of the readout below this share of the largest count as zero.
-        random_directions: How many random subspaces of the same rank give the baseline of the cosine.
+        random_directions: How many random subspaces of the same rank give the baselines of the cosines.
         seed: Their seed.
     """
-    difference = mean_difference(*train)
-    subspaces: dict[tuple[str, int | None], torch.Tensor] = {(MEAN_DIFFERENCE, None): difference}
+    difference = mean_difference(train.activations, train.values, rank)
+    subspaces: dict[Way, torch.Tensor] = {(MEAN_DIFFERENCE, None): difference}
     if readout is not None and (row_part := split(difference, readout, tolerance).row) is not None:
-        subspaces[MEAN_ROW, None] = row_part
+        subspaces[part_of(MEAN_DIFFERENCE, ROW), None] = row_part
+    asked: dict[Way, torch.Tensor] = {(TRAINED, number): frame for number, frame in trained.items()}
+    asked |= {(label, None): frame for label, frame in own.items()}
     summary, projections = [], []
-    for place, (number, unsigned) in enumerate(zip(seeds, frames, strict=True)):
-        frame = oriented(unsigned, *train)
-        subspaces[TRAINED, number] = frame
+    for (way, number), unsigned in asked.items():
+        frame = train.oriented(unsigned)
+        subspaces[way, number] = frame
         coordinates = frame.mT @ main_axis(frame, difference)
-        row: dict[str, float] = dict(seed=number, cos_mean_difference=closeness(frame, difference))
+        row: dict[str, object] = dict(subspace=way, seed=number, cos_mean_difference=closeness(frame, difference))
         parts = {"whole": frame}
         if readout is not None:
             divided = split(frame, readout, tolerance)
@@ -78,58 +122,115 @@ def decompose(
             )
             for name, part in ((ROW, divided.row), (NULL, divided.null), (BOTH, divided.both)):
                 if part is not None:
-                    subspaces[name, number] = part
+                    subspaces[part_of(way, name), number] = part
             if divided.row is not None:
                 parts[ROW] = divided.row_vectors
             if divided.null is not None:
                 parts[NULL] = divided.null_vectors
-            whole, null = (test[0] @ vectors @ coordinates for vectors in (frame, divided.null_vectors))
-            row |= lent_share(whole.squeeze(1), null.squeeze(1), test[1], bootstrap)
+            whole, null = (test.activations @ vectors @ coordinates for vectors in (frame, divided.null_vectors))
+            row |= lent_share(whole.squeeze(1), null.squeeze(1), test.values, bootstrap)
         if v_true is not None:
+            true = v_true[next(iter(v_true)) if number is None else number]
 
             def seen(vectors: torch.Tensor) -> torch.Tensor:
                 return vectors if readout is None else readout.mT @ vectors
 
-            random = (random_frame(*frame.shape, seed, "random", i) for i in range(random_directions))
-            cosines = torch.tensor([closeness(seen(noise), v_true[place]) for noise in random])
-            cos_random = float(cosines.square().mean().sqrt())
-            row |= dict(cos_v_true=closeness(seen(frame), v_true[place]), cos_random=cos_random)
-        for name, vectors in parts.items():
-            values = (test[0] @ vectors @ coordinates).squeeze(1)
-            gap = values[test[1]].mean() - values[~test[1]].mean()
-            spread = torch.sqrt((values[test[1]].var() + values[~test[1]].var()) / 2)
+            random = [closeness(seen(v), true) for v in _random(frame, random_directions, seed)]
+            row |= dict(cos_v_true=closeness(seen(frame), true), cos_random=_rms(random))
+        values = {name: (test.activations @ vectors @ coordinates).squeeze(1) for name, vectors in parts.items()}
+        for name, projected in values.items():
+            apart = gap(projected, values["whole"], test.values)
             key = name.removesuffix(" part")
-            row |= {f"gap_{key}": float(gap), f"d_prime_{key}": float(gap / spread)}
-            columns = dict(seed=number, part=name, row=range(len(values)), projection=values.numpy())
-            projections.append(pd.DataFrame(columns))
+            row |= {f"gap_{key}": apart, f"d_prime_{key}": apart / _spread(projected, test.values)}
+            about = dict(subspace=way, seed=number, part=name)
+            projections.append(pd.DataFrame(about | dict(row=range(len(projected)), projection=projected.numpy())))
         summary.append(row)
-    return Decomposition(subspaces, pd.DataFrame(summary), pd.concat(projections, ignore_index=True))
+    return Decomposition(
+        subspaces,
+        pd.DataFrame(summary).astype({"seed": "Int64"}),
+        pd.concat(projections, ignore_index=True).astype({"seed": "Int64"}),
+        cosines_among(subspaces, [*own], random_directions, seed),
+    )
 
 
-def lent_share(
-    whole: torch.Tensor, null: torch.Tensor, positive: torch.Tensor, bootstrap: Bootstrap
-) -> dict[str, float]:
-    """What the null part lends: ``mean (Delta.n) / mean (Delta.v)``, Delta from the one class to the other.
+def cosines_among(
+    subspaces: Mapping[Way, torch.Tensor], own: list[str], random_directions: int, seed: int
+) -> pd.DataFrame:
+    """Cosines between the trained subspace of the first seed, the mean difference and the user's own.
+
+    Returns:
+        As ``Decomposition.cosines``.
+    """
+    seeds = [number for way, number in subspaces if way == TRAINED]
+    listed = {TRAINED: subspaces[TRAINED, seeds[0]]} if seeds else {}
+    listed |= {way: subspaces[way, None] for way in (MEAN_DIFFERENCE, *own)}
+    rows = [dict(subspace=a, other=b, cosine=closeness(listed[a], listed[b])) for a, b in combinations(listed, 2)]
+    for way, frame in listed.items():
+        drawn = [closeness(frame, v) for v in _random(frame, random_directions, seed)]
+        rows.append(dict(subspace=way, other=RANDOM, cosine=_rms(drawn)))
+    return table(rows)
+
+
+def lent_share(whole: torch.Tensor, null: torch.Tensor, values: torch.Tensor, bootstrap: Bootstrap) -> dict[str, float]:
+    """What the null part lends: ``mean (Delta.n) / mean (Delta.v)``, Delta from the one value to the other.
 
     A patch along v moves the activation by ``(Delta.v) v``, and ``Delta.n`` of that is read where the readout sees
-    nothing. Over both swaps of opposite pairs the means of Delta are the gaps between the classes.
+    nothing. Over both swaps of pairs the means of Delta are the gaps between the values' means. Of more than two values
+    it is the slope of those means along n over those along v, which is the same where there are two.
 
     Args:
         whole: Projections of prompts on v, ``[n]``.
         null: Their projections on its null part n, as it is, ``[n]``.
-        positive: Booleans ``[n]``, the class.
-        bootstrap: Draws of the prompts' cases.
+        values: As in ``Classes``.
+        bootstrap: Draws of the prompts' groups.
 
     Returns:
         ``lent_share`` and its interval.
     """
-    among = positive.numpy()
+    among = [(values == value).numpy() for value in values.unique()]
 
-    def gap(projections: torch.Tensor) -> np.ndarray:
-        values = projections.double().numpy()
-        return bootstrap.means(values, among) - bootstrap.means(values, ~among)
+    def means(projections: torch.Tensor) -> np.ndarray:
+        of_values = np.stack([bootstrap.means(projections.double().numpy(), rows) for rows in among])
+        return of_values - np.nanmean(of_values, 0)  # [values, draws]; a draw may lack a value
 
-    return interval("lent_share", ratio(gap(null), gap(whole)))
+    of_null, of_whole = means(null), means(whole)
+    return interval("lent_share", ratio(np.nansum(of_null * of_whole, 0), np.nansum(of_whole**2, 0)))
+
+
+def gap(part: torch.Tensor, whole: torch.Tensor, values: torch.Tensor) -> float:
+    """How far the values lie apart along a part of a subspace, so that the parts' gaps add up to the whole's.
+
+    Of two values the distance from the mean of the first to that of the second. Of more, twice the standard deviation
+    of their means along the whole, times the slope of their means along the part over those along the whole.
+
+    Args:
+        part: Projections on the part, ``[n]``.
+        whole: Projections on the whole, ``[n]``.
+        values: As in ``Classes``.
+    """
+    of_part, of_whole = (
+        np.array([float(x[values == value].mean()) for value in values.unique()]) for x in (part, whole)
+    )
+    if len(of_part) == 2:
+        return float(of_part[1] - of_part[0])
+    of_part, of_whole = of_part - of_part.mean(), of_whole - of_whole.mean()
+    slope = ratio((of_part * of_whole).sum(), (of_whole**2).sum())
+    return float(slope * 2 * of_whole.std())
+
+
+def _spread(projected: torch.Tensor, values: torch.Tensor) -> float:
+    """Standard deviation within values, from the mean of the variances of those with several prompts."""
+    variances = [projected[values == value].var() for value in values.unique() if (values == value).sum() > 1]
+    return float(torch.stack(variances).mean().sqrt()) if variances else float("nan")
+
+
+def _random(frame: torch.Tensor, count: int, seed: int) -> list[torch.Tensor]:
+    """Random subspaces of a frame's shape."""
+    return [random_frame(*frame.shape, seed, "random", i) for i in range(count)]
+
+
+def _rms(values: list[float]) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))
 
 
 def _size(vectors: torch.Tensor) -> float:

@@ -4,7 +4,7 @@ Only for components that write to the residual stream and are not in it: a direc
 read along itself, takes the source's own value by algebra, so it cannot leave the range of clean values.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,16 +14,30 @@ from subspace_illusion.core.frames import main_axis, patch_change
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 from subspace_illusion.statistics import Bootstrap, interval, ratio
-from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, TRAINED
-from subspace_illusion.tasks.ioi import S_SECOND
+from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, TRAINED, own_labels
+from subspace_illusion.tasks.table import values_of
 
-SUBSPACES = (TRAINED, MEAN_DIFFERENCE)
-"""The ways of choosing the subspace that is patched."""
+COLUMNS = ("clean_gap", "patched_gap", "gap_ratio", "outside", "outside_same")
+"""The measures of ``waking``."""
 
 
-def applies(site: Site) -> bool:
-    """Whether the experiment says something about a component."""
-    return site.writes_residual and not site.in_residual
+def applies(site: Site, values: Sequence[str]) -> bool:
+    """Whether the experiment says something about a component: it must not hold what it is read along, and the variable
+    must have two values, so that there is one gap between them."""
+    return site.writes_residual and not site.in_residual and len(values) == 2
+
+
+def nothing_written() -> pd.DataFrame:
+    """What ``written`` gives, with the component, where the experiment applies to none."""
+    text = ("group", "base_value", "source_value", "subspace", "seed", "component")
+    columns = dict(pair=int) | dict.fromkeys(text, str) | dict(clean=float, patched=float)
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
+
+
+def nothing_measured() -> pd.DataFrame:
+    """What ``summary`` gives, with the component, where the experiment applies to none."""
+    ends = [f"{name}{end}" for name in COLUMNS for end in ("", "_lo", "_hi")]
+    return pd.DataFrame(columns=["component", "site", "subspace", "pairs", "groups", *ends])
 
 
 def axes(v_true: Mapping[tuple[str, str], torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -55,11 +69,12 @@ def written(
         v_true: The direction, a frame ``[d_model, 1]``, by training seed.
 
     Returns:
-        ``pair``, ``case``, ``base_pattern``, ``source_pattern``, ``subspace``, ``seed``, ``clean``, ``patched``.
+        ``pair``, ``group``, ``base_value``, ``source_value``, ``subspace``, ``seed``, ``clean``, ``patched``.
     """
-    about = table[["pair", "case", "base_pattern", "source_pattern"]]
+    about = table[["pair", "group", "base_value", "source_value"]]
+    ways = [way for way, _ in frames]
     parts = []
-    for way in SUBSPACES:
+    for way in [*(way for way in (TRAINED, MEAN_DIFFERENCE) if way in ways), *own_labels(ways)]:
         for seed, axis in v_true.items():
             frame = frames[way, seed if way == TRAINED else ""]
             clean, patched = written_along(base, source, frame, readout, axis)
@@ -97,34 +112,37 @@ def waking(
     """How far a patch takes what is written out of what is written without it, with bootstrap 95 % intervals.
 
     Args:
-        written: One row a pair and training seed, the seeds of a pair in one order: ``seed``, ``pair``, ``case``,
-            ``base_pattern``, ``source_pattern``, ``clean``, ``patched``; pairs of all four combinations.
+        written: One row a pair and training seed, the seeds of a pair in one order: ``seed``, ``pair``, ``group``,
+            ``base_value``, ``source_value``, ``clean``, ``patched``; pairs of both values as base.
         range_percentiles: The percentiles of the clean values of one seed between which lies their range.
-        resamples: Number of bootstrap draws over cases.
+        resamples: Number of bootstrap draws over groups.
         seed: Seed of the draws.
 
     Returns:
-        ``clean_gap``: clean mean of bases with S second minus those with S first; ``patched_gap``: the same of patched
-        values by the *source's* pattern; ``gap_ratio``: their ratio; ``outside``: share of values patched from the
-        opposite position that lie out of the range of clean values; ``outside_same``: from the same position.
+        ``clean_gap``: clean mean of bases with the second value minus those with the first; ``patched_gap``: the same
+        of patched values by the *source's* value; ``gap_ratio``: their ratio; ``outside``: share of what is patched
+        from the other value that lies out of the range of clean values; ``outside_same``: from the same value, NaN
+        where there are no such pairs.
 
     Raises:
-        InputError: If a combination is missing.
+        InputError: If there are not two values, or one is never a base whose source has the other.
     """
     by_pair = written.groupby("pair", sort=True)
-    about = by_pair[["case", "base_pattern", "source_pattern"]].first()
-    base_second = about["base_pattern"].isin(S_SECOND).to_numpy()
-    source_second = about["source_pattern"].isin(S_SECOND).to_numpy()
+    about = by_pair[["group", "base_value", "source_value"]].first()
+    values = values_of(about)
+    if len(values) != 2:
+        raise InputError(f"the dormant pathway needs a variable of two values, and this one has {len(values)}")
+    base_second, source_second = (about[f"{side}_value"].eq(values[1]).to_numpy() for side in ("base", "source"))
     opposite = base_second != source_second
-    if not all((base_second[rows].any() and (~base_second[rows]).any()) for rows in (opposite, ~opposite)):
-        raise InputError("the dormant pathway needs pairs of all four combinations of positions")
+    if not (base_second[opposite].any() and (~base_second[opposite]).any()):
+        raise InputError("the dormant pathway needs pairs that go from each of the two values to the other")
     # Each seed has its own v_true, so clean values of one seed are no measure for another's.
     of_seed = written.groupby("seed")["clean"]
     low, high = (of_seed.transform(np.percentile, percentile) for percentile in range_percentiles)
     out = (written["patched"] < low) | (written["patched"] > high)
     clean, patched = by_pair["clean"].mean().to_numpy(), by_pair["patched"].mean().to_numpy()
     outside = out.groupby(written["pair"], sort=True).mean().to_numpy()
-    bootstrap = Bootstrap.of(about["case"].to_numpy(), resamples, seed)
+    bootstrap = Bootstrap.of(about["group"].to_numpy(), resamples, seed)
 
     def gap(values: np.ndarray, second: np.ndarray) -> np.ndarray:
         return bootstrap.means(values, second) - bootstrap.means(values, ~second)
@@ -146,14 +164,14 @@ def summary(written: pd.DataFrame, range_percentiles: tuple[float, float], *, re
     Args:
         written: What the component writes.
         range_percentiles: The percentiles of the clean values of one seed between which lies their range.
-        resamples: Number of bootstrap draws over cases.
+        resamples: Number of bootstrap draws over groups.
         seed: Seed of the draws.
 
     Returns:
-        One row a subspace: ``subspace``, ``pairs``, ``groups`` (cases), and what ``waking`` measures.
+        One row a subspace: ``subspace``, ``pairs``, ``groups``, and what ``waking`` measures.
     """
     rows = []
     for way, of_way in written.groupby("subspace", sort=False):
-        about = dict(subspace=way, pairs=of_way["pair"].nunique(), groups=of_way["case"].nunique())
+        about = dict(subspace=way, pairs=of_way["pair"].nunique(), groups=of_way["group"].nunique())
         rows.append(about | waking(of_way, range_percentiles, resamples=resamples, seed=seed))
     return rows

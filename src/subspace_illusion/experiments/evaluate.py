@@ -17,19 +17,21 @@ from subspace_illusion.subspace.patching import Change, along
 from subspace_illusion.subspace.ways import (
     LENT,
     MEAN_DIFFERENCE,
-    MEAN_ROW,
     NULL,
     OWN,
     RANDOM,
     ROW,
     TRAINED,
     WHOLE,
+    own_labels,
+    part_of,
 )
 
-ROW_PARTS = {TRAINED: ROW, MEAN_DIFFERENCE: MEAN_ROW}
-"""The ways whose effect is compared with that of their row part."""
 BY_TEMPLATE = (TRAINED, WHOLE, MEAN_DIFFERENCE, ROW)
 """The ways whose effect is shown sentence by sentence."""
+
+BY_PAIR = ("pair", "group", "ld", "residual")
+"""The columns of ``by_pair`` besides those of subspaces."""
 
 Key = tuple[str, str]
 """A way of choosing the subspace, and the training seed, ``pooled`` for all of them or where no seed trained it."""
@@ -43,11 +45,19 @@ class Subspaces:
         site: Where it is.
         frames: Frames ``[d, k]`` by way of choosing and training seed, which is empty where no seed trained them.
         readout: ``[d, d_model]``, or ``None`` where the residual stream does not see it through a matrix.
+        rank: Of the subspaces that are trained there, or would be.
     """
 
     site: Site
     frames: Mapping[tuple[str, str], torch.Tensor]
     readout: torch.Tensor | None
+    rank: int
+
+    @property
+    def asked(self) -> dict[tuple[str, str], torch.Tensor]:
+        """The frames that were trained and the user's own: those whose parts and halves are patched too."""
+        ways = {TRAINED, *own_labels(way for way, _ in self.frames)}
+        return {key: frame for key, frame in self.frames.items() if key[0] in ways}
 
 
 @dataclass(frozen=True)
@@ -89,7 +99,7 @@ def halves(
 
 
 def changes(pairs: Pairs, name: str, subspaces: Subspaces, tolerance: float, seed: int) -> dict[Key, Change]:
-    """Every patch of one component: along each of its subspaces, each trained one's halves, and a random one.
+    """Every patch of one component: along each of its subspaces, the halves of those asked about, and a random one.
 
     Args:
         pairs: The pairs.
@@ -100,14 +110,12 @@ def changes(pairs: Pairs, name: str, subspaces: Subspaces, tolerance: float, see
     """
     base, source = pairs.base(subspaces.site), pairs.source(subspaces.site)
     made = {key: along(base, source, frame) for key, frame in subspaces.frames.items()}
-    trained = {number: frame for (way, number), frame in subspaces.frames.items() if way == TRAINED}
     if subspaces.readout is not None:
-        for number, frame in trained.items():
-            for way, half in halves(base, source, frame, subspaces.readout, tolerance).items():
-                made[way, number] = half
-    shape = next(iter(trained.values())).shape
-    made[RANDOM, ""] = along(base, source, random_frame(*shape, seed, "random", name))
-    return made
+        for (way, number), frame in subspaces.asked.items():
+            for half, change in halves(base, source, frame, subspaces.readout, tolerance).items():
+                made[part_of(way, half), number] = change
+    random = random_frame(base.shape[1], subspaces.rank, seed, "random", name)
+    return made | {(RANDOM, ""): along(base, source, random)}
 
 
 def patch_all(
@@ -154,8 +162,8 @@ def count(components: Mapping[str, Subspaces]) -> dict[Site, int]:
     made = dict.fromkeys({residual_after(subspaces.site.block) for subspaces in components.values()}, 1)
     made |= {subspaces.site: 1 for subspaces in components.values()}
     for subspaces in components.values():
-        seeds = sum(way == TRAINED for way, _ in subspaces.frames)
-        made[subspaces.site] += len(subspaces.frames) + 1 + (0 if subspaces.readout is None else 2 * seeds)
+        made[subspaces.site] += len(subspaces.frames) + 1
+        made[subspaces.site] += 0 if subspaces.readout is None else 2 * len(subspaces.asked)
     return made
 
 
@@ -171,21 +179,24 @@ def effects(pairs: Pairs, patched: Mapping[str, Patched], bootstrap: Bootstrap) 
         ``component``, ``site``, ``subspace``, ``seed``, ``pairs``, ``groups``, the measures of ``summarise``, and
         ratios of effects: ``share_of_residual``, over that of the whole residual stream after the block;
         ``whole_share``, the whole component's over this one; ``row_share``, its row part's over this one, and
-        ``effect_over_row_part``, the other way round; ``share_of_trained``, of a row part or a half over the trained
-        subspace's.
+        ``effect_over_row_part``, the other way round; ``share_of_subspace``, of a row part or a half over that of the
+        subspace that it is a part of.
     """
     groups = len(np.unique(pairs.groups))
     rows = []
     for name, component in patched.items():
         outcomes = component.outcomes
+        asked = [TRAINED, MEAN_DIFFERENCE, *own_labels(way for way, _ in outcomes)]
+        nulls = {part_of(way, NULL) for way in asked}
+        parts = {part_of(way, part): way for way in asked for part in (LENT, OWN, ROW)}
         for (way, seed), outcome in sorted(outcomes.items()):
             over = dict(share_of_residual=component.residual.ld)
-            under = {} if way == NULL else dict(whole_share=outcomes[WHOLE, POOLED].ld)  # over zero it is no share
-            if (row_part := outcomes.get((ROW_PARTS.get(way, ""), seed))) is not None:
+            under = {} if way in nulls else dict(whole_share=outcomes[WHOLE, POOLED].ld)  # over zero it is no share
+            if (row_part := outcomes.get((part_of(way, ROW), seed))) is not None:
                 over |= dict(effect_over_row_part=row_part.ld)
                 under |= dict(row_share=row_part.ld)
-            if way in (LENT, OWN, ROW):
-                over |= dict(share_of_trained=outcomes[TRAINED, seed].ld)
+            if (of := outcomes.get((parts.get(way, ""), seed))) is not None:
+                over |= dict(share_of_subspace=of.ld)
             about = dict(component=name, site=component.site.name, subspace=way, seed=seed)
             counts = dict(pairs=len(pairs), groups=groups)
             rows.append(about | counts | summarise(outcome, pairs.ld_clean, bootstrap, over=over, under=under))
@@ -228,11 +239,13 @@ def templates(
     return table(rows)
 
 
-def by_pair(component: Patched) -> pd.DataFrame:
-    """What other experiments measure themselves against, pair for pair.
+def by_pair(pairs: Pairs, component: Patched) -> pd.DataFrame:
+    """What other experiments, and other runs, measure themselves against, pair for pair.
 
     Returns:
-        The patched LD of the ``trained`` subspace, mean over seeds, and of the whole ``residual`` stream.
+        ``pair``, ``group``, the clean LD ``ld``, the patched LD of the whole ``residual`` stream after the block, and
+        that of every way of choosing a subspace, mean over seeds, in a column of its name.
     """
-    trained = component.outcomes[TRAINED, POOLED].ld.mean(0)
-    return pd.DataFrame(dict(trained=trained, residual=component.residual.ld[0]))
+    ways = {way: outcome.ld.mean(0) for (way, seed), outcome in component.outcomes.items() if seed == POOLED}
+    about = pairs.table[["pair", "group"]].assign(ld=pairs.ld_clean, residual=component.residual.ld[0])
+    return about.assign(**ways)

@@ -1,4 +1,4 @@
-"""Readers (E3 b): the heads downstream whose share of the answer changes with the position that they are given.
+"""Readers (E3 b): the heads downstream whose share of the answer changes with the value that they are given.
 
 A head is a reader by how it responds when the whole component is patched, and by nothing that was trained. What it
 writes without a patch says something else: whether it moves names.
@@ -91,7 +91,7 @@ def first_reached(site: Site) -> int:
 
 
 def heads_reached(n_blocks: int, n_heads: int, site: Site) -> list[Site]:
-    """The heads that a change at a site can reach, block by block.
+    """The heads at END that a change at a site can reach, block by block.
 
     Raises:
         InputError: If there is none.
@@ -99,7 +99,7 @@ def heads_reached(n_blocks: int, n_heads: int, site: Site) -> list[Site]:
     blocks = range(first_reached(site), n_blocks)
     if not blocks:
         raise InputError(f"no attention runs after {site.name}, so no head can read it")
-    return [Site(block, "attn.hook_z", head) for block in blocks for head in range(n_heads)]
+    return [Site(block, "attn.hook_z", head).end for block in blocks for head in range(n_heads)]
 
 
 def name_of(head: Site) -> str:

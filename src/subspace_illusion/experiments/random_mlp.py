@@ -20,6 +20,7 @@ from subspace_illusion.statistics import POOLED, Bootstrap, summarise, table
 from subspace_illusion.subspace.das import train_das
 from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.subspace.patching import Change
+from subspace_illusion.subspace.ways import TRAINED
 
 
 @dataclass(frozen=True)
@@ -165,8 +166,8 @@ def random_mlp(
         component: The component's name.
         stand: The random MLPs.
         test: Held-out pairs.
-        real: What patches of the real MLP did to the held-out pairs: LD under its ``trained`` subspace and with the
-            whole ``residual`` stream after its block patched.
+        real: What patches of the real MLP did to the held-out pairs: LD under its trained subspace and with the whole
+            residual stream after its block patched, as ``evaluate.by_pair`` gives it.
         seed: Seed of the bootstrap.
         resamples: Draws of the bootstrap, over cases.
         batch: Pairs at a time.
@@ -178,7 +179,7 @@ def random_mlp(
     changes: dict[int | str, Change] = {draw: stand.beside(test, draw) for draw in range(len(stand.mlps))}
     outcomes = test.patch(mlp_output(stand.block), changes, batch, on_patch)
     outcomes[POOLED] = Outcome.pooled(list(outcomes.values()))
-    over = dict(share_of_real=real["trained"].to_numpy(), share_of_residual=real["residual"].to_numpy())
+    over = dict(share_of_real=real[TRAINED].to_numpy(), share_of_residual=real["residual"].to_numpy())
     bootstrap = Bootstrap.of(test.groups, resamples, seed)
     return table(
         [

@@ -30,7 +30,7 @@ def random_model_control(
         component: The component's name.
         site: Where it is.
         test: Held-out pairs, run by the random model.
-        trained: What DAS found in it, on pairs of opposite positions.
+        trained: What DAS found in it, on pairs of different values.
         seed: Seed of the bootstrap.
         resamples: Draws of the bootstrap, over cases.
         batch: Held-out pairs at a time.

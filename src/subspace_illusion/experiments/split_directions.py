@@ -1,4 +1,7 @@
-"""Directions of the residual stream split by what the readers' queries see (E3 d; table 1 of arXiv 2311.17030)."""
+"""Directions of the residual stream split by what the readers see (E3 d; table 1 of arXiv 2311.17030).
+
+Readers at the position see it through their queries; those that look back at it from END through keys and values.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -8,7 +11,7 @@ import pandas as pd
 import torch
 
 from subspace_illusion.core.frames import Split, random_frame, split
-from subspace_illusion.core.heads import query_readout
+from subspace_illusion.core.heads import readers_readout
 from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.sites import Site
 from subspace_illusion.statistics import POOLED, Bootstrap, interval, ratio, summarise, table
@@ -19,7 +22,7 @@ GRADIENT = "gradient"
 WHOLE, SEEN, UNSEEN = "whole", "along readers", "along nullspace"
 RANDOM_SEEN, RANDOM_UNSEEN = "along a random subspace", "off a random subspace"
 PARTS = (WHOLE, SEEN, UNSEEN, RANDOM_SEEN, RANDOM_UNSEEN)
-"""The parts of a direction: by what the readers' queries see, and by random subspaces of the rank of what they see.
+"""The parts of a direction: by what the readers see, and by random subspaces of the rank of what they see.
 
 Several readers see most of the residual stream, so that most of any direction lies along them.
 """
@@ -98,6 +101,7 @@ def split_directions(
     site: Site,
     frames: Mapping[tuple[str, str], torch.Tensor],
     heads: Sequence[Site],
+    look_back: bool,
     bootstrap: Bootstrap,
     *,
     tolerance: float,
@@ -113,6 +117,7 @@ def split_directions(
         site: Where the directions live.
         frames: Frames ``[d_model, k]`` by way of choosing and training seed.
         heads: The readers downstream; without any the directions are patched whole, and no more.
+        look_back: Whether the position lies before END, where the readers sit.
         bootstrap: Draws of the same pairs.
         tolerance: As in ``divide``.
         draws: Likewise.
@@ -123,7 +128,7 @@ def split_directions(
     Returns:
         The table of ``split_table``.
     """
-    readout = query_readout(pairs.model, heads) if heads else None
+    readout = readers_readout(pairs.model, heads, look_back) if heads else None
     parts, rank = divide(frames, readout, tolerance, draws, seed)
     changes = {key: pairs.along(site, part.frame) for key, part in parts.items()}
     outcomes = pairs.patch(site, changes, batch, on_patch)

@@ -12,7 +12,7 @@ from subspace_illusion.core.frames import random_frame
 from subspace_illusion.core.seeds import numpy_generator
 from subspace_illusion.statistics import POOLED, permutation_p, ratio, table
 from subspace_illusion.subspace.ways import RANDOM
-from subspace_illusion.tasks.ioi import S_SECOND
+from subspace_illusion.tasks.ioi import VALUES
 
 NAMES = {"IO": "io", "S": "s"}
 """The two names of a prompt, and the columns that hold them."""
@@ -47,16 +47,16 @@ def without_position(projections: np.ndarray, prompts: pd.DataFrame) -> dict[str
 
     Args:
         projections: ``[prompts, directions]``.
-        prompts: The prompts, four a case, columns ``case, template, pattern, io, s``.
+        prompts: The prompts, four a case, columns ``group, template, pattern, io, s``.
 
     Returns:
         The units by ``ALIKE`` and ``APART``; the mean squares of the two add up to that of what the position leaves.
     """
     prompts = prompts.reset_index(drop=True)
-    second = prompts["pattern"].isin(S_SECOND)
+    second = prompts["pattern"].map(VALUES) == VALUES["ABB"]
     values = pd.DataFrame(projections)
     rest = values - values.groupby([prompts["template"], second]).transform("mean")
-    unit = [prompts["case"], prompts["pattern"].isin(["CDD", "DCD"])]
+    unit = [prompts["group"], prompts["pattern"].isin(["CDD", "DCD"])]
     signed = rest.mul(np.where(second, 1, -1), axis=0)
     about = prompts.groupby(unit)[["io", "s", "template"]].first()
     shape = (about.index.get_level_values(0).nunique(), 2)

@@ -12,7 +12,7 @@ from subspace_illusion.core.heads import replay_holding
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.replay import Recording, Tail, replay, replay_each
-from subspace_illusion.core.sites import Site, residual_entering
+from subspace_illusion.core.sites import Site
 from subspace_illusion.experiments.find_readers import (
     MINOR,
     NAME_MOVER,
@@ -133,7 +133,7 @@ def trace(
 
 
 def clean_run(model: Model, site: Site, base: Tail) -> tuple[Recording, Tail]:
-    """Runs END without a patch.
+    """Runs the tail without a patch.
 
     Args:
         model: The model.
@@ -144,17 +144,15 @@ def clean_run(model: Model, site: Site, base: Tail) -> tuple[Recording, Tail]:
         The run, with what the heads downstream write, and the tail with the residual stream that entered every later
         block: what differs only from a later block on need not be replayed from the site's.
     """
-    later = {block: residual_entering(block) for block in range(site.start + 1, model.n_blocks)}
-    read = list(dict.fromkeys([*attention_sites(model, first_reached(site)), *later.values()]))
     with torch.no_grad():
-        clean = replay(model, base, {}, read, site.start)
-    entering = {block: clean.activations[residual] for block, residual in later.items()}
-    return clean, replace(base, residual={site.start: base.residual[site.start]} | entering)
+        later = range(site.start + 1, model.n_blocks)
+        clean = replay(model, base, {}, attention_sites(model, first_reached(site)), site.start, later)
+    return clean, replace(base, residual={site.start: base.residual[site.start]} | dict(clean.entering))
 
 
 def of_head(run: Recording, head: Site, n_heads: int) -> torch.Tensor:
     """The output of one head in a run that has read its ``attn.hook_z``, ``[n, d_head]``."""
-    return run.activations[Site(head.block, head.point)].unflatten(1, (n_heads, -1))[:, head.head]
+    return run.activations[replace(head, head=None)].unflatten(1, (n_heads, -1))[:, head.head]
 
 
 def trace_heads(
@@ -182,7 +180,7 @@ def trace_heads(
     """
     alone: dict[Site, Outcome] = {}
     for block in range(first, model.n_blocks):
-        heads = [Site(block, "attn.hook_z", head) for head in range(model.n_heads)]
+        heads = [Site(block, "attn.hook_z", head).end for head in range(model.n_heads)]
         changes = {head: of_head(patched, head, model.n_heads) - of_head(clean, head, model.n_heads) for head in heads}
         for head, logits in replay_each(model, base, changes, block).items():
             alone[head] = Outcome.of(logits, answer, foil)
@@ -229,22 +227,29 @@ def replays(model: Model, site: Site, groups: Mapping[str, Sequence[Site]], seed
 
 
 def head_table(
-    paths: HeadPaths, found: pd.DataFrame, whole: Outcome, ld_clean: np.ndarray, bootstrap: Bootstrap
+    paths: HeadPaths,
+    found: pd.DataFrame,
+    whole: Outcome,
+    ld_clean: np.ndarray,
+    source_sign: np.ndarray,
+    bootstrap: Bootstrap,
 ) -> pd.DataFrame:
     """One row a head: what it writes without the patch and with it, and what it alone does of the patch.
 
-    Base and source have the same names, so where the patch hands over the source's position completely, a head that
-    moves names turns to the place where the source has its answer, and there the base has its foil. What it then writes
-    is, pair by pair, the source's own attribution with the sign turned. ``distance_left`` is how much of the way there
-    is left: mean distance of the patched attribution from it over that of the clean one; 0 where the head writes what
-    the source's position calls for, 1 where it has not moved or gone as far beyond. ``moved`` is the mean way that it
-    has gone over the mean way there, with its sign.
+    Where the patch hands over the source's value completely, a head writes for the foil what it writes for the source's
+    own answer in the source's clean run: pair by pair the attribution that it has there or, where the source's own
+    answer is the base's (in IOI, whose pairs have the same names: a head that moves names turns to the place where the
+    source has its answer, and there the base has its foil), that with the sign turned. ``distance_left`` is how much of
+    the way there is left: mean distance of the patched attribution from it over that of the clean one; 0 where the head
+    writes what the source's value calls for, 1 where it has not moved or gone as far beyond. ``moved`` is the mean way
+    that it has gone over the mean way there, with its sign.
 
     Args:
         paths: What the first seed's patch does head by head.
         found: The readers, columns ``head, reader, role``.
         whole: What the patch itself does to the same pairs.
         ld_clean: LD of the bases, ``[pairs]``.
+        source_sign: The sign of the source's clean LD in terms of the base's answer and foil, ``[pairs]``.
         bootstrap: Draws of the same pairs.
 
     Returns:
@@ -260,9 +265,10 @@ def head_table(
         row = dict(head=name_of(head)) | about.get(name_of(head), dict(reader=OTHER, role=OTHER))
         row |= interval("attribution_clean", bootstrap.means(clean))
         row |= interval("attribution_patched", bootstrap.means(patched))
-        left, way = bootstrap.means(abs(patched + source)), bootstrap.means(abs(clean + source))
+        there = -source_sign * source
+        left, way = bootstrap.means(abs(patched - there)), bootstrap.means(abs(clean - there))
         row |= interval("distance_left", ratio(left, way))
-        row |= interval("moved", ratio(bootstrap.means(clean - patched), bootstrap.means(clean + source)))
+        row |= interval("moved", ratio(bootstrap.means(clean - patched), bootstrap.means(clean - there)))
         rows.append(row | summarise(outcome, ld_clean, bootstrap, over=dict(share_of_patch=whole.ld)))
     return table(rows)
 
