@@ -6,16 +6,23 @@ from typing import Any
 
 import pandas as pd
 
+from subspace_illusion.experiments.localise import DIFFERING, END
 from subspace_illusion.experiments.tell_names import ALIKE, APART
 from subspace_illusion.experiments.toy_example import toy_example
 from subspace_illusion.files import write_json, write_table
 from subspace_illusion.report.results import Results
 from subspace_illusion.statistics import POOLED
-from subspace_illusion.subspace.ways import LENT, MEAN_DIFFERENCE, NULL, ROW, TRAINED, WHOLE
+from subspace_illusion.subspace.ways import LENT, MEAN_DIFFERENCE, NULL, ROW, TRAINED, WHOLE, part_of
+from subspace_illusion.tasks.table import DIFFERENT, SAME
 
 V_TRUE, V_MLP = "resid8", "mlp8"
 COMPONENTS = (V_TRUE, V_MLP)
-EXPERIMENTS = ("trace_paths", "split_directions", "tell_names", "random_mlp", "neuron_sweep", "controls")
+EXPERIMENTS = dict(
+    localise=("ioi",), find_readers=(V_TRUE,), trace_paths=COMPONENTS, split_directions=(V_TRUE,), tell_names=(V_TRUE,),
+    random_mlp=(V_MLP,), neuron_sweep=(V_MLP,), controls=(V_TRUE,), random_model=(V_TRUE,), facts=(),
+    cache_text=("tiny",), recover_directions=("tiny",), read_signs=("tiny",), compare_mlps=("tiny",),
+    toy_example=("post",),
+)  # fmt: skip
 
 LD_CLEAN = 4.0
 SEEDS = ("0", "1")
@@ -52,7 +59,7 @@ def effects() -> pd.DataFrame:
         | measured(share_of_residual=0.6),
         (V_MLP, ROW): patched(1.0),
         (V_MLP, NULL): patched(0.0, half=0),
-        (V_MLP, LENT): patched(2.0, share_of_trained=0.67),
+        (V_MLP, LENT): patched(2.0, share_of_subspace=0.67),
         (V_MLP, MEAN_DIFFERENCE): patched(-1.0, whole_share=1.0, row_share=1.0),
     }
     rows = []
@@ -80,7 +87,80 @@ def splits() -> pd.DataFrame:
 
 
 def summary(**columns: float) -> pd.DataFrame:
-    return pd.DataFrame([dict(seed=int(seed), **columns) for seed in SEEDS])
+    return pd.DataFrame([dict(subspace=TRAINED, seed=int(seed), **columns) for seed in SEEDS])
+
+
+PROBE = "my probe"
+"""One of the user's own subspaces."""
+
+
+def own_effects() -> pd.DataFrame:
+    """The probe at the MLP does a fifth of what v_mlp does, half of it by its row part."""
+    rows = {
+        PROBE: patched(0.6, half=0.05, whole_share=-1.67, row_share=0.5),
+        part_of(PROBE, ROW): patched(0.3, share_of_subspace=0.5),
+        part_of(PROBE, NULL): patched(0.0, half=0),
+        part_of(PROBE, LENT): patched(0.28, share_of_subspace=0.47),
+    }
+    about = dict(component=V_MLP, seed=POOLED)
+    return pd.DataFrame([about | dict(subspace=way) | row for way, row in rows.items()])
+
+
+def with_own() -> dict[str, pd.DataFrame]:
+    """The tables that a probe at the MLP has rows in."""
+    made = tables()
+    of_mlp = f"decompositions/{V_MLP}/summary.parquet"
+    row = dict(subspace=PROBE, row_norm=0.7, null_norm=0.7, cos_v_true=0.3, cos_random=0.04, cos_mean_difference=0.2)
+    of_probe = pd.DataFrame([row | measured(0.05, lent_share=0.45)])
+    cosines = [("trained", "mean difference", 0.4), ("trained", PROBE, 0.5), ("mean difference", PROBE, 0.2)]
+    cosines += [(way, "random", 0.05) for way in ("trained", "mean difference", PROBE)]
+    asleep = made["dormant.csv"].iloc[:1].assign(subspace=PROBE, outside=0.3, outside_lo=0.2, outside_hi=0.4)
+    return {
+        "effects.csv": pd.concat([made["effects.csv"], own_effects()]),
+        "dormant.csv": pd.concat([made["dormant.csv"], asleep]),
+        of_mlp: pd.concat([made[of_mlp], of_probe]).astype({"seed": "Int64"}),
+        f"decompositions/{V_MLP}/cosines.parquet": pd.DataFrame(cosines, columns=["subspace", "other", "cosine"]),
+    }
+
+
+def pairs() -> pd.DataFrame:
+    """Two cases, one a split, each with both its prompts as base of every kind of pair; one pair is wrong."""
+    rows = [
+        dict(
+            pair=0, split=split, kind=kind, group=split, template=0, base=first + base,
+            source=first + (base if kind == SAME else 1 - base), answer_id=3 + base, foil_id=4 - base,
+            base_value=VALUES[base], source_value=VALUES[base if kind == SAME else 1 - base], ld=4.0, ld_source=-4.0,
+        )
+        for first, split in ((0, "train"), (4, "test"))
+        for kind in (DIFFERENT, SAME)
+        for base in (0, 1)
+    ]  # fmt: skip
+    wrong = [place == 1 for place in range(len(rows))]
+    return pd.DataFrame(rows).assign(pair=range(len(rows)), right=[not is_so for is_so in wrong], kept=True)
+
+
+VALUES = ("S second", "S first")
+
+
+def prompts() -> pd.DataFrame:
+    """One case a split, with a prompt of each of IOI's patterns; the last token is 2."""
+    rows = [
+        dict(split=split, pattern=pattern, text=f"When Anna and {pattern}", io="Anna", s="Paul", value=VALUES[i % 2])
+        for split in ("train", "test")
+        for i, pattern in enumerate(("ABB", "BAB", "CDD", "DCD"))
+    ]
+    about = dict(prompt=range(len(rows)), tokens=[[0, 1, 2]] * len(rows), end=2, position=2)
+    return pd.DataFrame(rows).assign(**about)
+
+
+def mapped() -> pd.DataFrame:
+    """The variable is at the token that differs until block 0, and at END from block 1 on."""
+    shares = {DIFFERING: (0.9, 0.1, 0.0), END: (0.0, 1.0, 0.2)}
+    return pd.DataFrame(
+        dict(tokens=kind, block=block, pairs=16) | patched(LD_CLEAN * share)
+        for kind, of_blocks in shares.items()
+        for block, share in enumerate(of_blocks)
+    )
 
 
 def tables() -> dict[str, Any]:
@@ -107,11 +187,6 @@ def tables() -> dict[str, Any]:
         for block in range(3)
         for kind, head in (("residual stream", None), ("attention output", None), ("MLP output", None), ("head", 0))
     ]
-    prompts = [
-        dict(split=split, pattern=pattern, text=f"When Anna and {pattern}", io="Anna", s="Paul")
-        for split in ("train", "test")
-        for pattern in ("ABB", "BAB", "CDD", "DCD")
-    ]
     return {
         "effects.csv": effects(),
         "dormant.csv": pd.DataFrame(
@@ -121,9 +196,10 @@ def tables() -> dict[str, Any]:
                 for way, outside in ((TRAINED, 0.9), (MEAN_DIFFERENCE, 0.05))
             ]
         ),
-        "toy_example.json": toy_example([1], 0),
-        "localise.json": dict(rule="A rule.", writes=1, reads=2, mlps=[1]),
-        "localise.csv": pd.DataFrame(localised),
+        "toy_example/tables.json": toy_example([1], 0),
+        "localise/window.json": dict(rule="A rule.", writes=1, reads=2, mlps=[1]),
+        "localise/components.csv": pd.DataFrame(localised),
+        "localise/map.csv": mapped(),
         f"trace_paths/{V_TRUE}/groups.csv": pd.DataFrame(groups),
         f"trace_paths/{V_MLP}/groups.csv": pd.DataFrame(groups),
         f"split_directions/{V_TRUE}.csv": splits(),
@@ -132,17 +208,18 @@ def tables() -> dict[str, Any]:
         f"neuron_sweep/{V_MLP}.json": dict(slope_per_neuron=0.001, intercept=0.0, r2=0.97, points=6),
         f"controls/{V_TRUE}.csv": pd.DataFrame(controls),
         f"random_model/{V_TRUE}.csv": pd.DataFrame([dict(control="DAS on a random model") | patched(0.0)]),
-        "recover_directions.csv": pd.DataFrame(
+        "text/recover_directions.csv": pd.DataFrame(
             [
                 dict(block=block, direction=i, r2=0.3 + 0.4 * block + 0.1 * i, mse=0.5)
                 for block in (0, 1)
                 for i in (0, 1)
             ]
         ),
-        "read_signs.csv": pd.DataFrame(
+        "text/read_signs.csv": pd.DataFrame(
             [dict(block=block, z=z, direction=0, accuracy=0.5 + z) for block in (0, 1) for z in (0.01, 0.1)]
         ),
-        "prompts.parquet": pd.DataFrame(prompts),
+        "prompts.parquet": prompts(),
+        "activations/pairs.parquet": pairs(),
         f"decompositions/{V_TRUE}/summary.parquet": summary(cos_mean_difference=0.88),
         f"decompositions/{V_MLP}/summary.parquet": summary(
             cos_v_true=0.5, cos_random=0.04, row_norm=0.8, null_norm=0.6, lent_share=0.7
@@ -150,19 +227,18 @@ def tables() -> dict[str, Any]:
     }
 
 
-def results(folder: Path, changed: Mapping[str, Any] | None = None) -> Results:
+def results(folder: Path, changed: Mapping[str, Any] | None = None, **about: Any) -> Results:
     """The results of a run on disk.
 
     Args:
         folder: Where to write them.
         changed: Tables to put in the place of others, by name.
+        about: Attributes of the results that are not as in a run of IOI that ran everything.
     """
     for name, value in (tables() | dict(changed or {})).items():
         if name.endswith(".json"):
             write_json(folder / name, value)
         else:
             write_table(folder / name, value)
-    experiments = dict.fromkeys(EXPERIMENTS, (V_TRUE,)) | dict(
-        trace_paths=COMPONENTS, random_mlp=(V_MLP,), neuron_sweep=(V_MLP,)
-    )
-    return Results("tiny", COMPONENTS, V_TRUE, V_MLP, experiments, folder=folder, data=folder)
+    run = dict(model="tiny", components=COMPONENTS, v_true=V_TRUE, v_mlp=V_MLP, experiments=EXPERIMENTS)
+    return Results(**run | about, folder=folder, data=folder)

@@ -2,7 +2,8 @@ import pandas as pd
 import pytest
 
 from subspace_illusion.files import PUBLISHED, read_table
-from subspace_illusion.report.comparison import MEASURES, agree, compare
+from subspace_illusion.report.comparison import COLUMNS as OF_COMPARISON
+from subspace_illusion.report.comparison import MEASURES, agree, comparable, compare
 from subspace_illusion.report.findings import Finding
 from subspace_illusion.statistics import Estimate
 
@@ -98,6 +99,19 @@ def test_on_gpt2_the_scale_is_the_published_one():
     gpt2 = compare(SHARED, FOUND, is_gpt2=True).set_index("quantity")
     assert gpt2.loc["effect", "agreement"] == "2.00 times as large"
     assert gpt2.loc["LD: clean", "agreement"] == "2.00 times as large"
+
+
+def test_another_tasks_figures_are_held_against_what_depends_on_no_task():
+    published = read_table(PUBLISHED)
+    assert comparable(published, "ioi", FOUND) is published
+    on_text = [Finding("recovery.r2", "R2", Estimate(0.5)), *FOUND]
+    assert comparable(published, "agreement", on_text)["key"].tolist() == ["recovery.r2"]
+    assert compare(comparable(published, "agreement", on_text), on_text, is_gpt2=False)["agreement"].tolist() == [
+        "0.70 times as large"
+    ]
+    nothing = compare(comparable(published, "agreement", FOUND), FOUND, is_gpt2=False)
+    assert nothing.empty
+    assert nothing.columns.tolist() == list(OF_COMPARISON)
 
 
 def test_the_published_figures_are_the_references():

@@ -80,12 +80,60 @@ def test_experiments_of_each_role(found):
     assert found["v_mlp.lent_effect"].estimate.value == 0.67
 
 
-def test_an_experiment_that_was_not_asked_for_has_no_findings(tmp_path):
-    results = made.results(tmp_path)
-    none = type(results)("tiny", made.COMPONENTS, made.V_TRUE, made.V_MLP, dict.fromkeys(made.EXPERIMENTS, ()),
-                         folder=tmp_path, data=tmp_path)  # fmt: skip
-    keys = {finding.key.split(".")[0] for finding in findings(none)}
-    assert {"table1", "random_mlp", "neurons", "controls"}.isdisjoint(keys)
+def test_an_experiment_that_was_left_out_has_no_findings_whatever_files_there_are(tmp_path):
+    keys = {finding.key.split(".")[0] for finding in findings(made.results(tmp_path, experiments={}))}
+    assert keys == {"clean", "residual", "v_true", "mean_difference", "v_mlp", "dormant"}
+
+
+def test_controls_without_a_random_model(tmp_path):
+    found = {finding.key for finding in findings(made.results(tmp_path, experiments=dict(controls=[made.V_TRUE])))}
+    assert "controls.v_true.random" in found
+    assert "controls.v_true.random_model" not in found
+
+
+def test_without_v_mlp_nothing_is_said_of_it(tmp_path):
+    results = made.results(tmp_path, v_mlp=None)
+    found = findings(results)
+    assert not [finding.key for finding in found if "v_mlp" in finding.key + finding.words]
+    verdicts = judge_all(results, THRESHOLDS, 0.1)
+    assert "v_mlp" not in metrics({}, results, found, verdicts)
+    assert "v_mlp" not in headline(results, found, verdicts)
+    assert "v_mlp" not in readme_table(found, read_table(PUBLISHED), "ioi")
+
+
+def test_another_tasks_words(tmp_path):
+    found = {finding.key: finding.words for finding in findings(made.results(tmp_path, task="agreement"))}
+    assert found["v_true.interchange_accuracy"] == "interchange accuracy (the foil is the top token), v_true patched"
+    assert found["dormant.clean_gap"] == "gap between values in the MLP's output along v_true, clean"
+
+
+@pytest.fixture
+def own(tmp_path):
+    return made.results(tmp_path, made.with_own(), own={made.V_MLP: [made.PROBE]})
+
+
+def test_findings_and_metrics_of_ones_own_subspace(own):
+    found = findings(own)
+    by_key = {finding.key: finding for finding in found}
+    key = f"own.{made.V_MLP}.{made.PROBE}"
+    assert by_key[f"{key}.effect"].estimate == Estimate(0.6, pytest.approx(0.55), 0.65)
+    assert by_key[f"{key}.row_share"].words == "effect of the row part / of my probe at mlp8"
+    assert by_key[f"{key}.lent_share"].estimate == Estimate(0.45, 0.4, 0.5)
+    nested = metrics({}, own, found, judge_all(own, THRESHOLDS, 0.1))
+    assert nested["own"] == {
+        made.V_MLP: {
+            made.PROBE: dict(fldd=0.15, whole_share=-1.67, row_share=0.5, lent_share=0.45, verdict="inconclusive")
+        }
+    }
+
+
+def test_the_terminals_lines_of_ones_own_subspace(own):
+    text = headline(own, findings(own), judge_all(own, THRESHOLDS, 0.1))
+    assert (
+        "mlp8, my probe: inconclusive (the effect is too small to ask what it is made of)\n"
+        "    effect 0.15 [0.10, 0.20] of the clean LD; whole component -0.25 [-0.35, -0.15] of the clean LD; lost "
+        "without the null part 0.50 [0.45, 0.55]; lent share 0.45 [0.40, 0.50]\n"
+    ) in text
 
 
 def test_v_mlp_without_a_null_part_is_named(tmp_path):
@@ -111,13 +159,27 @@ def test_metrics_are_few_and_in_the_order_in_which_one_reads_them(tmp_path):
     nested = metrics(run, results, findings(results), verdicts)
     flat = [f"{level}.{name}" for level, names in nested.items() for name in names]
     assert len(flat) == 15
-    assert flat[:4] == ["run.model", "run.task", "run.size", "clean.logit_diff"]
-    assert nested["run"] == run
-    assert nested["v_true"] == dict(
-        fldd=1.25, flip_rate=0.83, interchange_accuracy=0.54, verdict=verdicts[made.V_TRUE, TRAINED].verdict
-    )
+    assert flat[:7] == [
+        "run.model", "run.task", "run.size", "run.position", "pairs.kept", "pairs.left_out", "clean.logit_diff"
+    ]  # fmt: skip
+    assert nested["run"] == run | dict(position="END")
+    assert nested["pairs"] == dict(kept=8, left_out=0)
+    assert nested["v_true"] == dict(fldd=1.25, verdict=verdicts[made.V_TRUE, TRAINED].verdict)
     assert nested["mlp"]["fldd"] == -0.25
     assert nested["v_mlp"]["lent_share"] == 0.7
+    assert nested["residual"]["fldd"] == 1.2
+
+
+def test_metrics_of_a_position_before_end_and_of_pairs_left_out(tmp_path):
+    pairs = made.pairs()
+    changed = {
+        "prompts.parquet": made.prompts().assign(position=1),
+        "activations/pairs.parquet": pairs.assign(kept=pairs["right"]),
+    }
+    results = made.results(tmp_path, changed)
+    nested = metrics({}, results, findings(results), judge_all(results, THRESHOLDS, 0.1))
+    assert nested["run"] == dict(position="token of its own")
+    assert nested["pairs"] == dict(kept=7, left_out=1)
 
 
 def test_the_readmes_table_is_written_from_the_findings(found):
@@ -125,13 +187,16 @@ def test_the_readmes_table_is_written_from_the_findings(found):
         [("v_true.flip_rate", "post", "flips", 0.8, 0.8, "about", "share", "a note")],
         columns=["key", "source", "quantity", "low", "high", "about", "measure", "note"],
     )
-    lines = readme_table(list(found.values()), published).splitlines()
+    lines = readme_table(list(found.values()), published, "ioi").splitlines()
     assert lines[0] == "| | here | interval or single values | post or paper, GPT-2 small |"
     assert "| flip rate (LD < 0), v_true patched | 0.83 | 0.78 to 0.88; seeds: 0.73, 0.93 | about 0.8 (post) |" in lines
     assert any(
         line.startswith("| interchange accuracy (S is the top token), v_true patched | 0.54 |") for line in lines
     )
     assert len(lines) <= 2 + len(ROWS)
+    assert any(line.endswith("| name movers, largely (post) |") for line in lines)
+    of_another = readme_table(list(found.values()), published.iloc[:0], "agreement")
+    assert "(post)" not in of_another
 
 
 def test_the_markers_of_the_readme():
@@ -148,7 +213,10 @@ def test_every_row_of_the_readme_and_every_published_figure_is_a_finding(found):
 
 def test_the_terminals_lines(tmp_path):
     results = made.results(tmp_path)
-    text = headline(findings(results), judge_all(results, THRESHOLDS, 0.1))
+    text = headline(results, findings(results), judge_all(results, THRESHOLDS, 0.1))
+    assert text.startswith(
+        "tiny, ioi: which subspaces carry the place of the repeated name? Patched at END; 8 pairs.\n\nLD, nothing"
+    )
     assert f"Intervals: {BOOTSTRAP}." in text
     assert "mlp8, trained: inconclusive (only 0 of the 2 criteria needed say anything)" in text
     assert all(line == line.rstrip() for line in text.splitlines())

@@ -98,6 +98,12 @@ def test_two_pictures_of_one_name_are_no_picture(report, tmp_path):
         draw([section("E0", "one"), section("E1", "one")], tmp_path, 50)
 
 
+def test_a_comparison_with_nothing_to_compare_is_left_out(report, tmp_path):
+    for page in pages(replace(report, comparison=Grid(["quantity"], [])), tmp_path):
+        assert "Beside the post" not in page
+        assert 'href="#comparison"' not in page
+
+
 def test_markdown_tables_keep_their_columns(report, tmp_path):
     _, text = pages(report, tmp_path)
     assert "| a | b\\|c |" in text
@@ -107,6 +113,6 @@ def test_markdown_tables_keep_their_columns(report, tmp_path):
 def test_every_interval_is_labelled(report, tmp_path):
     for page in pages(report, tmp_path):
         words = " ".join(page.split())
-        assert "95 % bootstrap over cases" in words
+        assert "95 % bootstrap over groups" in words
         assert "seeds and draws held fixed" in words
         assert "standard deviation" not in words

@@ -44,7 +44,7 @@ def found() -> pd.DataFrame:
 
 def readers_section(folder, published):
     summary = dict(rule="A rule.", ld_clean=4.0, effect=4.0, found={}, roles={}, published=published)
-    results = made.results(folder, {"find_readers.csv": found(), "find_readers.json": summary})
+    results = made.results(folder, {"find_readers/readers.csv": found(), "find_readers/readers.json": summary})
     (section,) = find_readers.section(results)
     return section
 
@@ -123,11 +123,21 @@ def test_the_readers_that_keep_their_attribution_are_counted(tmp_path):
     assert "the 2 readers carry 0.60 [0.50, 0.70]; name movers 0.50" in text
     assert "in part bears that out" in text
     assert "1 of 2 readers keep" in text
-    assert "turned, which is where a head that follows the source's position would go, 1 of 2" in text
+    assert "turned, which is where a head that follows the source's value would go, 1 of 2" in text
     assert "Single heads: seed 0, the first." in text
     of_groups, of_heads = sections[0].grids
     assert of_groups.rows[0] == ["readers", "2", "1.80 [1.70, 1.90]", "0.60 [0.50, 0.70]", "0.60, 0.60"]
     assert [row[0] for row in of_heads.rows] == ["9.10", "9.0", "9.2", "9.3"]
+
+
+def test_what_the_post_says_of_ioi_is_said_of_ioi_alone(tmp_path):
+    tables = {
+        f"trace_paths/{made.V_TRUE}/{name}.csv": rows for name, rows in (("groups", groups()), ("heads", heads()))
+    }
+    results = made.results(tmp_path, tables, task="agreement", experiments=dict(trace_paths=[made.V_TRUE]))
+    (section,) = trace_paths.section(results)
+    assert "The post" not in section.reading
+    assert "Under the patch 1 of 2 readers keep" in section.reading
 
 
 def test_paths_without_readers_or_effect(tmp_path):
@@ -171,12 +181,24 @@ def test_parts_beside_their_norms_and_random_subspaces():
 def test_what_the_rank_of_the_readers_explains(tmp_path):
     (section,) = split_directions.section(made.results(tmp_path, {"split_directions/resid8.csv": splits()}))
     assert "see 64% of the dimensions" in section.reading
+    assert "through their queries" in section.reading
     assert "gradient, on training pairs, of the readers' attention" in section.reading
     assert "the readers has 0.90 [0.80, 1.00], that along random subspaces 0.80 [0.70, 0.90]" in section.reading
     parts, shares = section.grids
     assert [row[1] for row in parts.rows] == list(PARTS) * 3
     assert parts.rows[3][4:6] == ["4.00 [3.90, 4.10]", "3.80 to 4.20"]
     assert shares.rows[0] == [TRAINED, "0.90 [0.80, 1.00]", "0.90, 0.90", "0.80 [0.70, 0.90]", "0.80, 0.80"]
+
+
+def test_ones_own_direction_before_end_is_split_by_what_looks_back(tmp_path):
+    own = splits().query("subspace == @MEAN_DIFFERENCE").assign(subspace=made.PROBE)
+    table = pd.concat([own, splits().query("subspace != @GRADIENT")])
+    changed = {"split_directions/resid8.csv": table, "prompts.parquet": made.prompts().assign(position=1)}
+    (section,) = split_directions.section(made.results(tmp_path, changed, task="agreement"))
+    assert "gradient" not in section.reading
+    assert "keys and values, looking back at it from END" in section.reading
+    assert list(dict.fromkeys(row[0] for row in section.grids[0].rows)) == [TRAINED, made.PROBE, MEAN_DIFFERENCE]
+    assert shown(drawn(section.pictures[0].figure).axes[0])[6] == f"{made.PROBE} direction"
 
 
 def test_directions_that_no_reader_splits(tmp_path):

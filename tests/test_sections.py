@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 import made
 from drawing import drawn, intervals, points, shown, words
 from subspace_illusion.report.findings import findings
-from subspace_illusion.report.plots.localise import localise_figure
+from subspace_illusion.report.plots.localise import localise_figure, localise_map_figure
 from subspace_illusion.report.plots.style import BLUE, ORANGE, plt
 from subspace_illusion.report.plots.verdict import verdict_figure
 from subspace_illusion.report.sections import localise, prompts, toy_example
@@ -34,7 +34,7 @@ def test_the_contents_have_every_section_in_the_order_of_the_experiments():
     assert set(names) == files
     assert len(names) == len(set(names))
     assert names[:3] == ["toy_example", "prompts", "localise"]
-    assert names[-1] == "controls"
+    assert names[-2:] == ["controls", "facts"]
 
 
 def test_the_abstract_example(tmp_path):
@@ -47,8 +47,59 @@ def test_the_abstract_example(tmp_path):
 
 def test_the_prompts(tmp_path):
     (section,) = prompts.section(made.results(tmp_path))
-    assert section.reading.startswith("4 training and 4 held-out prompts.")
-    assert [row[0] for row in section.grids[0].rows] == ["ABB", "BAB", "CDD", "DCD"]
+    assert section.reading.startswith("4 training and 4 held-out prompts. Of 8 pairs the model gets 1 wrong, 12%")
+    assert "kept all the same" in section.reading
+    counts, patterns = section.grids
+    assert counts.rows[0] == ["different value", "training", "2", "1", "2"]
+    assert [row[0] for row in patterns.rows] == ["ABB", "BAB", "CDD", "DCD"]
+
+
+WORDS = ["The", " keys", " are", " singer", " is"]
+
+
+def spell(ids) -> str:
+    return "".join(WORDS[number] for number in ids)
+
+
+def test_the_prompts_of_any_task_have_an_example_a_value_with_the_token_in_brackets(tmp_path):
+    changed = {
+        "prompts.parquet": made.prompts().drop(columns=["pattern", "io", "s"]).assign(position=1),
+        "activations/pairs.parquet": made.pairs().assign(right=True),
+    }
+    results = made.results(tmp_path, changed, task="agreement", spell=spell)
+    (section,) = prompts.section(results)
+    assert section.asks == "Pairs of prompts that differ in the subject's number; train and test share no prompt."
+    assert "The model gets all 8 pairs right" in section.reading
+    assert "One held-out prompt of each value, in brackets the token" in section.reading
+    assert "(the task's own token)" in section.reading
+    _, examples = section.grids
+    assert examples.header == ["value", "prompt", "answer", "foil"]
+    assert examples.rows == [
+        ["S first", "The [keys] are", "is", "singer"],
+        ["S second", "The [keys] are", "singer", "is"],
+    ]
+
+
+def test_of_many_values_a_few_are_shown(tmp_path):
+    many = pd.concat([made.pairs()] * 5, ignore_index=True)
+    many["base_value"] = [f"value {place:02d}" for place in range(len(many))]
+    (section,) = prompts.section(made.results(tmp_path, {"activations/pairs.parquet": many}, task="facts"))
+    assert "One held-out prompt of 6 of the 42 values (END)." in section.reading
+    assert len(section.grids[1].rows) == 6
+    assert section.grids[1].header == ["value", "prompt"]
+
+
+def test_pairs_that_were_left_out_are_counted(tmp_path):
+    pairs = made.pairs()
+    changed = {"activations/pairs.parquet": pairs.assign(kept=pairs["right"])}
+    (section,) = prompts.section(made.results(tmp_path, changed))
+    assert "They are counted and left out." in section.reading
+    assert section.grids[0].rows[0][-1] == "1"
+
+
+def test_a_token_without_a_plain_place_has_no_brackets():
+    assert prompts.marked([0, 1], 1, lambda ids: " ".join(WORDS[number] for number in ids)) == "The  [keys]"
+    assert prompts.marked([0, 1], 0, lambda ids: "x" if len(ids) > 1 else "y") is None
 
 
 def test_the_localisation_says_that_it_saw_training_pairs_alone(tmp_path):
@@ -56,21 +107,50 @@ def test_the_localisation_says_that_it_saw_training_pairs_alone(tmp_path):
     (section,) = localise.section(results)
     assert section.reading.startswith("A rule. Measured on 64 training pairs")
     assert "block 1 writes and block 2 reads; the MLP of block 1 lies between" in section.reading
-    assert [picture.name for picture in section.pictures] == ["localise"]
+    assert "Which block writes the place of the repeated name to END" in section.asks
+    assert "tokens that differ 0.90 [0.80, 1.00] after block 0; END 1.00 [0.90, 1.10] after block 1." in section.reading
+    assert [picture.name for picture in section.pictures] == ["localise", "localise_map"]
     assert [row[0] for row in section.grids[0].rows] == ["0", "1", "2"]
     assert section.grids[0].rows[1][1] == "0.50 [0.40, 0.60]"
 
 
 def test_a_window_without_an_mlp(tmp_path):
-    changed = {"localise.json": dict(rule="A rule.", writes=1, reads=2, mlps=[])}
+    changed = {"localise/window.json": dict(rule="A rule.", writes=1, reads=2, mlps=[])}
     (section,) = localise.section(made.results(tmp_path, changed))
     assert "no MLP lies between" in section.reading
 
 
 def test_the_picture_of_the_localisation(tmp_path):
-    figure = drawn(localise_figure(made.results(tmp_path).table("localise.csv"), 1, 2))
+    figure = drawn(localise_figure(made.results(tmp_path).table("localise/components.csv"), 1, 2, "END"))
     assert {"block 1 writes", "block 2 reads"} <= set(words(figure).splitlines())
     assert list(figure.axes[0].lines[0].get_ydata()) == [0.0, 0.5, 1.0]
+
+
+def test_the_map_writes_the_largest_share_of_every_kind_of_token():
+    figure = drawn(localise_map_figure(made.mapped()))
+    axis, bar = figure.axes
+    assert shown(axis) == ["tokens that differ", "END"]
+    assert [(text.get_position(), text.get_text()) for text in axis.texts] == [((0, 0), "0.90"), ((1, 1), "1.00")]
+    (image,) = axis.images
+    assert image.get_clim() == (-1.0, 1.0)
+    assert "clean LD" in bar.get_ylabel()
+
+
+def test_the_map_of_nothing_is_drawn_too():
+    drawn(localise_map_figure(made.mapped().assign(fldd=0.0)))
+
+
+OPTIONAL = (
+    "toy_example", "localise", "find_readers", "trace_paths", "split_directions", "tell_names", "random_mlp",
+    "recover_directions", "read_signs", "compare_mlps", "neuron_sweep", "controls",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OPTIONAL)
+def test_an_experiment_that_was_left_out_has_no_section_whatever_files_there_are(tmp_path, name):
+    from subspace_illusion.report import contents
+
+    assert list(getattr(contents, name)(made.results(tmp_path, experiments={}))) == []
 
 
 # verdict
@@ -91,6 +171,22 @@ def test_the_answer_says_no_more_than_the_figures(tmp_path):
     assert "Patching that whole MLP does no damage (effect -1.00)" in text
     assert "0.70 is lent by the null part" in text
     assert "v_true is faithful and v_mlp is illusory" in text
+
+
+def test_the_answer_of_another_task_without_v_mlp_but_with_ones_own(tmp_path):
+    about = dict(task="agreement", v_mlp=None, own={made.V_MLP: [made.PROBE]}, untrained=[made.V_MLP], experiments={})
+    changed = made.with_own() | {"prompts.parquet": made.prompts().assign(position=1)}
+    results = made.results(tmp_path, changed, **about)
+    text = answer(results, findings(results), judge_all(results, LIMITS, 0.1))
+    assert "at the task's own token (resid8, v_true) from sources that differ in the subject's number flips" in text
+    assert "makes the foil the top token in 0.54" in text
+    assert "v_mlp" not in text
+    assert (
+        "Patching my probe at mlp8 takes off 0.15 [0.10, 0.20] of the clean logit difference; its whole component has "
+        "-1.67 [-1.72, -1.62] of that effect; its row part alone 0.50 [0.45, 0.55]; of its variation 0.45 [0.40, 0.50] "
+        "is lent by the null part."
+    ) in text
+    assert text.endswith("v_true is inconclusive and my probe at mlp8 is inconclusive.")
 
 
 @pytest.mark.parametrize(

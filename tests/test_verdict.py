@@ -1,7 +1,7 @@
 """The verdict on linear models whose truth is known by design.
 
 A linear model of the residual stream: LD = r . reader, where r = skip + h W. The component is h, W its readout, and the
-position x = +-1 is carried by the skip connection, by h, or by both. Everything is measured by the functions that
+variable x = +-1 is carried by the skip connection, by h, or by both. Everything is measured by the functions that
 measure the real models.
 """
 
@@ -22,10 +22,12 @@ from subspace_illusion.report.verdict import (
     MISSING,
     UNDECIDED,
     UNMEASURED,
+    Tables,
     Thresholds,
     evidence_table,
     judge,
     judge_all,
+    judge_subspaces,
 )
 from subspace_illusion.statistics import Bootstrap, Estimate, summarise
 from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, TRAINED
@@ -74,27 +76,13 @@ def verdict_on(
         measured |= dict(row_share=0.0, row_share_lo=0.0, row_share_hi=0.0)
 
     same = torch.cat([base[2:], base[:2]])
+    value, other_value = (np.where(sign * x.squeeze(1) > 0, "plus", "minus") for sign in (1, -1))
     parts = []
-    for kind, other in (("opposite", source), ("same", same)):
+    for kind, other, of_source in (("different", source, other_value), ("same", same, value)):
         before, after = written_along(base, other, frame, w, torch.ones(1, 1))
-        pattern = np.where(x.squeeze(1) > 0, "ABB", "BAB")
-        swapped = (
-            np.where(x.squeeze(1) > 0, "DCD", "CDD") if kind == "opposite" else np.where(x.squeeze(1) > 0, "CDD", "DCD")
-        )
-        pairs = [f"{kind}{i}" for i in range(n)]
-        parts.append(
-            pd.DataFrame(
-                dict(
-                    seed=0,
-                    pair=pairs,
-                    case=range(n),
-                    base_pattern=pattern,
-                    source_pattern=swapped,
-                    clean=before,
-                    patched=after,
-                )
-            )
-        )
+        about = dict(seed=0, pair=[f"{kind}{i}" for i in range(n)], group=range(n))
+        values = dict(base_value=value, source_value=of_source, clean=before, patched=after)
+        parts.append(pd.DataFrame(about | values))
     outside = waking(pd.concat(parts), (1, 99), **SETTINGS)
     row_share = Estimate.of(measured, "row_share")
     figures = dict(
@@ -241,6 +229,47 @@ def test_what_readers_see_of_any_direction_is_no_evidence(tmp_path):
     verdict = judge_all(made.results(tmp_path, changed), THRESHOLDS, 0.1)[made.V_TRUE, TRAINED]
     assert says(verdict)["without_null_part"] == MISSING
     assert verdict.verdict == INCONCLUSIVE
+
+
+def test_ones_own_subspaces_are_judged_between_the_trained_ones_and_the_mean_differences(tmp_path):
+    results = made.results(tmp_path, made.with_own(), own={made.V_MLP: [made.PROBE]})
+    verdicts = judge_all(results, THRESHOLDS, 0.1)
+    assert list(verdicts)[1:4] == [(made.V_MLP, TRAINED), (made.V_MLP, made.PROBE), (made.V_TRUE, MEAN_DIFFERENCE)]
+    # Half is lost without the null part, no more; a random MLP says nothing of what was not trained.
+    assert says(verdicts[made.V_MLP, made.PROBE]) == dict(
+        whole_component=ILLUSORY, without_null_part=UNDECIDED, clean_range=UNDECIDED, random_mlp=MISSING
+    )
+
+
+def test_a_component_without_training_has_no_trained_verdict(tmp_path):
+    results = made.results(tmp_path, made.with_own(), own={made.V_MLP: [made.PROBE]}, untrained=[made.V_MLP])
+    assert [way for component, way in judge_all(results, THRESHOLDS, 0.1) if component == made.V_MLP] == [
+        made.PROBE, MEAN_DIFFERENCE
+    ]  # fmt: skip
+
+
+def test_tables_in_memory_are_judged_like_those_on_disk(tmp_path):
+    made_tables = made.tables()
+    tables = Tables(
+        made_tables["effects.csv"],
+        made_tables["dormant.csv"],
+        {made.V_TRUE: made_tables[f"split_directions/{made.V_TRUE}.csv"]},
+        {made.V_MLP: made_tables[f"random_mlp/{made.V_MLP}.csv"]},
+    )
+    from_disk = judge_all(made.results(tmp_path), THRESHOLDS, 0.1)
+    in_memory = judge_subspaces(from_disk, tables, THRESHOLDS, 0.1)
+    assert {key: verdict.verdict for key, verdict in in_memory.items()} == {
+        key: verdict.verdict for key, verdict in from_disk.items()
+    }
+    alone = judge_subspaces([(made.V_MLP, TRAINED)], Tables(tables.effects, tables.dormant), THRESHOLDS, 0.1)
+    assert says(alone[made.V_MLP, TRAINED])["random_mlp"] == UNMEASURED
+
+
+def test_only_what_ran_is_evidence(tmp_path):
+    """Files of experiments that were left out are another run's."""
+    verdicts = judge_all(made.results(tmp_path, experiments={}), THRESHOLDS, 0.1)
+    assert says(verdicts[made.V_TRUE, TRAINED])["without_null_part"] == UNMEASURED
+    assert says(verdicts[made.V_MLP, TRAINED])["random_mlp"] == UNMEASURED
 
 
 def test_missing_rows_take_a_vote_and_stop_nothing(tmp_path):

@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from subspace_illusion.report.findings import Finding, fixed
+from subspace_illusion.report.findings import Finding
+from subspace_illusion.report.words import IOI, fixed
 from subspace_illusion.statistics import Estimate
 
 CLOSE = 0.25
@@ -21,6 +22,27 @@ ALGEBRA = "v_mlp.null_only"
 """Findings that cannot come out otherwise."""
 
 MEASURES = ("clean", "ld", "effect", "accuracy", "share", "plain")
+
+OF_ANY_TASK = ("recovery.", "signs.")
+"""Findings on ordinary text, which do not depend on the task."""
+
+COLUMNS = ("quantity", "source", "published", "gpt2 here", "this run", "interval", "agreement")
+
+
+def comparable(published: pd.DataFrame, task: str, found: Sequence[Finding]) -> pd.DataFrame:
+    """The published figures that those of a task can be held against.
+
+    They are of IOI. For another task there are those on ordinary text, as far as the run has them.
+
+    Args:
+        published: As for ``compare``.
+        task: Name of the task.
+        found: The findings of the run.
+    """
+    if task == IOI:
+        return published
+    keys = [finding.key for finding in found if finding.key.startswith(OF_ANY_TASK)]
+    return published[published["key"].isin(keys)].reset_index(drop=True)
 
 
 def compare(published: pd.DataFrame, found: Sequence[Finding], is_gpt2: bool) -> pd.DataFrame:
@@ -39,10 +61,10 @@ def compare(published: pd.DataFrame, found: Sequence[Finding], is_gpt2: bool) ->
         is_gpt2: Whether the run is of GPT-2 small itself, whose logits have the published ones' scale.
 
     Returns:
-        Columns ``quantity, source, published, gpt2 here, this run, interval, agreement``, as text.
+        Columns ``COLUMNS``, as text.
     """
     by_key = {finding.key: finding for finding in found}
-    clean = float(published.loc[published["measure"] == "clean", "low"].iloc[0])
+    clean = float(published.loc[published["measure"] == "clean", "low"].max())
     rows = []
     for row in published.to_dict("records"):
         here, interval, agreement = "not run", "", ""
@@ -65,7 +87,7 @@ def compare(published: pd.DataFrame, found: Sequence[Finding], is_gpt2: bool) ->
                 "agreement": agreement,
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def in_words(row: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from subspace_illusion.report.sections.controls import section as controls
 from subspace_illusion.report.sections.decompose import section as decompose
 from subspace_illusion.report.sections.dormant import section as dormant
 from subspace_illusion.report.sections.evaluate import section as evaluate
+from subspace_illusion.report.sections.facts import section as facts
 from subspace_illusion.report.sections.find_readers import section as find_readers
 from subspace_illusion.report.sections.localise import section as localise
 from subspace_illusion.report.sections.neuron_sweep import section as neuron_sweep
@@ -56,11 +57,13 @@ EXPERIMENTS: tuple[Callable[[Results], Iterable[Section]], ...] = (
     compare_mlps,
     neuron_sweep,  # E11
     controls,  # E12
+    facts,  # E16
 )
 
 
 def contents(results: Results) -> Iterator[Section]:
-    """Every section, one after the other, so that only one section's pictures need be open at a time."""
+    """Every section, one after the other, so that only one section's pictures need be open at a time; experiments that
+    were left out have none."""
     for section in EXPERIMENTS:
         yield from section(results)
 

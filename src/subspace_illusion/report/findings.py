@@ -7,15 +7,16 @@ from typing import Any
 import pandas as pd
 
 from subspace_illusion.errors import InputError
-from subspace_illusion.experiments.controls import ARBITRARY, PLACEBO, RANDOM_DIRECTION, RANDOM_MODEL, SAME, SELF
+from subspace_illusion.experiments.controls import ARBITRARY, PLACEBO, RANDOM_DIRECTION, RANDOM_MODEL, SAME_VALUE, SELF
 from subspace_illusion.experiments.split_directions import GRADIENT, SEEN, UNSEEN
 from subspace_illusion.experiments.split_directions import WHOLE as ALL_OF_IT
 from subspace_illusion.experiments.tell_names import ALIKE
 from subspace_illusion.report.results import Results
+from subspace_illusion.report.words import fixed, foil_of
 from subspace_illusion.statistics import POOLED, Estimate, p_in_words, table
 from subspace_illusion.subspace.ways import BOTH, LENT, MEAN_DIFFERENCE, NULL, OWN, ROW, TRAINED, WHOLE
 
-BOOTSTRAP = "95 % bootstrap over cases; seeds and draws held fixed"
+BOOTSTRAP = "95 % bootstrap over groups; seeds and draws held fixed"
 
 
 @dataclass(frozen=True)
@@ -63,27 +64,22 @@ MOST = 6
 """Single values that are all named; of more, the least and the largest."""
 
 
-def fixed(x: float) -> str:
-    """A figure with two decimals, none of them a minus zero."""
-    return f"{round(x, 2) + 0.0:.2f}"
-
-
 def findings(results: Results) -> list[Finding]:
-    """Every finding of a run, in the order in which one reads them.
+    """Every finding of a run, in the order in which one reads them; what was left out has none.
 
     Raises:
         InputError: If v_mlp has no row and null part.
     """
     pooled = results.effects
-    for part in (ROW, NULL):
+    for part in (ROW, NULL) if results.v_mlp is not None else ():
         if (results.v_mlp, part) not in pooled.index:
             raise InputError(
                 f"roles.v_mlp is '{results.v_mlp}', which has no row part and null part: take an MLP's hidden "
                 "activations"
             )
     parts = (
-        _clean, _of_v_true, _of_v_mlp, _decomposed, _woken, _travelled, _split, _named, _of_random_mlps, _by_neurons,
-        _controlled, _recovered, _read,
+        _clean, _of_v_true, _of_v_mlp, _decomposed, _woken, _of_own, _travelled, _split, _named, _of_random_mlps,
+        _by_neurons, _controlled, _recovered, _read,
     )  # fmt: skip
     return [finding for part in parts for finding in part(results)]
 
@@ -120,9 +116,13 @@ def _outcomes(key: str, words: str, component: str, way: str, results: Results) 
         logit_diff=("LD", "ld_patched"),
         fldd=("share of the clean LD lost", "fldd"),
         flip_rate=("flip rate (LD < 0)", "flip_rate"),
-        interchange_accuracy=("interchange accuracy (S is the top token)", "interchange_accuracy"),
+        interchange_accuracy=(_interchange(results), "interchange_accuracy"),
     ).items():
         yield from _patched(results, f"{key}.{name}", f"{measure[0]}, {words}", component, way, measure[1])
+
+
+def _interchange(results: Results) -> str:
+    return f"interchange accuracy ({foil_of(results.task)} is the top token)"
 
 
 def _of_v_true(results: Results) -> Iterator[Finding]:
@@ -136,6 +136,8 @@ def _of_v_true(results: Results) -> Iterator[Finding]:
 
 def _of_v_mlp(results: Results) -> Iterator[Finding]:
     """What patching v_mlp, its parts and its whole component does (E4, E6)."""
+    if results.v_mlp is None:
+        return
     for key, way, words in (
         ("v_mlp.full_patch", WHOLE, "the whole MLP patched"),
         ("v_mlp", TRAINED, "v_mlp patched"),
@@ -153,12 +155,12 @@ def _of_v_mlp(results: Results) -> Iterator[Finding]:
     ).items():
         yield from _patched(results, f"v_mlp.{name}", words, results.v_mlp, TRAINED, name)
     lent = "effect of what the null part lends alone / of v_mlp"
-    yield from _patched(results, "v_mlp.lent_effect", lent, results.v_mlp, LENT, "share_of_trained")
+    yield from _patched(results, "v_mlp.lent_effect", lent, results.v_mlp, LENT, "share_of_subspace")
 
 
 def _summary(results: Results, component: str, name: str) -> list[float]:
     """A column of a component's decomposition, one value a training seed; empty where it has none."""
-    summary = results.large(f"decompositions/{component}/summary.parquet")
+    summary = results.summary(component)
     return [] if name not in summary else summary[name].dropna().astype(float).tolist()
 
 
@@ -170,6 +172,8 @@ def _over(key: str, words: str, values: Sequence[float], singles: str = "seeds")
 
 def _decomposed(results: Results) -> Iterator[Finding]:
     """What v_mlp is made of (E4, E5)."""
+    if results.v_mlp is None:
+        return
     for name, words in dict(
         cos_v_true="cos(W_out v_mlp, v_true)",
         cos_random="cos(W_out v, v_true), v a random direction (root mean square)",
@@ -186,17 +190,32 @@ def _woken(results: Results) -> Iterator[Finding]:
     if (results.v_mlp, TRAINED) in dormant.index:
         row = dormant.loc[(results.v_mlp, TRAINED)]
         for name, words in dict(
-            clean_gap="gap between positions in the MLP's output along v_true, clean",
-            patched_gap="the same gap, v_mlp patched, by the source's position",
+            clean_gap="gap between values in the MLP's output along v_true, clean",
+            patched_gap="the same gap, v_mlp patched, by the source's value",
             gap_ratio="MLP's output along v_true: patched gap / clean gap",
             outside="share of the MLP's patched outputs outside their clean range along v_true",
         ).items():
             yield from _measure(f"dormant.{name}", words, row, name)
 
 
-def roles(results: Results) -> dict[str, str]:
-    """The components of the roles."""
-    return dict(v_true=results.v_true, v_mlp=results.v_mlp)
+def _of_own(results: Results) -> Iterator[Finding]:
+    """What patching the user's own subspaces does, and what they are made of."""
+    for component, label in results.own_subspaces:
+        key, words = f"own.{component}.{label}", f"{label} at {component}"
+        yield from _patched(results, f"{key}.effect", f"effect, {words} patched", component, label, "effect")
+        yield from _outcomes(key, f"{words} patched", component, label, results)
+        for name, share in dict(
+            whole_share=f"effect of the whole component / of {words}",
+            row_share=f"effect of the row part / of {words}",
+        ).items():
+            yield from _patched(results, f"{key}.{name}", share, component, label, name)
+        (row,) = results.summary(component, label).to_dict("records")
+        for name, made in dict(
+            lent_share=f"share of the variation of {words} that the null part lends",
+            cos_mean_difference=f"cos({words}, mean difference)",
+            cos_v_true=f"cos({words} as the residual stream sees it, v_true)",
+        ).items():
+            yield from _measure(f"{key}.{name}", made, row, name)
 
 
 def pooled_rows(rows: pd.DataFrame, over: str = "seed") -> pd.DataFrame:
@@ -206,8 +225,8 @@ def pooled_rows(rows: pd.DataFrame, over: str = "seed") -> pd.DataFrame:
 
 def _travelled(results: Results) -> Iterator[Finding]:
     """How much of an effect travels through the readers (E3 b)."""
-    for name, component in roles(results).items():
-        if component in results.experiments["trace_paths"]:
+    for name, component in results.roles.items():
+        if component in results.ran("trace_paths"):
             groups = results.table(f"trace_paths/{component}/groups.csv", text=("seed",))
             for group in groups["group"].unique():
                 of_group = groups[groups["group"] == group]
@@ -219,14 +238,14 @@ def _travelled(results: Results) -> Iterator[Finding]:
 
 def _split(results: Results) -> Iterator[Finding]:
     """The paper's table 1: directions of the residual stream whole and by what the readers see (E3 d)."""
-    if results.v_true in results.experiments["split_directions"]:
+    if results.v_true in results.ran("split_directions"):
         rows = results.table(f"split_directions/{results.v_true}.csv", text=("seed",))
         for row in pooled_rows(rows).to_dict("records"):
             way, part = WAYS.get(row["subspace"]), PARTS.get(row["part"])
             if way and part:
                 direction = "v_true" if row["subspace"] == TRAINED else f"{row['subspace']} in its place"
                 words = f"{direction} patched {row['part']}"
-                for name, measure in TABLE_1.items():
+                for name, measure in dict(logit_diff="LD", interchange_accuracy=_interchange(results)).items():
                     yield from _measure(f"table1.{way}.{part}.{name}", f"{measure}, {words}", row, MEASURE[name])
 
 
@@ -234,30 +253,29 @@ WAYS = {TRAINED: "das", GRADIENT: "gradient", MEAN_DIFFERENCE: "mean"}
 PARTS = {ALL_OF_IT: "whole", SEEN: "readers", UNSEEN: "nullspace"}
 """Directions and parts of the paper's table 1, as levels of keys."""
 
-TABLE_1 = dict(logit_diff="LD", interchange_accuracy="interchange accuracy (S is the top token)")
 MEASURE = dict(logit_diff="ld_patched", interchange_accuracy="interchange_accuracy")
-"""The figures of the paper's table 1, in words and as columns."""
+"""The figures of the paper's table 1, as columns."""
 
 
 def _named(results: Results) -> Iterator[Finding]:
     """Whether a projection tells the names apart (E3 c)."""
-    for role, component in roles(results).items():
-        if component in results.experiments["tell_names"]:
+    for role, component in results.roles.items():
+        if component in results.ran("tell_names"):
             rows = results.table(f"tell_names/{component}.csv", text=("seed",))
             trained = rows[(rows["subspace"] == TRAINED) & (rows["half"] == ALIKE)]
             for name, of_name in trained.groupby("name", sort=False):
                 (pooled,) = pooled_rows(of_name).to_dict("records")
                 each = tuple(of_name.loc[of_name["seed"] != POOLED, "omega_squared"].astype(float))
-                words = f"share of what the position leaves of {role}'s projection, alike in both, that {name} explains"
+                left = f"share of what the place of S leaves of {role}'s projection, alike in both,"
                 if not pd.isna(pooled["omega_squared"]):
                     p = p_in_words(pooled["p"], int(pooled["permutations"]))
                     estimate = Estimate(float(pooled["omega_squared"]), each=each)
-                    yield Finding(f"{role}.names.{name}", f"{words} (p: {p})", estimate)
+                    yield Finding(f"{role}.names.{name}", f"{left} that {name} explains (p: {p})", estimate)
 
 
 def _of_random_mlps(results: Results) -> Iterator[Finding]:
     """Random MLPs in v_mlp's place (E8)."""
-    if results.v_mlp in results.experiments["random_mlp"]:
+    if results.v_mlp in results.ran("random_mlp"):
         rows = results.table(f"random_mlp/{results.v_mlp}.csv", text=("draw",))
         (pooled,) = pooled_rows(rows, "draw").to_dict("records")
         single = rows[rows["draw"] != POOLED]
@@ -272,31 +290,33 @@ def _of_random_mlps(results: Results) -> Iterator[Finding]:
 
 def _by_neurons(results: Results) -> Iterator[Finding]:
     """Fewer neurons of v_mlp's MLP (E11)."""
-    if results.v_mlp in results.experiments["neuron_sweep"]:
+    if results.v_mlp in results.ran("neuron_sweep"):
         fit = results.json(f"neuron_sweep/{results.v_mlp}.json")
         yield Finding("neurons.r2", "R2 of the line through effect against neurons", Estimate(fit["r2"]))
 
 
 def _controlled(results: Results) -> Iterator[Finding]:
     """What patching and training do where there is nothing to find (E12)."""
-    for role, component in roles(results).items():
-        if component in results.experiments["controls"]:
-            tables = [results.table(f"{folder}/{component}.csv") for folder in ("controls", "random_model")]
-            rows = pd.concat(tables, ignore_index=True).drop_duplicates("control").set_index("control")
-            for key, control in CONTROLS.items():
-                if control in rows.index:
-                    words = f"effect, {control} ({role}'s place)"
-                    yield from _measure(f"controls.{role}.{key}", words, rows.loc[control], "effect")
-            if ARBITRARY in rows.index:
-                words = f"share of held-out pairs that give the name of an arbitrary label ({role}'s place; chance 0.5)"
-                yield from _measure(f"controls.{role}.label_accuracy", words, rows.loc[ARBITRARY], "label_accuracy")
+    for role, component in results.roles.items():
+        folders = [folder for folder in ("controls", "random_model") if component in results.ran(folder)]
+        if not folders:
+            continue
+        tables = [results.table(f"{folder}/{component}.csv") for folder in folders]
+        rows = pd.concat(tables, ignore_index=True).drop_duplicates("control").set_index("control")
+        for key, control in CONTROLS.items():
+            if control in rows.index:
+                words = f"effect, {control} ({role}'s place)"
+                yield from _measure(f"controls.{role}.{key}", words, rows.loc[control], "effect")
+        if ARBITRARY in rows.index:
+            words = f"share of held-out pairs that give the answer of an arbitrary label ({role}'s place; chance 0.5)"
+            yield from _measure(f"controls.{role}.label_accuracy", words, rows.loc[ARBITRARY], "label_accuracy")
 
 
 CONTROLS = {
     "random": RANDOM_DIRECTION,
     "placebo": PLACEBO,
     "self": SELF,
-    "same_position": SAME,
+    "same_value": SAME_VALUE,
     "arbitrary_labels": ARBITRARY,
     "random_model": RANDOM_MODEL,
 }
@@ -305,7 +325,9 @@ CONTROLS = {
 
 def _recovered(results: Results) -> Iterator[Finding]:
     """What MLPs keep of the residual stream: random directions (E9)."""
-    by_block = results.table("recover_directions.csv").groupby("block")[["r2", "mse"]].mean()
+    if not results.ran("recover_directions"):
+        return
+    by_block = results.table("text/recover_directions.csv").groupby("block")[["r2", "mse"]].mean()
     yield from _over("recovery.r2", "R2, random directions recovered from MLPs", by_block["r2"].tolist(), "blocks")
     yield from _over(
         "recovery.mse", "MSE, random directions recovered from MLPs, standardised", by_block["mse"].tolist(), "blocks"
@@ -314,7 +336,9 @@ def _recovered(results: Results) -> Iterator[Finding]:
 
 def _read(results: Results) -> Iterator[Finding]:
     """What MLPs keep of the residual stream: signs of a small vector (E10)."""
-    for z, rows in results.table("read_signs.csv").groupby("z"):
+    if not results.ran("read_signs"):
+        return
+    for z, rows in results.table("text/read_signs.csv").groupby("z"):
         by_block = rows.groupby("block")["accuracy"].mean().tolist()
         key = f"signs.z{z:g}".replace("0.", "0_")
         yield from _over(key, f"accuracy of reading a sign of size z = {z:g}", by_block, "blocks")
@@ -341,7 +365,7 @@ def findings_table(found: Sequence[Finding]) -> pd.DataFrame:
 
 
 def decomposition(results: Results) -> pd.DataFrame:
-    """The decompositions of all components, one row a component and training seed."""
+    """The decompositions of all components, one row a component, subspace and training seed."""
     parts = [
         results.large(f"decompositions/{component}/summary.parquet").assign(component=component)
         for component in results.components

@@ -7,6 +7,7 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from subspace_illusion.report.plots.style import plt
 from subspace_illusion.report.section import Grid, Picture, Section
@@ -80,16 +81,26 @@ def render(report: Report, pictures: Path, figures: str) -> tuple[str, str]:
         pictures: The folder with the pictures; in the HTML they are inside.
         figures: Where the Markdown finds them, relative to itself.
     """
+    return fill_in("report", pictures, figures, report=report)
+
+
+def fill_in(template: str, pictures: Path, figures: str, **said: Any) -> tuple[str, str]:
+    """A page as HTML and as Markdown.
+
+    Args:
+        template: Name of its templates, without the ending.
+        pictures: The folder with the pictures; in the HTML they are inside.
+        figures: Where the Markdown finds them, relative to itself.
+        said: What the templates say.
+    """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("subspace_illusion.report")
-    html = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    plain = Environment(
-        loader=loader, autoescape=False, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    options: Any = dict(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    html, plain = Environment(autoescape=True, **options), Environment(autoescape=False, **options)
     plain.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("\n", " ")
     html.filters["png"] = lambda picture: base64.b64encode((pictures / f"{picture.name}.png").read_bytes()).decode()
     return (
-        html.get_template("report.html").render(report=report),
-        plain.get_template("report.md").render(report=report, figures=figures),
+        html.get_template(f"{template}.html").render(**said),
+        plain.get_template(f"{template}.md").render(figures=figures, **said),
     )

@@ -8,10 +8,12 @@ import pandas as pd
 
 from subspace_illusion.files import README_TABLE
 from subspace_illusion.report.comparison import in_words
-from subspace_illusion.report.findings import BOOTSTRAP, Finding, fixed, roles
+from subspace_illusion.report.findings import BOOTSTRAP, Finding
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.verdict import Verdict
-from subspace_illusion.subspace.ways import TRAINED
+from subspace_illusion.report.words import IOI, fixed, place, variable_of, with_ends
+from subspace_illusion.statistics import Estimate
+from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, TRAINED, WHOLE
 
 ROWS: Mapping[str, str] = {
     "clean.logit_diff": "",
@@ -37,25 +39,26 @@ ROWS: Mapping[str, str] = {
     "signs.z0_1": "",
     "neurons.r2": "linear (post)",
 }
-"""The findings that the README's table shows, in order, with what was published without a figure."""
+"""The findings that the README's table shows, in order, with what was published of IOI without a figure."""
 
 START, END = "<!-- results -->", "<!-- /results -->"
 """Between these comments of the README stands the table, and nothing else."""
 
 
-def readme_table(found: Sequence[Finding], published: pd.DataFrame) -> str:
+def readme_table(found: Sequence[Finding], published: pd.DataFrame, task: str) -> str:
     """The README's table of results, in Markdown; findings that the run has not made are left out.
 
     Args:
         found: The findings.
-        published: As for ``compare``.
+        published: As for ``compare``, those that are comparable.
+        task: Name of the task.
     """
     by_key = {finding.key: finding for finding in found}
     of_others = published.drop_duplicates("key").set_index("key", drop=False)
     lines = ["| | here | interval or single values | post or paper, GPT-2 small |", "| --- | ---: | ---: | ---: |"]
     for key, words in ROWS.items():
         if (finding := by_key.get(key)) is not None:
-            theirs = words
+            theirs = words if task == IOI else ""
             if key in of_others.index:
                 row = of_others.loc[key].to_dict()
                 theirs = f"{in_words(row | dict(note=''))} ({row['source']})"
@@ -71,30 +74,74 @@ def with_table(readme: str, table: str) -> str:
     return f"{before}{START}\n{table}{END}{after}"
 
 
-def headline(found: Sequence[Finding], verdicts: Mapping[tuple[str, str], Verdict]) -> str:
-    """The findings of the README's table and the verdicts, as lines for the terminal."""
+def headline(results: Results, found: Sequence[Finding], verdicts: Mapping[tuple[str, str], Verdict]) -> str:
+    """What was asked, the findings of the README's table, and each verdict with its evidence: the terminal's lines.
+
+    Args:
+        results: The results of the run.
+        found: Its findings.
+        verdicts: By component and subspace.
+    """
     by_key = {finding.key: finding for finding in found}
     shown = [by_key[key] for key in ROWS if key in by_key]
     width = max(len(finding.words) for finding in shown)
-    lines = [f"{finding.words:{width}} {fixed(finding.estimate.value):>7}   {finding.spread}" for finding in shown]
+    lines = [asked(results), ""]
+    lines += [f"{finding.words:{width}} {fixed(finding.estimate.value):>7}   {finding.spread}" for finding in shown]
     lines += ["", f"Intervals: {BOOTSTRAP}.", ""]
-    lines += [f"{name}, {way}: {verdict.verdict} ({verdict.reason})" for (name, way), verdict in verdicts.items()]
+    for (component, way), verdict in verdicts.items():
+        lines.append(f"{component}, {way}: {verdict.verdict} ({verdict.reason})")
+        if evidence := in_short(results, component, way, verdict):
+            lines.append(f"    {evidence}")
     return "\n".join(line.rstrip() for line in lines)
+
+
+def asked(results: Results) -> str:
+    """What was asked of which model, on how many pairs."""
+    kept = int(results.pairs["kept"].sum())
+    left_out = f", {len(results.pairs) - kept} left out" if kept < len(results.pairs) else ""
+    return (
+        f"{results.model}, {results.task}: which subspaces carry {variable_of(results.task)}? "
+        f"Patched at {place(results.at_end)}; {kept} pairs{left_out}."
+    )
+
+
+def in_short(results: Results, component: str, way: str, verdict: Verdict) -> str:
+    """The evidence for a verdict in one line: effects as shares of the clean LD, what is lost, what is lent."""
+    effects, said = results.effects, []
+    for words, of in (("effect", way), ("whole component", WHOLE)):
+        if (component, of) in effects.index:
+            figure = Estimate.of(effects.loc[(component, of)], "fldd")
+            said += [] if figure is None else [f"{words} {with_ends(figure)} of the clean LD"]
+    (lost,) = (found.figure for found in verdict.evidence if found.criterion.key == "without_null_part")
+    said += [] if lost is None else [f"lost without the null part {with_ends(lost)}"]
+    lent = lent_share(results, component, way)
+    return "; ".join(said + ([] if lent is None else [f"lent share {with_ends(lent)}"]))
+
+
+def lent_share(results: Results, component: str, way: str) -> Estimate | None:
+    """The share of a subspace's variation that its null part lends: of one seed with its interval, else over seeds."""
+    if way == MEAN_DIFFERENCE:
+        return None
+    rows = results.summary(component, way)
+    if len(rows) == 1:
+        return Estimate.of(rows.iloc[0], "lent_share")
+    values = rows["lent_share"].dropna() if "lent_share" in rows else []
+    return Estimate.over(values) if len(values) else None
 
 
 METRICS: Mapping[str, str] = {
     "clean.logit_diff": "clean.logit_diff",
     "residual.fldd": "residual.full_patch.fldd",
     "v_true.fldd": "v_true.fldd",
-    "v_true.flip_rate": "v_true.flip_rate",
-    "v_true.interchange_accuracy": "v_true.interchange_accuracy",
     "mlp.fldd": "v_mlp.full_patch.fldd",
     "v_mlp.fldd": "v_mlp.fldd",
     "v_mlp.row_fldd": "v_mlp.row_only.fldd",
     "v_mlp.lent_share": "v_mlp.lent_share",
-    "v_mlp.share_of_residual": "v_mlp.share_of_residual",
 }
 """DVC's metrics in the order in which one reads them, with the findings that they are."""
+
+OWN_METRICS = ("fldd", "whole_share", "row_share", "lent_share")
+"""The findings of each of the user's own subspaces that are metrics."""
 
 
 def metrics(
@@ -108,14 +155,23 @@ def metrics(
         found: Its findings.
         verdicts: By component and subspace.
     """
-    by_key = {finding.key: finding.estimate for finding in found}
-    nested: dict[str, Any] = {"run": dict(run)}
+    by_key = {finding.key: round(finding.estimate.value, 6) + 0.0 for finding in found}  # no minus zero
+    kept = int(results.pairs["kept"].sum())
+    nested: dict[str, Any] = {
+        "run": dict(run) | dict(position="END" if results.at_end else "token of its own"),
+        "pairs": dict(kept=kept, left_out=len(results.pairs) - kept),
+    }
     for key, of in METRICS.items():
         if of in by_key:
             level, name = key.split(".")
-            nested.setdefault(level, {})[name] = round(by_key[of].value, 6) + 0.0  # no minus zero
-    for role, component in roles(results).items():
+            nested.setdefault(level, {})[name] = by_key[of]
+    for role, component in results.roles.items():
         nested.setdefault(role, {})["verdict"] = verdicts[component, TRAINED].verdict
+    for component, label in results.own_subspaces:
+        figures = {name: by_key.get(f"own.{component}.{label}.{name}") for name in OWN_METRICS}
+        of_own: dict[str, Any] = {name: figure for name, figure in figures.items() if figure is not None}
+        of_own["verdict"] = verdicts[component, label].verdict
+        nested.setdefault("own", {}).setdefault(component, {})[label] = of_own
     return nested
 
 

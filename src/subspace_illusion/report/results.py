@@ -1,27 +1,48 @@
 """The results of a run, read from where the stages left them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 
-from subspace_illusion.files import DATA, RESULTS, read_json, read_table
+from subspace_illusion.files import ACTIVATIONS, DATA, PROMPTS, RESULTS, read_json, read_table
+from subspace_illusion.report.words import IOI
 from subspace_illusion.statistics import POOLED
+from subspace_illusion.subspace.ways import TRAINED
+
+
+class Asked(Protocol):
+    """What a run asks of one component."""
+
+    @property
+    def train(self) -> bool:
+        """Whether a subspace of it is trained."""
+
+    @property
+    def subspaces(self) -> Mapping[str, object]:
+        """The user's own subspaces of it, by label."""
 
 
 @dataclass(frozen=True)
 class Results:
     """The results of a run, read as they are asked for.
 
+    Files of an experiment that has not run may be missing, or left over from another run: ask ``ran`` first.
+
     Attributes:
         model: Name of the model.
         components: The components, in order.
-        v_true: The one whose trained direction is v_true.
-        v_mlp: The one whose trained direction is v_mlp.
-        experiments: The components that the costlier experiments ran for, by the experiment's name.
+        v_true: The one whose trained subspace is v_true.
+        v_mlp: The one whose trained subspace is v_mlp, ``None`` where there is none.
+        experiments: What each optional experiment ran for, by the experiment's name: components, or one name of its own
+            where it is about none; empty where it was left out.
+        task: Name of the task.
+        untrained: The components of which no subspace was trained.
+        own: The labels of the user's own subspaces, by component.
+        spell: The text of some token ids; without it examples show no tokens.
         folder: Where the results are.
         data: Where the larger tables are.
     """
@@ -29,10 +50,60 @@ class Results:
     model: str
     components: Sequence[str]
     v_true: str
-    v_mlp: str
+    v_mlp: str | None
     experiments: Mapping[str, Sequence[str]]
+    task: str = IOI
+    untrained: Sequence[str] = ()
+    own: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    spell: Callable[[Sequence[int]], str] | None = None
     folder: Path = RESULTS
     data: Path = DATA
+
+    @classmethod
+    def of_run(
+        cls,
+        model: str,
+        task: str,
+        components: Mapping[str, Asked],
+        v_true: str,
+        v_mlp: str | None,
+        experiments: Mapping[str, Sequence[str]],
+        spell: Callable[[Sequence[int]], str] | None = None,
+    ) -> "Results":
+        """The results of the pipeline's last run.
+
+        Args:
+            model: As the attribute.
+            task: Likewise.
+            components: What was asked of each component.
+            v_true: As the attribute.
+            v_mlp: Likewise.
+            experiments: Likewise.
+            spell: Likewise.
+        """
+        untrained = [name for name, asked in components.items() if not asked.train]
+        own = {name: list(asked.subspaces) for name, asked in components.items()}
+        return cls(model, list(components), v_true, v_mlp, experiments, task, untrained, own, spell)
+
+    def ran(self, experiment: str) -> Sequence[str]:
+        """What an optional experiment ran for; empty where it was left out."""
+        return self.experiments.get(experiment, ())
+
+    @property
+    def trained(self) -> list[str]:
+        """The components of which a subspace was trained."""
+        return [name for name in self.components if name not in self.untrained]
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """The components of the roles that there are."""
+        named = dict(v_true=self.v_true, v_mlp=self.v_mlp)
+        return {role: name for role, name in named.items() if name is not None}
+
+    @property
+    def own_subspaces(self) -> list[tuple[str, str]]:
+        """The user's own subspaces, as component and label."""
+        return [(name, label) for name in self.components for label in self.own.get(name, ())]
 
     def table(self, name: str, text: Sequence[str] = ()) -> pd.DataFrame:
         """A result table by its file's name; ``text`` names columns that hold text and look like numbers."""
@@ -45,6 +116,26 @@ class Results:
     def large(self, name: str) -> pd.DataFrame:
         """A table that is not kept in git, by its path in the data folder."""
         return read_table(self.data / name)
+
+    def summary(self, component: str, subspace: str = TRAINED) -> pd.DataFrame:
+        """A component's decomposition, the rows of one subspace: one a training seed."""
+        summary = self.large(f"decompositions/{component}/summary.parquet")
+        return summary[summary["subspace"] == subspace]
+
+    @cached_property
+    def prompts(self) -> pd.DataFrame:
+        """The table of prompts."""
+        return self.large(PROMPTS.relative_to(DATA).as_posix())
+
+    @cached_property
+    def pairs(self) -> pd.DataFrame:
+        """The table of pairs with their clean LD, whether the model gets them right and whether they are kept."""
+        return self.large((ACTIVATIONS / "pairs.parquet").relative_to(DATA).as_posix())
+
+    @property
+    def at_end(self) -> bool:
+        """Whether components are read and patched at END."""
+        return bool((self.prompts["position"] == self.prompts["end"]).all())
 
     @cached_property
     def _effects(self) -> pd.DataFrame:

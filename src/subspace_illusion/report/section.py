@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from subspace_illusion.report.findings import fixed
+from subspace_illusion.report.words import with_ends
 from subspace_illusion.statistics import Estimate
 
 
@@ -58,15 +58,6 @@ class Section:
     reading: str
     pictures: Sequence[Picture] = ()
     grids: Sequence[Grid] = ()
-
-
-def with_ends(estimate: Estimate) -> str:
-    """A figure with its interval where that can be seen, or with the single values that it is the mean of, or alone."""
-    value = fixed(estimate.value)
-    if estimate.low is not None and estimate.high is not None:
-        low, high = fixed(estimate.low), fixed(estimate.high)
-        return value if low == value == high else f"{value} [{low}, {high}]"
-    return f"{value} ({', '.join(map(fixed, estimate.each))})" if estimate.each else value
 
 
 def in_words(value: Any) -> str:

@@ -5,9 +5,9 @@ interval lies beyond the threshold of that side, and is undecided where the inte
 missing. The criteria are the questions that the post and the paper (arXiv 2311.17030) ask of their direction.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import pandas as pd
 
@@ -84,6 +84,17 @@ CRITERIA = (
 """The post's questions: does the whole component do as much (its section on the direction in the wild), is the part in
 the output matrix' null space needed (on what the direction is made of), does the patch take the component's output out
 of its range (on the dormant pathway), does a random MLP do it too (on MLPs with random weights)?"""
+
+
+SMALLEST_EFFECT = 0.1
+"""The share of the clean LD below which no effect is judged, unless the parameters say otherwise."""
+DEFAULTS = {
+    "whole_component": Thresholds(faithful=0.5, illusory=0.25),
+    "without_null_part": Thresholds(faithful=0.25, illusory=0.5),
+    "clean_range": Thresholds(faithful=0.1, illusory=0.5),
+    "random_mlp": Thresholds(faithful=None, illusory=0.5),
+}
+"""The thresholds of the criteria, unless the parameters say otherwise."""
 
 
 @dataclass(frozen=True)
@@ -179,57 +190,116 @@ def evidence_table(verdicts: Mapping[tuple[str, str], Verdict]) -> pd.DataFrame:
     return table(rows)
 
 
+@dataclass(frozen=True)
+class Tables:
+    """What subspaces are judged by.
+
+    Attributes:
+        effects: What patching did, as ``experiments.evaluate.effects`` gives it; the rows that pool the seeds count.
+        dormant: What components write along v_true, as ``experiments.dormant.summary`` gives it, with ``component``;
+            without rows where that applies to none.
+        splits: Subspaces split by what the readers see, as ``experiments.split_directions`` gives them, for the
+            components for which that was measured.
+        random_mlps: What random MLPs do, as ``experiments.random_mlp`` gives it, likewise.
+    """
+
+    effects: pd.DataFrame
+    dormant: pd.DataFrame
+    splits: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    random_mlps: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+
+def judge_subspaces(
+    subspaces: Iterable[tuple[str, str]], tables: Tables, thresholds: Mapping[str, Sides], smallest_effect: float
+) -> dict[tuple[str, str], Verdict]:
+    """Judges subspaces by what was measured of them.
+
+    Args:
+        subspaces: Each as its component and the way in which it was chosen: ``trained``, ``mean difference``, or the
+            label of one of the user's own.
+        tables: What was measured.
+        thresholds: As for ``judge``.
+        smallest_effect: Likewise.
+
+    Returns:
+        The verdicts in the order of the subspaces.
+    """
+    effects = tables.effects[tables.effects["seed"] == POOLED].set_index(["component", "subspace"])
+    verdicts = {}
+    for component, way in subspaces:
+        row = effects.loc[(component, way)] if (component, way) in effects.index else pd.Series(dtype=float)
+        figures = dict(figures_of(component, way, row, tables))
+        verdicts[component, way] = judge(Estimate.of(row, "fldd"), figures, thresholds, smallest_effect)
+    return verdicts
+
+
 def judge_all(
     results: Results, thresholds: Mapping[str, Sides], smallest_effect: float
 ) -> dict[tuple[str, str], Verdict]:
-    """Judges the trained subspace and the mean difference of every component.
+    """Judges the trained subspace, the user's own and the mean difference of every component.
 
     Args:
         results: The results of a run.
         thresholds: As for ``judge``.
         smallest_effect: Likewise.
     """
-    pooled, verdicts = results.effects, {}
-    for way in (TRAINED, MEAN_DIFFERENCE):
-        for component in results.components:
-            row = pooled.loc[(component, way)] if (component, way) in pooled.index else pd.Series(dtype=float)
-            figures = dict(_figures(results, component, way, row))
-            verdicts[component, way] = judge(Estimate.of(row, "fldd"), figures, thresholds, smallest_effect)
-    return verdicts
+    return judge_subspaces(judged(results), tables_of(results), thresholds, smallest_effect)
 
 
-def _figures(results: Results, component: str, way: str, row: pd.Series) -> Iterator[tuple[str, Estimate | None]]:
+def judged(results: Results) -> list[tuple[str, str]]:
+    """The subspaces of a run that are judged, as component and way of choosing."""
+    trained = [(component, TRAINED) for component in results.trained]
+    return [*trained, *results.own_subspaces, *((component, MEAN_DIFFERENCE) for component in results.components)]
+
+
+def tables_of(results: Results) -> Tables:
+    """The tables of a run that verdicts rest on, of the experiments that ran."""
+    return Tables(
+        results.effects.reset_index(),
+        results.table("dormant.csv"),
+        {
+            name: results.table(f"split_directions/{name}.csv", text=("seed",))
+            for name in results.ran("split_directions")
+        },
+        {name: results.table(f"random_mlp/{name}.csv", text=("draw",)) for name in results.ran("random_mlp")},
+    )
+
+
+def figures_of(
+    component: str, way: str, effect: Mapping[str, Any] | pd.Series, tables: Tables
+) -> Iterator[tuple[str, Estimate | None]]:
     """The criteria's figures of one subspace, as far as they were measured.
 
     What a component's output matrix does not see is its null part; a component in the residual stream has no such
-    matrix, and there it is what the readers' queries do not see, where its directions were split by that. Readers that
-    see most of the residual stream see most of any direction: the figure counts only where it differs from that of
-    random subspaces of their rank.
+    matrix, and there it is what the readers do not see, where its subspaces were split by that. Readers that see most
+    of the residual stream see most of any direction: the figure counts only where it differs from that of random
+    subspaces of their rank. Random MLPs are compared with what was trained in the real one, and with nothing else.
 
     Args:
-        results: The results of a run.
         component: The component.
         way: How the subspace was chosen.
-        row: Its row in the table of effects.
+        effect: Its row in the table of effects.
+        tables: What else was measured.
+
+    Yields:
+        The criterion's key and its figure, ``None`` where it does not apply.
     """
-    if (whole := Estimate.of(row, "whole_share")) is not None:
+    if (whole := Estimate.of(effect, "whole_share")) is not None:
         yield "whole_component", whole
-    if (row_share := Estimate.of(row, "row_share")) is not None:
+    if (row_share := Estimate.of(effect, "row_share")) is not None:
         yield "without_null_part", row_share.complement()
-    elif component in results.experiments["split_directions"]:
-        splits = results.table(f"split_directions/{component}.csv", text=("seed",))
+    elif (splits := tables.splits.get(component)) is not None:
         rows = splits[(splits["subspace"] == way) & (splits["part"] == WHOLE) & (splits["seed"] == POOLED)]
         seen, by_chance = _only(rows, "row_share"), _only(rows, "random_row_share")
         if seen is not None and (by_chance is None or _apart(seen, by_chance)):
             yield "without_null_part", seen.complement()
         elif seen is not None:
             yield "without_null_part", None
-    dormant = results.table("dormant.csv")
+    dormant = tables.dormant
     yield "clean_range", _only(dormant[(dormant["component"] == component) & (dormant["subspace"] == way)], "outside")
-    if way != TRAINED or Estimate.of(row, "row_share") is None:
+    if way != TRAINED or row_share is None:
         yield "random_mlp", None  # no subspace of an MLP's that was trained
-    elif component in results.experiments["random_mlp"]:
-        drawn = results.table(f"random_mlp/{component}.csv", text=("draw",))
+    elif (drawn := tables.random_mlps.get(component)) is not None:
         yield "random_mlp", _only(drawn[drawn["draw"] == POOLED], "share_of_real")
 
 

@@ -1,35 +1,51 @@
 """Controls (E12): what patching and training do where there is nothing to find, beside the trained subspace."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 from matplotlib.figure import Figure
 
 from subspace_illusion.experiments.controls import (
     ARBITRARY,
-    OPPOSITE_ONLY,
+    ARBITRARY_SAME,
+    DIFFERENT_ONLY,
+    OF,
     PLACEBO,
     RANDOM_DIRECTION,
     RANDOM_MODEL,
     RANDOM_MODEL_WHOLE,
-    SAME,
+    SAME_VALUE,
     SELF,
     UNRELATED,
+    of_own,
 )
-from subspace_illusion.report.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, STYLE, dots, grouped_rows, plt
+from subspace_illusion.report.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, STYLE, dots, grouped_rows, plt
 from subspace_illusion.subspace.ways import TRAINED
 
-RANDOM_WEIGHTS = "random weights"
+RANDOM_WEIGHTS, OWN_SUBSPACES = "random weights", "own subspaces"
 GROUPS = {
     "trained subspace": (
-        {TRAINED: "same names", UNRELATED: "unrelated names", OPPOSITE_ONLY: "opposite pairs alone"},
+        {TRAINED: "different value", UNRELATED: "unrelated words", DIFFERENT_ONLY: "no pairs of one value"},
         "o",
         BLUE,
     ),
-    "nothing to change": ({SAME: "same position", SELF: "from itself, by algebra"}, "v", GREY),
+    OWN_SUBSPACES: ({}, "P", SKY),
+    "nothing to change": ({SAME_VALUE: "same value", SELF: "from itself, by algebra"}, "v", GREY),
     "other directions": ({RANDOM_DIRECTION: "random", PLACEBO: "random, norm-matched"}, "^", GREEN),
     "trained on noise": ({ARBITRARY: "arbitrary labels"}, "s", ORANGE),
     RANDOM_WEIGHTS: ({RANDOM_MODEL: "trained subspace", RANDOM_MODEL_WHOLE: "whole residual"}, "D", PURPLE),
 }
 """What is shown, by heading: labels of the controls, marker and colour."""
+
+
+def own_controls(names: Sequence[str]) -> dict[str, str]:
+    """The user's own subspaces among the names of controls, and what was tried with each, with labels."""
+    of_trained = {control for labels, *_ in GROUPS.values() for control in labels} | {ARBITRARY_SAME}
+    labels: dict[str, str] = {}
+    for own in [name for name in names if name not in of_trained and OF not in name]:
+        tried = {own: own, of_own(SAME_VALUE, own): f"{own}: same value", of_own(PLACEBO, own): f"{own}: placebo"}
+        labels |= {control: label for control, label in tried.items() if control in names}
+    return labels
 
 
 def controls_figure(controls: pd.DataFrame, name: str) -> Figure:
@@ -44,6 +60,7 @@ def controls_figure(controls: pd.DataFrame, name: str) -> Figure:
     by_control = controls.set_index("control")
     groups = {}
     for heading, (labels, marker, colour) in GROUPS.items():
+        labels = own_controls(controls["control"].tolist()) if heading == OWN_SUBSPACES else labels
         if kept := {control: label for control, label in labels.items() if control in by_control.index}:
             groups[heading] = (kept, marker, colour)
     with plt.rc_context(STYLE):

@@ -1,5 +1,9 @@
 """The dormant pathway (E7): what a component writes along v_true, clean and patched."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
@@ -8,72 +12,78 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from subspace_illusion.report.plots.style import BLUE, ORANGE, panels
-from subspace_illusion.tasks.ioi import S_SECOND
+from subspace_illusion.subspace.ways import TRAINED
+from subspace_illusion.tasks.table import values_of
 
-COMBINATIONS = (("CDD", "ABB"), ("DCD", "BAB"), ("DCD", "ABB"), ("CDD", "BAB"))
-"""Patterns of source and base, from above: first those with S at the same position, then at the opposite one."""
+_LONGEST = 14
+"""Characters of a value that are shown beside a row."""
 
 
-def dormant_figure(written: pd.DataFrame, names: list[str], subspace: str) -> Figure:
+def dormant_figure(written: pd.DataFrame, shown: Sequence[tuple[str, str]]) -> Figure:
     """Densities of what is written along v_true: patched, filled, over those of clean runs, dashed.
 
-    Colours tell where S is, in the source of a patch and in a clean run. A patch that hands over a variable which the
+    Colours tell the value, of the source of a patch and of a clean run. A patch that hands over a variable which the
     component carries puts the filled shape on the dashed outline of its own colour.
 
     Args:
-        written: Columns ``component, subspace, base_pattern, source_pattern, clean, patched``.
-        names: The components to show, in order.
-        subspace: The way of choosing the subspace whose rows are shown.
+        written: Columns ``component, subspace, base_value, source_value, clean, patched``; of two values.
+        shown: The components and their subspaces to show, in order.
     """
-    with panels(len(names), 2.35, 2.3, most=2, sharey=True) as (figure, axes):
-        for axis, name in zip(axes, names, strict=True):
+    first, second = values_of(written)
+    looks = {second: _Look(BLUE, "#003A5C", "", "--"), first: _Look(ORANGE, "#8A4B00", "////", ":")}
+    # Source and base, from above: first those of the same value, then of different ones.
+    combinations = [(second, second), (first, first), (first, second), (second, first)]
+    there = set(zip(written["source_value"], written["base_value"], strict=True))
+    combinations = [both for both in combinations if both in there]
+    with panels(len(shown), 2.35, 0.5 * len(combinations) + 0.3, most=2, sharey=True) as (figure, axes):
+        for axis, (name, subspace) in zip(axes, shown, strict=True):
             rows = written[(written["component"] == name) & (written["subspace"] == subspace)]
             x = _span(rows)
-            clean = {base: _density(rows.loc[rows["base_pattern"] == base, "clean"], x) for base in ("ABB", "BAB")}
-            for place, (source, base) in enumerate(COMBINATIONS):
-                of_both = (rows["source_pattern"] == source) & (rows["base_pattern"] == base)
-                foot = len(COMBINATIONS) - 1 - place
+            clean = {value: _density(rows.loc[rows["base_value"] == value, "clean"], x) for value in looks}
+            for place, (source, base) in enumerate(combinations):
+                of_both = (rows["source_value"] == source) & (rows["base_value"] == base)
+                foot, look = len(combinations) - 1 - place, looks[source]
                 patched = foot + 0.85 * _density(rows.loc[of_both, "patched"], x)
-                look = _look(source)
-                axis.fill_between(x, foot, patched, alpha=0.55, edgecolor="white", lw=0.3, **look)
-                axis.plot(x, patched, color=look["color"], lw=0.8)
-                for pattern, outline in clean.items():
+                axis.fill_between(x, foot, patched, edgecolor="white", lw=0.3, **look.filled)
+                axis.plot(x, patched, color=look.colour, lw=0.8)
+                for value, outline in clean.items():
                     seen = np.where(outline > 0.01, foot + 0.85 * outline, np.nan)
-                    axis.plot(x, seen, color=_dark(pattern), lw=1.1, ls=_dashes(pattern))
+                    axis.plot(x, seen, color=looks[value].dark, lw=1.1, ls=looks[value].dashes)
                 axis.axhline(foot, color="black", lw=0.4)
-            axis.set_yticks(range(len(COMBINATIONS)), [f"{source} → {base}" for source, base in reversed(COMBINATIONS)])
-            axis.set_ylim(-0.08, len(COMBINATIONS))
+            labels = [f"{_short(source)} → {_short(base)}" for source, base in reversed(combinations)]
+            axis.set_yticks(range(len(combinations)), labels)
+            axis.set_ylim(-0.08, len(combinations))
             axis.tick_params(axis="y", length=0)
             axis.spines["left"].set_visible(False)
-            axis.set_title(name)
+            axis.set_title(name if subspace == TRAINED else f"{name}: {subspace}")
         figure.supxlabel("output along v_true (activation units)\neach density scaled to its peak", fontsize=9)
         figure.supylabel("source → base", fontsize=9)
         legend: list[Artist] = [
-            Line2D([], [], color=_dark(p), ls=_dashes(p), label=f"clean {p}: S {_place_of_s(p)}") for p in clean
+            Line2D([], [], color=look.dark, ls=look.dashes, label=f"clean: {_short(value)}")
+            for value, look in looks.items()
         ]
-        for pattern in ("CDD", "DCD"):
-            label = f"patched from {pattern}: S {_place_of_s(pattern)}"
-            legend.append(Patch(alpha=0.55, ec="white", label=label, **_look(pattern)))
+        for value, look in looks.items():
+            legend.append(Patch(ec="white", label=f"patched from {_short(value)}", **look.filled))
         figure.legend(handles=legend, loc="outside upper center", ncols=2)
     return figure
 
 
-def _place_of_s(pattern: str) -> str:
-    return "second" if pattern in S_SECOND else "first"
+@dataclass(frozen=True)
+class _Look:
+    """How a value looks: filled shapes, and darker lines that lie over them."""
+
+    colour: str
+    dark: str
+    hatch: str
+    dashes: str
+
+    @property
+    def filled(self) -> dict[str, Any]:
+        return dict(color=self.colour, hatch=self.hatch, alpha=0.55)
 
 
-def _look(pattern: str) -> dict:
-    """Colour and hatch of a pattern."""
-    return dict(color=BLUE, hatch="") if pattern in S_SECOND else dict(color=ORANGE, hatch="////")
-
-
-def _dark(pattern: str) -> str:
-    """The colour of a pattern, darker, for lines that lie over filled shapes."""
-    return "#003A5C" if pattern in S_SECOND else "#8A4B00"
-
-
-def _dashes(pattern: str) -> str:
-    return "--" if pattern in S_SECOND else ":"
+def _short(value: str) -> str:
+    return value if len(value) <= _LONGEST else f"{value[: _LONGEST - 1]}…"
 
 
 def _span(rows: pd.DataFrame) -> np.ndarray:

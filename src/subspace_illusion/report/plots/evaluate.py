@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from subspace_illusion.report.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, dots, panels
+from subspace_illusion.report.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, dots, panels
 from subspace_illusion.statistics import POOLED
 from subspace_illusion.subspace.ways import (
     BOTH,
@@ -15,6 +15,7 @@ from subspace_illusion.subspace.ways import (
     MEAN_ROW,
     NULL,
     OWN,
+    PARTS,
     RANDOM,
     ROW,
     TRAINED,
@@ -22,31 +23,41 @@ from subspace_illusion.subspace.ways import (
     WHOLE,
 )
 
+OF_OWN = VERMILION
+"""The colour of the user's own subspaces; their parts have those of the trained one's."""
 _COLOURS = {
     WHOLE: GREY, TRAINED: BLUE, LENT: SKY, OWN: SKY, ROW: GREEN, NULL: ORANGE, BOTH: PURPLE, MEAN_DIFFERENCE: BLUE,
     MEAN_ROW: GREEN, RANDOM: GREY,
 }  # fmt: skip
 
 
-def evaluate_figure(effects: pd.DataFrame, components: Sequence[str]) -> Figure:
+def colour_of(way: str) -> str:
+    """The colour of a way of choosing a subspace, of a part that of the part."""
+    if way in _COLOURS:
+        return _COLOURS[way]
+    return next((_COLOURS[part] for part in PARTS if way.startswith(f"{part} of ")), OF_OWN)
+
+
+def evaluate_figure(effects: pd.DataFrame, components: Sequence[str], ways: Sequence[str]) -> Figure:
     """Effect of every way of choosing the subspace, one panel a component.
 
     Args:
         effects: The table of effects. Bars are the rows that pool the seeds, dots the single seeds; ``none`` stands
             where a component has no such subspace.
         components: The components to show, in order.
+        ways: The ways of choosing a subspace to show, likewise.
     """
     is_pooled = effects["seed"] == POOLED
     pooled = effects[is_pooled].set_index(["component", "subspace"])
-    ways = [way for way in WAYS if way in set(effects["subspace"])]
-    with panels(len(components), 2.1, 0.24 * len(ways) + 0.4, sharex=True, sharey=True) as (figure, axes):
+    width = 2.1 if len(components) > 1 else 3.2  # one panel has to leave room for the labels
+    with panels(len(components), width, 0.24 * len(ways) + 0.4, sharex=True, sharey=True) as (figure, axes):
         for axis, name in zip(axes, components, strict=True):
             for place, way in enumerate(ways):
                 if (name, way) not in pooled.index:
                     axis.text(0, place, " none", va="center", fontsize=8, color=GREY)
                     continue
                 row = pooled.loc[(name, way)]
-                axis.barh(place, row["effect"], color=_COLOURS[way], edgecolor="black", lw=0.4)
+                axis.barh(place, row["effect"], color=colour_of(way), edgecolor="black", lw=0.4)
                 dots(axis, [place], pooled.loc[[(name, way)]], "effect", fmt="none", ecolor="black")
                 single = effects[~is_pooled & (effects["component"] == name) & (effects["subspace"] == way)]
                 axis.plot(single["effect"], [place] * len(single), "o", ms=2.5, mfc="white", mec="black", mew=0.5)
@@ -55,7 +66,7 @@ def evaluate_figure(effects: pd.DataFrame, components: Sequence[str]) -> Figure:
             axis.grid(axis="x", lw=0.3)
             axis.set_title(name)
         axes[0].invert_yaxis()
-        figure.supxlabel("effect: logit difference lost; negative: the patch helps\ndots: single seeds", fontsize=9)
+        figure.supxlabel("effect: logit difference lost\n(negative: the patch helps; dots: single seeds)", fontsize=9)
     return figure
 
 

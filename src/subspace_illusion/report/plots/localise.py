@@ -1,23 +1,26 @@
-"""Where the position signal is: whole components patched, block by block (E2)."""
+"""Where the variable is (E2): whole components patched, block by block, and the residual stream token by token."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
+from subspace_illusion.experiments.localise import RESIDUAL, TOKENS
 from subspace_illusion.report.plots.style import BLUE, GREEN, GREY, ORANGE, STYLE, plt
 
 
-def localise_figure(localised: pd.DataFrame, writes: int, reads: int) -> Figure:
-    """Effect of patching whole components against the block, and of every head as a map (E2).
+def localise_figure(localised: pd.DataFrame, writes: int, reads: int, token: str) -> Figure:
+    """Effect of patching whole components against the block, and of every head as a map.
 
     Args:
         localised: Columns ``kind, block, head, effect, effect_lo, effect_hi``.
         writes: The block that writes, which is marked.
         reads: The block that reads, likewise.
+        token: The token at which they are patched, in words.
     """
     with plt.rc_context(STYLE):
         figure, (lines, heads) = plt.subplots(2, 1, figsize=(7.2, 5.6), height_ratios=[3, 2], sharex=True)
-        shown = {"residual stream": (BLUE, "o"), "attention output": (ORANGE, "^"), "MLP output": (GREEN, "s")}
+        shown = {RESIDUAL: (BLUE, "o"), "attention output": (ORANGE, "^"), "MLP output": (GREEN, "s")}
         for kind, (colour, marker) in shown.items():
             rows = localised[localised["kind"] == kind].sort_values("block")
             lines.plot(rows["block"], rows["effect"], color=colour, marker=marker, markersize=4, label=kind)
@@ -29,7 +32,7 @@ def localise_figure(localised: pd.DataFrame, writes: int, reads: int) -> Figure:
         lines.axhline(0, color="black", lw=0.6)
         lines.set_ylabel("effect (logit difference lost)")
         lines.legend(loc="center left")
-        lines.set_title("Each component patched whole at END, S at the opposite position")
+        lines.set_title(f"Each component patched whole at {token}, from a source of another value")
 
         grid = localised[localised["kind"] == "head"].pivot(index="head", columns="block", values="effect")
         limit = float(np.abs(grid.to_numpy(float)).max())
@@ -40,4 +43,34 @@ def localise_figure(localised: pd.DataFrame, writes: int, reads: int) -> Figure:
         heads.set_xlabel("block")
         heads.set_ylabel("head")
         figure.colorbar(image, ax=heads, label="effect", pad=0.01)
+    return figure
+
+
+def localise_map_figure(tokens: pd.DataFrame) -> Figure:
+    """Effect of patching the residual stream at one kind of token after one block, as a share of the clean LD.
+
+    The largest value of every kind of token is written into its cell.
+
+    Args:
+        tokens: Columns ``tokens, block, pairs, fldd``; kinds of token stand in the order of a prompt.
+    """
+    kinds = [kind for kind in TOKENS if kind in set(tokens["tokens"])]
+    grid = tokens.pivot(index="tokens", columns="block", values="fldd").loc[kinds].to_numpy(float)
+    limit = float(np.nanmax(np.abs(grid), initial=1e-6))
+    with plt.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(7.2, 0.34 * len(kinds) + 1.1))
+        image = axis.imshow(grid, cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="auto")
+        for row, values in enumerate(grid):
+            if np.isfinite(values).any():
+                block = int(np.nanargmax(np.abs(values)))
+                # At an edge the number, wider than its cell, stays inside the map.
+                side = "left" if block == 0 else "right" if block == grid.shape[1] - 1 else "center"
+                box = dict(facecolor="white", alpha=0.85, edgecolor="none", pad=1.2)
+                axis.text(block, row, f"{values[block]:.2f}", fontsize=8, ha=side, va="center", bbox=box)
+        axis.set_yticks(range(len(kinds)), kinds)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.set_xlabel("residual stream after block")
+        axis.tick_params(length=0)
+        axis.spines[:].set_visible(False)
+        figure.colorbar(image, ax=axis, label="share of the\nclean LD lost", pad=0.01)
     return figure

@@ -1,4 +1,4 @@
-"""Directions of the residual stream split by what the readers' queries see (E3 d)."""
+"""Directions of the residual stream split by what the readers see (E3 d)."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -13,12 +13,19 @@ from subspace_illusion.experiments.split_directions import (
     WHOLE,
 )
 from subspace_illusion.report.plots.style import BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, dots, grouped_rows, plt
+from subspace_illusion.report.words import own_ways
 from subspace_illusion.statistics import POOLED
 from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, TRAINED
 
 _LOOKS = {
     WHOLE: ("o", BLUE), SEEN: ("s", ORANGE), UNSEEN: ("^", GREEN), RANDOM_SEEN: ("D", SKY), RANDOM_UNSEEN: ("v", PURPLE)
 }  # fmt: skip
+
+
+def directions(splits: pd.DataFrame) -> list[str]:
+    """The ways of choosing a direction that were split, in the order in which they are shown."""
+    ways = splits["subspace"].tolist()
+    return [way for way in (TRAINED, *own_ways(ways), GRADIENT, MEAN_DIFFERENCE) if way in ways]
 
 
 def split_directions_figure(splits: pd.DataFrame) -> Figure:
@@ -32,9 +39,8 @@ def split_directions_figure(splits: pd.DataFrame) -> Figure:
     is_draw = pooled["draw"].notna() & (pooled["draw"] != POOLED)
     ways = {
         way: pooled[~is_draw & (pooled["subspace"] == way)].sort_values("part", key=lambda x: x.map(PARTS.index))
-        for way in (TRAINED, GRADIENT, MEAN_DIFFERENCE)
+        for way in directions(splits)
     }
-    ways = {way: rows for way, rows in ways.items() if len(rows)}
     shown, draws = pd.concat(ways.values()), pooled[is_draw]
     with plt.rc_context(STYLE):
         size = (6.5, 0.2 * (len(shown) + len(ways)) + 1.3)

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, which survive colour blindness; lightness differs too, so that they survive print.
 BLUE, ORANGE, GREEN, PURPLE, SKY, GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#999999"
+VERMILION = "#D55E00"
 
 STYLE: Any = {
     "axes.spines.top": False,

@@ -1,4 +1,4 @@
-"""Names in the projection (E3 c): what they explain of what the position leaves, and of the whole."""
+"""Names in the projection (E3 c): what they explain of what the place of S leaves, and of the whole."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -19,7 +19,7 @@ def tell_names_figure(told: pd.DataFrame) -> Figure:
     groups = {str(way): rows for way, rows in told.groupby("subspace", sort=False)}
     shown = pd.concat(groups.values())
     of_left = shown["omega_squared"]
-    shares = {"of what the position leaves\n(omega squared)": of_left, "of the whole": of_left * shown["left"]}
+    shares = {"of what the place of S leaves\n(omega squared)": of_left, "of the whole": of_left * shown["left"]}
     with plt.rc_context(STYLE):
         size = (5.6, 0.22 * (len(shown) + len(groups)) + 1.2)
         figure, axes = plt.subplots(1, 2, figsize=size, sharex=True, sharey=True)

@@ -16,7 +16,9 @@ POST_ACCURACY = "0.69, 0.83, 0.87 and 0.996 for z = 0.0001, 0.001, 0.01 and 0.1"
 
 def section(results: Results) -> Iterator[Section]:
     """Two tables: MLPs of several kinds on the same residual stream, and padded text with near duplicates."""
-    compared, padded = results.table("compare_mlps.csv"), results.table("compare_mlps_duplicates.csv")
+    if not results.ran("compare_mlps"):
+        return
+    compared, padded = (results.table(f"text/compare_mlps{of}.csv") for of in ("", "_duplicates"))
     blocks = ", ".join(map(str, sorted(compared["block"].unique())))
     yield Section(
         "E9, E10  What the MLP's kind and the choice of rows do",

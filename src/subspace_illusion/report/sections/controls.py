@@ -7,17 +7,19 @@ import pandas as pd
 
 from subspace_illusion.experiments.controls import (
     ARBITRARY,
+    DIFFERENT_ONLY,
     NEAR,
-    OPPOSITE_ONLY,
     RANDOM_DIRECTION,
     RANDOM_MODEL,
     RANDOM_MODEL_WHOLE,
+    SAME_VALUE,
     SELF,
+    UNRELATED,
 )
-from subspace_illusion.report.findings import fixed
 from subspace_illusion.report.plots.controls import controls_figure
 from subspace_illusion.report.results import Results
-from subspace_illusion.report.section import Grid, Picture, Section, with_ends
+from subspace_illusion.report.section import Grid, Picture, Section
+from subspace_illusion.report.words import fixed, with_ends
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.ways import TRAINED
 
@@ -30,61 +32,74 @@ Row = Mapping[str, Any]
 
 def section(results: Results) -> Iterator[Section]:
     """One section a component."""
-    for name in results.experiments["controls"]:
-        rows, random = results.table(f"controls/{name}.csv"), results.table(f"random_model/{name}.csv")
-        by_control: dict[str, Row] = {row["control"]: row for row in pd.concat([rows, random]).to_dict("records")}
-        every = pd.concat([rows, random], ignore_index=True)
-        several = every["draws"] > 1
-        low, high = (every[f"effect_{end}"].map(fixed) for end in ("min", "max"))
-        every["range"] = (low + " to " + high).where(several & every["effect_min"].notna(), "")
-        every["draws"] = every["draws"].astype(str)
-        notes = {SELF: "by algebra"} | ({RANDOM_MODEL: "can hardly fail"} if cannot_fail(by_control) else {})
-        every["control"] = [f"{c} ({notes[c]})" if c in notes else c for c in every["control"]]
-        trained_on = every[every["train_accuracy_change"].notna()]
+    for name in dict.fromkeys((*results.ran("controls"), *results.ran("random_model"))):
+        folders = [folder for folder in ("controls", "random_model") if name in results.ran(folder)]
+        every = pd.concat([results.table(f"{folder}/{name}.csv") for folder in folders], ignore_index=True)
+        by_control: dict[str, Row] = {row["control"]: row for row in every.to_dict("records")}
         yield Section(
             f"E12  Controls at {name}",
             "What do patching and training do where there is nothing to find?",
             " ".join(
                 [
-                    "Random directions, the norm-matched placebo and the same position should have an effect near "
-                    "zero, the opposite position with unrelated names that of the trained subspace. That a patch from "
-                    "itself has none is true by algebra: it checks the code. Intervals are over cases; directions and "
-                    "training seeds are held fixed, and the range is that of the single draws.",
+                    *expected(by_control),
+                    "Intervals are over groups; directions and training seeds are held fixed, and the range is that of "
+                    "the single draws.",
                     *alone(by_control),
-                    of_labels(by_control),
-                    of_random_model(by_control),
+                    *([of_labels(by_control)] if ARBITRARY in by_control else []),
+                    *([of_random_model(by_control)] if RANDOM_MODEL in by_control else []),
                 ]
             ),
-            [Picture(f"controls__{name}", "Effect of every control", controls_figure(pd.concat([rows, random]), name))],
+            [Picture(f"controls__{name}", "Effect of every control", controls_figure(every, name))],
             [
-                Grid.of(
-                    every,
-                    dict(control="control", draws="draws")
-                    | MEASURES
-                    | dict(range="range over draws", cosine="|cos| with the trained one"),
-                    MEASURES,
-                ),
-                Grid.of(
-                    trained_on,
-                    dict(
-                        control="DAS on",
-                        train_accuracy_change="training accuracy, pairs asked to change",
-                        train_accuracy_keep="asked to keep their answer",
-                    ),
-                ),
-                distributions(by_control),
+                effects(every, by_control),
+                trained_on(every),
+                *([distributions(by_control)] if ARBITRARY in by_control else []),
             ],
         )
 
 
+def effects(every: pd.DataFrame, by_control: Mapping[str, Row]) -> Grid:
+    """The effect of every control, and which of them could not come out otherwise."""
+    low, high = (every.get(f"effect_{end}", pd.Series(float("nan"), every.index)) for end in ("min", "max"))
+    several, ends = (every["draws"] > 1) & low.notna(), low.map(fixed) + " to " + high.map(fixed)
+    notes = {SELF: "by algebra"} | ({RANDOM_MODEL: "can hardly fail"} if cannot_fail(by_control) else {})
+    named = [f"{control} ({notes[control]})" if control in notes else control for control in every["control"]]
+    shown = every.assign(range=ends.where(several, ""), draws=every["draws"].astype(str), control=named)
+    columns = dict(control="control", draws="draws") | MEASURES
+    columns |= dict(range="range over draws", cosine="|cos| with the trained one")
+    return Grid.of(shown, {name: words for name, words in columns.items() if name in shown}, MEASURES)
+
+
+def trained_on(every: pd.DataFrame) -> Grid:
+    """How well training went, where there was any."""
+    columns = dict(
+        control="DAS on",
+        train_accuracy_change="training accuracy, pairs asked to change",
+        train_accuracy_keep="asked to keep their answer",
+    )
+    return Grid.of(every[every["train_accuracy_change"].notna()], columns)
+
+
+def expected(by_control: Mapping[str, Row]) -> Iterator[str]:
+    """What the controls should do, of those that were tried."""
+    if SELF not in by_control:
+        return
+    nothing = ["Random directions", "the norm-matched placebo"]
+    nothing += ["sources of the same value"] if SAME_VALUE in by_control else []
+    yield f"{', '.join(nothing[:-1])} and {nothing[-1]} should have an effect near zero."
+    if UNRELATED in by_control:
+        yield "Sources of another value in unrelated words should have that of the trained subspace."
+    yield "That a patch from itself has none is true by algebra: it checks the code."
+
+
 def alone(by_control: Mapping[str, Row]) -> Iterator[str]:
-    """What training without same-position pairs changes, where that was tried."""
-    if (row := by_control.get(OPPOSITE_ONLY)) is not None:
+    """What training without pairs of one value changes, where that was tried."""
+    if (row := by_control.get(DIFFERENT_ONLY)) is not None:
         share = Estimate.of(row, "share_of_trained")
         times = "" if share is None else f", {with_ends(share)} times the trained subspace's"
         yield (
-            "The trained subspace saw pairs of the same position too. Trained on pairs of opposite positions alone, "
-            f"the effect is {fixed(row['effect'])}{times}, and the |cosine| with the trained one {row['cosine']:.2f}."
+            "The trained subspace saw pairs of the same value too. Trained on pairs of different values alone, the "
+            f"effect is {fixed(row['effect'])}{times}, and the |cosine| with the trained one {row['cosine']:.2f}."
         )
 
 
@@ -101,7 +116,7 @@ def of_labels(by_control: Mapping[str, Row]) -> str:
     )
     clean, found, known = row["train_ld_clean_abs"], row["train_ld_abs"], trained["train_ld_abs"]
     sizes = (
-        f"over the training pairs of opposite positions the mean |LD| is {found:.2f}, {clean:.2f} without a patch and "
+        f"over the training pairs of different values the mean |LD| is {found:.2f}, {clean:.2f} without a patch and "
         f"{known:.2f} under the trained subspace, and {row['train_ld_near_zero']:.2f} of them have |LD| below {NEAR:g} "
         f"({row['train_ld_clean_near_zero']:.2f} and {trained['train_ld_near_zero']:.2f})"
     )
@@ -121,10 +136,10 @@ def of_labels(by_control: Mapping[str, Row]) -> str:
         else "so it is no nearer to it than a random direction may be"
     )
     return (
-        "Arbitrary labels ask for either name by toss. "
-        f"The name of its label is the likelier one of the two in {with_ends(learnt)} of the training pairs and in "
+        "Arbitrary labels ask for answer or foil by toss. "
+        f"The one of its label is the likelier of the two in {with_ends(learnt)} of the training pairs and in "
         f"{with_ends(held_out)} of held-out pairs, whose labels nothing could tell (chance 0.5): {by_heart}. "
-        "Without learning by heart, a run can lower its loss by bringing the two names closer together. "
+        "Without learning by heart, a run can lower its loss by bringing answer and foil closer together. "
         f"{closer} Its |cosine| with the trained direction is {row['cosine']:.2f} (random directions: at most "
         f"{random['cosine_max']:.2f}), {same}, and its effect need not be zero."
     )
@@ -132,8 +147,8 @@ def of_labels(by_control: Mapping[str, Row]) -> str:
 
 def cannot_fail(by_control: Mapping[str, Row]) -> bool:
     """Whether a random model's mean effect can hardly be other than zero: patching all of it already moves nothing."""
-    whole = by_control[RANDOM_MODEL_WHOLE]
-    return abs(whole["effect"]) < NOTHING * whole["ld_clean_sd"]
+    whole = by_control.get(RANDOM_MODEL_WHOLE)
+    return whole is not None and abs(whole["effect"]) < NOTHING * whole["ld_clean_sd"]
 
 
 def of_random_model(by_control: Mapping[str, Row]) -> str:
@@ -146,7 +161,7 @@ def of_random_model(by_control: Mapping[str, Row]) -> str:
     )
     if cannot_fail(by_control):
         return (
-            f"The random model's control can hardly fail: {figures}. With both swaps of every case in the set, a patch "
+            f"The random model's control can hardly fail: {figures}. Where both swaps of pairs are in the set, a patch "
             "that gives one prompt the other's answer has a mean effect of zero wherever the two LDs are alike on "
             "average, as in a model that does not do the task."
         )
@@ -157,7 +172,7 @@ def of_random_model(by_control: Mapping[str, Row]) -> str:
 
 
 def distributions(by_control: Mapping[str, Row]) -> Grid:
-    """How LD is distributed on pairs of opposite positions, without a patch and under two kinds of subspaces."""
+    """How LD is distributed on pairs of different values, without a patch and under two kinds of subspaces."""
     lines = []
     for pairs, prefix in (("trained on", "train_"), ("held out", "")):
         for words, control, which in (
@@ -168,6 +183,6 @@ def distributions(by_control: Mapping[str, Row]) -> Grid:
             rest = [row[f"{prefix}{which}_{figure}"] for figure in ("sd", "abs", "near_zero")]
             lines.append([pairs, words, *map(fixed, (mean, *rest))])
     return Grid(
-        ["pairs of opposite positions", "patch", "mean LD", "s.d.", "mean |LD|", f"share with |LD| below {NEAR:g}"],
+        ["pairs of different values", "patch", "mean LD", "s.d.", "mean |LD|", f"share with |LD| below {NEAR:g}"],
         lines,
     )

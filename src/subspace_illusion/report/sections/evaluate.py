@@ -7,52 +7,74 @@ import pandas as pd
 from subspace_illusion.experiments.evaluate import BY_TEMPLATE
 from subspace_illusion.report.plots.evaluate import evaluate_figure, templates_figure
 from subspace_illusion.report.results import Results
-from subspace_illusion.report.section import Grid, Picture, Section, with_ends
+from subspace_illusion.report.section import Grid, Picture, Section
+from subspace_illusion.report.words import in_order, own_ways, with_ends
 from subspace_illusion.statistics import POOLED, Estimate
-from subspace_illusion.subspace.ways import BOTH, LENT, OWN, ROW, TRAINED, WAYS, WHOLE
+from subspace_illusion.subspace.ways import BOTH, LENT, OWN, ROW, TRAINED, WAYS, WHOLE, part_of
 
 _MEASURES = dict(
     effect="effect (LD lost)",
     flip_rate="flip rate (LD < 0)",
     interchange_accuracy="interchange accuracy (argmax = foil)",
     share_of_residual="over the whole residual stream's effect",
-    share_of_trained="over the trained one's effect",
+    share_of_subspace="over that of the subspace it is a part of",
 )
 
 
 def section(results: Results) -> Iterator[Section]:
     """Every component along every subspace, over all held-out pairs and sentence by sentence."""
     effects = results.table("effects.csv", text=("seed",))
-    roles = list(dict.fromkeys((results.v_true, results.v_mlp)))
-    others = [name for name in results.components if name not in roles]
+    roles = list(dict.fromkeys(results.roles.values()))
+    ways = in_order(effects["subspace"])
+    own = [way for way in ways if way not in WAYS]
+    grids = [_ways(effects, [name], ways) for name in roles]
+    if others := [name for name in results.components if name not in roles]:
+        grids.append(_ways(effects, others, [way for way in ways if way in (WHOLE, TRAINED, LENT, OWN, ROW, *own)]))
     pooled = effects[effects["seed"] == POOLED]
     counts = pooled.iloc[0]
-    grids = [_ways(effects, [name], WAYS) for name in roles]
-    if others:
-        grids.append(_ways(effects, others, (WHOLE, TRAINED, LENT, OWN, ROW)))
     yield Section(
         "E3, E4, E6  What patching each subspace does",
-        "Does a direction do what its whole component does, and which part of it does that?",
-        f"{counts['pairs']} held-out pairs of {counts['groups']} cases. Intervals are over cases, with these sentences "
-        "and these training seeds; every seed's own effect stands beside. The trained subspace's patch is taken apart "
-        "too: what the differences along the null part write through the row part (lent), and what those along the "
-        "row part write (own). The two add up to the patch; their effects need not, since what follows is not linear. "
-        + _of_v_mlp(pooled[pooled["component"] == results.v_mlp].set_index("subspace"), results.v_mlp),
+        "Does a subspace do what its whole component does, and which part of it does that?",
+        f"{counts['pairs']} held-out pairs of {counts['groups']} groups. Intervals are over groups, with these "
+        "sentences and these training seeds; every seed's own effect stands beside. The patch along a subspace is "
+        "taken apart too: what the differences along the null part write through the row part (lent), and what those "
+        "along the row part write (own). The two add up to the patch; their effects need not, since what follows is "
+        f"not linear. {' '.join(_sentences_of(pooled, results))}".rstrip(),
         [
             Picture(
                 "evaluate",
                 "Effect of patching every subspace of every component",
-                evaluate_figure(effects, results.components),
-            )
+                evaluate_figure(effects, results.components, [way for way in ways if way in (*WAYS, *own_ways(ways))]),
+            ),
+            *_own_picture(effects, results, own),
         ],
         grids,
     )
+    yield from _by_sentence(results, roles)
+
+
+def _own_picture(effects: pd.DataFrame, results: Results, own: Sequence[str]) -> Iterator[Picture]:
+    """The user's own subspaces with their parts, where some have parts."""
+    with_parts = [name for name, label in results.own_subspaces if part_of(label, ROW) in own]
+    if names := list(dict.fromkeys(with_parts)):
+        shown = [way for way in own if way in set(effects.loc[effects["component"].isin(names), "subspace"])]
+        yield Picture(
+            "evaluate_own",
+            "Effect of patching the user's own subspaces and their parts",
+            evaluate_figure(effects, names, shown),
+        )
+
+
+def _by_sentence(results: Results, roles: Sequence[str]) -> Iterator[Section]:
+    """The effects in every held-out sentence, where there are several."""
     templates = results.table("templates.csv")
+    if templates["template"].nunique() < 2:
+        return
     shown = [name for name in roles if name in set(templates["component"])]
     yield Section(
         "E3, E4  Sentence by sentence",
         "Is it the same in every held-out sentence?",
-        "The effects of the seeds pooled, and intervals over the cases of one sentence. "
+        "The effects of the seeds pooled, and intervals over the groups of one sentence. "
         + " ".join(_range(templates, name) for name in shown),
         [
             Picture(
@@ -87,28 +109,34 @@ def _measure(row: dict, measure: str) -> str:
     return "" if estimate is None else with_ends(estimate)
 
 
-def _of_v_mlp(pooled: pd.DataFrame, name: str) -> str:
-    """What the table says of v_mlp and its parts."""
-    effects = {str(way): with_ends(Estimate(*row)) for way, row in _ends(pooled, "effect").items()}
-    sentences = [
-        f"At {name} the trained subspace takes {effects[TRAINED]} off the logit difference, the whole component "
-        f"{effects[WHOLE]}."
-    ]
+def _sentences_of(pooled: pd.DataFrame, results: Results) -> Iterator[str]:
+    """What the table says of v_mlp (of v_true where there is none) and of the user's own subspaces."""
+    name = results.v_true if results.v_mlp is None else results.v_mlp
+    for component, way in ((name, TRAINED), *results.own_subspaces):
+        yield from _of_subspace(pooled[pooled["component"] == component].set_index("subspace"), component, way)
+
+
+def _of_subspace(pooled: pd.DataFrame, name: str, way: str) -> Iterator[str]:
+    """What the table says of one subspace and its parts, from the rows of its component."""
+    effects = {str(of): with_ends(Estimate(*row)) for of, row in _ends(pooled, "effect").items()}
+    called = "the trained subspace" if way == TRAINED else way
+    yield (f"At {name} {called} takes {effects[way]} off the logit difference, the whole component {effects[WHOLE]}.")
     words = {
-        LENT: "what the null part lends", OWN: "what happens inside the row space",
-        ROW: "the row part, normalised, in the trained subspace's place",
-    }  # fmt: skip
-    shares = _ends(pooled, "share_of_trained") if "share_of_trained" in pooled else {}
-    said = [f"{words[way]} {with_ends(Estimate(*shares[way]))}" for way in words if way in shares]
+        part_of(way, LENT): "what the null part lends",
+        part_of(way, OWN): "what happens inside the row space",
+        part_of(way, ROW): f"the row part, normalised, in {called}'s place",
+    }
+    shares = _ends(pooled, "share_of_subspace") if "share_of_subspace" in pooled else {}
+    said = [f"{words[part]} {with_ends(Estimate(*shares[part]))}" for part in words if part in shares]
     if said:
-        sentences.append(f"Patched alone, and over the trained subspace's effect: {'; '.join(said)}.")
-    if BOTH in effects and ROW in effects:
-        sentences.append(
-            f"Patched side by side, as the span of both, the parts have an effect of {effects[BOTH]}, the row part "
-            f"alone {effects[ROW]}: the same by algebra, since the readout is linear and maps the null part to zero, "
+        yield f"Patched alone, and over {called}'s effect: {'; '.join(said)}."
+    both, row = part_of(way, BOTH), part_of(way, ROW)
+    if both in effects and row in effects and way == TRAINED:
+        yield (
+            f"Patched side by side, as the span of both, the parts have an effect of {effects[both]}, the row part "
+            f"alone {effects[row]}: the same by algebra, since the readout is linear and maps the null part to zero, "
             "which is also why the null part alone has none. Both check the code, and are no evidence."
         )
-    return " ".join(sentences)
 
 
 def _ends(pooled: pd.DataFrame, measure: str) -> dict[str, tuple[float, float | None, float | None]]:
@@ -139,6 +167,6 @@ def _sentences(templates: pd.DataFrame, components: Sequence[str]) -> Grid:
             rows.append(
                 [name, *about, _measure(trained, "ld_clean"), *effects, *(_measure(trained, m) for m in measures)]
             )
-    header = ["component", "sentence, with the words of its first case", "pairs", "LD clean"]
+    header = ["component", "sentence, with the words of its first pair", "pairs", "LD clean"]
     header += [f"effect, {way}" for way in ways] + [f"{_MEASURES[m]}, {TRAINED}" for m in measures]
     return Grid(header, rows)

@@ -1,4 +1,4 @@
-"""E3 b: the heads that read the position signal."""
+"""E3 b: the heads that read the variable."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -16,13 +16,16 @@ _COLUMNS = dict(
 
 def section(results: Results) -> Iterator[Section]:
     """The heads that respond when v_true's whole component is patched."""
-    found, summary = results.table("find_readers.csv", text=("head",)), results.json("find_readers.json")
+    if not results.ran("find_readers"):
+        return
+    found = results.table("find_readers/readers.csv", text=("head",))
+    summary = results.json("find_readers/readers.json")
     matter = found[(found["reader"] != OTHER) | (found["role"] != OTHER)]
     grids = [Grid.of(matter, _COLUMNS, ["share"])]
     if summary["published"]:
         grids.append(_beside(found, summary["published"]))
     yield Section(
-        "E3  Which heads respond to the position",
+        "E3  Which heads respond to the variable",
         f"Which heads' part of the answer changes when the whole of {results.v_true} is patched?",
         f"{summary['rule']} So no trained direction and no held-out pair has a part in this. The mean LD is "
         f"{summary['ld_clean']:.2f}, the patch takes {summary['effect']:.2f} off it, and it can reach {len(found)} "

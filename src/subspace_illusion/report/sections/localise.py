@@ -1,34 +1,45 @@
-"""E2: where the position signal is."""
+"""E2: where the variable is."""
 
 from collections.abc import Iterator
 
-from subspace_illusion.report.plots.localise import localise_figure
+import pandas as pd
+
+from subspace_illusion.experiments.localise import RESIDUAL
+from subspace_illusion.report.plots.localise import localise_figure, localise_map_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section
-
-KIND = "residual stream"
+from subspace_illusion.report.words import place, variable_of, with_ends
+from subspace_illusion.statistics import Estimate
 
 
 def section(results: Results) -> Iterator[Section]:
-    """Every component patched whole."""
-    found, localised = results.json("localise.json"), results.table("localise.csv")
-    writes, reads, mlps = found["writes"], found["reads"], found["mlps"]
-    many = f"the MLPs of blocks {', '.join(map(str, mlps))} lie"
-    between = {0: "no MLP lies", 1: f"the MLP of block {mlps[0] if mlps else ''} lies"}.get(len(mlps), many)
-    around = localised[(localised["kind"] == KIND) & localised["block"].between(writes - 1, reads + 1)]
+    """Every component patched whole, and the residual stream at every kind of token."""
+    if not results.ran("localise"):
+        return
+    found, localised = results.json("localise/window.json"), results.table("localise/components.csv")
+    tokens = results.table("localise/map.csv")
+    writes, reads = found["writes"], found["reads"]
+    around = localised[(localised["kind"] == RESIDUAL) & localised["block"].between(writes - 1, reads + 1)]
+    token = place(results.at_end)
     yield Section(
-        "E2  Where the position signal is",
-        "Which block writes the position to END, and which reads it? Every component patched whole.",
+        "E2  Where the variable is",
+        f"Which block writes {variable_of(results.task)} to {token}, and which reads it? Every component patched "
+        "whole.",
         f"{found['rule']} Measured on {localised['pairs'].iloc[0]} training pairs: where to look for a subspace is "
         "chosen by this, and held-out pairs must have no say in it. "
-        f"By this rule block {writes} writes and block {reads} reads; {between} between. "
-        "The table has the residual stream around them.",
+        f"By this rule block {writes} writes and block {reads} reads; {between(found['mlps'])} between. "
+        f"The table has the residual stream around them. {_mapped(tokens)}",
         [
             Picture(
                 "localise",
                 "Effect of patching every component whole, by block",
-                localise_figure(localised, writes, reads),
-            )
+                localise_figure(localised, writes, reads, token),
+            ),
+            Picture(
+                "localise_map",
+                "Effect of patching the residual stream at one kind of token at a time, by block",
+                localise_map_figure(tokens),
+            ),
         ],
         [
             Grid.of(
@@ -37,4 +48,21 @@ def section(results: Results) -> Iterator[Section]:
                 ("effect", "fldd"),
             )
         ],
+    )
+
+
+def between(mlps: list[int]) -> str:
+    """Which MLPs lie between the block that writes and the one that reads, before "between"."""
+    many = f"the MLPs of blocks {', '.join(map(str, mlps))} lie"
+    return {0: "no MLP lies", 1: f"the MLP of block {mlps[0] if mlps else ''} lies"}.get(len(mlps), many)
+
+
+def _mapped(tokens: pd.DataFrame) -> str:
+    """What the map shows: where each kind of token has its largest effect."""
+    largest = tokens.loc[tokens.groupby("tokens", sort=False)["fldd"].idxmax()]
+    figures = [(row["tokens"], row["block"], Estimate.of(row, "fldd")) for row in largest.to_dict("records")]
+    said = "; ".join(f"{kind} {with_ends(fldd)} after block {block}" for kind, block, fldd in figures if fldd)
+    return (
+        f"The map patches the residual stream at one kind of token at a time, on {tokens['pairs'].max()} training "
+        f"pairs or as many of them as have such tokens. The largest effects as shares of the clean LD: {said}."
     )

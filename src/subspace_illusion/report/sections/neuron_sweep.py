@@ -11,7 +11,7 @@ from subspace_illusion.report.section import Grid, Picture, Section
 
 def section(results: Results) -> Iterator[Section]:
     """One section a component whose neurons were left out."""
-    for name in results.experiments["neuron_sweep"]:
+    for name in results.ran("neuron_sweep"):
         swept, fit = results.table(f"neuron_sweep/{name}.csv"), results.json(f"neuron_sweep/{name}.json")
         draws = swept["draw"].nunique()
         by_size = [

@@ -1,22 +1,107 @@
-"""E1: the prompts."""
+"""E1: the prompts and pairs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-from subspace_illusion.files import DATA, PROMPTS
+import pandas as pd
+
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Section
-from subspace_illusion.tasks.table import SPLITS
+from subspace_illusion.report.words import IOI, place, variable_of
+from subspace_illusion.tasks.table import DIFFERENT, KINDS, SPLITS, chosen, values_of
+
+MOST = 6
+"""Values of which an example is shown."""
+_SPLITS = dict(zip(SPLITS, ("training", "held out"), strict=True))
 
 
 def section(results: Results) -> Iterator[Section]:
-    """How many prompts there are, and one of each pattern."""
-    prompts = results.large(PROMPTS.relative_to(DATA).as_posix())
+    """How many prompts and pairs there are, how many the model gets wrong, and examples."""
+    prompts, pairs = results.prompts, results.pairs
     train, test = (prompts[prompts["split"] == split] for split in SPLITS)
     yield Section(
         "E1  Prompts",
-        "Pairs of prompts that differ only in which name is repeated; train and test share no template, name, object "
-        "or place.",
-        f"{len(train)} training and {len(test)} held-out prompts. One held-out prompt of each pattern; the answer is "
-        "IO.",
-        grids=[Grid.of(test.drop_duplicates("pattern"), dict(pattern="pattern", text="prompt", io="IO", s="S"))],
+        _asks(results.task),
+        f"{len(train)} training and {len(test)} held-out prompts. {_right(pairs)} {_examples(results)}",
+        grids=[_counts(pairs), _patterns(test) if results.task == IOI else _by_value(results)],
     )
+
+
+def _asks(task: str) -> str:
+    if task == IOI:
+        return (
+            "Pairs of prompts that differ only in which name is repeated; train and test share no template, name, "
+            "object or place."
+        )
+    return f"Pairs of prompts that differ in {variable_of(task)}; train and test share no prompt."
+
+
+def _right(pairs: pd.DataFrame) -> str:
+    """How many pairs the model gets wrong without a patch, and what became of them."""
+    wrong = pairs[~pairs["right"]]
+    if wrong.empty:
+        return f"The model gets all {len(pairs)} pairs right: base and source are likelier to give their own answer."
+    became = "kept all the same" if wrong["kept"].all() else "counted and left out"
+    return (
+        f"Of {len(pairs)} pairs the model gets {len(wrong)} wrong, {len(wrong) / len(pairs):.0%}: base or source is "
+        f"not likelier to give its own answer. They are {became}."
+    )
+
+
+def _examples(results: Results) -> str:
+    """What the examples show."""
+    if results.task == IOI:
+        return "One held-out prompt of each pattern; the answer is IO."
+    values, brackets = len(values_of(results.pairs)), "" if results.spell is None else ", in brackets the token"
+    which = "of each value" if values <= MOST else f"of {MOST} of the {values} values"
+    return (
+        f"One held-out prompt {which}{brackets}{' at which components are read and patched' if brackets else ''} "
+        f"({place(results.at_end)})."
+    )
+
+
+def _counts(pairs: pd.DataFrame) -> Grid:
+    """Pairs by kind and split: how many, how many the model gets wrong, how many are kept."""
+    rows = []
+    for kind in KINDS:
+        for split, words in _SPLITS.items():
+            of_both = chosen(pairs, split, kind)
+            if len(of_both):
+                counts = (len(of_both), (~of_both["right"]).sum(), of_both["kept"].sum())
+                rows.append([kind, words, *map(str, counts)])
+    return Grid(["source", "split", "pairs", "the model gets wrong", "kept"], rows)
+
+
+def _patterns(test: pd.DataFrame) -> Grid:
+    """One held-out prompt of each of IOI's patterns."""
+    return Grid.of(test.drop_duplicates("pattern"), dict(pattern="pattern", text="prompt", io="IO", s="S"))
+
+
+def _by_value(results: Results) -> Grid:
+    """A few held-out prompts, each the base of a pair and of another value, with answer and foil."""
+    pairs = chosen(results.pairs, "test", DIFFERENT).drop_duplicates("base_value")[:MOST]
+    prompts, rows = results.prompts.set_index("prompt"), []
+    for pair in pairs.to_dict("records"):
+        prompt = prompts.loc[pair["base"]]
+        row = [str(pair["base_value"]), prompt["text"]]
+        if results.spell is not None:
+            row[1] = marked(list(prompt["tokens"]), int(prompt["position"]), results.spell) or prompt["text"]
+            row += [results.spell([int(pair[name])]).strip() for name in ("answer_id", "foil_id")]
+        rows.append(row)
+    header = ["value", "prompt", *(["answer", "foil"] if results.spell is not None else [])]
+    return Grid(header, sorted(rows))
+
+
+def marked(tokens: Sequence[int], position: int, spell: Callable[[Sequence[int]], str]) -> str | None:
+    """The text of a prompt with brackets around one token; ``None`` where the token has no plain place in the text.
+
+    Args:
+        tokens: Its token ids.
+        position: Index of the token.
+        spell: The text of some token ids.
+    """
+    before, through, whole = (spell(tokens[:end]) for end in (position, position + 1, len(tokens)))
+    if not (through.startswith(before) and whole.startswith(through)):
+        return None
+    token = through[len(before) :]
+    space = token[: len(token) - len(token.lstrip())]
+    return f"{before}{space}[{token.lstrip()}]{whole[len(through) :]}"

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from subspace_illusion.report.plots.random_mlp import random_mlp_figure
 from subspace_illusion.report.results import Results
-from subspace_illusion.report.section import Grid, Picture, Section, with_ends
+from subspace_illusion.report.section import Grid, Picture, Section
+from subspace_illusion.report.words import with_ends
 from subspace_illusion.statistics import POOLED, Estimate
 
 MEASURES = dict(
@@ -14,7 +15,7 @@ MEASURES = dict(
 
 def section(results: Results) -> Iterator[Section]:
     """One section an MLP that random ones stood in for."""
-    for name in results.experiments["random_mlp"]:
+    for name in results.ran("random_mlp"):
         rows = results.table(f"random_mlp/{name}.csv", text=("draw",))
         (pooled,) = rows[rows["draw"] == POOLED].to_dict("records")
         single = rows.loc[rows["draw"] != POOLED, "share_of_real"].tolist()
@@ -27,7 +28,7 @@ def section(results: Results) -> Iterator[Section]:
             f"E8  Random MLPs in the place of {name}",
             "Does it take what this MLP has learnt, or only its place in the model?",
             "Weights and biases are drawn with the real ones' spread, the output has the real one's mean norm, and "
-            "what the patch changes in the random MLP's output is added to the real one's. Intervals are over cases; "
+            "what the patch changes in the random MLP's output is added to the real one's. Intervals are over groups; "
             f"the draws are few and held fixed, so each is shown.{found}",
             [
                 Picture(

@@ -10,7 +10,9 @@ from subspace_illusion.report.sections.recover_directions import over_blocks
 
 def section(results: Results) -> Iterator[Section]:
     """How well classifiers on every MLP's hidden activations read signs of several sizes."""
-    signs = results.table("read_signs.csv")
+    if not results.ran("read_signs"):
+        return
+    signs = results.table("text/read_signs.csv")
     cells = [[f"{z:g}", over_blocks(rows, "accuracy")] for z, rows in signs.groupby("z")]
     early = int((~signs["converged"]).sum())
     yield Section(

@@ -12,8 +12,9 @@ from subspace_illusion.statistics import p_in_words
 
 def section(results: Results) -> Iterator[Section]:
     """How well regressions from every MLP's hidden activations recover random directions, and its weights' ranks."""
-    recovered = results.table("recover_directions.csv")
-    ranks = results.table("recover_directions_ranks.csv")
+    if not results.ran("recover_directions"):
+        return
+    recovered, ranks = (results.table(f"text/recover_directions{of}.csv") for of in ("", "_ranks"))
     p = p_in_words(float(recovered["p"].max()), int(recovered["permutations"].iloc[0]))
     yield Section(
         "E9  MLPs recover directions of the residual stream",

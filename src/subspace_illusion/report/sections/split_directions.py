@@ -1,32 +1,32 @@
-"""E3 d: directions of the residual stream split by what the readers' queries see."""
+"""E3 d: directions of the residual stream split by what the readers see."""
 
 from collections.abc import Iterator
 
 import pandas as pd
 
 from subspace_illusion.experiments.split_directions import GRADIENT, PARTS, SEEN, WHOLE
-from subspace_illusion.report.plots.split_directions import split_directions_figure
+from subspace_illusion.report.plots.split_directions import directions, split_directions_figure
 from subspace_illusion.report.results import Results
-from subspace_illusion.report.section import Grid, Picture, Section, in_words, with_ends
+from subspace_illusion.report.section import Grid, Picture, Section, in_words
+from subspace_illusion.report.words import with_ends
 from subspace_illusion.statistics import POOLED, Estimate
-from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, TRAINED
+from subspace_illusion.subspace.ways import TRAINED
 
-DIRECTIONS = (TRAINED, GRADIENT, MEAN_DIFFERENCE)
 _MEASURES = dict(effect="effect (LD lost)", flip_rate="flip rate (LD < 0)", interchange_accuracy="interchange accuracy")
 _SHARES = dict(row_share="along the readers", random_row_share="along random subspaces")
 
 
 def section(results: Results) -> Iterator[Section]:
     """Every component: its directions patched whole and by their parts."""
-    for name in results.experiments["split_directions"]:
+    for name in results.ran("split_directions"):
         table = results.table(f"split_directions/{name}.csv", text=("seed", "draw"))
         divided = (table["part"] != WHOLE).any()
         grids = [_parts(table), _shares(table)] if divided else [_parts(table)]
         yield Section(
-            f"E3  What the readers' queries see of directions at {name}",
+            f"E3  What the readers see of directions at {name}",
             "Does the part of a direction that the readers can see do what the whole direction does?",
             f"{table['pairs'].iloc[0]} held-out pairs; after table 1 of arXiv 2311.17030, with the readers found here. "
-            + (_said(table) if divided else _NOTHING),
+            + (_said(table, results.at_end) if divided else _NOTHING),
             [
                 Picture(
                     f"split_directions__{name}",
@@ -41,17 +41,22 @@ def section(results: Results) -> Iterator[Section]:
 _NOTHING = "No reader was found, so there is nothing to split by: the directions are patched whole, and no more."
 
 
-def _said(table: pd.DataFrame) -> str:
+def _said(table: pd.DataFrame, at_end: bool) -> str:
     """How far the rank alone explains what the part along the readers does."""
     rank = table.loc[table["part"] == SEEN, "chance_norm"]
     sentences = [
-        "The gradient is the mean gradient, on training pairs, of the readers' attention to the first name over the "
-        "second. A part is normalised before it is patched; its norm is what it had in the direction of norm one."
+        "A part is normalised before it is patched; its norm is what it had in the direction of norm one. The readers "
+        f"see the position through their {'queries' if at_end else 'keys and values, looking back at it from END'}."
     ]
+    if (table["subspace"] == GRADIENT).any():
+        sentences.append(
+            "The gradient is the mean gradient, on training pairs, of the readers' attention to the first name over "
+            "the second."
+        )
     if len(rank):
         share = rank.iloc[0] ** 2
         sentences.append(
-            f"Rank matters: the queries of the readers together see {share:.0%} of the dimensions, so a random "
+            f"Rank matters: the readers together see {share:.0%} of the dimensions, so a random "
             f"direction too has a norm of {rank.iloc[0]:.2f} along them. Random subspaces of that rank therefore stand "
             "beside."
         )
@@ -69,7 +74,7 @@ def _parts(table: pd.DataFrame) -> Grid:
     """Every part of every direction: the seeds and draws pooled."""
     pooled = table[table["seed"] == POOLED]
     rows = []
-    for way in DIRECTIONS:
+    for way in directions(table):
         for part in PARTS:
             here = pooled[(pooled["subspace"] == way) & (pooled["part"] == part)]
             of_draws = here.loc[here["draw"].notna() & (here["draw"] != POOLED), "effect"]
@@ -88,7 +93,7 @@ def _shares(table: pd.DataFrame) -> Grid:
     """What share of a direction's effect its part along the readers has, and along random subspaces."""
     whole = table[table["part"] == WHOLE]
     rows = []
-    for way in DIRECTIONS:
+    for way in directions(table):
         here = whole[whole["subspace"] == way]
         for row in here[here["seed"] == POOLED].to_dict("records"):
             cells = []

@@ -13,19 +13,19 @@ from subspace_illusion.subspace.ways import RANDOM, TRAINED
 
 
 def section(results: Results) -> Iterator[Section]:
-    """Every component: names in the projections, once the position is taken out."""
-    for component in results.experiments["tell_names"]:
+    """Every component: names in the projections, once the place of S is taken out."""
+    for component in results.ran("tell_names"):
         table = results.table(f"tell_names/{component}.csv", text=("seed",))
         pooled = table[table["seed"] == POOLED]
         yield Section(
             f"E3  Does the projection at {component} tell the names apart?",
-            "With the position taken out, is there anything left in the projection that depends on the names?",
+            "With the place of S taken out, is there anything left in the projection that depends on the names?",
             "The mean over the prompts of a sentence with S in the same place is taken off the projection of each, "
             "all held out. An analysis of variance across names asks whether what is left differs between names; omega "
             "squared is the share of it that the names explain, less what they would by chance, and p comes from "
             "giving the names of a case to another case of its sentence. A set of names has two prompts, with S first "
             "and second: names can shift both alike (the mean of the two) or apart (half of their difference), and "
-            "both halves are asked. Left by the position is the share of the projection's variance that such a half "
+            "both halves are asked. Left by the place of S is the share of the projection's variance that such a half "
             "is; its product with omega squared is the names' share of the whole variance. For random directions "
             "medians stand in the table. "
             + " ".join(_said(pooled, *which) for which in pooled.groupby(["half", "name"], sort=False).groups),
@@ -33,7 +33,7 @@ def section(results: Results) -> Iterator[Section]:
                 Picture(
                     f"tell_names__{component}",
                     f"Share of the variance of projections at {component} that the names explain, alike in both "
-                    "positions, of what the position leaves and of the whole",
+                    "positions, of what the place of S leaves and of the whole",
                     tell_names_figure(pooled[pooled["half"] == ALIKE]),
                 )
             ],
@@ -82,5 +82,5 @@ def _grid(pooled: pd.DataFrame) -> Grid:
         about = [row["subspace"], row["half"], row["name"], str(row["directions"])]
         rows.append([*about, *figures, p, told, in_words(row["left"]), in_words(whole)])
     header = ["direction", "names shift the prompts", "name", "directions", "F", "omega squared", "p"]
-    shares = ["share of variance left by the position", "names' share of the whole variance"]
+    shares = ["share of variance left by the place of S", "names' share of the whole variance"]
     return Grid([*header, f"share with p < {SIGNIFICANT:g}", *shares], rows)

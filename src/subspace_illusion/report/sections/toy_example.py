@@ -11,7 +11,9 @@ from subspace_illusion.report.section import Grid, Picture, Section
 
 def section(results: Results) -> Iterator[Section]:
     """The abstract example, computed."""
-    tables = results.json("toy_example.json")
+    if not results.ran("toy_example"):
+        return
+    tables = results.json("toy_example/tables.json")
     patches = DataFrame(tables["patches"])
     heads = tables["cancelling_heads"]
     yield Section(

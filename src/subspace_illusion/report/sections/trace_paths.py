@@ -8,7 +8,8 @@ from subspace_illusion.experiments.find_readers import OTHER, READER
 from subspace_illusion.experiments.trace_paths import READERS
 from subspace_illusion.report.plots.trace_paths import trace_paths_figure
 from subspace_illusion.report.results import Results
-from subspace_illusion.report.section import Grid, Picture, Section, with_ends
+from subspace_illusion.report.section import Grid, Picture, Section
+from subspace_illusion.report.words import IOI, with_ends
 from subspace_illusion.statistics import POOLED, Estimate
 
 CLOSE = 0.25
@@ -26,20 +27,21 @@ _MEASURED = ("attribution_clean", "attribution_patched", "distance_left", "moved
 
 def section(results: Results) -> Iterator[Section]:
     """Every component: what groups of heads carry of the patch, and single heads."""
-    for name in results.experiments["trace_paths"]:
+    for name in results.ran("trace_paths"):
         groups = results.table(f"trace_paths/{name}/groups.csv", text=("seed",))
         heads = results.table(f"trace_paths/{name}/heads.csv", text=("head", "seed"))
         yield Section(
             f"E3  Through which heads the patch at {name} travels",
-            "How much of the effect reaches the answer through the heads that read the position?",
+            "How much of the effect reaches the answer through the heads that read the variable?",
             "Path patching: the component is patched along its trained subspace, and only some heads' outputs at END "
             "are put into a run without that patch. What comes after them is free to react. Groups of heads: all "
             f"training seeds pooled. Single heads: seed {heads['seed'].iloc[0]}, the first. A head's attribution is "
-            "what it adds directly to LD. Distance left compares it with what the source's position calls for, which "
-            "is the head's attribution in the source's own run with the sign turned: the mean distance of the patched "
-            "attribution from that, over the mean distance of the clean one; 0 where the head writes just that, 1 "
-            "where it has not moved or gone as far beyond. Way gone is the mean change over the mean change to "
-            "there, with its sign. " + _carried(groups) + " " + _kept(heads),
+            "what it adds directly to LD. Distance left compares it with what the source's value calls for, which "
+            "is the head's attribution in the source's own run, with the sign turned where the source has the base's "
+            "answer, as in IOI: the mean distance of the patched attribution from that, over the mean distance of the "
+            "clean one; 0 where the head writes just that, 1 where it has not moved or gone as far beyond. Way gone is "
+            "the mean change over the mean change to there, with its sign. "
+            f"{_carried(groups)} {_kept(heads, results.task)}",
             [
                 Picture(
                     f"trace_paths__{name}",
@@ -70,20 +72,22 @@ def _carried(groups: pd.DataFrame) -> str:
     return f"Of the patch's effect {sentence}. The groups overlap, and so do their shares."
 
 
-def _kept(heads: pd.DataFrame) -> str:
-    """How many of the readers' attributions stay close to the clean ones."""
+def _kept(heads: pd.DataFrame, task: str) -> str:
+    """How many of the readers' attributions stay close to the clean ones, which the post says of IOI."""
     readers = heads[heads["reader"] == READER]
     if readers.empty:
         return ""
     clean, patched = readers["attribution_clean"], readers["attribution_patched"]
     same, turned = ((abs(sign * patched - clean) <= CLOSE * abs(clean)).sum() for sign in (1, -1))
     verb = "bears" if same == len(readers) else "in part bears" if same else "does not bear"
-    return (
+    posts = (
         "The post says that the effect arises through the name movers with attribution scores close to those observed "
-        f"without the intervention. For the readers this table {verb} that out, taken as it stands: under the patch "
-        f"{same} of {len(readers)} readers keep their mean attribution within a quarter of its clean size. With the "
-        f"sign turned, which is where a head that follows the source's position would go, {turned} of {len(readers)} "
-        "lie that close to it."
+        f"without the intervention. For the readers this table {verb} that out, taken as it stands: under"
+    )
+    return (
+        f"{posts if task == IOI else 'Under'} the patch {same} of {len(readers)} readers keep their mean attribution "
+        "within a quarter of its clean size. With the sign turned, which is where a head that follows the source's "
+        f"value would go, {turned} of {len(readers)} lie that close to it."
     )
 
 

@@ -12,7 +12,7 @@ from subspace_illusion.subspace.das import late_accuracy
 
 def section(results: Results) -> Iterator[Section]:
     """The training runs."""
-    curves = {name: results.large(f"subspaces/{name}/curve.parquet") for name in results.components}
+    curves = {name: results.large(f"subspaces/{name}/curve.parquet") for name in results.trained}
     rows = []
     for name, curve in curves.items():
         late = {kind: late_accuracy(curve, kind) for kind in ("change", "keep")}
@@ -20,17 +20,17 @@ def section(results: Results) -> Iterator[Section]:
         rows.append(dict(component=name, seeds=seeds, first=_at(curve, 0), last=_at(curve, curve["step"].max())) | late)
     late = pd.DataFrame(rows)
     columns = dict(component="component", seeds="seeds", first="loss in the first step", last="in the last")
-    columns |= dict(change="gave the name asked for, where the answer should change")
+    columns |= dict(change="gave the answer asked for, where it should change")
     if late["keep"].notna().any():
         kinds = (
-            "Trained on pairs of two kinds: the opposite position with the same names, where the answer should change, "
-            "and the same position with unrelated names, where it should stay. The second kind is half of the pairs "
-            "and gives its answer without any patch, so the two accuracies are apart. What training without it finds, "
-            "the controls say."
+            "Trained on pairs of two kinds: sources of another value, where the answer should change, and sources of "
+            "the same value in other words, where it should stay. The second kind gives its answer without any patch, "
+            "so the two accuracies are apart."
         )
         columns |= dict(keep="where it should stay")
+        kinds += " What training without the second kind finds, the controls say." if results.ran("controls") else ""
     else:
-        kinds = "Trained on pairs of opposite positions with the same names alone: every answer should change."
+        kinds = "Trained on pairs of different values alone: every answer should change."
     yield Section(
         "E3, E4  Training",
         "How did gradient descent find the subspaces, and how often do training pairs give what they should?",

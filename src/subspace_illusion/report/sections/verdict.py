@@ -1,11 +1,11 @@
 """E13: the answer in one paragraph, the verdicts, their rule and the figures behind them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from subspace_illusion.report.findings import Finding, fixed
+from subspace_illusion.report.findings import Finding
 from subspace_illusion.report.plots.verdict import verdict_figure
 from subspace_illusion.report.results import Results
-from subspace_illusion.report.section import Grid, Picture, with_ends
+from subspace_illusion.report.section import Grid, Picture
 from subspace_illusion.report.verdict import (
     CRITERIA,
     FAITHFUL,
@@ -15,6 +15,8 @@ from subspace_illusion.report.verdict import (
     Verdict,
     evidence_table,
 )
+from subspace_illusion.report.words import fixed, foil_of, place, variable_of, with_ends
+from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.ways import TRAINED
 
 Verdicts = Mapping[tuple[str, str], Verdict]
@@ -29,43 +31,80 @@ def answer(results: Results, found: Sequence[Finding], verdicts: Verdicts) -> st
         verdicts: By component and subspace.
     """
     by_key = {finding.key: finding.estimate for finding in found}
+    sentences = [*_of_v_true(results, by_key), *_of_v_mlp(results, by_key)]
+    for component, label in results.own_subspaces:
+        sentences += _of_own(component, label, by_key)
+    named = [(role, verdicts[component, TRAINED]) for role, component in results.roles.items()]
+    named += [(f"{label} at {component}", verdicts[component, label]) for component, label in results.own_subspaces]
+    judged = [f"{words} is {verdict.verdict}" for words, verdict in named]
+    said = " and ".join([", ".join(judged[:-1]), judged[-1]] if len(judged) > 1 else judged)
+    return " ".join([*sentences, f"By the thresholds in the parameters, {said}."])
+
+
+def _of_v_true(results: Results, by_key: Mapping[str, Estimate]) -> Iterator[str]:
+    """What was patched where, and what v_true does."""
+    rate, accuracy = (fixed(by_key[f"v_true.{name}"].value) for name in ("flip_rate", "interchange_accuracy"))
+    at = "" if results.at_end else f" at {place(results.at_end)}"
+    yield (
+        f"On {results.model}, patching the trained subspace of the residual stream{at} ({results.v_true}, v_true) from "
+        f"sources that differ in {variable_of(results.task)} flips (LD < 0) {rate} of the held-out predictions and "
+        f"makes {foil_of(results.task)} the top token in {accuracy}."
+    )
+
+
+def _of_v_mlp(results: Results, by_key: Mapping[str, Estimate]) -> Iterator[str]:
+    """What v_mlp does, and what it is made of."""
+    if results.v_mlp is None:
+        return
 
     def of(key: str) -> str:
         return fixed(by_key[key].value)
 
+    yield (
+        f"Patching that of the hidden activations of an MLP ({results.v_mlp}, v_mlp) takes {of('v_mlp.effect')} off a "
+        f"logit difference of {of('clean.logit_diff')}, and makes {foil_of(results.task)} the top token in "
+        f"{of('v_mlp.interchange_accuracy')}."
+    )
     whole = by_key["v_mlp.full_patch.effect"]
     if whole.low is None or whole.high is None or whole.low <= 0 <= whole.high:
         does = "does nothing that can be told from zero"
     else:
         does = "does damage too" if whole.low > 0 else "does no damage"
-    sentences = [
-        f"On {results.model}, patching one direction of the residual stream ({results.v_true}, v_true) flips (LD < 0) "
-        f"{of('v_true.flip_rate')} of the held-out predictions and makes S the top token in "
-        f"{of('v_true.interchange_accuracy')}. Patching one direction of the hidden activations of an MLP "
-        f"({results.v_mlp}, v_mlp) takes {of('v_mlp.effect')} off a logit difference of {of('clean.logit_diff')}, and "
-        f"makes S the top token in {of('v_mlp.interchange_accuracy')}.",
+    yield (
         f"Patching that whole MLP {does} (effect {of('v_mlp.full_patch.effect')}), and without the part of v_mlp that "
-        f"its output matrix maps to zero the effect is {of('v_mlp.row_only.effect')}.",
-    ]
+        f"its output matrix maps to zero the effect is {of('v_mlp.row_only.effect')}."
+    )
     if "v_mlp.lent_share" in by_key:
-        sentences.append(
+        yield (
             f"Of the variation that the patch writes through the row part, {of('v_mlp.lent_share')} is lent by the "
             "null part."
         )
     if "dormant.outside" in by_key:
-        sentences.append(
-            f"Patched from the opposite position, {of('dormant.outside')} of the MLP's outputs along v_true lie "
-            "outside the range that they have without a patch."
+        yield (
+            f"Patched from the other value, {of('dormant.outside')} of the MLP's outputs along v_true lie outside the "
+            "range that they have without a patch."
         )
     if "random_mlp.share_of_real" in by_key:
-        sentences.append(
-            f"MLPs with random weights in its place reach {of('random_mlp.share_of_real')} of v_mlp's effect."
-        )
-    sentences.append(
-        f"By the thresholds in the parameters, v_true is {verdicts[results.v_true, TRAINED].verdict} and v_mlp is "
-        f"{verdicts[results.v_mlp, TRAINED].verdict}."
-    )
-    return " ".join(sentences)
+        yield f"MLPs with random weights in its place reach {of('random_mlp.share_of_real')} of v_mlp's effect."
+
+
+def _of_own(component: str, label: str, by_key: Mapping[str, Estimate]) -> Iterator[str]:
+    """What one of the user's own subspaces does, and what it is made of."""
+    figures = {name: by_key.get(f"own.{component}.{label}.{name}") for name in ("fldd", *_OWN)}
+    fldd = figures.pop("fldd")
+    if fldd is None:
+        return
+    more = [_OWN[name].format(with_ends(figure)) for name, figure in figures.items() if figure is not None]
+    sentence = f"Patching {label} at {component} takes off {with_ends(fldd)} of the clean logit difference"
+    yield "; ".join([sentence, *more]) + "."
+
+
+_OWN = dict(
+    whole_share="its whole component has {} of that effect",
+    row_share="its row part alone {}",
+    lent_share="of its variation {} is lent by the null part",
+)
+"""What is said of the user's own subspaces beside their effect."""
 
 
 def verdict_grid(verdicts: Verdicts) -> Grid:
@@ -107,9 +146,10 @@ def rules(verdicts: Verdicts, smallest_effect: float) -> str:
         + "; ".join(lines)
         + f". At least {NEEDED} must agree and none may object; else, or where the effect is below {smallest_effect:g} "
         f"of the clean logit difference, the verdict is {INCONCLUSIVE}. A random MLP that reaches the effect speaks "
-        "for an illusion; one that does not says nothing. For a direction of the residual stream, the part that "
-        "nothing downstream reads is what the readers' queries do not see: it was measured for the components of the "
-        "experiment split_directions, and counts only where random subspaces of the readers' rank lose another share. "
+        "for an illusion; one that does not says nothing, and it is asked of trained subspaces alone. For a subspace "
+        "of the residual stream, the part that nothing downstream reads is what the readers do not see: it was "
+        "measured for the components of the experiment split_directions, and counts only where random subspaces of "
+        "the readers' rank lose another share. "
         "What a patch of the residual stream writes along v_true is true by algebra, so that criterion has no figure. "
         f"{len(verdicts)} verdicts were made, on {components} "
         f"component{'s' if components > 1 else ''}, each by itself: nothing is corrected for their number."

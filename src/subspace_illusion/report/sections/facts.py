@@ -1,0 +1,69 @@
+"""E16: facts, block by block, and rank-1 edits."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from subspace_illusion.experiments.fact_directions import GEOMETRY, ONE
+from subspace_illusion.experiments.fact_edits import EDIT, SUBSPACE, SUBSPACE_ROW
+from subspace_illusion.files import DATA, read_table
+from subspace_illusion.report.plots.facts import facts_figure
+from subspace_illusion.report.results import Results
+from subspace_illusion.report.section import Grid, Picture, Section
+from subspace_illusion.subspace.ways import ROW, TRAINED, WHOLE
+
+PUBLISHED = DATA / "published_facts.csv"
+SHOWN = {TRAINED: "DAS direction", WHOLE: "whole MLP", ROW: "row part"}
+EDITS = {EDIT: "ROME edit", SUBSPACE: "its subspace", SUBSPACE_ROW: "row part of that subspace"}
+"""What is drawn, by the names of the published figures."""
+
+_PATCHED = dict(
+    interchange_accuracy="gives the source's answer", flip_rate="LD < 0", effect="LD lost", fldd="of the clean LD",
+)  # fmt: skip
+_GEOMETRY = dict(
+    row_norm="norm of the row part", null_norm="of the null part", cos_row="|cos(Δ, row part)|",
+    cos_null="|cos(Δ, null part)|", lent_share="lent share",
+)  # fmt: skip
+_EDITED = dict(
+    rewrite="median rewrite score", interchange_accuracy="gives the source's answer", effect="LD lost",
+    ld_apart="LD apart from what it repeats", no_subspace="pairs without such a subspace",
+)  # fmt: skip
+
+
+def section(results: Results) -> Iterator[Section]:
+    """One section a component in whose place the facts were patched, block by block."""
+    for name in results.ran("facts"):
+        patched, edited = (results.table(f"facts/{name}/{table}.csv") for table in ("by_block", "edits"))
+        blocks = int(results.table("localise/components.csv")["block"].max()) + 1
+        own = patched[patched["what"].isin([ONE, WHOLE])]
+        figure = facts_figure(
+            {words: _by_block(own, "subspace", way, "interchange_accuracy") for way, words in SHOWN.items()},
+            {words: _by_block(edited, "what", what, "rewrite") for what, words in EDITS.items()},
+            read_table(PUBLISHED),
+            blocks,
+        )
+        about = dict(block="block", what="fitted to", subspace="patched")
+        directions = patched[patched["subspace"] == TRAINED]
+        yield Section(
+            "E16  Facts",
+            "Patched at the subject, which MLPs hand over the source's fact, along which directions, and what do "
+            "rank-1 edits of their output matrix have to do with it?",
+            f"{patched['pairs'].iloc[0]} held-out pairs. A direction fitted to a single pair and measured on it proves "
+            "little by itself (Wu et al., arXiv 2401.12631), so one shared direction, fitted to other subjects and "
+            "sentences, stands beside. An edit W_out += b aᵀ that repeats a patch adds the same at the subject and a "
+            "little at the other tokens, so the two are compared in logit differences. An edit that is found for its "
+            "own sake is repeated by the patch along one direction wherever such a direction exists; the row part of "
+            "that direction, patched alone, says how much of it the null part lends. Published figures are GPT-2 XL's, "
+            "by relative depth.",
+            [Picture("facts", "Patches and edits of facts by relative depth", figure)],
+            [
+                Grid.of(patched, about | _PATCHED, list(_PATCHED)),
+                Grid.of(directions, dict(block="block", what="fitted to") | _GEOMETRY, GEOMETRY),
+                Grid.of(edited, dict(block="block", what="what") | _EDITED, list(_EDITED)),
+            ],
+        )
+
+
+def _by_block(rows: pd.DataFrame, column: str, value: str, measure: str) -> pd.Series:
+    """A measure of the rows of one kind, by block."""
+    return rows[rows[column] == value].set_index("block")[measure]

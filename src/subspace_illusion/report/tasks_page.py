@@ -1,0 +1,220 @@
+"""Tasks side by side: what carries the variable of each, and what only seems to.
+
+From one folder a task, each with the results of a run, one page as Markdown and as HTML:
+``python -m subspace_illusion.report.tasks_page results/tasks results/tasks/index``.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from subspace_illusion.errors import InputError
+from subspace_illusion.files import read_json, read_table, whole, whole_folder
+from subspace_illusion.report.page import draw, draw_picture, fill_in
+from subspace_illusion.report.plots.localise import localise_map_figure
+from subspace_illusion.report.plots.tasks_page import tasks_figure
+from subspace_illusion.report.section import Grid, Picture, Section
+from subspace_illusion.report.sections.localise import between
+from subspace_illusion.report.verdict import FAITHFUL, ILLUSORY, INCONCLUSIVE
+from subspace_illusion.report.words import in_order, own_ways, variable_of, with_ends
+from subspace_illusion.statistics import POOLED, Estimate
+from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, ROW, WAYS, WHOLE, part_of
+
+TITLE = "What carries the variable, and what only seems to"
+DPI = 150
+
+
+@dataclass(frozen=True)
+class TaskResults:
+    """What the page shows of one task.
+
+    Attributes:
+        name: The task.
+        metrics: The headline figures.
+        effects: What patching did; the rows that pool the seeds.
+        verdicts: The verdict of every subspace that was judged, by component and subspace.
+        window: The blocks that write and read, where that was asked.
+        tokens: The map of tokens and blocks, likewise.
+        decompositions: The decompositions of all components, where they stand beside the rest.
+    """
+
+    name: str
+    metrics: dict[str, Any]
+    effects: pd.DataFrame
+    verdicts: dict[tuple[str, str], str]
+    window: dict[str, Any] | None
+    tokens: pd.DataFrame | None
+    decompositions: pd.DataFrame | None
+
+    @classmethod
+    def read(cls, folder: Path) -> "TaskResults":
+        """The results of one task.
+
+        Args:
+            folder: ``metrics.json``, ``effects.csv`` and ``verdicts.csv``; where there are any,
+                ``localise/window.json``, ``localise/map.csv`` and ``decompose.csv``.
+
+        Raises:
+            InputError: If they cannot be read, or sum up no whole run.
+        """
+        metrics = read_json(folder / "metrics.json")
+        if "pairs" not in metrics:
+            raise InputError(f"{folder / 'metrics.json'} sums up no whole run; run dvc repro for this task again")
+        effects = read_table(folder / "effects.csv", text=("seed",))
+        judged = read_table(folder / "verdicts.csv").drop_duplicates(["component", "subspace"])
+        window, tokens, made_of = (
+            folder / name for name in ("localise/window.json", "localise/map.csv", "decompose.csv")
+        )
+        return cls(
+            folder.name,
+            metrics,
+            effects[effects["seed"] == POOLED],
+            judged.set_index(["component", "subspace"])["verdict"].to_dict(),
+            read_json(window) if window.exists() else None,
+            read_table(tokens) if tokens.exists() else None,
+            read_table(made_of) if made_of.exists() else None,
+        )
+
+    def effect(self, component: str, way: str) -> Estimate | None:
+        """The effect of patching a subspace as a share of the clean LD."""
+        rows = self.effects[(self.effects["component"] == component) & (self.effects["subspace"] == way)]
+        return None if rows.empty else Estimate.of(rows.iloc[0], "fldd")
+
+    def lent_share(self, component: str, way: str) -> Estimate | None:
+        """What the null part of a subspace lends, mean over seeds."""
+        of_all = self.decompositions
+        if of_all is None or "lent_share" not in of_all:
+            return None
+        rows = of_all[(of_all["component"] == component) & (of_all["subspace"] == way)].dropna(subset=["lent_share"])
+        if len(rows) == 1:
+            return Estimate.of(rows.iloc[0], "lent_share")
+        return None if rows.empty else Estimate.over(rows["lent_share"])
+
+
+def read_tasks(folder: Path) -> list[TaskResults]:
+    """The results of every task in a folder, in alphabetical order.
+
+    Args:
+        folder: One folder a task, named after it; folders without ``metrics.json`` are none.
+
+    Raises:
+        InputError: If there is none.
+    """
+    found = sorted(path.parent for path in folder.glob("*/metrics.json"))
+    if not found:
+        raise InputError(f"{folder} has no folder with a metrics.json: copy the results of a run there, one a task")
+    return [TaskResults.read(path) for path in found]
+
+
+def overview(tasks: Sequence[TaskResults]) -> Grid:
+    """One row a task: what was asked, where, on how many pairs, and how the verdicts came out."""
+    rows = []
+    for task in tasks:
+        run, pairs = task.metrics["run"], task.metrics["pairs"]
+        window = "" if task.window is None else f"{task.window['writes']} / {task.window['reads']}"
+        verdicts = list(task.verdicts.values())
+        counts = [str(verdicts.count(verdict)) for verdict in (FAITHFUL, ILLUSORY, INCONCLUSIVE)]
+        about = [task.name, variable_of(run["task"]), run["model"], run["position"]]
+        rows.append([*about, str(pairs["kept"]), str(pairs["left_out"]), window, *counts])
+    header = ["task", "variable", "model", "position", "pairs", "left out", "block that writes / reads"]
+    return Grid([*header, *(f"{verdict} subspaces" for verdict in (FAITHFUL, ILLUSORY, INCONCLUSIVE))], rows)
+
+
+def section(task: TaskResults) -> Section:
+    """What was found for one task: every judged subspace beside its whole component, and where the variable lives."""
+    run, pairs = task.metrics["run"], task.metrics["pairs"]
+    pictures = []
+    if task.tokens is not None:
+        alt = (
+            f"Effect of patching the residual stream at one kind of token at a time, by block, in the task {task.name}"
+        )
+        pictures.append(Picture(f"map__{task.name}", alt, localise_map_figure(task.tokens)))
+    found = ""
+    if task.window is not None:
+        writes, reads = task.window["writes"], task.window["reads"]
+        found = (
+            f" Block {writes} writes the variable and block {reads} reads it; {between(task.window['mlps'])} between."
+        )
+    return Section(
+        task.name,
+        f"Which subspaces carry {variable_of(run['task'])}?",
+        f"Model {run['model']}, position {run['position']}; {pairs['kept']} pairs, {pairs['left_out']} left out.{found}"
+        " Effects are shares of the clean logit difference that are lost, with 95 % bootstrap intervals over groups; "
+        "of the lent share round brackets hold the single seeds.",
+        pictures,
+        [_subspaces(task)],
+    )
+
+
+def _subspaces(task: TaskResults) -> Grid:
+    """Every subspace that was judged, by component."""
+    rows = []
+    for component in dict.fromkeys(component for component, _ in task.verdicts):
+        ways = [way for of, way in task.verdicts if of == component]
+        for way in [way for way in in_order([*WAYS, *own_ways(ways)]) if way in ways]:
+            figures = [task.effect(component, of) for of in (WHOLE, way, part_of(way, ROW))]
+            figures.append(task.lent_share(component, way))
+            shown = ["" if figure is None else with_ends(figure) for figure in figures]
+            rows.append([component, way, *shown, task.verdicts[component, way]])
+    header = ["component", "subspace", "effect, whole component", "subspace", "its row part", "lent share", "verdict"]
+    return Grid(header, rows)
+
+
+def effects_shown(task: TaskResults) -> pd.DataFrame:
+    """The effects that the picture shows: whole components, trained and own subspaces and their row parts."""
+    judged = [way for way in dict.fromkeys(way for _, way in task.verdicts) if way != MEAN_DIFFERENCE]
+    ways = [WHOLE, *(of for way in judged for of in (way, part_of(way, ROW)))]
+    return task.effects[task.effects["subspace"].isin(ways)]
+
+
+def tasks_page(tasks: Sequence[TaskResults], figures: Path, name: str) -> tuple[str, str]:
+    """The page as HTML and as Markdown; its pictures are drawn on the way.
+
+    Args:
+        tasks: The tasks.
+        figures: The folder to draw into.
+        name: Where the Markdown finds that folder, relative to itself.
+    """
+    by_task = {task.name: effects_shown(task) for task in tasks}
+    picture = Picture("effects", "Effect of patching each component, by task", tasks_figure(by_task))
+    draw_picture(picture, figures, DPI)
+    sections = draw((section(task) for task in tasks), figures, DPI)
+    return fill_in("tasks", figures, name, title=TITLE, overview=overview(tasks), picture=picture, sections=sections)
+
+
+def write_page(folder: Path, out: Path) -> None:
+    """Reads the tasks of a folder and writes ``<out>.html``, ``<out>.md`` and the pictures in ``<out>_figures``.
+
+    Args:
+        folder: As for ``read_tasks``.
+        out: The page's path without an ending.
+
+    Raises:
+        InputError: If there is nothing to show.
+    """
+    tasks, figures = read_tasks(folder), out.with_name(f"{out.name}_figures")
+    with whole_folder(figures) as partial:
+        pages = tasks_page(tasks, partial, figures.name)
+    for ending, page in zip((".html", ".md"), pages, strict=True):
+        with whole(out.with_name(out.name + ending)) as partial:
+            partial.write_text(page, encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="one folder a task, with the results of its run")
+    parser.add_argument("out", type=Path, help="the page to write, without an ending")
+    arguments = parser.parse_args()
+    try:
+        write_page(arguments.folder, arguments.out)
+    except InputError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
