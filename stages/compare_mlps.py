@@ -33,7 +33,7 @@ def main(params: Params) -> None:
         seed=params.compare_mlps.seed,
         on_mlp=ticker(4 * len(blocks), "MLP").update,
     )
-    write_table(RESULTS / "compare_mlps.csv", compared)
+    write_table(RESULTS / "text/compare_mlps.csv", compared)
     duplicates = compare_duplicates(
         model,
         text,
@@ -44,7 +44,7 @@ def main(params: Params) -> None:
         seed=params.compare_mlps.seed,
         on_block=ticker(len(blocks), "block").update,
     )
-    write_table(RESULTS / "compare_mlps_duplicates.csv", duplicates)
+    write_table(RESULTS / "text/compare_mlps_duplicates.csv", duplicates)
 
 
 if __name__ == "__main__":

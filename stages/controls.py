@@ -7,7 +7,7 @@ from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import duration, run, say, ticker, training_bar
 from subspace_illusion.subspace.das import training_kinds
 from subspace_illusion.subspace.pairs import cached_pairs
-from subspace_illusion.subspace.ways import TRAINED
+from subspace_illusion.subspace.ways import TRAINED, own_labels
 from subspace_illusion.tasks.table import KINDS
 
 
@@ -15,21 +15,24 @@ def main(params: Params, component: str) -> None:
     site, rank = params.components[component].at, params.components[component].rank
     seeds, seed = params.controls.das_seeds, params.controls.seed
     model = open_model(MODEL)
-    kinds = training_kinds(params.das.same_position)
+    kinds = training_kinds(params.das.same_value)
     train, test = cached_pairs(model, "train", *kinds), cached_pairs(model, "test", *KINDS)
     runs = len(kinds)  # one on arbitrary labels, and one on opposite pairs alone where others are trained on too
-    training = runs * params.das.steps * model.flops(site.start, params.das.batch * len(seeds), backward=True)
-    patching = model.flops(site.start, len(test) * params.controls.random_directions)
+    rows = params.das.batch * len(seeds)
+    training = runs * params.das.steps * model.flops(site.start, rows, train.tokens, backward=True)
+    patches = len(test) * params.controls.random_directions
+    patching = model.flops(site.start, patches, test.tokens)
     say(
         f"controls at {site.name}: random directions, placebo, self-patch, same position, {runs} kinds of DAS runs, "
         f"{duration(training + patching, model.device)}"
     )
     stored = read_subspaces(DECOMPOSITIONS / component / "subspaces.safetensors")
     trained = [frame for (way, _), frame in stored.items() if way == TRAINED]
+    own = {label: stored[label, ""] for label in own_labels(way for way, _ in stored)}
     bar = training_bar(runs * params.das.steps)
     learnt = learn(site, train, rank=rank, seeds=seeds, settings=params.das.settings, on_step=bar)
     random = random_frames(model.width(site), rank, params.controls.random_directions, seed, component)
-    tried = make_changes(site, train, test, trained, learnt, random)
+    tried = make_changes(site, train, test, trained, own, learnt, random)
     measured = controls(
         component,
         tried,

@@ -1,19 +1,12 @@
-"""Splits the trained subspaces of one component by its readout matrix (E4, E5), and orients them by the data."""
-
-import pandas as pd
-import torch
+"""Splits the subspaces of one component, trained and the user's own, by its readout matrix (E4, E5)."""
 
 from subspace_illusion.core.activations import Activations
-from subspace_illusion.core.frames import oriented
-from subspace_illusion.core.sites import Site
-from subspace_illusion.experiments.decompose import decompose
+from subspace_illusion.experiments.decompose import classes, decompose
 from subspace_illusion.files import (
     ACTIVATIONS,
     DECOMPOSITIONS,
     PROMPTS,
-    SUBSPACES,
     read_table,
-    read_tensors,
     whole_folder,
     write_subspaces,
     write_table,
@@ -21,42 +14,47 @@ from subspace_illusion.files import (
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import run, say
 from subspace_illusion.statistics import Bootstrap
-from subspace_illusion.tasks.ioi import S_SECOND
+from subspace_illusion.subspace.own import read_own
+from subspace_illusion.subspace.pairs import kept_pairs
+from subspace_illusion.subspace.trained import read_trained
+from subspace_illusion.tasks.table import DIFFERENT, KINDS, chosen, prompts_of, values_of
 
 
 def main(params: Params, component: str) -> None:
-    cached = Activations(ACTIVATIONS)
+    cached, rank = Activations(ACTIVATIONS), params.components[component].rank
     site, true_site = cached.site(component), cached.site(params.roles.v_true)
     say(f"decomposing the subspaces at {site.name}, a few seconds")
-    prompts = read_table(PROMPTS)
-
-    def classes(at: Site, of: pd.DataFrame) -> tuple[torch.Tensor, torch.Tensor]:
-        return cached.at(at, of["prompt"].tolist()), torch.tensor(of["pattern"].isin(S_SECOND).tolist())
-
-    train = prompts[prompts["split"] == "train"]
-    test = prompts[(prompts["split"] == "test") & prompts["pattern"].isin(["ABB", "BAB"])]
-    frames = read_tensors(SUBSPACES / component / "frames.safetensors")["frames"]
-    v_true = read_tensors(SUBSPACES / params.roles.v_true / "frames.safetensors")["frames"]
-    true_classes = classes(true_site, train)
-    v_true = torch.stack([oriented(frame, *true_classes) for frame in v_true])
+    pairs, prompts = kept_pairs(), read_table(PROMPTS)
+    train = prompts_of(prompts, chosen(pairs, "train", *KINDS))
+    test = prompts_of(prompts, chosen(pairs, "test", DIFFERENT))
+    of_train, of_test, true = (
+        classes(cached, at, of, values_of(pairs)) for at, of in ((site, train), (site, test), (true_site, train))
+    )
+    own = {}
+    for label, asked in params.components[component].subspaces.items():
+        read = read_own(asked.file, of_train.activations.shape[1], asked.tensor, asked.rows)
+        own[label] = read.frame
+        say(f"{label}: {read.frame.shape[1]} direction(s) from {asked.file}" + (f"; {read.note}" if read.note else ""))
+    v_true = {seed: true.oriented(frame) for seed, frame in read_trained(params.roles.v_true).items()}
     result = decompose(
-        frames,
-        params.das.seeds,
+        read_trained(component),
+        own,
         cached.readout(component),
         v_true if site.writes_residual else None,
-        classes(site, train),
-        classes(site, test),
-        Bootstrap.of(test["case"].to_numpy(), params.evaluate.resamples, params.evaluate.seed),
+        of_train,
+        of_test,
+        Bootstrap.of(test["group"].to_numpy(), params.evaluate.resamples, params.evaluate.seed),
+        rank=rank,
         tolerance=params.decompose.rank_tolerance,
         random_directions=params.decompose.random_directions,
         seed=params.decompose.seed,
     )
-    about = test[["prompt", "pattern"]].reset_index(drop=True)
-    projections = result.projections.join(about, on="row").drop(columns="row")
+    projections = result.projections.join(test[["prompt", "value"]], on="row").drop(columns="row")
     with whole_folder(DECOMPOSITIONS / component) as folder:
         write_subspaces(folder / "subspaces.safetensors", result.subspaces)
         write_table(folder / "summary.parquet", result.summary)
         write_table(folder / "projections.parquet", projections)
+        write_table(folder / "cosines.parquet", result.cosines)
 
 
 if __name__ == "__main__":

@@ -3,36 +3,45 @@
 import pandas as pd
 
 from subspace_illusion.core.activations import Activations
-from subspace_illusion.experiments.dormant import applies, axes, summary, written
+from subspace_illusion.experiments.dormant import (
+    applies,
+    axes,
+    nothing_measured,
+    nothing_written,
+    summary,
+    written,
+)
 from subspace_illusion.files import (
     ACTIVATIONS,
     DATA,
     DECOMPOSITIONS,
-    PAIRS,
     RESULTS,
     column,
     read_subspaces,
-    read_table,
     write_table,
 )
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import run, say
 from subspace_illusion.statistics import table
-from subspace_illusion.tasks.table import OPPOSITE_UNRELATED, SAME_UNRELATED, chosen
+from subspace_illusion.subspace.pairs import kept_pairs
+from subspace_illusion.tasks.table import SAME, chosen, unrelated, values_of
 
 
 def main(params: Params) -> None:
     cached = Activations(ACTIVATIONS)
-    pairs = chosen(read_table(PAIRS), "test", OPPOSITE_UNRELATED, SAME_UNRELATED)
+    kept = kept_pairs()
+    pairs = chosen(kept, "test", unrelated(kept), SAME)
     ends = [column(pairs, end).tolist() for end in ("base", "source")]
-    sites = {name: component.at for name, component in params.components.items() if applies(component.at)}
+    sites = {
+        name: component.at for name, component in params.components.items() if applies(component.at, values_of(kept))
+    }
     say(f"what {len(sites)} components write along v_true in {len(pairs)} pairs, a few seconds")
 
     def subspaces(name: str) -> dict:
         return read_subspaces(DECOMPOSITIONS / name / "subspaces.safetensors")
 
     v_true = axes(subspaces(params.roles.v_true))
-    parts, rows = [], []
+    parts, rows = [nothing_written()], []
     for name, site in sites.items():
         base, source = (cached.at(site, prompts) for prompts in ends)
         part = written(pairs, base, source, subspaces(name), cached.readout(name), v_true)
@@ -41,7 +50,7 @@ def main(params: Params) -> None:
         )
         rows += [dict(component=name, site=site.name) | row for row in measured]
         parts.append(part.assign(component=name))
-    write_table(RESULTS / "dormant.csv", table(rows))
+    write_table(RESULTS / "dormant.csv", table(rows) if rows else nothing_measured())
     write_table(DATA / "dormant.parquet", pd.concat(parts))
 
 

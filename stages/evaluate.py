@@ -19,21 +19,24 @@ from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import duration, run, say, ticker
 from subspace_illusion.statistics import Bootstrap
 from subspace_illusion.subspace.pairs import cached_pairs
-from subspace_illusion.tasks.table import OPPOSITE
+from subspace_illusion.tasks.table import DIFFERENT
 
 
 def main(params: Params) -> None:
     model = open_model(MODEL)
-    pairs = cached_pairs(model, "test", OPPOSITE)
+    pairs = cached_pairs(model, "test", DIFFERENT)
     cached = Activations(ACTIVATIONS)
     components = {
         name: Subspaces(
-            component.at, read_subspaces(DECOMPOSITIONS / name / "subspaces.safetensors"), cached.readout(name)
+            component.at,
+            read_subspaces(DECOMPOSITIONS / name / "subspaces.safetensors"),
+            cached.readout(name),
+            component.rank,
         )
         for name, component in params.components.items()
     }
     patches = count(components)
-    flops = sum(model.flops(site.start, len(pairs) * number) for site, number in patches.items())
+    flops = sum(model.flops(site.start, len(pairs) * number, pairs.tokens) for site, number in patches.items())
     total = sum(patches.values())
     say(f"making {total} patches of {len(pairs)} held-out pairs, {duration(flops, model.device)}")
     patched = patch_all(
@@ -50,7 +53,7 @@ def main(params: Params) -> None:
     write_table(RESULTS / "templates.csv", templates(pairs, patched, texts, **settings))
     with whole_folder(OUTCOMES) as folder:
         for name, component in patched.items():
-            write_table(folder / f"{name}.parquet", by_pair(component))
+            write_table(folder / f"{name}.parquet", by_pair(pairs, component))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Finds the heads that read the position signal, by how they respond when v_true's whole component is patched (E3)."""
+"""Finds the heads that read the variable, by how they respond when a whole component, v_true's, is patched (E3)."""
 
 from subspace_illusion.core.activations import Activations
 from subspace_illusion.core.model import open_model
@@ -13,25 +13,24 @@ from subspace_illusion.experiments.find_readers import (
     reader_table,
     respond,
 )
-from subspace_illusion.files import ACTIVATIONS, MODEL, RESULTS, write_json, write_table
+from subspace_illusion.files import ACTIVATIONS, MODEL, RESULTS, whole_folder, write_json, write_table
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import duration, run, say, ticker
 from subspace_illusion.statistics import Bootstrap
 from subspace_illusion.subspace.pairs import cached_pairs
-from subspace_illusion.tasks.table import OPPOSITE
+from subspace_illusion.tasks.table import DIFFERENT
 
 
-def main(params: Params) -> None:
-    model, site = open_model(MODEL), Activations(ACTIVATIONS).site(params.roles.v_true)
-    pairs = cached_pairs(model, "train", OPPOSITE)
+def main(params: Params, component: str) -> None:
+    model, site = open_model(MODEL), Activations(ACTIVATIONS).site(component)
+    pairs = cached_pairs(model, "train", DIFFERENT)
     heads = heads_reached(model.n_blocks, model.n_heads, site)
-    time = duration(2 * model.flops(site.start, len(pairs)), model.device)
+    time = duration(2 * model.flops(site.start, len(pairs), pairs.tokens), model.device)
     say(f"patching all of {site.name} in {len(pairs)} training pairs and attributing LD to {len(heads)} heads, {time}")
     response = respond(pairs, site, params.evaluate.batch, ticker(len(pairs), "pair").update)
     rule = Rule(params.find_readers.share, params.find_readers.minor_share, params.find_readers.name_mover_share)
     bootstrap = Bootstrap.of(pairs.groups, params.evaluate.resamples, params.evaluate.seed)
     found = reader_table(heads, response, pairs.ld_clean, bootstrap, rule)
-    write_table(RESULTS / "find_readers.csv", found)
     lists = {name: listed(found, "reader", name) for name in (READER, MINOR)}
     summary = dict(
         rule=str(rule),
@@ -41,7 +40,9 @@ def main(params: Params) -> None:
         roles={name: listed(found, "role", name) for name in (NAME_MOVER, NEGATIVE)},
         published=params.find_readers.published,
     )
-    write_json(RESULTS / "find_readers.json", summary)
+    with whole_folder(RESULTS / "find_readers") as folder:
+        write_table(folder / "readers.csv", found)
+        write_json(folder / "readers.json", summary)
     for name, of_class in lists.items():
         say(f"{name}s: {', '.join(of_class) or 'none'}")
 

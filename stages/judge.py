@@ -15,6 +15,7 @@ from subspace_illusion.files import (
 )
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import run, say
+from subspace_illusion.report.comparison import comparable
 from subspace_illusion.report.findings import decomposition, findings, findings_table
 from subspace_illusion.report.readme import headline, metrics, readme_table
 from subspace_illusion.report.results import Results
@@ -22,9 +23,15 @@ from subspace_illusion.report.verdict import evidence_table, judge_all
 
 
 def main(params: Params) -> None:
-    components, experiments = list(params.components), dict(params.experiments)
-    say(f"judging the subspaces of {len(components)} components, a second")
-    results = Results(params.model.name, components, params.roles.v_true, params.roles.v_mlp, experiments)
+    say(f"judging the subspaces of {len(params.components)} components, a second")
+    results = Results.of_run(
+        params.model.name,
+        params.task.name,
+        params.components,
+        params.roles.v_true,
+        params.roles.v_mlp,
+        dict(params.experiments),
+    )
     found = findings(results)
     verdicts = judge_all(results, params.verdict.thresholds, params.verdict.smallest_effect)
     write_table(RESULTS / "verdicts.csv", evidence_table(verdicts))
@@ -37,9 +44,10 @@ def main(params: Params) -> None:
 
     of_run = dict(model=params.model.name, task=params.task.name, size=params.size)
     write_json(METRICS, metrics(of_run, results, found, verdicts))
+    published = read_table(PUBLISHED)
     texts = {
-        HEADLINE: f"{headline(found, verdicts)}\n\nThe whole story is in {RESULTS}/report.html.\n",
-        README_TABLE: readme_table(found, read_table(PUBLISHED)),
+        HEADLINE: f"{headline(results, found, verdicts)}\n\nThe whole story is in {RESULTS}/report.html.\n",
+        README_TABLE: readme_table(found, comparable(published, params.task.name, found), params.task.name),
     }
     for path, text in texts.items():
         with whole(path) as partial:

@@ -7,18 +7,18 @@ from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import duration, run, say, ticker, training_bar
 from subspace_illusion.subspace.das import train_das, training_kinds
 from subspace_illusion.subspace.pairs import cached_pairs
-from subspace_illusion.tasks.table import OPPOSITE
+from subspace_illusion.tasks.table import DIFFERENT
 
 
 def main(params: Params, component: str) -> None:
     site, rank = params.components[component].at, params.components[component].rank
     seed, batch, steps = params.neuron_sweep.seed, params.neuron_sweep.batch, params.das.steps
     model = open_model(MODEL)
-    train = cached_pairs(model, "train", *training_kinds(params.das.same_position))
-    test = cached_pairs(model, "test", OPPOSITE)
+    train = cached_pairs(model, "train", *training_kinds(params.das.same_value))
+    test = cached_pairs(model, "test", DIFFERENT)
     width = model.width(site)
     runs, supports = random_supports(width, params.neuron_sweep.shares, params.neuron_sweep.draws, rank, seed)
-    flops = steps * model.flops(site.start, batch * len(runs), backward=True)
+    flops = steps * model.flops(site.start, batch * len(runs), train.tokens, backward=True)
     say(f"training {len(runs)} subspaces of random neurons at {site.name}, {duration(flops, model.device)}")
     trained = train_das(
         model,

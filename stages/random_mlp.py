@@ -7,16 +7,16 @@ from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import duration, run, say, ticker, training_bar
 from subspace_illusion.subspace.das import training_kinds
 from subspace_illusion.subspace.pairs import cached_pairs
-from subspace_illusion.tasks.table import OPPOSITE
+from subspace_illusion.tasks.table import DIFFERENT
 
 
 def main(params: Params, component: str) -> None:
     site, draws = params.components[component].at, params.random_mlp.draws
     check_is_mlp(component, site)
     model = open_model(MODEL)
-    train = cached_pairs(model, "train", *training_kinds(params.das.same_position))
-    test = cached_pairs(model, "test", OPPOSITE)
-    flops = params.das.steps * model.flops(site.block, params.das.batch * draws, backward=True)
+    train = cached_pairs(model, "train", *training_kinds(params.das.same_value))
+    test = cached_pairs(model, "test", DIFFERENT)
+    flops = params.das.steps * model.flops(site.block, params.das.batch * draws, train.tokens, backward=True)
     time = duration(flops, model.device)
     say(f"training subspaces of {draws} random MLPs in the place of that of block {site.block}, {time}")
     stand = train_random_mlps(

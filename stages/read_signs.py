@@ -29,7 +29,7 @@ def main(params: Params) -> None:
         seed=params.read_signs.seed,
         on_block=ticker(model.n_blocks, "block").update,
     )
-    write_table(RESULTS / "read_signs.csv", signs)
+    write_table(RESULTS / "text/read_signs.csv", signs)
 
 
 if __name__ == "__main__":

@@ -29,9 +29,9 @@ def main(params: Params) -> None:
         seed=params.recover_directions.seed,
         on_block=ticker(model.n_blocks, "block").update,
     )
-    write_table(RESULTS / "recover_directions.csv", recovered)
+    write_table(RESULTS / "text/recover_directions.csv", recovered)
     ranks = rank_weights(model, params.recover_directions.rank_tolerance)
-    write_table(RESULTS / "recover_directions_ranks.csv", ranks)
+    write_table(RESULTS / "text/recover_directions_ranks.csv", ranks)
 
 
 if __name__ == "__main__":

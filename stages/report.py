@@ -1,5 +1,6 @@
 """Draws the pictures and writes the report, results/report.html and results/report.md."""
 
+from subspace_illusion.core.checkpoints import open_tokenizer
 from subspace_illusion.files import (
     FIGURES,
     MODEL,
@@ -14,7 +15,7 @@ from subspace_illusion.files import (
 )
 from subspace_illusion.pipeline.params import PARAMS, Params
 from subspace_illusion.pipeline.stage import run, say
-from subspace_illusion.report.comparison import compare
+from subspace_illusion.report.comparison import comparable, compare
 from subspace_illusion.report.contents import whole_report
 from subspace_illusion.report.findings import findings
 from subspace_illusion.report.page import render
@@ -24,10 +25,19 @@ from subspace_illusion.report.verdict import judge_all
 
 def main(params: Params) -> None:
     say("drawing the pictures and writing the report, about 20 s")
-    components, experiments = list(params.components), dict(params.experiments)
-    results = Results(params.model.name, components, params.roles.v_true, params.roles.v_mlp, experiments)
+    tokenizer = open_tokenizer(MODEL)
+    results = Results.of_run(
+        params.model.name,
+        params.task.name,
+        params.components,
+        params.roles.v_true,
+        params.roles.v_mlp,
+        dict(params.experiments),
+        lambda ids: tokenizer.hf.decode(ids, skip_special_tokens=True),
+    )
     found = findings(results)
-    comparison = compare(read_table(PUBLISHED), found, params.model.name == "gpt2")
+    published = comparable(read_table(PUBLISHED), params.task.name, found)
+    comparison = compare(published, found, params.model.name == "gpt2")
     write_table(RESULTS / "comparison.csv", comparison)
     with whole_folder(FIGURES) as figures:
         report = whole_report(

@@ -1,4 +1,4 @@
-"""Splits directions of one residual-stream component by what the readers' queries see, and patches the parts (E3)."""
+"""Splits directions of one residual-stream component by what the readers see, and patches the parts (E3)."""
 
 import torch
 
@@ -19,27 +19,27 @@ from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import duration, run, say, ticker
 from subspace_illusion.statistics import Bootstrap
 from subspace_illusion.subspace.pairs import cached_pairs
-from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, TRAINED
+from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, TRAINED, own_labels
 from subspace_illusion.tasks.ioi import name_positions
-from subspace_illusion.tasks.table import OPPOSITE
+from subspace_illusion.tasks.table import DIFFERENT
 
 
 def main(params: Params, component: str) -> None:
     model, site = open_model(MODEL), params.components[component].at
-    pairs = cached_pairs(model, "test", OPPOSITE, most=params.split_directions.pairs)
-    found = listed(read_table(RESULTS / "find_readers.csv", text=("head",)), "reader", READER)
+    pairs = cached_pairs(model, "test", DIFFERENT, most=params.split_directions.pairs)
+    found = listed(read_table(RESULTS / "find_readers/readers.csv", text=("head",)), "reader", READER)
     readers = [head for head in heads_reached(model.n_blocks, model.n_heads, site) if name_of(head) in found]
     subspaces = read_subspaces(DECOMPOSITIONS / component / "subspaces.safetensors")
-    frames = {(TRAINED, str(seed)): subspaces[TRAINED, str(seed)] for seed in params.das.seeds}
-    frames[MEAN_DIFFERENCE, ""] = subspaces[MEAN_DIFFERENCE, ""]
+    ways = {TRAINED, MEAN_DIFFERENCE, *own_labels(way for way, _ in subspaces)}
+    frames = {key: frame for key, frame in subspaces.items() if key[0] in ways}
     draws = params.split_directions.random_subspaces
-    # With readers there is a gradient too. Random subspaces divide the first seed alone of the trained directions.
+    # In IOI there is a gradient too. Random subspaces divide the first seed alone of the trained directions.
     patches = (3 * (len(frames) + 1) + 3 * 2 * draws if readers else len(frames)) * len(pairs)
     by_what = f"by what {len(readers)} readers see" if readers else "whole, because no reader lies downstream"
-    time = duration(model.flops(site.start, patches), model.device)
+    time = duration(model.flops(site.start, patches, pairs.tokens), model.device)
     say(f"patching directions at {site.name} {by_what}, {len(pairs)} pairs, {time}")
-    if readers:
-        train = cached_pairs(model, "train", OPPOSITE, most=params.split_directions.pairs)
+    if readers and params.task.name == "ioi":  # whose attention tells which of two names it moves
+        train = cached_pairs(model, "train", DIFFERENT, most=params.split_directions.pairs)
         positions = name_positions(read_table(PROMPTS).set_index("prompt").loc[train.bases])
         tail = train.tail(site.start)(torch.arange(len(train)))
         frames[GRADIENT, ""] = score_gradient(model, site, tail, readers, *positions)
@@ -49,6 +49,7 @@ def main(params: Params, component: str) -> None:
         site,
         frames,
         readers,
+        pairs.tokens > 1,
         Bootstrap.of(pairs.groups, params.evaluate.resamples, params.evaluate.seed),
         tolerance=params.decompose.rank_tolerance,
         draws=draws,

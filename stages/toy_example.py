@@ -9,7 +9,7 @@ from subspace_illusion.pipeline.stage import run, say
 def main(params: Params) -> None:
     say("computing the abstract example, a second")
     tables = toy_example(params.toy_example.dimensions, params.toy_example.seed)
-    write_json(RESULTS / "toy_example.json", tables)
+    write_json(RESULTS / "toy_example/tables.json", tables)
 
 
 if __name__ == "__main__":

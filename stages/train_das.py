@@ -1,34 +1,47 @@
-"""Trains the DAS subspaces of one component, one per seed (E3, E4)."""
+"""Trains the DAS subspaces of one component, one per seed (E3, E4); none where its parameter train is false."""
 
+from subspace_illusion.core.checkpoints import weights_sha256
 from subspace_illusion.core.model import open_model
-from subspace_illusion.files import MODEL, RESULTS, SUBSPACES, whole_folder, write_table, write_tensors
+from subspace_illusion.files import MODEL, RESULTS, SUBSPACES, whole_folder, write_table
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import duration, run, say, training_bar
-from subspace_illusion.subspace.das import mean_curve, train_das, training_kinds
+from subspace_illusion.subspace.das import mean_curve, nothing_trained, train_das, training_kinds
 from subspace_illusion.subspace.pairs import cached_pairs
+from subspace_illusion.subspace.trained import write_trained
 
 
 def main(params: Params, component: str) -> None:
     site, rank = params.components[component].at, params.components[component].rank
     model = open_model(MODEL)
-    model.check(site)
-    train = cached_pairs(model, "train", *training_kinds(params.das.same_position))
-    flops = params.das.steps * model.flops(site.start, params.das.batch * len(params.das.seeds), backward=True)
-    say(
-        f"training {len(params.das.seeds)} subspaces of rank {rank} at {site.name} on {len(train)} pairs, "
-        f"{params.das.steps} steps, {duration(flops, model.device)}"
-    )
-    trained = train_das(
-        model,
-        site,
-        train.examples(site),
-        rank=rank,
-        seeds=params.das.seeds,
-        on_step=training_bar(params.das.steps),
-        **params.das.settings,
+    train = cached_pairs(model, "train", *training_kinds(params.das.same_value))
+    trained = nothing_trained(model.width(site), rank)
+    seeds = params.das.seeds if params.components[component].train else []
+    if seeds:
+        rows = params.das.batch * len(seeds)
+        flops = params.das.steps * model.flops(site.start, rows, train.tokens, backward=True)
+        say(
+            f"training {len(seeds)} subspaces of rank {rank} at {site.name} on {len(train)} pairs, "
+            f"{params.das.steps} steps, {duration(flops, model.device)}"
+        )
+        trained = train_das(
+            model,
+            site,
+            train.examples(site),
+            rank=rank,
+            seeds=seeds,
+            on_step=training_bar(params.das.steps),
+            **params.das.settings,
+        )
+    about = dict(
+        model=params.model.name,
+        model_sha256=weights_sha256(MODEL),
+        hook=site.name,
+        position="last token" if train.tokens == 1 else "the task's own token",
+        task=params.task.name,
+        seeds=" ".join(map(str, seeds)),
     )
     with whole_folder(SUBSPACES / component) as folder:
-        write_tensors(folder / "frames.safetensors", dict(frames=trained.frames))
+        write_trained(folder, dict(zip(seeds, trained.frames, strict=True)), about)
         write_table(folder / "curve.parquet", trained.curve)
     write_table(RESULTS / "train_das" / f"{component}.csv", mean_curve(trained.curve))
 

@@ -26,11 +26,12 @@ def test_params_yaml_is_what_conf_composes():
     assert yaml.safe_load((ROOT / "params.yaml").read_text()) == compose()
 
 
-@pytest.mark.parametrize("model", [path.stem for path in (ROOT / "conf/model").glob("*.yaml")])
+@pytest.mark.parametrize("components", [path.stem for path in (ROOT / "conf/components").glob("*_*.yaml")])
 @pytest.mark.parametrize("size", [path.stem for path in (ROOT / "conf/size").glob("*.yaml")])
-def test_every_composition_is_valid(tmp_path, model, size):
-    params = read_params(write(tmp_path, compose(f"model={model}", f"size={size}")))
-    assert params.model.name == model
+def test_every_composition_is_valid(tmp_path, components, size):
+    model, _, task = components.rpartition("_")
+    params = read_params(write(tmp_path, compose(f"model={model}", f"task={task}", f"size={size}")))
+    assert (params.model.name, params.task.name) == (model, task)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,18 @@ def test_every_composition_is_valid(tmp_path, model, size):
         ("roles.v_true", "mlp20", "roles.v_true is 'mlp20', which is not in the residual stream"),
         ("roles.v_mlp", "resid20", "roles.v_mlp is 'resid20', which is not an MLP's hidden activations"),
         ("experiments.controls", ["mlp7"], "experiments.controls: 'mlp7' is none of"),
-        ("experiments.tell_names", [], "experiments.tell_names: List should have at least 1 item"),
+        ("experiments.localise", ["a", "b"], "experiments.localise: List should have at most 1 item"),
+        ("experiments.facts", ["mlp20"], "experiments.facts is of the task facts alone"),
+        ("experiments.find_readers", [], "experiments.trace_paths needs experiments.find_readers, which is empty"),
+        (
+            "components.mlp20",
+            dict(hook="blocks.20.mlp.hook_post", train=False, subspaces={"mine": {"file": "data/own/w.npy"}}),
+            "roles.v_mlp is 'mlp20', whose train is false",
+        ),
+        ("components.mlp21.train", False, "train is false and there are no subspaces"),
+        ("components.mlp20.hook", "blocks.20.mlp.hook_post@end", "components are read at the task's position"),
+        ("components.mlp20.subspaces", {"mine": {"file": "w.npy"}}, "'w.npy' lies outside data/own"),
+        ("components.mlp20.subspaces", {"row part": {"file": "data/own/w.npy"}}, "'row part' is no label"),
         (
             "experiments.split_directions",
             ["mlp20"],
@@ -65,8 +77,8 @@ def test_every_composition_is_valid(tmp_path, model, size):
         ("verdict.thresholds.whole_component.faithful", "half", "verdict.thresholds.whole_component.faithful: Input"),
         ("verdict.thresholds.path", {"faithful": 1}, "verdict.thresholds: there must be thresholds for"),
         ("model.file_sha256", "abc", "model.file_sha256: String should match pattern"),
-        ("task.name", "ioj", "task.name: Input should be 'ioi' (it is 'ioj')"),
-        ("das.same_position", "no way", "das.same_position: Input should be a valid boolean"),
+        ("task.name", "ioj", "task.name: Input should be 'ioi', 'agreement', 'facts' or 'pairs' (it is 'ioj')"),
+        ("das.same_value", "no way", "das.same_value: Input should be a valid boolean"),
         ("cache_text.train", 1999, "cache_text: train is 1999 of 2000 positions"),
         ("cache_text.text.length", 0, "cache_text.text.length: Input should be greater than 0"),
         ("model.source", "ftp", "model: Input tag 'ftp'"),

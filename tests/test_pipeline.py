@@ -9,13 +9,16 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
 import tiny
+from subspace_illusion.commands.experiment import OPTIONAL
 from subspace_illusion.pipeline.compose import compose
 
 ROOT = Path(__file__).parents[1]
@@ -37,15 +40,16 @@ FINDINGS = [
     "neurons.r2", "recovery.r2", "recovery.mse", "signs.z0_0001", "signs.z0_001", "signs.z0_01", "signs.z0_1",
 ]  # fmt: skip
 STAGES = [
-    "fetch_model", "generate_prompts", "cache_activations", "localise", "train_das@resid1", "train_das@mlp1",
-    "decompose@resid1", "decompose@mlp1", "evaluate", "dormant", "find_readers", "trace_paths@resid1",
+    "fetch_model", "generate_prompts", "cache_activations", "localise@ioi", "train_das@resid1", "train_das@mlp1",
+    "decompose@resid1", "decompose@mlp1", "evaluate", "dormant", "find_readers@resid1", "trace_paths@resid1",
     "trace_paths@mlp1", "split_directions@resid1", "tell_names@resid1", "tell_names@mlp1", "random_mlp@mlp1",
-    "neuron_sweep@mlp1", "controls@resid1", "controls@mlp1", "random_model@resid1", "random_model@mlp1", "toy_example",
-    "cache_text", "recover_directions", "read_signs", "compare_mlps", "judge", "report",
+    "neuron_sweep@mlp1", "controls@resid1", "controls@mlp1", "random_model@resid1", "random_model@mlp1",
+    "toy_example@post", "cache_text@tiny", "recover_directions@tiny", "read_signs@tiny", "compare_mlps@tiny",
+    "judge", "report",
 ]  # fmt: skip
 PICTURES = [
-    "toy_example", "localise", "train_das", "evaluate", "evaluate_templates", "decompose__mlp1", "dormant",
-    "split_directions__resid1", "random_mlp__mlp1", "neuron_sweep__mlp1", "recover_directions",
+    "toy_example", "localise", "localise_map", "train_das", "evaluate", "evaluate_templates", "decompose__mlp1",
+    "dormant", "split_directions__resid1", "random_mlp__mlp1", "neuron_sweep__mlp1", "recover_directions",
     "recover_directions_ranks", "read_signs", "verdict",
     *(f"{kind}__{name}" for kind in ("trace_paths", "tell_names", "controls") for name in ("resid1", "mlp1")),
 ]  # fmt: skip
@@ -77,6 +81,9 @@ class Project:
             "GIT_COMMITTER_NAME": "test", "GIT_COMMITTER_EMAIL": "test@example.org",
         }  # fmt: skip
         self.run("git", "init", "-q")
+        # What the repository has from the committed results, and an experiment that is left out does not make.
+        for folder in OPTIONAL:
+            (top / "results" / folder).mkdir(parents=True)
 
     def run(self, *command: str, fails: bool = False) -> str:
         done = subprocess.run(command, cwd=self.top, env=self.env, capture_output=True, text=True, check=False)
@@ -117,7 +124,8 @@ def project(tmp_path_factory) -> Project:
 def test_every_stage_runs_and_the_results_are_whole(project):
     assert sorted(project.ran_first) == sorted(STAGES)
     metrics = json.loads((project.top / "results/metrics.json").read_text())
-    assert metrics["run"] == {"model": "tiny", "task": "ioi", "size": "quick"}
+    assert metrics["run"] == {"model": "tiny", "task": "ioi", "size": "quick", "position": "END"}
+    assert metrics["pairs"] == {"kept": 96, "left_out": 0}
     assert len(flat(metrics)) <= 15
     findings = pd.read_csv(project.top / "results/findings.csv").set_index("key")
     assert set(FINDINGS) <= set(findings.index)
@@ -131,12 +139,13 @@ def test_every_stage_runs_and_the_results_are_whole(project):
     effects = pd.read_csv(project.top / "results/effects.csv")
     assert set(effects["component"]) == {"resid1", "mlp1"}
     assert (effects["groups"] * 2 == effects["pairs"]).all()
-    assert len(pd.read_csv(project.top / "results/localise.csv")) == 4 * (4 + 4)
+    assert len(pd.read_csv(project.top / "results/localise/components.csv")) == 4 * (4 + 4)
     assert set(effects["subspace"]) >= {"trained", "row part", "null part", "mean difference", "whole component"}
     pictures = {path.stem for path in (project.top / "results/figures").glob("*.png")}
     assert pictures == set(PICTURES)
     timings = json.loads((project.top / "results/timings.json").read_text())
-    assert set(timings) == set(STAGES)
+    of_none = ("ioi", "tiny", "post")  # the stages of no component do not note what they are called by
+    assert set(timings) == {re.sub(f"@({'|'.join(of_none)})$", "", stage) for stage in STAGES}
     assert all(cost["seconds"] > 0 and cost["peak_megabytes"] > 0 for cost in timings.values())
 
 
@@ -289,11 +298,11 @@ def test_bad_input_is_one_clear_line_and_loses_nothing(project, stage, change, m
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("data/names.txt", "Anna\nPaul\n", "too few names"),
-        ("data/names.txt", None, "data/names.txt cannot be read"),
-        ("data/templates.yaml", "train: ['At {place}']\ntest: [b]\n", "template 'At {place}'"),
-        ("data/templates.yaml", "train: [", "data/templates.yaml cannot be read"),
-        ("data/templates.yaml", "[1]", "two lists of sentences"),
+        ("data/ioi/names.txt", "Anna\nPaul\n", "too few names"),
+        ("data/ioi/names.txt", None, "data/ioi/names.txt cannot be read"),
+        ("data/ioi/templates.yaml", "train: ['At {place}']\ntest: [b]\n", "template 'At {place}'"),
+        ("data/ioi/templates.yaml", "train: [", "data/ioi/templates.yaml cannot be read"),
+        ("data/ioi/templates.yaml", "[1]", "two lists of sentences"),
         ("data/model/model.safetensors", "short", "data/model holds no model"),
         ("data/activations/tail.2/0000.safetensors", "short", "tail.2/0000.safetensors cannot be read"),
     ],
@@ -315,8 +324,49 @@ def test_bad_files_are_named(project, file, content, message):
 
 
 def test_help_says_what_a_stage_does(project):
-    for script in sorted((project.top / "stages").glob("*.py")):
-        assert "usage:" in project.run(sys.executable, str(script), "--help")
+    scripts = sorted((project.top / "stages").glob("*.py"))
+    with ThreadPoolExecutor(4) as pool:  # each spends its time on importing torch
+        for said in pool.map(lambda script: project.run(sys.executable, str(script), "--help"), scripts):
+            assert "usage:" in said
+
+
+def test_another_task_at_a_token_of_its_own(project):
+    """The subject's number, patched at the subject: no stage of IOI's runs, and every pair is told of."""
+    costly = [f"experiments.{name}=[]" for name in ("trace_paths", "random_mlp", "controls")]
+    project.params("task=agreement", "task.wrong_pairs=keep", *costly)
+    ran = project.repro()
+    assert not {stage.partition("@")[0] for stage in ran} & {"tell_names", "neuron_sweep", "toy_example", "cache_text"}
+    metrics = json.loads((project.top / "results/metrics.json").read_text())
+    assert metrics["run"]["task"] == "agreement"
+    assert metrics["run"]["position"] != "END"
+    assert metrics["pairs"]["left_out"] == 0
+    tokens = set(pd.read_csv(project.top / "results/localise/map.csv")["tokens"])
+    assert {"position", "next token", "END"} <= tokens
+    assert "E1 " in (project.top / "results/report.md").read_text()
+    project.params()
+
+
+def test_an_audit_of_a_direction_from_its_file_to_its_verdict(project):
+    """The example's pairs and a direction of one's own, on a model in a folder, by the command of the README."""
+    direction = project.top / "direction.npy"
+    np.save(direction, np.random.default_rng(0).standard_normal((1, 64)))
+    small = ["das.steps=3", "das.batch=8", "evaluate.resamples=100", "decompose.random_directions=20"]
+    output = project.run(
+        sys.executable, "-m", "subspace_illusion.commands.main", "audit",
+        "--model", "data/tiny", "--pairs", "examples/probe/pairs.csv", "--hook", "blocks.1.mlp.hook_post",
+        "--direction", f"mine={direction}", "--name", "mine", "--set", "task.wrong_pairs=keep",
+        *(part for override in small for part in ("--set", override)),
+    )  # fmt: skip
+    assert re.search(r"mlp1, mine: (faithful|illusory|inconclusive) \(", output)
+    assert "The experiment is mine" in output
+    verdicts = pd.read_csv(project.top / "results/verdicts.csv")
+    assert {"trained", "mine", "mean difference"} <= set(verdicts.loc[verdicts["component"] == "mlp1", "subspace"])
+    compared = project.run(
+        sys.executable, "-m", "subspace_illusion.commands.main", "compare", "mlp1:trained", "mlp1:mine"
+    )
+    assert "mlp1:trained and mlp1:mine" in compared
+    project.run("git", "checkout", "-q", "--", ".")
+    project.params()
 
 
 def test_gpt2_runs_from_a_local_folder(tmp_path):
@@ -330,6 +380,7 @@ def test_gpt2_runs_from_a_local_folder(tmp_path):
         "experiments.tell_names=[mid1,head1]",
         "experiments.neuron_sweep=[head1]",
         "experiments.controls=[head1]",
+        "experiments.random_model=[head1]",
     )
     assert "report" in project.repro()
     effects = pd.read_csv(tmp_path / "results/effects.csv")

@@ -1,18 +1,30 @@
 """The one typed view of params.yaml, validated whole, whichever stage reads it."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
+from subspace_illusion.experiments.evaluate import BY_PAIR
+from subspace_illusion.files import OWN
 from subspace_illusion.report.verdict import CRITERIA
+from subspace_illusion.subspace.ways import own_labels
 
 PARAMS = Path("params.yaml")
+ONCE = ("localise", "cache_text", "recover_directions", "read_signs", "compare_mlps", "toy_example")
+"""The experiments that are about no component of those under ``components``."""
+NEEDS = {
+    "trace_paths": "find_readers", "split_directions": "find_readers", "facts": "cache_text",
+    "recover_directions": "cache_text", "read_signs": "cache_text", "compare_mlps": "cache_text",
+}  # fmt: skip
+"""The experiments that read what another leaves."""
 Count = Annotated[int, Field(gt=0)]
-Names = Annotated[list[str], Field(min_length=1)]
+Names = list[str]
+Once = Annotated[list[str], Field(max_length=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Resamples = Annotated[int, Field(ge=100)]  # fewer have no 2.5th percentile to speak of
@@ -58,14 +70,48 @@ class Prompts(Group):
     test_share: Share
 
 
+class OwnSubspace(Group):
+    """A subspace of the user's own: a tensor in a file under ``data/own``."""
+
+    file: Path
+    tensor: str | None = None
+    rows: Annotated[str | list[int] | None, BeforeValidator(lambda x: str(x) if isinstance(x, int) else x)] = None
+
+    @field_validator("file")
+    @classmethod
+    def _lies_where_dvc_looks(cls, file: Path) -> Path:
+        if OWN not in file.parents:
+            raise ValueError(f"'{file}' lies outside {OWN}, where DVC would not notice a change: put it there")
+        return file
+
+
 class Component(Group):
     hook: str
     rank: Count = 1
+    train: bool = True
+    subspaces: dict[str, OwnSubspace] = {}
 
     @field_validator("hook")
     @classmethod
     def _is_a_site(cls, name: str) -> str:
-        return Site.parse(name).name
+        site = Site.parse(name)
+        if site.at_end:
+            raise ValueError(f"'{name}': components are read at the task's position; leave @end away")
+        return site.name
+
+    @field_validator("subspaces")
+    @classmethod
+    def _labels_are_free(cls, subspaces: dict[str, OwnSubspace]) -> dict[str, OwnSubspace]:
+        for label in subspaces:
+            if not re.fullmatch(r"[A-Za-z][\w -]*", label) or own_labels([label]) != [label] or label in BY_PAIR:
+                raise ValueError(f"'{label}' is no label for a subspace: take letters and digits, and no way's name")
+        return subspaces
+
+    @model_validator(mode="after")
+    def _has_something_to_look_at(self) -> "Component":
+        if not (self.train or self.subspaces):
+            raise ValueError("train is false and there are no subspaces, so there is nothing to look at")
+        return self
 
     @property
     def at(self) -> Site:
@@ -74,7 +120,7 @@ class Component(Group):
 
 class Roles(Group):
     v_true: str
-    v_mlp: str
+    v_mlp: str | None
 
 
 class Cache(Group):
@@ -85,6 +131,7 @@ class Localise(Group):
     resamples: Resamples
     seed: int
     pairs: Count
+    map_pairs: Count
     batch: Count
 
 
@@ -94,7 +141,7 @@ class Das(Group):
     batch: Count
     lr: Annotated[float, Field(gt=0)]
     loss: Literal["cross_entropy", "logit_difference"]
-    same_position: bool
+    same_value: bool
 
     @field_validator("seeds")
     @classmethod
@@ -145,14 +192,26 @@ class FindReaders(Group):
 
 
 class Experiments(Group):
-    """Which components the costlier experiments run for."""
+    """Which components the costlier experiments run for; an empty list leaves an experiment out.
 
+    Those that are about no single component have one name in their list, or none.
+    """
+
+    localise: Once
+    find_readers: Once
     trace_paths: Names
     split_directions: Names
     tell_names: Names
     random_mlp: Names
     neuron_sweep: Names
     controls: Names
+    random_model: Names
+    facts: Names
+    cache_text: Once
+    recover_directions: Once
+    read_signs: Once
+    compare_mlps: Once
+    toy_example: Once
 
     @field_validator("*")
     @classmethod
@@ -282,7 +341,25 @@ class Plots(Group):
 
 
 class Task(Group):
-    name: Literal["ioi"]
+    """A task that comes with the project, ``path`` the folder of its words and sentences; or ``pairs``, a file of the
+    user's own, and the position where it has no column for it."""
+
+    name: Literal["ioi", "agreement", "facts", "pairs"]
+    path: Path
+    wrong_pairs: Literal["drop", "keep"]
+    position: str | int
+    source_position: str | int
+
+
+class Facts(Group):
+    blocks: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
+    pairs: Annotated[int, Field(ge=2)]
+    steps: Count
+    lr: Annotated[float, Field(gt=0)]
+    edit_steps: Count
+    edit_lr: Annotated[float, Field(gt=0)]
+    ridge: Annotated[float, Field(gt=0)]
+    seed: int
 
 
 class Params(Group):
@@ -311,6 +388,7 @@ class Params(Group):
     recover_directions: RecoverDirections
     read_signs: ReadSigns
     compare_mlps: CompareMlps
+    facts: Facts
     verdict: VerdictRules
     plots: Plots
 
@@ -325,22 +403,37 @@ class Params(Group):
     @model_validator(mode="after")
     def _roles_are_components(self) -> "Params":
         for role, name in self.roles:
-            if name not in self.components:
+            if name is not None and name not in self.components:
                 raise ValueError(f"roles.{role} is '{name}', which is none of {', '.join(self.components)}")
+            if name is not None and not self.components[name].train:
+                raise ValueError(f"roles.{role} is '{name}', whose train is false; a role needs a trained subspace")
+        if not self.components[self.roles.v_true].at.in_residual:
+            raise ValueError(f"roles.v_true is '{self.roles.v_true}', which is not in the residual stream")
+        if self.roles.v_mlp is not None and self.components[self.roles.v_mlp].at.readout != ("mlp", "out"):
+            raise ValueError(f"roles.v_mlp is '{self.roles.v_mlp}', which is not an MLP's hidden activations")
+        return self
+
+    @model_validator(mode="after")
+    def _experiments_fit(self) -> "Params":
+        needs_training = ("trace_paths", "random_mlp", "neuron_sweep", "controls", "random_model")
         for experiment, names in self.experiments:
-            for name in names:
+            for name in () if experiment in ONCE else names:
                 if name not in self.components:
                     raise ValueError(f"experiments.{experiment}: '{name}' is none of {', '.join(self.components)}")
+                if experiment in needs_training and not self.components[name].train:
+                    raise ValueError(f"experiments.{experiment}: the train of '{name}' is false")
         for name in self.experiments.split_directions:
             if not self.components[name].at.in_residual:
                 raise ValueError(f"experiments.split_directions: '{name}' is not in the residual stream")
         for name in self.experiments.random_mlp:
             if self.components[name].at.readout != ("mlp", "out"):
                 raise ValueError(f"experiments.random_mlp: '{name}' is not an MLP's hidden activations")
-        if not self.components[self.roles.v_true].at.in_residual:
-            raise ValueError(f"roles.v_true is '{self.roles.v_true}', which is not in the residual stream")
-        if self.components[self.roles.v_mlp].at.readout != ("mlp", "out"):
-            raise ValueError(f"roles.v_mlp is '{self.roles.v_mlp}', which is not an MLP's hidden activations")
+        for experiment, needed in NEEDS.items():
+            if getattr(self.experiments, experiment) and not getattr(self.experiments, needed):
+                raise ValueError(f"experiments.{experiment} needs experiments.{needed}, which is empty")
+        for experiment, task in (("tell_names", "ioi"), ("facts", "facts")):
+            if getattr(self.experiments, experiment) and self.task.name != task:
+                raise ValueError(f"experiments.{experiment} is of the task {task} alone: set it to []")
         return self
 
 
