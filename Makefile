@@ -1,5 +1,6 @@
-# make repro: the whole experiment. make test: the checks. Both make .venv first, from the lock files.
-.PHONY: repro test params readme clean
+# make repro: the post on IOI. make tasks: the other tasks, side by side. make test: the checks. All make .venv first,
+# from the lock files.
+.PHONY: repro tasks test params readme clean
 
 BIN := .venv/bin
 # A shell variable, so that a path with a space in it stays one word.
@@ -8,6 +9,9 @@ ENV := PATH="$$PWD/$(BIN):$$PATH"
 repro: .venv/installed
 	$(ENV) dvc repro
 	@cat results/headline.txt
+
+tasks: .venv/installed
+	$(ENV) subspace-illusion tasks
 
 test: .venv/installed-test
 	$(ENV) ruff check .
