@@ -14,7 +14,7 @@ from subspace_illusion.subspace.pairs import kept_pairs
 def main(params: Params, component: str) -> None:
     model, prompts = open_model(MODEL), read_table(PROMPTS)
     sites = sites_of_blocks(model, params.components[component].at, params.facts.blocks)
-    steps = params.facts.steps + params.facts.edit_steps + params.das.steps
+    steps = params.facts.steps + params.facts.edit_steps + params.facts.shared_steps
     tail = 1 + (prompts["end"] - prompts["position"]).mean()
     flops = sum(model.flops(site.start, params.facts.pairs, tail, backward=True) * steps for site in sites)
     say(f"facts at the MLPs of blocks {params.facts.blocks}, one direction per pair, {duration(flops, model.device)}")
@@ -27,7 +27,7 @@ def main(params: Params, component: str) -> None:
         test,
         covariance,
         **params.facts.model_dump(exclude={"blocks", "pairs"}),
-        das=params.das.settings,
+        loss=params.das.loss,
         tolerance=params.decompose.rank_tolerance,
         resamples=params.evaluate.resamples,
         on_block=ticker(len(sites), "block").update,

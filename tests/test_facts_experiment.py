@@ -69,9 +69,11 @@ def test_the_tables_of_all_blocks(llama):
     assert len(train) == len(test) == 5
     assert len(set(test.groups)) == 3
     covariance = covariances(llama, TEXT, sites)
-    das = dict(steps=2, batch=4, lr=0.05, loss="cross_entropy")
-    settings = dict(steps=3, lr=0.1, edit_steps=3, edit_lr=0.1, ridge=1e-3, seed=0, tolerance=1e-5, resamples=100)
-    patched, edits = facts_tables(prompts, train, test, covariance, das=das, **settings)
+    shared = dict(shared_steps=2, shared_batch=4, loss="cross_entropy")
+    settings = shared | dict(
+        steps=3, lr=0.1, edit_steps=3, edit_lr=0.1, ridge=1e-3, seed=0, tolerance=1e-5, resamples=100
+    )
+    patched, edits = facts_tables(prompts, train, test, covariance, **settings)
     keyed = patched.set_index(["block", "what", "subspace"])
     assert set(keyed.index) == {
         (block, what, way)

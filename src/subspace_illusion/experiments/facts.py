@@ -1,7 +1,6 @@
 """Facts in full (E16): every block's directions and edits, on the same held-out pairs."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 import torch
@@ -17,7 +16,7 @@ from subspace_illusion.experiments.fact_directions import (
 )
 from subspace_illusion.experiments.fact_edits import edit_block
 from subspace_illusion.statistics import Bootstrap, table
-from subspace_illusion.subspace.das import train_das
+from subspace_illusion.subspace.das import Loss, train_das
 from subspace_illusion.subspace.pairs import Pairs, recorded_pairs
 from subspace_illusion.tasks.table import DIFFERENT, chosen
 
@@ -60,12 +59,14 @@ def facts_tables(
     covariance: Mapping[Site, torch.Tensor],
     *,
     steps: int,
+    shared_steps: int,
+    shared_batch: int,
     lr: float,
     edit_steps: int,
     edit_lr: float,
     ridge: float,
     seed: int,
-    das: Mapping[str, Any],
+    loss: Loss,
     tolerance: float,
     resamples: int,
     on_block: Callable[[], object] = lambda: None,
@@ -78,12 +79,14 @@ def facts_tables(
         test: What everything is measured on, and what each pair's own direction and edit are fitted to.
         covariance: Of every block's hidden activations, by site, ``[d, d]``.
         steps: Of the fit of one direction per pair.
-        lr: Of the same.
+        shared_steps: Of the fit of a shared direction.
+        shared_batch: Pairs a step of the same.
+        lr: Of both.
         edit_steps: Of the search for an edit.
         edit_lr: Of the same.
         ridge: As for ``edit_keys``.
         seed: Of the first directions and the bootstrap.
-        das: How a DAS run of a shared direction goes.
+        loss: As for ``train_das``.
         tolerance: Singular values of a readout below this share of the largest count as zero.
         resamples: Draws of the bootstrap over groups.
         on_block: Called after every block.
@@ -97,8 +100,18 @@ def facts_tables(
     for site, of_site in covariance.items():
         readout = test.model.readout(site)
         assert readout is not None
-        own = directions_of_pairs(test, site, steps=steps, lr=lr, loss=das["loss"], seed=seed)
-        shared = train_das(train.model, site, train.examples(site), rank=1, seeds=[seed], **das).frames[..., 0]
+        own = directions_of_pairs(test, site, steps=steps, lr=lr, loss=loss, seed=seed)
+        shared = train_das(
+            train.model,
+            site,
+            train.examples(site),
+            rank=1,
+            seeds=[seed],
+            steps=shared_steps,
+            batch=shared_batch,
+            lr=lr,
+            loss=loss,
+        ).frames[..., 0]
         found = {ONE: own[None], SHARED: shared[:, None].expand(-1, len(test), -1)}
         patched += patch_block(test, site, found, readout, bootstrap, tolerance=tolerance, batch=BATCH)
         edited += edit_block(

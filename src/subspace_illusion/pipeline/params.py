@@ -355,6 +355,8 @@ class Facts(Group):
     blocks: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
     pairs: Annotated[int, Field(ge=2)]
     steps: Count
+    shared_steps: Count
+    shared_batch: Count
     lr: Annotated[float, Field(gt=0)]
     edit_steps: Count
     edit_lr: Annotated[float, Field(gt=0)]
