@@ -1,8 +1,10 @@
 # make repro: the post on IOI. make tasks: the other tasks, side by side. make test: the checks. All make .venv first,
 # from the lock files.
-.PHONY: repro tasks test params readme clean
+.PHONY: repro tasks test quick-test params readme clean
 
 BIN := .venv/bin
+# Two files of tests at a time, the longest first.
+TWO := -n 2 --dist loadfile --no-loadscope-reorder
 # A shell variable, so that a path with a space in it stays one word.
 ENV := PATH="$$PWD/$(BIN):$$PATH"
 
@@ -17,7 +19,11 @@ test: .venv/installed-test
 	$(ENV) ruff check .
 	$(ENV) ruff format --check .
 	$(ENV) mypy
-	$(ENV) python -m pytest
+	$(ENV) python -m pytest $(TWO)
+
+quick-test: .venv/installed-test  ## the checks that take seconds, for every change
+	$(ENV) ruff check .
+	$(ENV) python -m pytest $(TWO) -m "not slow"
 
 params: .venv/installed  ## params.yaml anew from conf/
 	$(ENV) python -m subspace_illusion.pipeline.compose

@@ -10,6 +10,16 @@ from subspace_illusion.core.model import Model
 
 torch.set_num_threads(1)  # the tiny models are so small that threads only wait for one another
 
+LONGEST = ("test_smollm2.py", "test_pipeline.py", "test_pipeline_tasks.py", "test_pipeline_inputs.py", "test_replay.py")
+"""The files that take minutes, first, so that no core is left with one of them in the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+    for item in items:
+        if item.path.name in LONGEST:
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture(scope="session", params=tiny.ARCHITECTURES)
 def model(request) -> Model:

@@ -9,24 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 import tiny
-from subspace_illusion.commands.experiment import OPTIONAL
-from subspace_illusion.pipeline.compose import compose
-
-ROOT = Path(__file__).parents[1]
-SMALL = [
-    "model=tiny", "size=quick", "prompts.train_cases=8", "prompts.test_cases=8", "das.steps=3", "das.batch=8",
-    "localise.pairs=4", "localise.batch=2", "evaluate.resamples=100", "decompose.random_directions=20",
-    "cache_text.text.sequences=6", "cache_text.text.length=48", "cache_text.positions=200", "cache_text.train=160",
-]  # fmt: skip
+from project import ROOT, SMALL, Project
 
 FINDINGS = [
     "clean.logit_diff", "clean.accuracy", "residual.full_patch.logit_diff", "residual.full_patch.flip_rate",
@@ -61,52 +49,6 @@ def flat(metrics: dict, above: str = "") -> list[str]:
     for key, value in metrics.items():
         keys += flat(value, f"{above}{key}.") if isinstance(value, dict) else [f"{above}{key}"]
     return keys
-
-
-class Project:
-    """A copy of the working tree with a repository and a DVC cache of its own."""
-
-    def __init__(self, top: Path) -> None:
-        self.top = top
-        files = subprocess.run(
-            ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
-        )
-        for name in files.stdout.splitlines():
-            if (ROOT / name).is_file() and not name.startswith(("results/", "tests/", "dvc.lock")):
-                (top / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(ROOT / name, top / name)
-        self.env = os.environ | {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "GIT_AUTHOR_NAME": "test", "GIT_AUTHOR_EMAIL": "test@example.org",
-            "GIT_COMMITTER_NAME": "test", "GIT_COMMITTER_EMAIL": "test@example.org",
-        }  # fmt: skip
-        self.run("git", "init", "-q")
-        # What the repository has from the committed results, and an experiment that is left out does not make.
-        for folder in OPTIONAL:
-            (top / "results" / folder).mkdir(parents=True)
-
-    def run(self, *command: str, fails: bool = False) -> str:
-        done = subprocess.run(command, cwd=self.top, env=self.env, capture_output=True, text=True, check=False)
-        output = done.stdout + done.stderr
-        assert (done.returncode != 0) == fails, output[-3000:]
-        return output
-
-    def repro(self, *targets: str) -> list[str]:
-        """Runs the pipeline, or what some stages need, and gives the names of the stages that ran."""
-        return re.findall(r"Running stage '(.+?)'", self.run("dvc", "repro", *targets))
-
-    def params(self, *overrides: str) -> dict:
-        parameters = compose(*SMALL, *overrides)
-        self.write_params(parameters)
-        return parameters
-
-    def write_params(self, parameters: dict) -> None:
-        (self.top / "params.yaml").write_text(yaml.safe_dump(parameters, sort_keys=False))
-
-    def outputs(self) -> dict[str, str]:
-        """Hash of every output by path, from dvc.lock."""
-        lock = yaml.safe_load((self.top / "dvc.lock").read_text())
-        return {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage["outs"]}
 
 
 @pytest.fixture(scope="module")
@@ -262,127 +204,3 @@ def test_an_experiment_that_ran_a_part_shows_no_figures_of_an_earlier_run(projec
     assert not (project.top / "results/report.html").exists()
     project.run("git", "checkout", "-q", "--", ".")
     project.run("dvc", "checkout", "-q")
-
-
-@pytest.mark.parametrize(
-    ("stage", "change", "message"),
-    [
-        (["train_das.py", "mlp1"], {"components.mlp1.rank": 65}, "rank is 65, but blocks.1.mlp.hook_post has 64"),
-        (["train_das.py", "mlp9"], {}, "'mlp9' is no component; params.yaml names resid1, mlp1"),
-        (["cache_activations.py"], {"components.mlp1.hook": "blocks.9.mlp.hook_post"}, "the model has blocks 0 to 3"),
-        (["cache_activations.py"], {"components.other": {"hook": "blocks.1.hook_x"}}, "no hook 'blocks.1.hook_x'"),
-        (["fetch_model.py"], {"model.path": "data/nowhere"}, "there is no folder data/nowhere"),
-        (["fetch_model.py"], {"model.path": "data/prompts"}, "there is no folder data/prompts"),
-        (["fetch_model.py"], {"model.path": "conf"}, "conf is no model folder"),
-        (["generate_prompts.py"], {"das.lr": -1}, "das.lr: Input should be greater than 0"),
-    ],
-)
-def test_bad_input_is_one_clear_line_and_loses_nothing(project, stage, change, message):
-    parameters = project.params()
-    for place, value in change.items():
-        *levels, last = place.split(".")
-        section = parameters
-        for level in levels:
-            section = section[level]
-        section[last] = value
-    project.write_params(parameters)
-    before = {path: path.stat().st_mtime_ns for path in (project.top / "data").rglob("*") if path.is_file()}
-    output = project.run(sys.executable, f"stages/{stage[0]}", *stage[1:], fails=True)
-    (error,) = [line for line in output.splitlines() if line.startswith("error: ")]
-    assert message in error
-    assert "Traceback" not in output
-    assert before == {path: path.stat().st_mtime_ns for path in (project.top / "data").rglob("*") if path.is_file()}
-    project.params()
-
-
-@pytest.mark.parametrize(
-    ("file", "content", "message"),
-    [
-        ("data/ioi/names.txt", "Anna\nPaul\n", "too few names"),
-        ("data/ioi/names.txt", None, "data/ioi/names.txt cannot be read"),
-        ("data/ioi/templates.yaml", "train: ['At {place}']\ntest: [b]\n", "template 'At {place}'"),
-        ("data/ioi/templates.yaml", "train: [", "data/ioi/templates.yaml cannot be read"),
-        ("data/ioi/templates.yaml", "[1]", "two lists of sentences"),
-        ("data/model/model.safetensors", "short", "data/model holds no model"),
-        ("data/activations/tail.2/0000.safetensors", "short", "tail.2/0000.safetensors cannot be read"),
-    ],
-)
-def test_bad_files_are_named(project, file, content, message):
-    path = project.top / file
-    kept = path.read_bytes()
-    path.unlink()
-    if content is not None:
-        path.write_text(content)
-    stage = {"model": ["localise.py"], "activations": ["train_das.py", "mlp1"]}.get(
-        file.split("/")[1], ["generate_prompts.py"]
-    )
-    output = project.run(sys.executable, f"stages/{stage[0]}", *stage[1:], fails=True)
-    path.unlink(missing_ok=True)
-    path.write_bytes(kept)
-    assert "Traceback" not in output
-    assert message in output
-
-
-def test_help_says_what_a_stage_does(project):
-    scripts = sorted((project.top / "stages").glob("*.py"))
-    with ThreadPoolExecutor(4) as pool:  # each spends its time on importing torch
-        for said in pool.map(lambda script: project.run(sys.executable, str(script), "--help"), scripts):
-            assert "usage:" in said
-
-
-def test_another_task_at_a_token_of_its_own(project):
-    """The subject's number, patched at the subject: no stage of IOI's runs, and every pair is told of."""
-    costly = [f"experiments.{name}=[]" for name in ("trace_paths", "random_mlp", "controls")]
-    project.params("task=agreement", "task.wrong_pairs=keep", *costly)
-    ran = project.repro()
-    assert not {stage.partition("@")[0] for stage in ran} & {"tell_names", "neuron_sweep", "toy_example", "cache_text"}
-    metrics = json.loads((project.top / "results/metrics.json").read_text())
-    assert metrics["run"]["task"] == "agreement"
-    assert metrics["run"]["position"] != "END"
-    assert metrics["pairs"]["left_out"] == 0
-    tokens = set(pd.read_csv(project.top / "results/localise/map.csv")["tokens"])
-    assert {"position", "next token", "END"} <= tokens
-    assert "E1 " in (project.top / "results/report.md").read_text()
-    project.params()
-
-
-def test_an_audit_of_a_direction_from_its_file_to_its_verdict(project):
-    """The example's pairs and a direction of one's own, on a model in a folder, by the command of the README."""
-    direction = project.top / "direction.npy"
-    np.save(direction, np.random.default_rng(0).standard_normal((1, 64)))
-    small = ["das.steps=3", "das.batch=8", "evaluate.resamples=100", "decompose.random_directions=20"]
-    output = project.run(
-        sys.executable, "-m", "subspace_illusion.commands.main", "audit",
-        "--model", "data/tiny", "--pairs", "examples/probe/pairs.csv", "--hook", "blocks.1.mlp.hook_post",
-        "--direction", f"mine={direction}", "--name", "mine", "--set", "task.wrong_pairs=keep",
-        *(part for override in small for part in ("--set", override)),
-    )  # fmt: skip
-    assert re.search(r"mlp1, mine: (faithful|illusory|inconclusive) \(", output)
-    assert "The experiment is mine" in output
-    verdicts = pd.read_csv(project.top / "results/verdicts.csv")
-    assert {"trained", "mine", "mean difference"} <= set(verdicts.loc[verdicts["component"] == "mlp1", "subspace"])
-    compared = project.run(
-        sys.executable, "-m", "subspace_illusion.commands.main", "compare", "mlp1:trained", "mlp1:mine"
-    )
-    assert "mlp1:trained and mlp1:mine" in compared
-    project.run("git", "checkout", "-q", "--", ".")
-    project.params()
-
-
-def test_gpt2_runs_from_a_local_folder(tmp_path):
-    project = Project(tmp_path)
-    tiny.write_folder(tmp_path / "data/tiny", "gpt2")
-    project.params(
-        "+components.mid1.hook=blocks.1.hook_resid_mid",
-        "+components.head1.hook=blocks.1.attn.hook_z.2",
-        "experiments.trace_paths=[mid1,head1]",
-        "experiments.split_directions=[mid1]",
-        "experiments.tell_names=[mid1,head1]",
-        "experiments.neuron_sweep=[head1]",
-        "experiments.controls=[head1]",
-        "experiments.random_model=[head1]",
-    )
-    assert "report" in project.repro()
-    effects = pd.read_csv(tmp_path / "results/effects.csv")
-    assert set(effects["component"]) == {"resid1", "mlp1", "mid1", "head1"}
-    assert (pd.read_csv(tmp_path / "results/comparison.csv")["gpt2 here"] == "not run").all()

@@ -5,9 +5,9 @@ import os
 import pandas as pd
 import pytest
 
+from project import ROOT, Project
 from subspace_illusion.files import read_json
 from subspace_illusion.pipeline.compose import compose
-from test_pipeline import ROOT, Project
 
 
 @pytest.fixture(scope="module")

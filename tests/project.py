@@ -1,0 +1,67 @@
+"""A copy of the project in which tests run its real pipeline by real commands."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from subspace_illusion.commands.experiment import OPTIONAL
+from subspace_illusion.pipeline.compose import compose
+
+ROOT = Path(__file__).parents[1]
+SMALL = [
+    "model=tiny", "size=quick", "prompts.train_cases=8", "prompts.test_cases=8", "das.steps=3", "das.batch=8",
+    "localise.pairs=4", "localise.batch=2", "evaluate.resamples=100", "decompose.random_directions=20",
+    "cache_text.text.sequences=6", "cache_text.text.length=48", "cache_text.positions=200", "cache_text.train=160",
+]  # fmt: skip
+
+
+class Project:
+    """A copy of the working tree with a repository and a DVC cache of its own."""
+
+    def __init__(self, top: Path) -> None:
+        self.top = top
+        files = subprocess.run(
+            ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        for name in files.stdout.splitlines():
+            if (ROOT / name).is_file() and not name.startswith(("results/", "tests/", "dvc.lock")):
+                (top / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, top / name)
+        self.env = os.environ | {
+            "OMP_NUM_THREADS": "1",  # files of tests run beside one another
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "GIT_AUTHOR_NAME": "test", "GIT_AUTHOR_EMAIL": "test@example.org",
+            "GIT_COMMITTER_NAME": "test", "GIT_COMMITTER_EMAIL": "test@example.org",
+        }  # fmt: skip
+        self.run("git", "init", "-q")
+        # What the repository has from the committed results, and an experiment that is left out does not make.
+        for folder in OPTIONAL:
+            (top / "results" / folder).mkdir(parents=True)
+
+    def run(self, *command: str, fails: bool = False) -> str:
+        done = subprocess.run(command, cwd=self.top, env=self.env, capture_output=True, text=True, check=False)
+        output = done.stdout + done.stderr
+        assert (done.returncode != 0) == fails, output[-3000:]
+        return output
+
+    def repro(self, *targets: str) -> list[str]:
+        """Runs the pipeline, or what some stages need, and gives the names of the stages that ran."""
+        return re.findall(r"Running stage '(.+?)'", self.run("dvc", "repro", *targets))
+
+    def params(self, *overrides: str) -> dict:
+        parameters = compose(*SMALL, *overrides)
+        self.write_params(parameters)
+        return parameters
+
+    def write_params(self, parameters: dict) -> None:
+        (self.top / "params.yaml").write_text(yaml.safe_dump(parameters, sort_keys=False))
+
+    def outputs(self) -> dict[str, str]:
+        """Hash of every output by path, from dvc.lock."""
+        lock = yaml.safe_load((self.top / "dvc.lock").read_text())
+        return {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage["outs"]}

@@ -1,0 +1,82 @@
+"""The real pipeline on other tasks, other models and a direction of one's own."""
+
+import json
+import os
+import re
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import tiny
+from project import ROOT, Project
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Project:
+    os.chdir(ROOT)
+    project = Project(tmp_path_factory.mktemp("a project"))  # a path with a space in it
+    tiny.write_folder(project.top / "data/tiny")
+    project.params()
+    project.run("git", "add", "-A")
+    project.run("git", "commit", "-qm", "first")
+    return project
+
+
+def test_another_task_at_a_token_of_its_own(project):
+    """The subject's number, patched at the subject: no stage of IOI's runs, and every pair is told of."""
+    costly = [f"experiments.{name}=[]" for name in ("trace_paths", "random_mlp", "controls")]
+    project.params("task=agreement", "task.wrong_pairs=keep", *costly)
+    ran = project.repro()
+    assert not {stage.partition("@")[0] for stage in ran} & {"tell_names", "neuron_sweep", "toy_example", "cache_text"}
+    metrics = json.loads((project.top / "results/metrics.json").read_text())
+    assert metrics["run"]["task"] == "agreement"
+    assert metrics["run"]["position"] != "END"
+    assert metrics["pairs"]["left_out"] == 0
+    tokens = set(pd.read_csv(project.top / "results/localise/map.csv")["tokens"])
+    assert {"position", "next token", "END"} <= tokens
+    assert "E1 " in (project.top / "results/report.md").read_text()
+    project.params()
+
+
+def test_an_audit_of_a_direction_from_its_file_to_its_verdict(project):
+    """The example's pairs and a direction of one's own, on a model in a folder, by the command of the README."""
+    direction = project.top / "direction.npy"
+    np.save(direction, np.random.default_rng(0).standard_normal((1, 64)))
+    small = ["das.steps=3", "das.batch=8", "evaluate.resamples=100", "decompose.random_directions=20"]
+    output = project.run(
+        sys.executable, "-m", "subspace_illusion.commands.main", "audit",
+        "--model", "data/tiny", "--pairs", "examples/probe/pairs.csv", "--hook", "blocks.1.mlp.hook_post",
+        "--direction", f"mine={direction}", "--name", "mine", "--set", "task.wrong_pairs=keep",
+        *(part for override in small for part in ("--set", override)),
+    )  # fmt: skip
+    assert re.search(r"mlp1, mine: (faithful|illusory|inconclusive) \(", output)
+    assert "The experiment is mine" in output
+    verdicts = pd.read_csv(project.top / "results/verdicts.csv")
+    assert {"trained", "mine", "mean difference"} <= set(verdicts.loc[verdicts["component"] == "mlp1", "subspace"])
+    compared = project.run(
+        sys.executable, "-m", "subspace_illusion.commands.main", "compare", "mlp1:trained", "mlp1:mine"
+    )
+    assert "mlp1:trained and mlp1:mine" in compared
+    project.run("git", "checkout", "-q", "--", ".")
+    project.params()
+
+
+def test_gpt2_runs_from_a_local_folder(tmp_path):
+    project = Project(tmp_path)
+    tiny.write_folder(tmp_path / "data/tiny", "gpt2")
+    project.params(
+        "+components.mid1.hook=blocks.1.hook_resid_mid",
+        "+components.head1.hook=blocks.1.attn.hook_z.2",
+        "experiments.trace_paths=[mid1,head1]",
+        "experiments.split_directions=[mid1]",
+        "experiments.tell_names=[mid1,head1]",
+        "experiments.neuron_sweep=[head1]",
+        "experiments.controls=[head1]",
+        "experiments.random_model=[head1]",
+    )
+    assert "report" in project.repro()
+    effects = pd.read_csv(tmp_path / "results/effects.csv")
+    assert set(effects["component"]) == {"resid1", "mlp1", "mid1", "head1"}
+    assert (pd.read_csv(tmp_path / "results/comparison.csv")["gpt2 here"] == "not run").all()
