@@ -1,6 +1,6 @@
-# make repro: the post on IOI. make tasks: the other tasks, side by side. make test: the checks. All make .venv first,
-# from the lock files.
-.PHONY: repro tasks test quick-test params readme clean
+# make repro: the post on IOI. make tasks: the other tasks, side by side. make calibrate: how often the verdict is right.
+# make test: the checks. All make .venv first, from the lock files.
+.PHONY: repro tasks calibrate test quick-test params readme clean
 
 BIN := .venv/bin
 # Two files of tests at a time, the longest first.
@@ -14,6 +14,10 @@ repro: .venv/installed
 
 tasks: .venv/installed
 	$(ENV) subspace-illusion tasks
+
+calibrate: .venv/installed  ## the score's thresholds and error rates anew, half an hour; verdicts then rest on them
+	$(ENV) dvc repro stages/calibration/dvc.yaml
+	cp results/calibration/calibration.json src/subspace_illusion/report/calibration.json
 
 test: .venv/installed-test
 	$(ENV) ruff check .

@@ -4,7 +4,7 @@ from subspace_illusion.core.activations import Activations
 from subspace_illusion.core.model import open_model
 from subspace_illusion.experiments.find_readers import (
     MINOR,
-    NAME_MOVER,
+    MOVER,
     NEGATIVE,
     READER,
     Rule,
@@ -28,7 +28,7 @@ def main(params: Params, component: str) -> None:
     time = duration(2 * model.flops(site.start, len(pairs), pairs.tokens), model.device)
     say(f"patching all of {site.name} in {len(pairs)} training pairs and attributing LD to {len(heads)} heads, {time}")
     response = respond(pairs, site, params.evaluate.batch, ticker(len(pairs), "pair").update)
-    rule = Rule(params.find_readers.share, params.find_readers.minor_share, params.find_readers.name_mover_share)
+    rule = Rule(params.find_readers.share, params.find_readers.minor_share, params.find_readers.mover_share)
     bootstrap = Bootstrap.of(pairs.groups, params.evaluate.resamples, params.evaluate.seed)
     found = reader_table(heads, response, pairs.ld_clean, bootstrap, rule)
     lists = {name: listed(found, "reader", name) for name in (READER, MINOR)}
@@ -37,7 +37,7 @@ def main(params: Params, component: str) -> None:
         ld_clean=round(float(pairs.ld_clean.mean()), 6),
         effect=round(float((pairs.ld_clean - response.ld_patched).mean()), 6),
         found=lists,
-        roles={name: listed(found, "role", name) for name in (NAME_MOVER, NEGATIVE)},
+        roles={name: listed(found, "role", name) for name in (MOVER, NEGATIVE)},
         published=params.find_readers.published,
     )
     with whole_folder(RESULTS / "find_readers") as folder:

@@ -2,12 +2,14 @@
 
 import pandas as pd
 
+from subspace_illusion.experiments.score import read_scores
 from subspace_illusion.files import (
     HEADLINE,
     METRICS,
     PUBLISHED,
     README_TABLE,
     RESULTS,
+    SCORES,
     read_table,
     whole,
     write_json,
@@ -15,11 +17,12 @@ from subspace_illusion.files import (
 )
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import run, say
+from subspace_illusion.report.calibration import read_calibration
 from subspace_illusion.report.comparison import comparable
 from subspace_illusion.report.findings import decomposition, findings, findings_table
 from subspace_illusion.report.readme import headline, metrics, readme_table
 from subspace_illusion.report.results import Results
-from subspace_illusion.report.verdict import evidence_table, judge_all
+from subspace_illusion.report.verdict import judge, verdict_table
 
 
 def main(params: Params) -> None:
@@ -33,8 +36,9 @@ def main(params: Params) -> None:
         dict(params.experiments),
     )
     found = findings(results)
-    verdicts = judge_all(results, params.verdict.thresholds, params.verdict.smallest_effect)
-    write_table(RESULTS / "verdicts.csv", evidence_table(verdicts))
+    calibration = read_calibration(params.verdict.calibration)
+    verdicts = judge(read_scores(read_table(SCORES)), calibration, params.verdict.smallest_effect)
+    write_table(RESULTS / "verdicts.csv", verdict_table(verdicts))
     write_table(RESULTS / "findings.csv", findings_table(found))
     write_table(RESULTS / "decompose.csv", decomposition(results))
     # For dvc plots: one bar a subspace.
@@ -43,7 +47,7 @@ def main(params: Params) -> None:
     write_table(RESULTS / "bars.csv", pd.DataFrame(dict(subspace=subspace, effect=bars["effect"])))
 
     of_run = dict(model=params.model.name, task=params.task.name, size=params.size)
-    write_json(METRICS, metrics(of_run, results, found, verdicts))
+    write_json(METRICS, metrics(of_run, results, found, verdicts, calibration))
     published = read_table(PUBLISHED)
     texts = {
         HEADLINE: f"{headline(results, found, verdicts)}\n\nThe whole story is in {RESULTS}/report.html.\n",

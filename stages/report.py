@@ -1,11 +1,13 @@
 """Draws the pictures and writes the report, results/report.html and results/report.md."""
 
 from subspace_illusion.core.checkpoints import open_tokenizer
+from subspace_illusion.experiments.score import read_scores
 from subspace_illusion.files import (
     FIGURES,
     MODEL,
     PUBLISHED,
     RESULTS,
+    SCORES,
     TIMINGS,
     read_table,
     sha256,
@@ -15,12 +17,13 @@ from subspace_illusion.files import (
 )
 from subspace_illusion.pipeline.params import PARAMS, Params
 from subspace_illusion.pipeline.stage import run, say
+from subspace_illusion.report.calibration import read_calibration
 from subspace_illusion.report.comparison import comparable, compare
 from subspace_illusion.report.contents import whole_report
 from subspace_illusion.report.findings import findings
 from subspace_illusion.report.page import render
 from subspace_illusion.report.results import Results
-from subspace_illusion.report.verdict import judge_all
+from subspace_illusion.report.verdict import judge
 
 
 def main(params: Params) -> None:
@@ -35,7 +38,7 @@ def main(params: Params) -> None:
         dict(params.experiments),
         lambda ids: tokenizer.hf.decode(ids, skip_special_tokens=True),
     )
-    found = findings(results)
+    found, calibration = findings(results), read_calibration(params.verdict.calibration)
     published = comparable(read_table(PUBLISHED), params.task.name, found)
     comparison = compare(published, found, params.model.name == "gpt2")
     write_table(RESULTS / "comparison.csv", comparison)
@@ -43,7 +46,8 @@ def main(params: Params) -> None:
         report = whole_report(
             results,
             found,
-            judge_all(results, params.verdict.thresholds, params.verdict.smallest_effect),
+            judge(read_scores(read_table(SCORES)), calibration, params.verdict.smallest_effect),
+            calibration,
             comparison,
             smallest_effect=params.verdict.smallest_effect,
             parameters=PARAMS.read_text(encoding="utf-8"),

@@ -5,7 +5,7 @@ import torch
 from subspace_illusion.core.heads import score_gradient
 from subspace_illusion.core.model import open_model
 from subspace_illusion.experiments.find_readers import READER, heads_reached, listed, name_of
-from subspace_illusion.experiments.split_directions import GRADIENT, split_directions
+from subspace_illusion.experiments.split_directions import split_directions
 from subspace_illusion.files import (
     DECOMPOSITIONS,
     MODEL,
@@ -19,7 +19,7 @@ from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import duration, run, say, ticker
 from subspace_illusion.statistics import Bootstrap
 from subspace_illusion.subspace.pairs import cached_pairs
-from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, TRAINED, own_labels
+from subspace_illusion.subspace.ways import GRADIENT, MEAN_DIFFERENCE, TRAINED, own_labels
 from subspace_illusion.tasks.ioi import name_positions
 from subspace_illusion.tasks.table import DIFFERENT
 
@@ -44,7 +44,7 @@ def main(params: Params, component: str) -> None:
         tail = train.tail(site.start)(torch.arange(len(train)))
         frames[GRADIENT, ""] = score_gradient(model, site, tail, readers, *positions)
     bar = ticker(patches, "patch")
-    split = split_directions(
+    split, by_pair = split_directions(
         pairs,
         site,
         frames,
@@ -58,6 +58,7 @@ def main(params: Params, component: str) -> None:
         on_patch=bar.update,
     )
     write_table(RESULTS / "split_directions" / f"{component}.csv", split)
+    write_table(RESULTS / "split_directions" / f"{component}_by_pair.csv", by_pair)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from subspace_illusion.experiments.calibration import HALF, Calibration, Thresholds, figure_sets
+from subspace_illusion.experiments.figures import named
 from subspace_illusion.experiments.localise import DIFFERING, END
+from subspace_illusion.experiments.score import Score
 from subspace_illusion.experiments.tell_names import ALIKE, APART
 from subspace_illusion.experiments.toy_example import toy_example
 from subspace_illusion.files import write_json, write_table
 from subspace_illusion.report.results import Results
+from subspace_illusion.report.verdict import Verdict, judge
 from subspace_illusion.statistics import POOLED
 from subspace_illusion.subspace.ways import LENT, MEAN_DIFFERENCE, NULL, ROW, TRAINED, WHOLE, part_of
 from subspace_illusion.tasks.table import DIFFERENT, SAME
@@ -123,6 +128,60 @@ def with_own() -> dict[str, pd.DataFrame]:
     }
 
 
+def score(fldd: float = 0.75, half: float = 0.02, **figures: float) -> Score:
+    """A score of these figures, each with an interval of this half-width."""
+    spread = np.concatenate([[0.0], np.linspace(-half, half, 41)])
+    return Score(fldd + spread, {name: np.clip(value + spread, 0, 1) for name, value in figures.items()})
+
+
+def scores() -> dict[tuple[str, str], Score]:
+    """v_true does what its component does, v_mlp what it does by an unread part; the mean differences do as theirs."""
+    return {
+        (V_TRUE, TRAINED): score(1.25, lost=0.1, apart=0.04),
+        (V_TRUE, MEAN_DIFFERENCE): score(1.15, apart=0.04),
+        (V_MLP, TRAINED): score(0.75, lent=0.7, lost=0.67, apart=1.0, off=0.3),
+        (V_MLP, MEAN_DIFFERENCE): score(-0.25, lent=0.6, lost=0.0, apart=0.0, off=0.0),
+    }
+
+
+def calibration() -> Calibration:
+    """Thresholds at 0.3 and 0.4 for every set of figures, and four planted cases to every component, none misjudged."""
+    cases = [
+        dict(task="ioi", block=block, dose=dose, kind="MLP", way=way, score=0.8 - 0.7 * dose, judged=True, counted=True)
+        for block in range(4)
+        for dose in (0.0, 0.5, 1.0)
+        for way in (TRAINED, "probe")
+    ]
+    confusions = [
+        dict(truth=truth, cases=8, groups=4, faithful=good, inconclusive=0.125, illusory=0.875 - good, wrong=0.0,
+             groups_wrong=0, wrong_groups_most=0.6, measured_on=HALF)
+        for truth, good in (("illusory", 0.0), ("faithful", 0.875))
+    ]  # fmt: skip
+    areas = [
+        dict(evidence="score", words="the illusion score", cases=16, groups=4, auc=1.0, auc_lo=0.9, auc_hi=1.0,
+             let_pass=None, of_cases=None),
+        dict(evidence="placebo", words="a placebo", cases=16, groups=4, auc=0.5, auc_lo=0.4, auc_hi=0.6, let_pass=1.0,
+             of_cases=8),
+    ]  # fmt: skip
+    limits = {named(chosen): Thresholds(0.3, 0.4) for chosen in figure_sets()}
+    about = dict(model="tiny", size="quick", tasks="ioi")
+    return Calibration(limits, pd.DataFrame(confusions), pd.DataFrame(areas), pd.DataFrame(cases), about)
+
+
+def verdicts() -> dict[tuple[str, str], Verdict]:
+    return judge(scores(), calibration(), 0.1)
+
+
+def distances() -> pd.DataFrame:
+    """How far patches leave the natural distribution."""
+    rows = [
+        dict(component=V_MLP, subspace=way, place=place, part=part, floor=0.02) | measured(0.01, distance=far)
+        for way, far in ((WHOLE, 0.03), (TRAINED, 0.3))
+        for place, part in (("component", "all of it"), ("component", "what acts"), ("output", "all of it"))
+    ]
+    return pd.DataFrame(rows)
+
+
 def pairs() -> pd.DataFrame:
     """Two cases, one a split, each with both its prompts as base of every kind of pair; one pair is wrong."""
     rows = [
@@ -168,7 +227,7 @@ def tables() -> dict[str, Any]:
     groups = [
         dict(seed=seed, group=group, heads=heads) | measured(share_of_patch=share)
         for seed in (POOLED, *SEEDS)
-        for group, heads, share in (("readers", 3, 0.8), ("name movers", 0, 0.0), ("all heads downstream", 9, 1.0))
+        for group, heads, share in (("readers", 3, 0.8), ("movers", 0, 0.0), ("all heads downstream", 9, 1.0))
     ]
     told = [
         dict(subspace=TRAINED, seed=seed, half=half, name=name, omega_squared=0.01, p=0.3, permutations=99)
@@ -196,6 +255,7 @@ def tables() -> dict[str, Any]:
                 for way, outside in ((TRAINED, 0.9), (MEAN_DIFFERENCE, 0.05))
             ]
         ),
+        "off_distribution.csv": distances(),
         "toy_example/tables.json": toy_example([1], 0),
         "localise/window.json": dict(rule="A rule.", writes=1, reads=2, mlps=[1]),
         "localise/components.csv": pd.DataFrame(localised),

@@ -14,12 +14,12 @@ from drawing import drawn, words
 from subspace_illusion.core.activations import Activations
 from subspace_illusion.core.frames import closeness, orthonormal, random_frame, split
 from subspace_illusion.core.sites import Site
-from subspace_illusion.experiments.decompose import Classes, Decomposition, classes, decompose, gap, lent_share
+from subspace_illusion.experiments.decompose import Classes, Decomposition, classes, decompose, gap, lent_draws
 from subspace_illusion.files import write_table, write_tensors
 from subspace_illusion.report.plots.decompose import decompose_figure
 from subspace_illusion.report.plots.style import plt
 from subspace_illusion.report.sections import decompose as decomposed
-from subspace_illusion.statistics import Bootstrap
+from subspace_illusion.statistics import Bootstrap, interval
 from subspace_illusion.subspace.ways import BOTH, MEAN_DIFFERENCE, NULL, RANDOM, ROW, TRAINED, part_of
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -237,16 +237,20 @@ def test_the_lent_share_is_the_mean_over_both_swaps_of_pairs_of_different_values
     x = torch.cat([first, second])
     values = torch.arange(20) // 10
     groups = [*range(10), *range(10)]
-    found = lent_share((x @ v).squeeze(1), (x @ n).squeeze(1), values, Bootstrap.of(groups, 300, 0))
+    found = interval("lent_share", lent_draws(x @ v, x @ n, values, Bootstrap.of(groups, 300, 0)))
     base, source = torch.cat([first, second]), torch.cat([second, first])
     delta = (source - base) * torch.where(values == 1, -1.0, 1.0)[:, None]
     assert found["lent_share"] == pytest.approx(float((delta @ n).mean() / (delta @ v).mean()), rel=1e-5)
     assert found["lent_share_lo"] < found["lent_share"] < found["lent_share_hi"]
 
 
+def share_of(whole, null, values, groups):
+    return interval("lent_share", lent_draws(whole[:, None], null[:, None], values, Bootstrap.of(groups, 200, 0)))
+
+
 def test_the_lent_share_of_what_never_varies_otherwise_has_no_interval():
     whole, null = torch.tensor([-1.0, -1.0, 1.0, 1.0]), torch.tensor([-0.75, -0.75, 0.75, 0.75])
-    found = lent_share(whole, null, (whole > 0).long(), Bootstrap.of([0, 1, 0, 1], 100, 0))
+    found = share_of(whole, null, (whole > 0).long(), [0, 1, 0, 1])
     assert found["lent_share"] == pytest.approx(0.75)
     assert math.isnan(found["lent_share_lo"])
     assert math.isnan(found["lent_share_hi"])
@@ -257,7 +261,7 @@ def test_a_value_that_a_draw_lacks_is_left_out_of_the_draw():
     whole = torch.tensor([-1.0, -1.1, -0.9, -1.0, 1.0, 1.1, 0.9, 1.0, 3.0])
     values = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1, 2])
     noise = 0.1 * torch.randn(9, generator=torch.Generator().manual_seed(0))
-    found = lent_share(whole, 0.5 * whole + noise, values, Bootstrap.of(range(9), 200, 0))
+    found = share_of(whole, 0.5 * whole + noise, values, range(9))
     assert 0.3 < found["lent_share_lo"] < found["lent_share"] < found["lent_share_hi"] < 0.7
 
 

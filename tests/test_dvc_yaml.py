@@ -12,7 +12,8 @@ from subspace_illusion.pipeline.params import Params
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "src/subspace_illusion"
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())
-STAGES = DVC["stages"]
+CALIBRATION = yaml.safe_load((ROOT / "stages/calibration/dvc.yaml").read_text())
+STAGES = DVC["stages"] | CALIBRATION["stages"]
 PLUMBING = ("errors.py", "files.py", "pipeline/")
 """What holds no science and no layout: a change there makes no result stale."""
 ORDER = ("errors", "files", "core", "statistics", "tasks", "subspace", "experiments", "report", "auditing",

@@ -10,7 +10,7 @@ from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.errors import InputError
 from subspace_illusion.experiments.find_readers import (
     MINOR,
-    NAME_MOVER,
+    MOVER,
     NEGATIVE,
     OTHER,
     READER,
@@ -26,7 +26,7 @@ from subspace_illusion.experiments.find_readers import (
 from subspace_illusion.statistics import Bootstrap
 from subspace_illusion.tasks.table import DIFFERENT
 
-RULE = Rule(reader=0.1, minor=0.01, name_mover=0.2)
+RULE = Rule(reader=0.1, minor=0.01, mover=0.2)
 HEADS = [Site(2, "attn.hook_z", head) for head in range(4)]
 
 
@@ -34,9 +34,9 @@ def test_the_rule():
     classes = [RULE.classed(share) for share in (0.1, 0.099, 0.01, 0.009, -0.009, -0.01, -0.1)]
     assert classes == [READER, MINOR, MINOR, OTHER, OTHER, MINOR, READER]
     roles = [RULE.role(share) for share in (0.2, 0.19, -0.19, -0.2)]
-    assert roles == [NAME_MOVER, OTHER, OTHER, NEGATIVE]
+    assert roles == [MOVER, OTHER, OTHER, NEGATIVE]
     assert "reader from 10% on in either direction, minor reader from 1% on" in str(RULE)
-    assert "name mover from 20% on" in str(RULE)
+    assert "mover from 20% on" in str(RULE)
 
 
 def found(clean: list[float], patched: list[float]):
@@ -46,11 +46,11 @@ def found(clean: list[float], patched: list[float]):
 
 
 def test_readers_are_heads_that_respond_not_heads_that_write_most():
-    """Head 0 writes most and hardly responds; 1 moves names and reads; 2 is a negative name mover and reads."""
+    """Head 0 writes most and hardly responds; 1 moves names and reads; 2 is a negative mover and reads."""
     table = found([3.0, 1.0, -1.0, 0.0], [2.99, -1.0, 0.5, 0.0]).set_index("head")
     assert table.index.tolist() == ["2.1", "2.2", "2.0", "2.3"]  # the largest response first
     assert table["reader"].to_dict() == {"2.1": READER, "2.2": READER, "2.0": OTHER, "2.3": OTHER}
-    assert table["role"].to_dict() == {"2.1": NAME_MOVER, "2.2": NEGATIVE, "2.0": NAME_MOVER, "2.3": OTHER}
+    assert table["role"].to_dict() == {"2.1": MOVER, "2.2": NEGATIVE, "2.0": MOVER, "2.3": OTHER}
     assert table["response"].tolist() == pytest.approx([2, -1.5, 0.01, 0], abs=1e-6)
     assert table["share"].tolist() == pytest.approx([0.4, -0.3, 0.002, 0], abs=1e-6)
     assert listed(table.reset_index(), "reader", READER) == ["2.1", "2.2"]

@@ -10,13 +10,9 @@ from subspace_illusion.errors import InputError
 from subspace_illusion.files import PUBLISHED, read_table
 from subspace_illusion.report.findings import BOOTSTRAP, Finding, decomposition, findings, findings_table
 from subspace_illusion.report.readme import END, ROWS, START, headline, metrics, readme_table, with_table
-from subspace_illusion.report.verdict import Thresholds, judge_all
+from subspace_illusion.report.verdict import judge
 from subspace_illusion.statistics import Estimate
-from subspace_illusion.subspace.ways import NULL, TRAINED
-
-THRESHOLDS = dict.fromkeys(
-    ("whole_component", "without_null_part", "clean_range", "random_mlp"), Thresholds(None, None)
-)
+from subspace_illusion.subspace.ways import NULL
 
 
 @pytest.fixture
@@ -69,7 +65,7 @@ def test_logit_differences_bring_the_share_of_their_own_pairs(found):
 
 def test_experiments_of_each_role(found):
     assert found["v_true.paths.readers"].estimate.value == 0.8
-    assert "v_true.paths.name_movers" not in found  # a group without heads
+    assert "v_true.paths.movers" not in found  # a group without heads
     assert found["v_mlp.paths.all_heads_downstream"].estimate.value == 1.0
     assert found["random_mlp.share_of_real"].spread == "1.40 to 1.60; draws: 1.33, 1.67"
     assert found["controls.v_true.random"].estimate.value == 0.01
@@ -95,8 +91,8 @@ def test_without_v_mlp_nothing_is_said_of_it(tmp_path):
     results = made.results(tmp_path, v_mlp=None)
     found = findings(results)
     assert not [finding.key for finding in found if "v_mlp" in finding.key + finding.words]
-    verdicts = judge_all(results, THRESHOLDS, 0.1)
-    assert "v_mlp" not in metrics({}, results, found, verdicts)
+    verdicts = made.verdicts()
+    assert "v_mlp" not in metrics({}, results, found, verdicts, made.calibration())
     assert "v_mlp" not in headline(results, found, verdicts)
     assert "v_mlp" not in readme_table(found, read_table(PUBLISHED), "ioi")
 
@@ -112,6 +108,11 @@ def own(tmp_path):
     return made.results(tmp_path, made.with_own(), own={made.V_MLP: [made.PROBE]})
 
 
+def own_verdicts():
+    probe = made.score(0.08, lent=0.45, lost=0.5, apart=1.0, off=0.7)
+    return judge(made.scores() | {(made.V_MLP, made.PROBE): probe}, made.calibration(), 0.1)
+
+
 def test_findings_and_metrics_of_ones_own_subspace(own):
     found = findings(own)
     by_key = {finding.key: finding for finding in found}
@@ -119,7 +120,7 @@ def test_findings_and_metrics_of_ones_own_subspace(own):
     assert by_key[f"{key}.effect"].estimate == Estimate(0.6, pytest.approx(0.55), 0.65)
     assert by_key[f"{key}.row_share"].words == "effect of the row part / of my probe at mlp8"
     assert by_key[f"{key}.lent_share"].estimate == Estimate(0.45, 0.4, 0.5)
-    nested = metrics({}, own, found, judge_all(own, THRESHOLDS, 0.1))
+    nested = metrics({}, own, found, own_verdicts(), made.calibration())
     assert nested["own"] == {
         made.V_MLP: {
             made.PROBE: dict(fldd=0.15, whole_share=-1.67, row_share=0.5, lent_share=0.45, verdict="inconclusive")
@@ -128,11 +129,12 @@ def test_findings_and_metrics_of_ones_own_subspace(own):
 
 
 def test_the_terminals_lines_of_ones_own_subspace(own):
-    text = headline(own, findings(own), judge_all(own, THRESHOLDS, 0.1))
+    text = headline(own, findings(own), own_verdicts())
     assert (
         "mlp8, my probe: inconclusive (the effect is too small to ask what it is made of)\n"
-        "    effect 0.15 [0.10, 0.20] of the clean LD; whole component -0.25 [-0.35, -0.15] of the clean LD; lost "
-        "without the null part 0.50 [0.45, 0.55]; lent share 0.45 [0.40, 0.50]\n"
+        "    effect 0.15 [0.10, 0.20] of the clean LD; whole component -0.25 [-0.35, -0.15] of the clean LD; score "
+        "0.66 [0.64, 0.68]; lent 0.45 [0.43, 0.47]; lost 0.50 [0.48, 0.52]; apart 1.00 [0.98, 1.00]; off 0.70 [0.68, "
+        "0.72]"
     ) in text
 
 
@@ -155,16 +157,19 @@ def test_the_table_of_findings_says_what_each_interval_is(found):
 def test_metrics_are_few_and_in_the_order_in_which_one_reads_them(tmp_path):
     results = made.results(tmp_path)
     run = dict(model="tiny", task="ioi", size="quick")
-    verdicts = judge_all(results, THRESHOLDS, 0.1)
-    nested = metrics(run, results, findings(results), verdicts)
+    verdicts = made.verdicts()
+    nested = metrics(run, results, findings(results), verdicts, made.calibration())
     flat = [f"{level}.{name}" for level, names in nested.items() for name in names]
-    assert len(flat) == 15
+    assert len(flat) == 24
     assert flat[:7] == [
         "run.model", "run.task", "run.size", "run.position", "pairs.kept", "pairs.left_out", "clean.logit_diff"
     ]  # fmt: skip
     assert nested["run"] == run | dict(position="END")
     assert nested["pairs"] == dict(kept=8, left_out=0)
-    assert nested["v_true"] == dict(fldd=1.25, verdict=verdicts[made.V_TRUE, TRAINED].verdict)
+    assert nested["v_true"] == dict(fldd=1.25, verdict="faithful", score=0.07)
+    assert nested["calibration"]["auc_ci"] == [0.9, 1.0]
+    assert nested["calibration"]["illusory_called_faithful"] == 0
+    assert nested["calibration"]["other"] == dict(placebo=0.5)
     assert nested["mlp"]["fldd"] == -0.25
     assert nested["v_mlp"]["lent_share"] == 0.7
     assert nested["residual"]["fldd"] == 1.2
@@ -177,7 +182,7 @@ def test_metrics_of_a_position_before_end_and_of_pairs_left_out(tmp_path):
         "activations/pairs.parquet": pairs.assign(kept=pairs["right"]),
     }
     results = made.results(tmp_path, changed)
-    nested = metrics({}, results, findings(results), judge_all(results, THRESHOLDS, 0.1))
+    nested = metrics({}, results, findings(results), made.verdicts(), made.calibration())
     assert nested["run"] == dict(position="token of its own")
     assert nested["pairs"] == dict(kept=7, left_out=1)
 
@@ -213,12 +218,12 @@ def test_every_row_of_the_readme_and_every_published_figure_is_a_finding(found):
 
 def test_the_terminals_lines(tmp_path):
     results = made.results(tmp_path)
-    text = headline(results, findings(results), judge_all(results, THRESHOLDS, 0.1))
+    text = headline(results, findings(results), made.verdicts())
     assert text.startswith(
         "tiny, ioi: which subspaces carry the place of the repeated name? Patched at END; 8 pairs.\n\nLD, nothing"
     )
     assert f"Intervals: {BOOTSTRAP}." in text
-    assert "mlp8, trained: inconclusive (only 0 of the 2 criteria needed say anything)" in text
+    assert "mlp8, trained: illusory (score 0.67, illusory from 0.40)" in text
     assert all(line == line.rstrip() for line in text.splitlines())
 
 

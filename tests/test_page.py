@@ -35,7 +35,11 @@ def report():
         rules="Rules.",
         verdicts=grid,
         verdict=picture("verdict"),
+        sweep=picture("sweep"),
         evidence=grid,
+        confusion=grid,
+        areas=grid,
+        sure=[("The unit", "It is <one>.")],
         comparison=grid,
         sections=[section("E0  One", "one"), section("E1  Two")],
         parameters="das:\n  lr: 0.02\n",
@@ -61,16 +65,17 @@ class Tags(HTMLParser):
 
 def pages(report: Report, folder) -> tuple[str, str]:
     draw(report.sections, folder, 50)
-    draw_picture(report.verdict, folder, 50)
+    for each in (report.verdict, report.sweep):
+        draw_picture(each, folder, 50)
     return render(report, folder, "figures")
 
 
 def test_every_picture_is_drawn_closed_and_in_the_page(report, tmp_path):
     html, text = pages(report, tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.png", "verdict.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.png", "sweep.png", "verdict.png"]
     assert plt.get_fignums() == []
     tags = Tags(html)
-    assert len(tags.sources) == 2
+    assert len(tags.sources) == 3
     assert all(source.startswith("data:image/png;base64,iVBOR") for source in tags.sources)
     assert "![a line & what it shows](figures/one.png)" in text
     assert "![a line & what it shows](figures/verdict.png)" in text
@@ -87,7 +92,12 @@ def test_the_page_links_to_its_own_parts_and_to_nothing_else(report, tmp_path):
 def test_the_same_results_give_the_same_bytes_and_times_lie_beside(report, tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-    again = replace(report, sections=[section("E0  One", "one"), section("E1  Two")], verdict=picture("verdict"))
+    again = replace(
+        report,
+        sections=[section("E0  One", "one"), section("E1  Two")],
+        verdict=picture("verdict"),
+        sweep=picture("sweep"),
+    )
     first, second = pages(report, tmp_path / "a"), pages(again, tmp_path / "b")
     assert first == second
     assert all("noted beside this file, in timings.json" in page for page in first)

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 import tiny
-from project import ROOT, Project
+from project import ROOT, SMALL, Project
+from subspace_illusion.pipeline.compose import compose
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +81,15 @@ def test_gpt2_runs_from_a_local_folder(tmp_path):
     effects = pd.read_csv(tmp_path / "results/effects.csv")
     assert set(effects["component"]) == {"resid1", "mlp1", "mid1", "head1"}
     assert (pd.read_csv(tmp_path / "results/comparison.csv")["gpt2 here"] == "not run").all()
+
+
+def test_the_preset_of_the_papers_facts_on_a_model_as_deep_as_its_own(tmp_path):
+    """Block for block as for GPT-2 XL, whose weights only the hub has."""
+    project = Project(tmp_path)
+    tiny.write_folder(tmp_path / "data/tiny", tiny.GPT2_XL)
+    here = ["model.source=path", "+model.path=data/tiny", "~model.repository", "~model.revision"]
+    short = ["facts.pairs=2", "facts.steps=2", "facts.shared_steps=2", "facts.edit_steps=2", "task.wrong_pairs=keep"]
+    project.write_params(compose("model=gpt2_xl", "task=facts", "size=quick", *here, *short, *SMALL[2:]))
+    assert "facts@mlp15" in project.repro("facts@mlp15")
+    patched = pd.read_csv(tmp_path / "results/facts/mlp15/by_block.csv")
+    assert sorted(set(patched["block"])) == [0, 5, 10, 15, 20, 25, 30, 35, 40, 45]

@@ -6,20 +6,20 @@ import pytest
 
 import made
 from drawing import drawn, intervals, points, shown, words
-from subspace_illusion.experiments.find_readers import MINOR, NAME_MOVER, NEGATIVE, OTHER, READER
-from subspace_illusion.experiments.split_directions import GRADIENT, PARTS, RANDOM_SEEN, RANDOM_UNSEEN, SEEN, WHOLE
+from subspace_illusion.experiments.find_readers import MINOR, MOVER, NEGATIVE, OTHER, READER
+from subspace_illusion.experiments.split_directions import PARTS, RANDOM_SEEN, RANDOM_UNSEEN, SEEN, WHOLE
 from subspace_illusion.experiments.tell_names import ALIKE, APART
-from subspace_illusion.experiments.trace_paths import ALL_HEADS, NAME_MOVERS, PATCH, READERS
+from subspace_illusion.experiments.trace_paths import ALL_HEADS, MOVERS, PATCH, READERS
 from subspace_illusion.report.plots.split_directions import split_directions_figure
 from subspace_illusion.report.plots.style import plt
 from subspace_illusion.report.plots.tell_names import tell_names_figure
 from subspace_illusion.report.plots.trace_paths import trace_paths_figure
 from subspace_illusion.report.sections import find_readers, split_directions, tell_names, trace_paths
 from subspace_illusion.statistics import POOLED
-from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, RANDOM, TRAINED
+from subspace_illusion.subspace.ways import GRADIENT, MEAN_DIFFERENCE, RANDOM, TRAINED
 
 pytestmark = pytest.mark.filterwarnings("error")
-KINDS = {"9.0": (READER, NAME_MOVER), "9.10": (READER, NEGATIVE), "9.2": (MINOR, OTHER), "9.3": (OTHER, NAME_MOVER)}
+KINDS = {"9.0": (READER, MOVER), "9.10": (READER, NEGATIVE), "9.2": (MINOR, OTHER), "9.3": (OTHER, MOVER)}
 CLEAN = {"9.0": 1.0, "9.10": -0.8, "9.2": 0.1, "9.3": 0.7}
 PATCHED = {"9.0": 0.85, "9.10": 0.7, "9.2": 0.0, "9.3": 0.7}
 
@@ -53,7 +53,10 @@ def test_the_readers_and_the_name_movers_are_listed(tmp_path):
     section = readers_section(tmp_path, {})
     assert section.title.startswith("E3  ")
     assert section.reading.startswith("A rule. So no trained direction and no held-out pair has a part in this.")
-    assert "Readers: 9.0, 9.10. Minor readers: 9.2. Of 2 readers 1 count as name movers" in section.reading
+    assert (
+        "Readers: 9.0, 9.10. Minor readers: 9.2. Of 2 readers 1 count as movers (in IOI: name movers)"
+        in section.reading
+    )
     assert "that are no readers: 9.3." in section.reading
     (grid,) = section.grids
     assert [row[0] for row in grid.rows] == ["9.0", "9.10", "9.2", "9.3"]
@@ -81,7 +84,7 @@ def heads(others: int = 20) -> pd.DataFrame:
 
 
 def groups(readers: int = 2) -> pd.DataFrame:
-    shares = {READERS: (readers, 0.3 * readers), NAME_MOVERS: (2, 0.5), ALL_HEADS: (24, 0.9), PATCH: (0, 1.0)}
+    shares = {READERS: (readers, 0.3 * readers), MOVERS: (2, 0.5), ALL_HEADS: (24, 0.9), PATCH: (0, 1.0)}
     return pd.DataFrame(
         dict(seed=seed, group=group, heads=count) | made.measured(effect=3 * share, share_of_patch=share)
         for seed in (POOLED, *made.SEEDS)
@@ -93,13 +96,13 @@ def test_heads_by_class_and_what_groups_of_them_carry():
     figure = drawn(trace_paths_figure(groups(), heads(), "resid8"))
     left, right, below = figure.axes
     assert shown(left) == [
-        "readers", "name mover 9.0", "negative name mover 9.10", "minor readers", "9.2",
-        "name movers that do not read", "name mover 9.3", "other heads", "10.0", "10.1", "10.2", "10.3",
+        "readers", "mover 9.0", "negative mover 9.10", "minor readers", "9.2",
+        "movers that do not read", "mover 9.3", "other heads", "10.0", "10.1", "10.2", "10.3",
     ]  # fmt: skip
     assert len(points(right)) == 8
     assert (0.0, 0.2) in intervals(right)
     assert [bar.get_width() for bar in below.patches] == pytest.approx([0.6, 0.5, 0.9])
-    assert shown(below) == ["readers (2)", "name movers (2)", "all heads downstream (24)"]
+    assert shown(below) == ["readers (2)", "movers (2)", "all heads downstream (24)"]
     assert "resid8" in left.get_title(loc="left")
 
 
@@ -120,7 +123,7 @@ def test_the_readers_that_keep_their_attribution_are_counted(tmp_path):
     sections = traced(tmp_path, groups(), heads())
     assert [section.pictures[0].name for section in sections] == ["trace_paths__resid8", "trace_paths__mlp8"]
     text = sections[0].reading
-    assert "the 2 readers carry 0.60 [0.50, 0.70]; name movers 0.50" in text
+    assert "the 2 readers carry 0.60 [0.50, 0.70]; movers 0.50" in text
     assert "in part bears that out" in text
     assert "1 of 2 readers keep" in text
     assert "turned, which is where a head that follows the source's value would go, 1 of 2" in text

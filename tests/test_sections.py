@@ -2,20 +2,26 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import to_hex
 
 import made
-from drawing import drawn, intervals, points, shown, words
+from drawing import drawn, points, shown, words
 from subspace_illusion.report.findings import findings
 from subspace_illusion.report.plots.localise import localise_figure, localise_map_figure
-from subspace_illusion.report.plots.style import BLUE, ORANGE, plt
-from subspace_illusion.report.plots.verdict import verdict_figure
+from subspace_illusion.report.plots.style import plt
 from subspace_illusion.report.sections import localise, prompts, toy_example
-from subspace_illusion.report.sections.verdict import answer, evidence_grid, rules, verdict_grid, verdict_picture
-from subspace_illusion.report.verdict import Thresholds, judge_all
+from subspace_illusion.report.sections.off_distribution import section as off_distribution
+from subspace_illusion.report.sections.sure import sure
+from subspace_illusion.report.sections.verdict import (
+    answer,
+    evidence_grid,
+    rules,
+    sweep_picture,
+    verdict_grid,
+    verdict_picture,
+)
+from subspace_illusion.report.verdict import judge
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -30,11 +36,16 @@ def test_the_contents_have_every_section_in_the_order_of_the_experiments():
     from subspace_illusion.report import contents
 
     names = [section.__module__.rpartition(".")[2] for section in contents.EXPERIMENTS]
-    files = {path.stem for path in Path(toy_example.__file__).parent.glob("*.py")} - {"__init__", "verdict"}
+    files = {path.stem for path in Path(toy_example.__file__).parent.glob("*.py")} - {
+        "__init__",
+        "verdict",
+        "calibration",
+        "sure",
+    }
     assert set(names) == files
     assert len(names) == len(set(names))
     assert names[:3] == ["toy_example", "prompts", "localise"]
-    assert names[-2:] == ["controls", "facts"]
+    assert names[-2:] == ["off_distribution", "facts"]
 
 
 def test_the_abstract_example(tmp_path):
@@ -155,17 +166,10 @@ def test_an_experiment_that_was_left_out_has_no_section_whatever_files_there_are
 
 # verdict
 
-LIMITS = dict(
-    whole_component=Thresholds(0.5, 0.25),
-    without_null_part=Thresholds(0.25, 0.5),
-    clean_range=Thresholds(0.1, 0.5),
-    random_mlp=Thresholds(None, 0.5),
-)
-
 
 def test_the_answer_says_no_more_than_the_figures(tmp_path):
     results = made.results(tmp_path)
-    text = answer(results, findings(results), judge_all(results, LIMITS, 0.1))
+    text = answer(results, findings(results), made.verdicts())
     assert "flips (LD < 0) 0.83 of the held-out predictions and makes S the top token in 0.54." in text
     assert "takes 3.00 off a logit difference of 4.00" in text
     assert "Patching that whole MLP does no damage (effect -1.00)" in text
@@ -177,7 +181,9 @@ def test_the_answer_of_another_task_without_v_mlp_but_with_ones_own(tmp_path):
     about = dict(task="agreement", v_mlp=None, own={made.V_MLP: [made.PROBE]}, untrained=[made.V_MLP], experiments={})
     changed = made.with_own() | {"prompts.parquet": made.prompts().assign(position=1)}
     results = made.results(tmp_path, changed, **about)
-    text = answer(results, findings(results), judge_all(results, LIMITS, 0.1))
+    scores = made.scores() | {(made.V_MLP, made.PROBE): made.score(0.05, lent=0.5, lost=0.5)}
+    judged = judge(scores, made.calibration(), 0.1)
+    text = answer(results, findings(results), judged)
     assert "at the task's own token (resid8, v_true) from sources that differ in the subject's number flips" in text
     assert "makes the foil the top token in 0.54" in text
     assert "v_mlp" not in text
@@ -186,7 +192,7 @@ def test_the_answer_of_another_task_without_v_mlp_but_with_ones_own(tmp_path):
         "-1.67 [-1.72, -1.62] of that effect; its row part alone 0.50 [0.45, 0.55]; of its variation 0.45 [0.40, 0.50] "
         "is lent by the null part."
     ) in text
-    assert text.endswith("v_true is inconclusive and my probe at mlp8 is inconclusive.")
+    assert text.endswith("v_true is faithful and my probe at mlp8 is inconclusive.")
 
 
 @pytest.mark.parametrize(
@@ -203,98 +209,63 @@ def test_what_the_whole_mlp_does_is_read_off_its_interval(tmp_path, effect, half
     for name, value in made.patched(effect, half=half).items():
         table.loc[whole, name] = value
     results = made.results(tmp_path, {"effects.csv": table})
-    assert f"Patching that whole MLP {does} " in answer(results, findings(results), judge_all(results, LIMITS, 0.1))
+    assert f"Patching that whole MLP {does} " in answer(results, findings(results), made.verdicts())
 
 
-def test_the_rules_say_how_many_verdicts_were_made(tmp_path):
-    verdicts = judge_all(made.results(tmp_path), LIMITS, 0.1)
-    text = rules(verdicts, 0.1)
-    assert "4 verdicts were made, on 2 components, each by itself: nothing is corrected for their number." in text
-    assert "(faithful from 0.5, illusory up to 0.25)" in text
-    assert "over that in the real one (illusory from 0.5)" in text
+def test_the_rules_say_the_formula_and_what_it_is_worth():
+    text = rules(made.verdicts(), made.calibration(), 0.1)
+    assert "score = (lent + lost + apart + off) / 4" in text
+    assert "faithful up to 0.30 and illusory from 0.40" in text
+    assert "4 verdicts were made, on 2 components; their p values are corrected for that number" in text
+    assert "measured on 24 planted cases in tiny (ioi)" in text
+    assert (
+        "of 8 cases of a component that the signal does not go through, 88% are called illusory and 0% faithful" in text
+    )
 
 
-def test_the_grids_have_the_verdicts_and_the_figures_that_apply(tmp_path):
-    verdicts = judge_all(made.results(tmp_path), LIMITS, 0.1)
-    assert verdict_grid(verdicts).rows[1][:3] == [made.V_MLP, "trained", "illusory"]
+def test_the_grids_have_the_verdicts_and_the_figures_that_apply():
+    verdicts = made.verdicts()
+    assert verdict_grid(verdicts).rows[2][:3] == [made.V_MLP, "trained", "illusory"]
     rows = evidence_grid(verdicts).rows
-    assert len(rows) == sum(found.figure is not None for verdict in verdicts.values() for found in verdict.evidence)
-    assert rows[0][3:] == ["0.96 [0.91, 1.01]", "faithful"]
-    assert verdict_picture(verdicts).name == "verdict"
-
-
-THRESHOLDS = {
-    "whole component": (0.5, 0.25), "without null part": (0.25, 0.5),
-    "clean range": (0.1, 0.5), "random mlp": (np.nan, 0.5),
-}  # fmt: skip
-
-
-def verdict_rows(component: str, verdict: str, found: dict[str, tuple[float, str]], subspace="trained") -> pd.DataFrame:
-    rows = []
-    for criterion, (faithful, illusory) in THRESHOLDS.items():
-        value, says = found.get(criterion, (np.nan, "not applicable"))
-        about = dict(component=component, subspace=subspace, verdict=verdict, criterion=criterion, says=says)
-        rows.append(about | dict(value=value, lo=value - 0.1, hi=value + 0.1, faithful=faithful, illusory=illusory))
-    return pd.DataFrame(rows)
-
-
-RESID = verdict_rows("resid8", "faithful", {"whole component": (0.9, "faithful"), "clean range": (0.01, "faithful")})
-MLP = verdict_rows(
-    "mlp8", "illusory",
-    {"whole component": (-0.3, "illusory"), "without null part": (0.7, "illusory"), "clean range": (0.4, "undecided"),
-     "random mlp": (1.2, "illusory")},
-)  # fmt: skip
-
-
-def zones(axis) -> dict[str, tuple[float, float]]:
-    """Ends of the shaded parts of a panel by colour, the panel's own limits as infinite."""
-    low, high = axis.get_xlim()
-    found = {}
-    for patch in axis.patches:
-        a, b = patch.get_x(), patch.get_x() + patch.get_width()
-        found[to_hex(patch.get_facecolor()).upper()] = (
-            -np.inf if np.isclose(a, low) else a,
-            np.inf if np.isclose(b, high) else b,
-        )
-    return found
-
-
-def test_verdicts_lie_in_their_zones():
-    figure = drawn(verdict_figure(pd.concat([RESID, MLP])))
-    whole, null, inside, random = figure.axes
-    assert [axis.get_title() for axis in figure.axes] == [
-        "whole component", "without null part", "clean range", "random MLP"
+    assert rows[0][2:] == [
+        "1.25 [1.23, 1.27]", "0.07 [0.05, 0.09]", "not applicable", "0.10 [0.08, 0.12]", "0.04 [0.02, 0.06]",
+        "not applicable",
     ]  # fmt: skip
-    assert shown(whole) == ["resid8: faithful", "mlp8: illusory"]
-    assert zones(whole) == {BLUE: (0.5, np.inf), ORANGE: (-np.inf, 0.25)}
-    assert zones(inside) == {BLUE: (-np.inf, pytest.approx(0.1)), ORANGE: (0.5, np.inf)}
-    assert zones(random) == {ORANGE: (0.5, np.inf)}
-    assert points(whole, BLUE) == [(0.9, 0.0)]
-    assert points(whole, ORANGE) == [(-0.3, 1.0)]
-    assert len(points(inside)) == len(intervals(inside)) == 2
-    assert [text.get_text() for text in null.texts] == ["not applicable"]
-    assert all(axis.get_xlabel() for axis in figure.axes)
 
 
-def test_one_verdict_without_intervals_and_without_thresholds():
-    rows = MLP.assign(lo=np.nan, hi=np.nan, faithful=np.nan, illusory=np.nan)
-    figure = drawn(verdict_figure(rows))
-    assert [intervals(axis) for axis in figure.axes] == [[]] * 4
-    assert [zones(axis) for axis in figure.axes] == [{}] * 4
-
-
-def test_verdicts_of_several_subspaces_under_headings():
-    other = MLP.assign(subspace="mean difference", verdict="inconclusive")
-    figure = drawn(verdict_figure(pd.concat([RESID, MLP, other])))
-    assert shown(figure.axes[0]) == [
-        "trained", "resid8: faithful", "mlp8: illusory", "mean difference", "mlp8: inconclusive"
+def test_scores_lie_beside_what_planted_cases_score():
+    figure = drawn(verdict_picture(made.verdicts(), made.calibration()).figure)
+    above, below = figure.axes
+    assert shown(above) == [
+        made.V_TRUE, "trained: faithful", "mean difference: inconclusive",
+        made.V_MLP, "trained: illusory", "mean difference: faithful",
     ]  # fmt: skip
-    assert len(points(figure.axes[0])) == 3
+    assert [text.get_text() for text in above.texts] == ["too few figures apply"]
+    assert sum(len(line.get_xdata()) for line in below.lines) == 24
+    assert below.get_ylabel() == "dose planted"
 
 
-def test_a_figure_out_of_all_bounds_is_drawn_at_the_edge():
-    wild = MLP.assign(value=900.0, lo=-1e6, hi=1e6)
-    figure = drawn(verdict_figure(pd.concat([RESID, wild])))
-    whole = figure.axes[0]
-    assert whole.get_xlim()[1] < 3
-    assert max(x for x, _ in points(whole)) == 2.5
+def test_the_sweep_shows_both_errors():
+    above, below = drawn(sweep_picture(made.verdicts(), made.calibration()).figure).axes
+    low, high = (line.get_ydata() for line in above.lines[:2])
+    assert (low[0], low[-1]) == (0, 1)  # a threshold of 1 calls every case faithful
+    assert (high[0], high[-1]) == (1, 0)
+    assert below.lines[2].get_ydata()[0] == 3  # every score that is judged lies above 0
+
+
+def test_how_sure_a_verdict_is_is_said_in_the_runs_own_figures(tmp_path):
+    said = dict(sure(made.results(tmp_path), made.verdicts(), made.calibration()))
+    assert "e1 in the standard basis is correlated and causal" in said["The component is the unit"]
+    assert "of the mean difference 0.60 [0.58, 0.62] is lent and 0.00" in said["Null parts are everywhere"]
+    assert "their scores go from 0.10 to 0.10" in said["Intuitive explanations would count as illusions too"]
+    without = dict(sure(made.results(tmp_path, v_mlp=None, experiments={}), {}, made.calibration()))
+    assert "At " not in without["Null parts are everywhere"]
+
+
+def test_distances_are_drawn_with_their_floor(tmp_path):
+    (section,) = off_distribution(made.results(tmp_path))
+    (picture,) = section.pictures
+    component, output = drawn(picture.figure).axes
+    assert shown(component) == ["all of it", "whole component", "trained", "what acts", "whole component", "trained"]
+    assert len(points(output)) == 2
+    assert section.grids[0].rows[0][-2:] == ["0.03 [0.02, 0.04]", "0.02"]

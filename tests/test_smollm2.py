@@ -64,7 +64,7 @@ def test_the_mlps_direction_damages_where_the_whole_mlp_does_not(found, value):
 def test_the_effect_travels_through_the_readers(project, value):
     assert value["v_true.paths.readers"] > 0.5
     readers = read_json(project.top / "results/find_readers/readers.json")
-    assert "23.3" in readers["roles"]["name mover"]  # the largest attribution, which hardly answers to the patch
+    assert "23.3" in readers["roles"]["mover"]  # the largest attribution, which hardly answers to the patch
     assert "23.3" not in readers["found"]["reader"]
     assert "24.4" in readers["found"]["reader"]  # it turns
     assert value["table1.das.readers.logit_diff"] < 0 < value["table1.das.nullspace.logit_diff"]

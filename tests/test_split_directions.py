@@ -8,7 +8,6 @@ from subspace_illusion.core.frames import random_frame
 from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.experiments.split_directions import (
-    GRADIENT,
     PARTS,
     RANDOM_SEEN,
     RANDOM_UNSEEN,
@@ -21,7 +20,7 @@ from subspace_illusion.experiments.split_directions import (
     split_table,
 )
 from subspace_illusion.statistics import POOLED, Bootstrap
-from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, TRAINED
+from subspace_illusion.subspace.ways import GRADIENT, MEAN_DIFFERENCE, TRAINED
 from subspace_illusion.tasks.table import DIFFERENT
 
 FRAMES = {
@@ -114,7 +113,7 @@ def pairs(llama):
 def divided(pairs, heads) -> pd.DataFrame:
     bootstrap = Bootstrap.of(pairs.groups, 10, 0)
     settings = dict(tolerance=TOLERANCE, draws=2, seed=0, batch=3)
-    return split_directions(pairs, residual_after(1), FRAMES, heads, False, bootstrap, **settings)
+    return split_directions(pairs, residual_after(1), FRAMES, heads, False, bootstrap, **settings)[0]
 
 
 def test_every_seed_has_its_rows(pairs):

@@ -15,12 +15,9 @@ from subspace_illusion.report.findings import decomposition
 from subspace_illusion.report.plots.style import GREY, plt
 from subspace_illusion.report.plots.tasks_page import tasks_figure
 from subspace_illusion.report.tasks_page import effects_shown, overview, read_tasks, section, write_page
-from subspace_illusion.report.verdict import Thresholds, evidence_table, judge_all
+from subspace_illusion.report.verdict import judge, verdict_table
 
 pytestmark = pytest.mark.filterwarnings("error")
-LIMITS = dict.fromkeys(
-    ("whole_component", "without_null_part", "clean_range", "random_mlp"), Thresholds(None, None)
-) | dict(whole_component=Thresholds(0.5, 0.25), without_null_part=Thresholds(0.25, 0.5))
 
 
 @pytest.fixture(autouse=True)
@@ -34,13 +31,15 @@ def folder(tmp_path):
     """IOI as a run leaves it, and a task with a probe, of which some files are missing."""
     ioi = made.results(tmp_path / "tasks/ioi")
     other = made.results(tmp_path / "tasks/mine", made.with_own(), own={made.V_MLP: [made.PROBE]})
-    for results, run in (
-        (ioi, dict(task="ioi", position="END")),
-        (other, dict(task="pairs", position="token of its own")),
+    scores = made.scores()
+    own = scores | {(made.V_MLP, made.PROBE): made.score(0.15, lent=0.35, lost=0.35)}
+    for results, run, of_run in (
+        (ioi, dict(task="ioi", position="END"), scores),
+        (other, dict(task="pairs", position="token of its own"), own),
     ):
         metrics = dict(run=dict(model="tiny", **run), pairs=dict(kept=7, left_out=1))
         write_json(results.folder / "metrics.json", metrics)
-        write_table(results.folder / "verdicts.csv", evidence_table(judge_all(results, LIMITS, 0.1)))
+        write_table(results.folder / "verdicts.csv", verdict_table(judge(of_run, made.calibration(), 0.1)))
     write_table(ioi.folder / "decompose.csv", decomposition(ioi))
     (other.folder / "localise/map.csv").unlink()
     (other.folder / "localise/window.json").unlink()
@@ -50,8 +49,8 @@ def folder(tmp_path):
 
 def test_the_overview_has_a_row_a_task(folder):
     assert overview(read_tasks(folder)).rows == [
-        ["ioi", "the place of the repeated name", "tiny", "END", "7", "1", "1 / 2", "1", "1", "2"],
-        ["mine", "the variable", "tiny", "token of its own", "7", "1", "", "1", "1", "3"],
+        ["ioi", "the place of the repeated name", "tiny", "END", "7", "1", "1 / 2", "2", "1", "1"],
+        ["mine", "the variable", "tiny", "token of its own", "7", "1", "", "2", "1", "2"],
     ]
 
 
@@ -104,4 +103,4 @@ def test_a_folder_without_tasks_or_with_half_a_run_is_one_clear_line(folder, tmp
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert "sums up no whole run" in done.stderr
-    assert pd.read_csv(folder / "ioi/verdicts.csv").shape[0] == 16
+    assert pd.read_csv(folder / "ioi/verdicts.csv").shape[0] == 4

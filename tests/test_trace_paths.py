@@ -12,11 +12,11 @@ from subspace_illusion.core.heads import replay_holding
 from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.replay import record, replay
 from subspace_illusion.core.sites import Site
-from subspace_illusion.experiments.find_readers import MINOR, NAME_MOVER, NEGATIVE, OTHER, READER, heads_reached
+from subspace_illusion.experiments.find_readers import MINOR, MOVER, NEGATIVE, OTHER, READER, heads_reached
 from subspace_illusion.experiments.trace_paths import (
     ALL_HEADS,
     ALL_READERS,
-    NAME_MOVERS,
+    MOVERS,
     PATCH,
     READERS,
     HeadPaths,
@@ -117,15 +117,15 @@ def test_a_patch_that_changes_nothing_leaves_every_path_alone(pairs):
 def test_groups_are_those_that_were_found(llama):
     heads = [Site(2, "attn.hook_z", head) for head in range(4)]
     found = pd.DataFrame(
-        dict(head=["2.1", "2.2", "2.0"], reader=[READER, MINOR, READER], role=[NAME_MOVER, OTHER, NEGATIVE])
+        dict(head=["2.1", "2.2", "2.0"], reader=[READER, MINOR, READER], role=[MOVER, OTHER, NEGATIVE])
     )
     groups = groups_of(found, heads)
     assert {name: [head.head for head in listed] for name, listed in groups.items()} == {
-        READERS: [0, 1], ALL_READERS: [0, 1, 2], NAME_MOVERS: [1], ALL_HEADS: [0, 1, 2, 3],
+        READERS: [0, 1], ALL_READERS: [0, 1, 2], MOVERS: [1], ALL_HEADS: [0, 1, 2, 3],
     }  # fmt: skip
     site = Site(1, "mlp.hook_post")
     # Clean and source; each of eight heads alone; and for both seeds the patch and the groups that are not empty.
-    assert replays(llama, site, {READERS: [Site(3, "attn.hook_z", 0)], NAME_MOVERS: []}, 2) == [
+    assert replays(llama, site, {READERS: [Site(3, "attn.hook_z", 0)], MOVERS: []}, 2) == [
         1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 1, 3, 1, 3,
     ]  # fmt: skip
 
@@ -144,7 +144,7 @@ def test_distances_and_shares_by_hand():
         dict(clean=clean, patched=patched, source=source),
         {heads[0]: outcome(2, 2), heads[1]: outcome(4, 4), heads[2]: outcome(3, 3)},
     )
-    found = pd.DataFrame(dict(head=["2.0"], reader=[READER], role=[NAME_MOVER]))
+    found = pd.DataFrame(dict(head=["2.0"], reader=[READER], role=[MOVER]))
     table = head_table(paths, found, outcome(0, 0), np.full(2, 4.0), np.ones(2), Bootstrap.of([0, 1], 10, 0))
     assert table["distance_left"].tolist() == pytest.approx([0, 1, 0.5])
     assert table["moved"].tolist() == pytest.approx([1, 0, 0.5])

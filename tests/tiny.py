@@ -26,6 +26,8 @@ from subspace_illusion.core.model import Model, bridge_model
 DATA = Path(__file__).parents[1] / "data"
 EXAMPLE = DATA.parent / "examples/probe/pairs.csv"
 ARCHITECTURES = ("gpt2", "neox", "llama", "gemma3")
+GPT2_XL = "gpt2_xl"
+"""As deep as GPT-2 XL and with as many heads, though each of them only 2 wide."""
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
@@ -44,8 +46,9 @@ def hf_model(architecture: str, vocabulary: int, seed: int = 0) -> torch.nn.Modu
     shape = dict(
         vocab_size=vocabulary, hidden_size=32, num_hidden_layers=4, num_attention_heads=4, intermediate_size=64
     )
-    if architecture == "gpt2":
-        config = GPT2Config(vocab_size=vocabulary, n_embd=32, n_layer=4, n_head=4, n_positions=64)
+    if architecture.startswith("gpt2"):
+        width, blocks, heads = (50, 48, 25) if architecture == GPT2_XL else (32, 4, 4)
+        config = GPT2Config(vocab_size=vocabulary, n_embd=width, n_layer=blocks, n_head=heads, n_positions=64)
         config.architectures = ["GPT2LMHeadModel"]
     elif architecture == "neox":
         config = GPTNeoXConfig(**shape)

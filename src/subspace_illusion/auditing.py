@@ -1,8 +1,7 @@
 """An audit in memory: is this the subspace? From a model, pairs and directions to verdicts, without a pipeline.
 
 The pipeline (``subspace-illusion audit``) trains a subspace beside, runs the controls, caches and compares. This asks
-what needs no training: what patching does, whole and by parts, and whether it takes what the component writes out of
-its range.
+what needs no training: what patching does, whole and by parts, and how far that is the component's own doing.
 """
 
 from collections.abc import Mapping
@@ -15,36 +14,27 @@ import pandas as pd
 import torch
 
 from subspace_illusion.core.checkpoints import Tokenizer
-from subspace_illusion.core.frames import mean_difference
 from subspace_illusion.core.model import Model, open_model, wrap_bridge
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.errors import InputError
+from subspace_illusion.experiments.calibration import Calibration
 from subspace_illusion.experiments.decompose import Decomposition, classes, decompose
-from subspace_illusion.experiments.dormant import applies, nothing_measured, summary, written
-from subspace_illusion.experiments.evaluate import Subspaces, effects, patch_all
-from subspace_illusion.experiments.find_readers import (
-    READER,
-    Rule,
-    first_reached,
-    heads_reached,
-    listed,
-    name_of,
-    reader_table,
-    respond,
-)
-from subspace_illusion.experiments.split_directions import split_directions
+from subspace_illusion.experiments.evaluate import Subspaces, by_pair, effects, patch_all
+from subspace_illusion.experiments.own_readers import can_be_read, split_by_own_readers
+from subspace_illusion.experiments.score import score_component
 from subspace_illusion.files import whole
+from subspace_illusion.report.calibration import read_calibration
 from subspace_illusion.report.page import draw_picture, fill_in
 from subspace_illusion.report.section import Grid
 from subspace_illusion.report.sections.verdict import evidence_grid, rules, verdict_grid, verdict_picture
-from subspace_illusion.report.verdict import DEFAULTS, SMALLEST_EFFECT, Tables, Verdict, judge_subspaces
+from subspace_illusion.report.verdict import SMALLEST_EFFECT, Verdict, judge
 from subspace_illusion.report.words import in_order
-from subspace_illusion.statistics import Bootstrap, table
+from subspace_illusion.statistics import Bootstrap
 from subspace_illusion.subspace.own import own_of, read_own
 from subspace_illusion.subspace.pairs import Pairs, recorded_pairs
-from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, own_labels
+from subspace_illusion.subspace.ways import own_labels
 from subspace_illusion.tasks.pairs_file import pairs_of, read_pairs
-from subspace_illusion.tasks.table import DIFFERENT, mark_kept, prompts_of, unrelated, values_of
+from subspace_illusion.tasks.table import DIFFERENT, mark_kept, prompts_of, values_of
 from subspace_illusion.tasks.tokenise import LAST, tokenise
 
 BATCH = 32
@@ -53,8 +43,6 @@ TOLERANCE = 1e-5
 """Singular values of a readout below this share of the largest count as zero."""
 RANDOM = 100
 """Random subspaces behind each baseline of a cosine."""
-RULE = Rule(reader=0.1, minor=0.01, name_mover=0.1)
-"""What makes a reader, as in the pipeline's defaults."""
 
 
 @dataclass(frozen=True)
@@ -66,16 +54,16 @@ class Audit:
         verdicts: By subspace: those that were asked about, and the mean difference.
         effects: What patching did, as ``experiments.evaluate.effects`` gives it.
         decomposition: Row and null part, lent share, cosines.
-        dormant: What the component writes along the mean difference of the residual stream after its block.
         pairs: The table of pairs, with what was kept.
+        calibration: What planted cases say of the score.
     """
 
     site: str
     verdicts: Mapping[str, Verdict]
     effects: pd.DataFrame
     decomposition: Decomposition
-    dormant: pd.DataFrame
     pairs: pd.DataFrame
+    calibration: Calibration
 
     def __str__(self) -> str:
         """One line a subspace: its verdict, and why."""
@@ -94,7 +82,7 @@ class Audit:
         if target.suffix not in (".html", ".md"):
             raise InputError(f"{path}: a report is a file that ends in .html or .md")
         named = {(self.site, way): verdict for way, verdict in self.verdicts.items()}
-        picture = verdict_picture(named)
+        picture = verdict_picture(named, self.calibration)
         figures = target.with_name(f"{target.stem}_figures")
         with TemporaryDirectory() as folder:
             draw_picture(picture, Path(folder), dpi=150)
@@ -106,7 +94,7 @@ class Audit:
                 answer=str(self).splitlines(),
                 pairs=f"{self.pairs['kept'].sum()} pairs, {(~self.pairs['kept']).sum()} left out",
                 verdicts=verdict_grid(named),
-                rules=rules(named, SMALLEST_EFFECT),
+                rules=rules(named, self.calibration, SMALLEST_EFFECT),
                 picture=picture,
                 evidence=evidence_grid(named),
                 tables=self._grids(),
@@ -214,19 +202,23 @@ def audit(
     bootstrap = Bootstrap.of(test.groups, resamples, seed)
     patched = patch_all(test, {at.name: component}, tolerance=TOLERANCE, seed=seed, batch=BATCH)
     did = effects(test, patched, bootstrap)
-    dormant = nothing_measured()
-    if applies(at, values):
-        true = by_value(after, _of(kept, "train"))
-        axis = {"": mean_difference(true.activations, true.values)}
-        swapped = _of(kept, "test", unrelated(kept.table))
-        wrote = written(swapped.table, swapped.base(at), swapped.source(at), found, component.readout, axis)
-        rows = summary(wrote, (1, 99), resamples=resamples, seed=seed)
-        dormant = table([dict(component=at.name, site=at.name) | row for row in rows])
-    readable = at.in_residual and first_reached(at) < opened.n_blocks
-    splits = {at.name: _split(train, test, at, found, bootstrap, seed)} if readable else {}
-    asked = [(at.name, way) for way in (*frames, MEAN_DIFFERENCE)]
-    verdicts = judge_subspaces(asked, Tables(did, dormant, splits), DEFAULTS, SMALLEST_EFFECT)
-    return Audit(at.name, {way: verdicts[at.name, way] for _, way in asked}, did, result, dormant, marked)
+    draws: dict[str, Any] = dict(tolerance=TOLERANCE, resamples=resamples, seed=seed)
+    splits = None
+    if can_be_read(at, opened.n_blocks):
+        splits = split_by_own_readers(train, test, at, found, batch=BATCH, **draws)[1]
+    scores = score_component(
+        by_pair(test, patched[at.name]),
+        found,
+        test.base(at),
+        test.source(at),
+        test.values,
+        component.readout,
+        splits,
+        **draws,
+    )
+    calibration = read_calibration()
+    verdicts = judge({(at.name, way): score for way, score in scores.items()}, calibration, SMALLEST_EFFECT)
+    return Audit(at.name, {way: verdict for (_, way), verdict in verdicts.items()}, did, result, marked, calibration)
 
 
 def _opened(model: Any) -> Model:
@@ -261,31 +253,3 @@ def _of(pairs: Pairs, split: str, *kinds: str) -> Pairs:
     if not len(chosen):
         raise InputError(f"no {split} pairs are left: give more pairs, or a column split")
     return chosen
-
-
-def _split(
-    train: Pairs,
-    test: Pairs,
-    site: Site,
-    frames: Mapping[tuple[str, str], torch.Tensor],
-    bootstrap: Bootstrap,
-    seed: int,
-) -> pd.DataFrame:
-    """Subspaces of the residual stream split by what its readers see."""
-    model = train.model
-    heads = heads_reached(model.n_blocks, model.n_heads, site)
-    response = respond(train, site, BATCH)
-    table = reader_table(heads, response, train.ld_clean, Bootstrap.of(train.groups, 100, seed), RULE)
-    readers = [head for head in heads if name_of(head) in listed(table, "reader", READER)]
-    return split_directions(
-        test,
-        site,
-        frames,
-        readers,
-        test.tokens > 1,
-        bootstrap,
-        tolerance=TOLERANCE,
-        draws=5,
-        seed=seed,
-        batch=BATCH,
-    )

@@ -117,6 +117,17 @@ def main_axis(frame: torch.Tensor, difference: torch.Tensor) -> torch.Tensor:
     return frame @ orthonormal(inside)
 
 
+def principal_axes(frame: torch.Tensor, activations: torch.Tensor) -> torch.Tensor:
+    """The axes of a subspace along which activations vary most, the first one most of all, ``[d, k]``.
+
+    Args:
+        frame: ``[d, k]``.
+        activations: ``[n, d]``.
+    """
+    inside = ((activations - activations.mean(0)) @ frame).double()
+    return frame @ torch.linalg.svd(inside, full_matrices=True)[2].mT.float()
+
+
 def closeness(vectors: torch.Tensor, frame: torch.Tensor) -> float:
     """Cosine between two subspaces given by their columns, ``[d, k]`` and ``[d, k']``, none of them empty.
 
@@ -160,6 +171,17 @@ class Split:
         return torch.cat(parts, dim=1)  # the parts are orthogonal to each other
 
 
+def row_space(readout: torch.Tensor, tolerance: float) -> torch.Tensor:
+    """Orthonormal basis of what a readout sees, ``[d, rank]``, in double precision.
+
+    Args:
+        readout: ``[d, d_out]``.
+        tolerance: Singular values below ``tolerance`` times the largest count as zero.
+    """
+    u, s, _ = torch.linalg.svd(readout.double(), full_matrices=False)
+    return u[:, s > tolerance * s[0]]
+
+
 def split(frame: torch.Tensor, readout: torch.Tensor, tolerance: float) -> Split:
     """Splits a subspace into its row and null part (E5).
 
@@ -174,8 +196,7 @@ def split(frame: torch.Tensor, readout: torch.Tensor, tolerance: float) -> Split
     if readout.shape[0] != frame.shape[0]:
         raise InputError(f"the readout takes {readout.shape[0]} dimensions, the subspace lives in {frame.shape[0]}")
     # In double precision, so that the null part is null to the last digit that float32 can hold.
-    u, s, _ = torch.linalg.svd(readout.double(), full_matrices=False)
-    basis = u[:, s > tolerance * s[0]]
+    basis = row_space(readout, tolerance)
     row = basis @ (basis.mT @ frame.double())
     null = frame.double() - row
     return Split(row.float(), null.float(), basis.shape[1])

@@ -20,6 +20,8 @@ from subspace_illusion.errors import InputError
 PROBE_LENGTH = 11
 """Tokens of the prompts that tell what the hooks hold; a number that no model has heads."""
 
+_ADDED = ("hook_resid_pre", "attn.hook_out", "hook_resid_mid", "mlp.hook_out", "hook_resid_post")
+
 
 def pick_device() -> torch.device:
     """CUDA where there is one, else the CPU."""
@@ -142,6 +144,24 @@ class Model:
         """Dimension d of the activation at a site."""
         shape = self._probe[site.hook].shape
         return shape[-1] if site.head is not None or len(shape) == 3 else shape[-2] * shape[-1]
+
+    def adds_straight(self, output: Site) -> bool:
+        """Whether what attention or MLP gives is added to the residual stream as it is, without a norm behind it.
+
+        Args:
+            output: ``attn.hook_out`` or ``mlp.hook_out`` of a block.
+        """
+        of = {name: self._probe.get(f"blocks.{output.block}.{name}") for name in _ADDED}
+        stream, written = of["hook_resid_post"], of["mlp.hook_out"]
+        if self.parallel_blocks:
+            before = [of["hook_resid_pre"], of["attn.hook_out"]]
+        elif output.point == "mlp.hook_out":
+            before = [of["hook_resid_mid"]]
+        else:
+            stream, written, before = of["hook_resid_mid"], of["attn.hook_out"], [of["hook_resid_pre"]]
+        if stream is None or written is None or any(x is None for x in before):
+            return False
+        return torch.allclose(stream, written + sum(x for x in before if x is not None), rtol=1e-3, atol=1e-3)
 
     def centred(self, site: Site, activation: torch.Tensor) -> torch.Tensor:
         """An activation ``[n, d]`` without its mean component, where that can have no effect (see ``centres``)."""

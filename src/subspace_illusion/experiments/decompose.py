@@ -8,11 +8,19 @@ import numpy as np
 import pandas as pd
 import torch
 
-from subspace_illusion.core.frames import closeness, main_axis, mean_difference, oriented, random_frame, split
+from subspace_illusion.core.frames import (
+    closeness,
+    main_axis,
+    mean_difference,
+    oriented,
+    principal_axes,
+    random_frame,
+    split,
+)
 from subspace_illusion.core.sites import Site
 from subspace_illusion.statistics import Bootstrap, interval, ratio, table
 from subspace_illusion.subspace.pairs import Prompts
-from subspace_illusion.subspace.ways import BOTH, MEAN_DIFFERENCE, NULL, RANDOM, ROW, TRAINED, part_of
+from subspace_illusion.subspace.ways import BOTH, MEAN_DIFFERENCE, NULL, RANDOM, ROW, TRAINED, axis_of, part_of
 from subspace_illusion.tasks.table import codes
 
 Way = tuple[str, int | None]
@@ -114,12 +122,17 @@ def decompose(
         subspaces[way, number] = frame
         coordinates = frame.mT @ main_axis(frame, difference)
         row: dict[str, object] = dict(subspace=way, seed=number, cos_mean_difference=closeness(frame, difference))
+        for axis, number_of_axis in _axes(frame, train):
+            subspaces[axis_of(way, number_of_axis), number] = axis
         parts = {"whole": frame}
         if readout is not None:
             divided = split(frame, readout, tolerance)
             row |= dict(
                 row_norm=_size(divided.row_vectors), null_norm=_size(divided.null_vectors), readout_rank=divided.rank
             )
+            for axis, number_of_axis in _axes(frame, train):
+                if (row_part := split(axis, readout, tolerance).row) is not None:
+                    subspaces[part_of(axis_of(way, number_of_axis), ROW), number] = row_part
             for name, part in ((ROW, divided.row), (NULL, divided.null), (BOTH, divided.both)):
                 if part is not None:
                     subspaces[part_of(way, name), number] = part
@@ -128,7 +141,7 @@ def decompose(
             if divided.null is not None:
                 parts[NULL] = divided.null_vectors
             whole, null = (test.activations @ vectors @ coordinates for vectors in (frame, divided.null_vectors))
-            row |= lent_share(whole.squeeze(1), null.squeeze(1), test.values, bootstrap)
+            row |= interval("lent_share", lent_draws(whole, null, test.values, bootstrap))
         if v_true is not None:
             true = v_true[next(iter(v_true)) if number is None else number]
 
@@ -153,6 +166,14 @@ def decompose(
     )
 
 
+def _axes(frame: torch.Tensor, train: Classes) -> list[tuple[torch.Tensor, int]]:
+    """The principal axes of a subspace of several dimensions, each ``[d, 1]`` with its number; a direction has none."""
+    if frame.shape[1] == 1:
+        return []
+    axes = train.oriented(principal_axes(frame, train.activations))
+    return [(axes[:, [place]], place + 1) for place in range(axes.shape[1])]
+
+
 def cosines_among(
     subspaces: Mapping[Way, torch.Tensor], own: list[str], random_directions: int, seed: int
 ) -> pd.DataFrame:
@@ -171,30 +192,32 @@ def cosines_among(
     return table(rows)
 
 
-def lent_share(whole: torch.Tensor, null: torch.Tensor, values: torch.Tensor, bootstrap: Bootstrap) -> dict[str, float]:
+def lent_draws(whole: torch.Tensor, null: torch.Tensor, values: torch.Tensor, bootstrap: Bootstrap) -> np.ndarray:
     """What the null part lends: ``mean (Delta.n) / mean (Delta.v)``, Delta from the one value to the other.
 
     A patch along v moves the activation by ``(Delta.v) v``, and ``Delta.n`` of that is read where the readout sees
-    nothing. Over both swaps of pairs the means of Delta are the gaps between the values' means. Of more than two values
-    it is the slope of those means along n over those along v, which is the same where there are two.
+    nothing. Over both swaps of pairs the means of Delta are the gaps between the values' means. Of more than two
+    values, or of several columns, it is the slope of those means along n over those along v, which is the same where
+    there are two and one.
 
     Args:
-        whole: Projections of prompts on v, ``[n]``.
-        null: Their projections on its null part n, as it is, ``[n]``.
+        whole: Projections of prompts on the columns of a frame, ``[n, k]``.
+        null: Their projections on the columns' null parts, as they are, ``[n, k]``.
         values: As in ``Classes``.
         bootstrap: Draws of the prompts' groups.
 
     Returns:
-        ``lent_share`` and its interval.
+        The share, then that of every draw, ``[1 + resamples]``.
     """
     among = [(values == value).numpy() for value in values.unique()]
 
     def means(projections: torch.Tensor) -> np.ndarray:
-        of_values = np.stack([bootstrap.means(projections.double().numpy(), rows) for rows in among])
-        return of_values - np.nanmean(of_values, 0)  # [values, draws]; a draw may lack a value
+        columns = projections.double().T.numpy()
+        of_values = np.array([[bootstrap.means(column, rows) for column in columns] for rows in among])
+        return of_values - np.nanmean(of_values, 0)  # [values, k, draws]; a draw may lack a value
 
     of_null, of_whole = means(null), means(whole)
-    return interval("lent_share", ratio(np.nansum(of_null * of_whole, 0), np.nansum(of_whole**2, 0)))
+    return ratio(np.nansum(of_null * of_whole, (0, 1)), np.nansum(of_whole**2, (0, 1)))
 
 
 def gap(part: torch.Tensor, whole: torch.Tensor, values: torch.Tensor) -> float:

@@ -24,8 +24,8 @@ MINOR = "minor reader"
 OTHER = "other"
 CLASSES = (READER, MINOR, OTHER)
 """Heads by their response to the patch."""
-NAME_MOVER = "name mover"
-NEGATIVE = "negative name mover"
+MOVER = "mover"
+NEGATIVE = "negative mover"
 """Heads by what they write without a patch."""
 
 
@@ -36,21 +36,21 @@ class Rule:
     Attributes:
         reader: From this share of the patch's effect on, in either direction, a head's response makes it a reader.
         minor: From this share on a minor reader.
-        name_mover: From this share of the mean LD on a head's attribution makes it a name mover; from its negative down
-            a negative one.
+        mover: From this share of the mean LD on a head's attribution makes it a mover (of names, in IOI);
+            from its negative down a negative one.
     """
 
     reader: float
     minor: float
-    name_mover: float
+    mover: float
 
     def __str__(self) -> str:
         return (
             "On training pairs the whole component is patched. A head's response is by how much the patch lowers its "
             "direct attribution to LD, as a share of the patch's effect: "
             f"{READER} from {self.reader:.0%} on in either direction, {MINOR} from {self.minor:.0%} on. By its "
-            f"attribution without a patch, as a share of the mean LD, a head is a {NAME_MOVER} from "
-            f"{self.name_mover:.0%} on and a {NEGATIVE} from -{self.name_mover:.0%} down."
+            f"attribution without a patch, as a share of the mean LD, a head is a {MOVER} from "
+            f"{self.mover:.0%} on and a {NEGATIVE} from -{self.mover:.0%} down."
         )
 
     def classed(self, response: float) -> str:
@@ -61,9 +61,9 @@ class Rule:
 
     def role(self, attribution: float) -> str:
         """The role of a head with this attribution as a share of the mean LD."""
-        if attribution >= self.name_mover:
-            return NAME_MOVER
-        return NEGATIVE if attribution <= -self.name_mover else OTHER
+        if attribution >= self.mover:
+            return MOVER
+        return NEGATIVE if attribution <= -self.mover else OTHER
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def reader_table(
         response: How they respond.
         ld_clean: LD without a patch, ``[pairs]``.
         bootstrap: Draws of the same pairs.
-        rule: What makes a reader and a name mover.
+        rule: What makes a reader and a mover.
 
     Returns:
         Columns ``head, attribution, patched, response, share`` (of the patch's effect, with its interval), ``reader``

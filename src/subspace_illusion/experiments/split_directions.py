@@ -17,10 +17,10 @@ from subspace_illusion.core.sites import Site
 from subspace_illusion.statistics import POOLED, Bootstrap, interval, ratio, summarise, table
 from subspace_illusion.subspace.pairs import Pairs
 
-GRADIENT = "gradient"
-"""The way of choosing a direction that stands beside the trained one and the mean difference."""
 WHOLE, SEEN, UNSEEN = "whole", "along readers", "along nullspace"
 RANDOM_SEEN, RANDOM_UNSEEN = "along a random subspace", "off a random subspace"
+BY_PAIR = ("whole", "seen", "whole_by_chance", "seen_by_chance")
+"""The columns of ``split_by_pair`` that hold logit differences."""
 PARTS = (WHOLE, SEEN, UNSEEN, RANDOM_SEEN, RANDOM_UNSEEN)
 """The parts of a direction: by what the readers see, and by random subspaces of the rank of what they see.
 
@@ -109,7 +109,7 @@ def split_directions(
     seed: int,
     batch: int,
     on_patch: Callable[[int], object] = lambda pairs: None,
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Patches directions of the residual stream whole and by their parts.
 
     Args:
@@ -126,14 +126,36 @@ def split_directions(
         on_patch: Told the number of pairs after every batch of every patch.
 
     Returns:
-        The table of ``split_table``.
+        The table of ``split_table``, and that of ``split_by_pair``.
     """
     readout = readers_readout(pairs.model, heads, look_back) if heads else None
     parts, rank = divide(frames, readout, tolerance, draws, seed)
     changes = {key: pairs.along(site, part.frame) for key, part in parts.items()}
     outcomes = pairs.patch(site, changes, batch, on_patch)
     norms = {key: part.norm for key, part in parts.items()}
-    return split_table(outcomes, norms, rank / pairs.model.width(site), pairs.ld_clean, bootstrap)
+    split = split_table(outcomes, norms, rank / pairs.model.width(site), pairs.ld_clean, bootstrap)
+    return split, split_by_pair(outcomes, pairs)
+
+
+def split_by_pair(outcomes: Mapping[Key, Outcome], pairs: Pairs) -> pd.DataFrame:
+    """What the score of residual subspaces rests on, pair for pair.
+
+    Returns:
+        ``pair``, ``subspace`` and the LD under the patch along the ``whole`` subspace and what its readers see of it,
+        ``seen``, means over seeds; the same two of the seed that random subspaces divide, ``whole_by_chance`` and
+        ``seen_by_chance``, the latter the mean over random subspaces. Without readers there are no rows.
+    """
+    tables = []
+    for way in dict.fromkeys(key.way for key in outcomes if key.part == SEEN):
+        by_part = {
+            part: [key for key in outcomes if (key.way, key.part) == (way, part)] for part in (WHOLE, SEEN, RANDOM_SEEN)
+        }
+        divided = {key.seed for key in by_part[RANDOM_SEEN]}
+        first = [key for key in by_part[WHOLE] if key.seed in divided]
+        columns = dict(zip(BY_PAIR, (by_part[WHOLE], by_part[SEEN], first, by_part[RANDOM_SEEN]), strict=True))
+        means = {name: Outcome.pooled([outcomes[key] for key in keys]).ld.mean(0) for name, keys in columns.items()}
+        tables.append(pd.DataFrame(dict(pair=pairs.table["pair"].to_numpy(), subspace=way) | means))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["pair", "subspace", *BY_PAIR])
 
 
 def split_table(

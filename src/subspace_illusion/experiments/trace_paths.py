@@ -15,7 +15,7 @@ from subspace_illusion.core.replay import Recording, Tail, replay, replay_each
 from subspace_illusion.core.sites import Site
 from subspace_illusion.experiments.find_readers import (
     MINOR,
-    NAME_MOVER,
+    MOVER,
     OTHER,
     READER,
     attributions,
@@ -28,7 +28,7 @@ from subspace_illusion.subspace.pairs import Pairs
 
 READERS = "readers"
 ALL_READERS = "readers and minor readers"
-NAME_MOVERS = "name movers"
+MOVERS = "movers"
 ALL_HEADS = "all heads downstream"
 PATCH = "the patch itself"
 """The groups of heads that are taken from the patched run together, and the row that they are compared with."""
@@ -81,8 +81,8 @@ def groups_of(found: pd.DataFrame, heads: Sequence[Site]) -> dict[str, list[Site
     classes, roles = (dict(zip(found["head"], found[column], strict=True)) for column in ("reader", "role"))
     readers = [head for head in heads if classes.get(name_of(head)) == READER]
     minor = [head for head in heads if classes.get(name_of(head)) == MINOR]
-    movers = [head for head in heads if roles.get(name_of(head)) == NAME_MOVER]
-    return {READERS: readers, ALL_READERS: readers + minor, NAME_MOVERS: movers, ALL_HEADS: list(heads)}
+    movers = [head for head in heads if roles.get(name_of(head)) == MOVER]
+    return {READERS: readers, ALL_READERS: readers + minor, MOVERS: movers, ALL_HEADS: list(heads)}
 
 
 def trace(

@@ -11,7 +11,6 @@ from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 from subspace_illusion.experiments.evaluate import BY_PAIR
 from subspace_illusion.files import OWN
-from subspace_illusion.report.verdict import CRITERIA
 from subspace_illusion.subspace.ways import own_labels
 
 PARAMS = Path("params.yaml")
@@ -23,6 +22,7 @@ NEEDS = {
 }  # fmt: skip
 """The experiments that read what another leaves."""
 Count = Annotated[int, Field(gt=0)]
+Blocks = list[Annotated[int, Field(ge=0)]]
 Names = list[str]
 Once = Annotated[list[str], Field(max_length=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -187,7 +187,7 @@ class ToyExample(Group):
 class FindReaders(Group):
     share: Share
     minor_share: Share
-    name_mover_share: Share
+    mover_share: Share
     published: dict[Literal["name mover", "backup name mover"], list[Annotated[str, Field(pattern=r"^\d+\.\d+$")]]]
 
 
@@ -319,21 +319,40 @@ class CompareMlps(Group):
     seed: int
 
 
-class Sides(Group):
-    faithful: float | None = None
-    illusory: float | None = None
-
-
 class VerdictRules(Group):
     smallest_effect: Annotated[float, Field(gt=0)]
-    thresholds: dict[str, Sides]
+    calibration: Path
 
-    @field_validator("thresholds")
+
+class ScoreRules(Group):
+    halvings: Count
+
+
+class Planted(Group):
+    """The components that signals of one task are rerouted through, by block, and hooks looked at as they are."""
+
+    path: Path
+    seeds: Annotated[list[int], Field(min_length=1)]
+    mlps: Blocks = []
+    random_mlps: Blocks = []
+    attention: Blocks = []
+    natural: list[str] = []
+
+    @field_validator("natural")
     @classmethod
-    def _one_for_each_criterion(cls, thresholds: dict[str, Sides]) -> dict[str, Sides]:
-        if set(thresholds) != (keys := {criterion.key for criterion in CRITERIA}):
-            raise ValueError(f"there must be thresholds for {', '.join(sorted(keys))}, and for nothing else")
-        return thresholds
+    def _are_sites(cls, names: list[str]) -> list[str]:
+        return [Site.parse(name).name for name in names]
+
+
+class Calibrate(Group):
+    doses: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=2)]
+    arbitrary: list[float]
+    tasks: dict[Literal["ioi", "agreement"], Planted]
+    train_cases: Count
+    test_cases: Count
+    steps: Count
+    batch: Count
+    seed: int
 
 
 class Plots(Group):
@@ -352,7 +371,7 @@ class Task(Group):
 
 
 class Facts(Group):
-    blocks: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
+    blocks: Annotated[Blocks, Field(min_length=1)] = [0]
     pairs: Annotated[int, Field(ge=2)]
     steps: Count
     shared_steps: Count
@@ -391,7 +410,9 @@ class Params(Group):
     read_signs: ReadSigns
     compare_mlps: CompareMlps
     facts: Facts
+    score: ScoreRules
     verdict: VerdictRules
+    calibrate: Calibrate
     plots: Plots
 
     @field_validator("components")

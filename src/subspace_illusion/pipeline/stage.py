@@ -22,20 +22,23 @@ T = TypeVar("T")
 
 SUMMING_UP = ("judge", "report")
 """The stages that write what ``outdate`` takes back."""
+APART = ("plant", "calibrate")
+"""The stages that no run's summary rests on until their outcome is put in place."""
 
 
 def run(main: Callable[..., None], about: str | None, fetches: bool = False) -> None:
     """Runs a stage.
 
     Args:
-        main: The stage; called with the parameters and, where it runs once per component and says so by taking a
-            ``component``, with the component's name.
+        main: The stage; called with the parameters and, where it runs once per component or task and says so by taking
+            a ``component`` or a ``task``, with its name.
         about: The script's docstring, shown by ``--help``.
         fetches: Whether the stage may ask the Hugging Face hub for something.
     """
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    if "component" in signature(main).parameters:
-        parser.add_argument("component", help="a name under components in params.yaml")
+    for which, under in (("component", "components"), ("task", "calibrate.tasks")):
+        if which in signature(main).parameters:
+            parser.add_argument(which, help=f"a name under {under} in params.yaml")
     arguments = vars(parser.parse_args())
     if not fetches:
         os.environ["HF_HUB_OFFLINE"] = "1"  # the client reads this when it is imported
@@ -45,7 +48,7 @@ def run(main: Callable[..., None], about: str | None, fetches: bool = False) -> 
         if (name := arguments.get("component")) is not None and name not in params.components:
             raise InputError(f"'{name}' is no component; params.yaml names {', '.join(params.components)}")
         main(params, **arguments)
-        if stage not in SUMMING_UP:
+        if stage not in (*SUMMING_UP, *APART):
             outdate(stage)
         note_cost("@".join([stage, *arguments.values()]))
     except InputError as error:

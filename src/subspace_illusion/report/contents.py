@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from subspace_illusion.experiments.calibration import Calibration
 from subspace_illusion.report.findings import Finding
 from subspace_illusion.report.page import Report, draw, draw_picture
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Section
+from subspace_illusion.report.sections.calibration import areas_grid, confusion_grid
 from subspace_illusion.report.sections.compare_mlps import section as compare_mlps
 from subspace_illusion.report.sections.controls import section as controls
 from subspace_illusion.report.sections.decompose import section as decompose
@@ -19,16 +21,25 @@ from subspace_illusion.report.sections.facts import section as facts
 from subspace_illusion.report.sections.find_readers import section as find_readers
 from subspace_illusion.report.sections.localise import section as localise
 from subspace_illusion.report.sections.neuron_sweep import section as neuron_sweep
+from subspace_illusion.report.sections.off_distribution import section as off_distribution
 from subspace_illusion.report.sections.prompts import section as prompts
 from subspace_illusion.report.sections.random_mlp import section as random_mlp
 from subspace_illusion.report.sections.read_signs import section as read_signs
 from subspace_illusion.report.sections.recover_directions import section as recover_directions
 from subspace_illusion.report.sections.split_directions import section as split_directions
+from subspace_illusion.report.sections.sure import sure
 from subspace_illusion.report.sections.tell_names import section as tell_names
 from subspace_illusion.report.sections.toy_example import section as toy_example
 from subspace_illusion.report.sections.trace_paths import section as trace_paths
 from subspace_illusion.report.sections.train_das import section as train_das
-from subspace_illusion.report.sections.verdict import answer, evidence_grid, rules, verdict_grid, verdict_picture
+from subspace_illusion.report.sections.verdict import (
+    answer,
+    evidence_grid,
+    rules,
+    sweep_picture,
+    verdict_grid,
+    verdict_picture,
+)
 from subspace_illusion.report.verdict import Verdict
 
 TITLE = "Is this the subspace you are looking for?"
@@ -57,6 +68,7 @@ EXPERIMENTS: tuple[Callable[[Results], Iterable[Section]], ...] = (
     compare_mlps,
     neuron_sweep,  # E11
     controls,  # E12
+    off_distribution,  # E15
     facts,  # E16
 )
 
@@ -72,6 +84,7 @@ def whole_report(
     results: Results,
     found: Sequence[Finding],
     verdicts: Mapping[tuple[str, str], Verdict],
+    calibration: Calibration,
     comparison: pd.DataFrame,
     *,
     smallest_effect: float,
@@ -87,6 +100,7 @@ def whole_report(
         results: The results.
         found: The findings.
         verdicts: By component and subspace.
+        calibration: What the planted cases say.
         comparison: What ``compare`` gives.
         smallest_effect: Share of the clean LD below which no effect is judged.
         parameters: The parameters as they stand in their file.
@@ -96,15 +110,20 @@ def whole_report(
         dpi: Of the pictures.
     """
     sections = draw(contents(results), figures, dpi)
-    verdict = verdict_picture(verdicts)
-    draw_picture(verdict, figures, dpi)
+    verdict, sweep = verdict_picture(verdicts, calibration), sweep_picture(verdicts, calibration)
+    for picture in (verdict, sweep):
+        draw_picture(picture, figures, dpi)
     return Report(
         title=TITLE,
         question=QUESTION,
         answer=answer(results, found, verdicts),
-        rules=rules(verdicts, smallest_effect),
+        rules=rules(verdicts, calibration, smallest_effect),
         verdicts=verdict_grid(verdicts),
         verdict=verdict,
+        sweep=sweep,
+        confusion=confusion_grid(calibration),
+        areas=areas_grid(calibration),
+        sure=list(sure(results, verdicts, calibration)),
         evidence=evidence_grid(verdicts),
         comparison=Grid.of(comparison, {name: name for name in comparison.columns}),
         sections=sections,

@@ -8,13 +8,13 @@ import pandas as pd
 
 from subspace_illusion.errors import InputError
 from subspace_illusion.experiments.controls import ARBITRARY, PLACEBO, RANDOM_DIRECTION, RANDOM_MODEL, SAME_VALUE, SELF
-from subspace_illusion.experiments.split_directions import GRADIENT, SEEN, UNSEEN
+from subspace_illusion.experiments.split_directions import SEEN, UNSEEN
 from subspace_illusion.experiments.split_directions import WHOLE as ALL_OF_IT
 from subspace_illusion.experiments.tell_names import ALIKE
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.words import fixed, foil_of
 from subspace_illusion.statistics import POOLED, Estimate, p_in_words, table
-from subspace_illusion.subspace.ways import BOTH, LENT, MEAN_DIFFERENCE, NULL, OWN, ROW, TRAINED, WHOLE
+from subspace_illusion.subspace.ways import BOTH, GRADIENT, LENT, MEAN_DIFFERENCE, NULL, OWN, ROW, TRAINED, WHOLE
 
 BOOTSTRAP = "95 % bootstrap over groups; seeds and draws held fixed"
 

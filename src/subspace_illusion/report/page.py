@@ -23,8 +23,12 @@ class Report:
         answer: The answer in one paragraph.
         rules: How verdicts come about.
         verdicts: The table of verdicts.
-        verdict: The evidence for them as a picture.
-        evidence: The figures behind them.
+        verdict: The scores as a picture.
+        sweep: What other thresholds would do.
+        evidence: The figures behind the scores.
+        confusion: What planted cases are called.
+        areas: How well the score tells them apart, and what other evidence does.
+        sure: What a verdict assumes and cannot see, as headings with a paragraph each.
         comparison: The table of published figures and this run's.
         sections: One an experiment.
         parameters: The parameters as they stand in their file.
@@ -38,7 +42,11 @@ class Report:
     rules: str
     verdicts: Grid
     verdict: Picture
+    sweep: Picture
     evidence: Grid
+    confusion: Grid
+    areas: Grid
+    sure: Sequence[tuple[str, str]]
     comparison: Grid
     sections: Sequence[Section]
     parameters: str

@@ -6,14 +6,17 @@ from typing import Any
 
 import pandas as pd
 
+from subspace_illusion.experiments.calibration import Calibration
+from subspace_illusion.experiments.figures import FIGURES
 from subspace_illusion.files import README_TABLE
+from subspace_illusion.report.calibration import metrics_of
 from subspace_illusion.report.comparison import in_words
 from subspace_illusion.report.findings import BOOTSTRAP, Finding
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.verdict import Verdict
 from subspace_illusion.report.words import IOI, fixed, place, variable_of, with_ends
 from subspace_illusion.statistics import Estimate
-from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, TRAINED, WHOLE
+from subspace_illusion.subspace.ways import TRAINED, WHOLE
 
 ROWS: Mapping[str, str] = {
     "clean.logit_diff": "",
@@ -106,27 +109,14 @@ def asked(results: Results) -> str:
 
 
 def in_short(results: Results, component: str, way: str, verdict: Verdict) -> str:
-    """The evidence for a verdict in one line: effects as shares of the clean LD, what is lost, what is lent."""
+    """The evidence for a verdict in one line: effects as shares of the clean LD, the score and its figures."""
     effects, said = results.effects, []
     for words, of in (("effect", way), ("whole component", WHOLE)):
         if (component, of) in effects.index:
             figure = Estimate.of(effects.loc[(component, of)], "fldd")
             said += [] if figure is None else [f"{words} {with_ends(figure)} of the clean LD"]
-    (lost,) = (found.figure for found in verdict.evidence if found.criterion.key == "without_null_part")
-    said += [] if lost is None else [f"lost without the null part {with_ends(lost)}"]
-    lent = lent_share(results, component, way)
-    return "; ".join(said + ([] if lent is None else [f"lent share {with_ends(lent)}"]))
-
-
-def lent_share(results: Results, component: str, way: str) -> Estimate | None:
-    """The share of a subspace's variation that its null part lends: of one seed with its interval, else over seeds."""
-    if way == MEAN_DIFFERENCE:
-        return None
-    rows = results.summary(component, way)
-    if len(rows) == 1:
-        return Estimate.of(rows.iloc[0], "lent_share")
-    values = rows["lent_share"].dropna() if "lent_share" in rows else []
-    return Estimate.over(values) if len(values) else None
+    figures = {name: verdict.figure(name) for name in ("score", *FIGURES)}
+    return "; ".join(said + [f"{name} {with_ends(figure)}" for name, figure in figures.items() if figure is not None])
 
 
 METRICS: Mapping[str, str] = {
@@ -145,7 +135,11 @@ OWN_METRICS = ("fldd", "whole_share", "row_share", "lent_share")
 
 
 def metrics(
-    run: Mapping[str, str], results: Results, found: Sequence[Finding], verdicts: Mapping[tuple[str, str], Verdict]
+    run: Mapping[str, str],
+    results: Results,
+    found: Sequence[Finding],
+    verdicts: Mapping[tuple[str, str], Verdict],
+    calibration: Calibration,
 ) -> dict[str, Any]:
     """The headline figures as nested numbers, the run and the verdicts among them as text.
 
@@ -154,6 +148,7 @@ def metrics(
         results: Its results.
         found: Its findings.
         verdicts: By component and subspace.
+        calibration: What the planted cases say.
     """
     by_key = {finding.key: round(finding.estimate.value, 6) + 0.0 for finding in found}  # no minus zero
     kept = int(results.pairs["kept"].sum())
@@ -166,7 +161,11 @@ def metrics(
             level, name = key.split(".")
             nested.setdefault(level, {})[name] = by_key[of]
     for role, component in results.roles.items():
-        nested.setdefault(role, {})["verdict"] = verdicts[component, TRAINED].verdict
+        verdict = verdicts[component, TRAINED]
+        nested.setdefault(role, {})["verdict"] = verdict.verdict
+        if verdict.score.applies:
+            nested[role]["score"] = round(float(verdict.score.draws[0]), 6)
+    nested["calibration"] = metrics_of(calibration)
     for component, label in results.own_subspaces:
         figures = {name: by_key.get(f"own.{component}.{label}.{name}") for name in OWN_METRICS}
         of_own: dict[str, Any] = {name: figure for name, figure in figures.items() if figure is not None}

@@ -21,9 +21,9 @@ from subspace_illusion.report.plots.tasks_page import tasks_figure
 from subspace_illusion.report.section import Grid, Picture, Section
 from subspace_illusion.report.sections.localise import between
 from subspace_illusion.report.verdict import FAITHFUL, ILLUSORY, INCONCLUSIVE
-from subspace_illusion.report.words import in_order, own_ways, variable_of, with_ends
+from subspace_illusion.report.words import in_order, variable_of, with_ends
 from subspace_illusion.statistics import POOLED, Estimate
-from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, ROW, WAYS, WHOLE, part_of
+from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, ROW, WAYS, WHOLE, own_labels, part_of
 
 TITLE = "What carries the variable, and what only seems to"
 DPI = 150
@@ -156,7 +156,7 @@ def _subspaces(task: TaskResults) -> Grid:
     rows = []
     for component in dict.fromkeys(component for component, _ in task.verdicts):
         ways = [way for of, way in task.verdicts if of == component]
-        for way in [way for way in in_order([*WAYS, *own_ways(ways)]) if way in ways]:
+        for way in [way for way in in_order([*WAYS, *own_labels(ways)]) if way in ways]:
             figures = [task.effect(component, of) for of in (WHOLE, way, part_of(way, ROW))]
             figures.append(task.lent_share(component, way))
             shown = ["" if figure is None else with_ends(figure) for figure in figures]

@@ -1,110 +1,31 @@
-"""The verdict on a subspace (E13): faithful, illusory or inconclusive, from figures and never from a name.
+"""The verdict on a subspace (E13): faithful, illusory or inconclusive, by its score and never by its name.
 
-Each criterion asks one question of a figure with its 95 % interval. It speaks for faithful or illusory where the whole
-interval lies beyond the threshold of that side, and is undecided where the interval straddles one, lies between, or is
-missing. The criteria are the questions that the post and the paper (arXiv 2311.17030) ask of their direction.
+The thresholds of the score are those that planted cases have set (E14). A subspace is called one or the other where the
+score's draws say so at the level ``ALPHA``, corrected for the number of subspaces that are judged together.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from scipy.stats import false_discovery_control
 
-from subspace_illusion.experiments.split_directions import WHOLE
-from subspace_illusion.report.results import Results
-from subspace_illusion.statistics import POOLED, Estimate, table
-from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, TRAINED
+from subspace_illusion.experiments.calibration import FAITHFUL, ILLUSORY, INCONCLUSIVE, Calibration, Thresholds
+from subspace_illusion.experiments.figures import FIGURES, NEEDED, named
+from subspace_illusion.experiments.score import Score
+from subspace_illusion.report.words import fixed
+from subspace_illusion.statistics import Estimate, interval
+from subspace_illusion.subspace.ways import axes_among
 
-FAITHFUL, ILLUSORY, INCONCLUSIVE = "faithful", "illusory", "inconclusive"
-UNDECIDED, MISSING, UNMEASURED = "undecided", "not applicable", "not measured"
-NEEDED = 2
-"""Criteria that must agree: one alone may mislead, as a component that helps the task does for the first."""
-
-
-class Sides(Protocol):
-    """What has the thresholds of a criterion."""
-
-    @property
-    def faithful(self) -> float | None: ...
-
-    @property
-    def illusory(self) -> float | None: ...
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """From where on a criterion speaks for either side; ``None`` where it never does.
-
-    Attributes:
-        faithful: The figure up to which, or from which, it speaks for faithful.
-        illusory: The same for illusory. The larger of the two is the side of large figures.
-    """
-
-    faithful: float | None
-    illusory: float | None
-
-
-@dataclass(frozen=True)
-class Criterion:
-    """One question.
-
-    Attributes:
-        key: Its name in parameters and tables.
-        words: What the figure is, in words that a figure can be put behind.
-        large_is_faithful: Whether large figures speak for faithful.
-    """
-
-    key: str
-    words: str
-    large_is_faithful: bool
-
-    def says(self, figure: Estimate | None, thresholds: Sides) -> str:
-        """For which side the figure speaks."""
-        if figure is None:
-            return MISSING
-        # A figure that is the same for every draw has no interval to show, and is as sure as it can be.
-        low, high = (figure.value if end is None else end for end in (figure.low, figure.high))
-        sides = ((FAITHFUL, thresholds.faithful, self.large_is_faithful),
-                 (ILLUSORY, thresholds.illusory, not self.large_is_faithful))  # fmt: skip
-        for side, threshold, large in sides:
-            if threshold is not None and (low >= threshold if large else high <= threshold):
-                return side
-        return UNDECIDED
-
-
-CRITERIA = (
-    Criterion("whole_component", "effect of the whole component over that of the subspace", True),
-    Criterion(
-        "without_null_part", "share of the effect that is lost without the part that nothing downstream reads", False
-    ),
-    Criterion("clean_range", "share of patched outputs outside their clean range along v_true", False),
-    Criterion("random_mlp", "effect in random MLPs over that in the real one", False),
-)
-"""The post's questions: does the whole component do as much (its section on the direction in the wild), is the part in
-the output matrix' null space needed (on what the direction is made of), does the patch take the component's output out
-of its range (on the dormant pathway), does a random MLP do it too (on MLPs with random weights)?"""
-
+ALPHA = 0.025
+"""The level of a verdict, one-sided: for a single subspace, that the whole 95 % interval lies beyond the threshold."""
 
 SMALLEST_EFFECT = 0.1
 """The share of the clean LD below which no effect is judged, unless the parameters say otherwise."""
-DEFAULTS = {
-    "whole_component": Thresholds(faithful=0.5, illusory=0.25),
-    "without_null_part": Thresholds(faithful=0.25, illusory=0.5),
-    "clean_range": Thresholds(faithful=0.1, illusory=0.5),
-    "random_mlp": Thresholds(faithful=None, illusory=0.5),
-}
-"""The thresholds of the criteria, unless the parameters say otherwise."""
 
-
-@dataclass(frozen=True)
-class Evidence:
-    """What one criterion found."""
-
-    criterion: Criterion
-    figure: Estimate | None
-    thresholds: Sides
-    says: str
+Which = tuple[str, str]
+"""A component and a way of choosing a subspace of it."""
 
 
 @dataclass(frozen=True)
@@ -114,201 +35,120 @@ class Verdict:
     Attributes:
         verdict: ``faithful``, ``illusory`` or ``inconclusive``.
         reason: Why, in words.
-        evidence: One for each criterion.
+        score: What it rests on.
+        thresholds: Of a score of these figures; ``None`` where too few figures apply.
+        p_effect: That the effect is no larger than the smallest that is judged, corrected for the number of subspaces.
+        p_score: That the score is not beyond the threshold that it seems beyond, corrected likewise; 1 where it seems
+            beyond none.
     """
 
     verdict: str
     reason: str
-    evidence: tuple[Evidence, ...]
+    score: Score
+    thresholds: Thresholds | None
+    p_effect: float
+    p_score: float
+
+    def figure(self, name: str) -> Estimate | None:
+        """A figure of the score, or ``score`` or ``fldd``, with its interval; ``None`` where it does not apply."""
+        draws = dict(fldd=self.score.fldd, score=self.score.draws) | dict(self.score.figures)
+        return Estimate.of(interval(name, draws[name]), name) if name in draws else None
 
 
-def judge(
-    effect: Estimate | None,
-    figures: Mapping[str, Estimate | None],
-    thresholds: Mapping[str, Sides],
-    smallest_effect: float,
-) -> Verdict:
-    """Judges one subspace.
+def judge(scores: Mapping[Which, Score], calibration: Calibration, smallest_effect: float) -> dict[Which, Verdict]:
+    """Judges subspaces together.
 
-    It is illusory if at least ``NEEDED`` criteria say so and none says faithful, faithful if it is the other way round,
-    and inconclusive otherwise, also where the effect is too small to ask what it is made of.
-
-    Args:
-        effect: Effect of patching the subspace, as a share of the clean LD (FLDD); ``None`` where it was not measured.
-        figures: The criteria's figures by key; ``None`` where a criterion does not apply, missing where its figure was
-            not measured.
-        thresholds: By key.
-        smallest_effect: Share of the clean LD that the whole interval of the effect must exceed.
-    """
-    evidence = tuple(
-        Evidence(
-            criterion,
-            figures.get(key),
-            thresholds[key],
-            criterion.says(figures[key], thresholds[key]) if key in figures else UNMEASURED,
-        )
-        for criterion in CRITERIA
-        for key in [criterion.key]
-    )
-    votes = {side: sum(found.says == side for found in evidence) for side in (FAITHFUL, ILLUSORY)}
-    if effect is None:
-        return Verdict(INCONCLUSIVE, "its effect was not measured", evidence)
-    if effect.value > smallest_effect and effect.low is None:
-        return Verdict(INCONCLUSIVE, "its effect has no interval", evidence)
-    if effect.low is None or not effect.low > smallest_effect:
-        return Verdict(INCONCLUSIVE, "the effect is too small to ask what it is made of", evidence)
-    for side, other in ((FAITHFUL, ILLUSORY), (ILLUSORY, FAITHFUL)):
-        if votes[side] >= NEEDED and not votes[other]:
-            return Verdict(side, f"{votes[side]} criteria say {side}, none says {other}", evidence)
-    if votes[FAITHFUL] and votes[ILLUSORY]:
-        return Verdict(INCONCLUSIVE, f"{votes[FAITHFUL]} say faithful, {votes[ILLUSORY]} illusory", evidence)
-    told = votes[FAITHFUL] + votes[ILLUSORY]
-    return Verdict(INCONCLUSIVE, f"only {told} of the {NEEDED} criteria needed say anything", evidence)
-
-
-def evidence_table(verdicts: Mapping[tuple[str, str], Verdict]) -> pd.DataFrame:
-    """One row a component, subspace and criterion: the figure, the thresholds and what it says."""
-    nan = float("nan")
-    rows = []
-    for (component, subspace), verdict in verdicts.items():
-        for found in verdict.evidence:
-            figure = found.figure or Estimate(nan)
-            rows.append(
-                dict(
-                    component=component,
-                    subspace=subspace,
-                    verdict=verdict.verdict,
-                    criterion=found.criterion.key.replace("_", " "),
-                    value=figure.value,
-                    lo=nan if figure.low is None else figure.low,
-                    hi=nan if figure.high is None else figure.high,
-                    faithful=found.thresholds.faithful,
-                    illusory=found.thresholds.illusory,
-                    says=found.says,
-                )
-            )
-    return table(rows)
-
-
-@dataclass(frozen=True)
-class Tables:
-    """What subspaces are judged by.
-
-    Attributes:
-        effects: What patching did, as ``experiments.evaluate.effects`` gives it; the rows that pool the seeds count.
-        dormant: What components write along v_true, as ``experiments.dormant.summary`` gives it, with ``component``;
-            without rows where that applies to none.
-        splits: Subspaces split by what the readers see, as ``experiments.split_directions`` gives them, for the
-            components for which that was measured.
-        random_mlps: What random MLPs do, as ``experiments.random_mlp`` gives it, likewise.
-    """
-
-    effects: pd.DataFrame
-    dormant: pd.DataFrame
-    splits: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    random_mlps: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-
-
-def judge_subspaces(
-    subspaces: Iterable[tuple[str, str]], tables: Tables, thresholds: Mapping[str, Sides], smallest_effect: float
-) -> dict[tuple[str, str], Verdict]:
-    """Judges subspaces by what was measured of them.
+    A subspace of several dimensions is judged as one and along each of its axes, and it is faithful only if none of the
+    axes that have an effect is illusory.
 
     Args:
-        subspaces: Each as its component and the way in which it was chosen: ``trained``, ``mean difference``, or the
-            label of one of the user's own.
-        tables: What was measured.
-        thresholds: As for ``judge``.
-        smallest_effect: Likewise.
+        scores: By component and way of choosing, axes among them.
+        calibration: What the planted cases say.
+        smallest_effect: Share of the clean LD that an effect must exceed, in either direction.
 
     Returns:
-        The verdicts in the order of the subspaces.
+        The verdicts in the order of the scores.
     """
-    effects = tables.effects[tables.effects["seed"] == POOLED].set_index(["component", "subspace"])
-    verdicts = {}
-    for component, way in subspaces:
-        row = effects.loc[(component, way)] if (component, way) in effects.index else pd.Series(dtype=float)
-        figures = dict(figures_of(component, way, row, tables))
-        verdicts[component, way] = judge(Estimate.of(row, "fldd"), figures, thresholds, smallest_effect)
-    return verdicts
+    limits = {which: calibration.thresholds.get(named(score.figures)) for which, score in scores.items()}
+    of_effect = _corrected([_p_effect(score, smallest_effect) for score in scores.values()])
+    of_score = _corrected([_p_score(score, limits[which]) for which, score in scores.items()])
+    single = {
+        which: _verdict(score, limits[which], float(effect), float(beyond))
+        for (which, score), effect, beyond in zip(scores.items(), of_effect, of_score, strict=True)
+    }
+    return {which: _along_axes(which, verdict, single) for which, verdict in single.items()}
 
 
-def judge_all(
-    results: Results, thresholds: Mapping[str, Sides], smallest_effect: float
-) -> dict[tuple[str, str], Verdict]:
-    """Judges the trained subspace, the user's own and the mean difference of every component.
-
-    Args:
-        results: The results of a run.
-        thresholds: As for ``judge``.
-        smallest_effect: Likewise.
-    """
-    return judge_subspaces(judged(results), tables_of(results), thresholds, smallest_effect)
+def _p_effect(score: Score, smallest: float) -> float:
+    """The share of draws in which the effect is no larger than the smallest, in the direction that it seems to have."""
+    effect = score.fldd * np.sign(score.fldd[0])
+    return _share(~(effect[1:] > smallest)) if effect[0] > smallest else 1.0
 
 
-def judged(results: Results) -> list[tuple[str, str]]:
-    """The subspaces of a run that are judged, as component and way of choosing."""
-    trained = [(component, TRAINED) for component in results.trained]
-    return [*trained, *results.own_subspaces, *((component, MEAN_DIFFERENCE) for component in results.components)]
+def _p_score(score: Score, limits: Thresholds | None) -> float:
+    """The share of draws in which the score is not beyond the threshold that it seems beyond."""
+    draws = score.draws
+    if limits is None or np.isnan(draws[0]):
+        return 1.0
+    if draws[0] <= limits.faithful:
+        return _share(~(draws[1:] <= limits.faithful))
+    return _share(~(draws[1:] >= limits.illusory)) if draws[0] >= limits.illusory else 1.0
 
 
-def tables_of(results: Results) -> Tables:
-    """The tables of a run that verdicts rest on, of the experiments that ran."""
-    return Tables(
-        results.effects.reset_index(),
-        results.table("dormant.csv"),
-        {
-            name: results.table(f"split_directions/{name}.csv", text=("seed",))
-            for name in results.ran("split_directions")
-        },
-        {name: results.table(f"random_mlp/{name}.csv", text=("draw",)) for name in results.ran("random_mlp")},
-    )
+def _share(against: np.ndarray) -> float:
+    """The share of draws, the figure itself counted among them as one that is for it."""
+    return float(against.mean()) if len(against) else 1.0
 
 
-def figures_of(
-    component: str, way: str, effect: Mapping[str, Any] | pd.Series, tables: Tables
-) -> Iterator[tuple[str, Estimate | None]]:
-    """The criteria's figures of one subspace, as far as they were measured.
-
-    What a component's output matrix does not see is its null part; a component in the residual stream has no such
-    matrix, and there it is what the readers do not see, where its subspaces were split by that. Readers that see most
-    of the residual stream see most of any direction: the figure counts only where it differs from that of random
-    subspaces of their rank. Random MLPs are compared with what was trained in the real one, and with nothing else.
-
-    Args:
-        component: The component.
-        way: How the subspace was chosen.
-        effect: Its row in the table of effects.
-        tables: What else was measured.
-
-    Yields:
-        The criterion's key and its figure, ``None`` where it does not apply.
-    """
-    if (whole := Estimate.of(effect, "whole_share")) is not None:
-        yield "whole_component", whole
-    if (row_share := Estimate.of(effect, "row_share")) is not None:
-        yield "without_null_part", row_share.complement()
-    elif (splits := tables.splits.get(component)) is not None:
-        rows = splits[(splits["subspace"] == way) & (splits["part"] == WHOLE) & (splits["seed"] == POOLED)]
-        seen, by_chance = _only(rows, "row_share"), _only(rows, "random_row_share")
-        if seen is not None and (by_chance is None or _apart(seen, by_chance)):
-            yield "without_null_part", seen.complement()
-        elif seen is not None:
-            yield "without_null_part", None
-    dormant = tables.dormant
-    yield "clean_range", _only(dormant[(dormant["component"] == component) & (dormant["subspace"] == way)], "outside")
-    if way != TRAINED or row_share is None:
-        yield "random_mlp", None  # no subspace of an MLP's that was trained
-    elif (drawn := tables.random_mlps.get(component)) is not None:
-        yield "random_mlp", _only(drawn[drawn["draw"] == POOLED], "share_of_real")
+def _corrected(p: Iterable[float]) -> np.ndarray:
+    """Benjamini and Hochberg's correction."""
+    return false_discovery_control(np.array(list(p), dtype=float))
 
 
-def _apart(a: Estimate, b: Estimate) -> bool:
-    """Whether the intervals of two figures do not touch."""
-    ends = [(e.value if e.low is None else e.low, e.value if e.high is None else e.high) for e in (a, b)]
-    return ends[0][1] < ends[1][0] or ends[1][1] < ends[0][0]
+def _verdict(score: Score, limits: Thresholds | None, p_effect: float, p_score: float) -> Verdict:
+    """The verdict on one subspace by itself."""
+
+    def of(verdict: str, reason: str) -> Verdict:
+        return Verdict(verdict, reason, score, limits, p_effect, p_score)
+
+    if p_effect > ALPHA:
+        return of(INCONCLUSIVE, "the effect is too small to ask what it is made of")
+    if limits is None:
+        return of(INCONCLUSIVE, f"fewer than {NEEDED} figures of the score apply")
+    value, of_figures = fixed(score.draws[0]), f"of {' and '.join(score.figures)}" if len(score.figures) < 4 else ""
+    said = f"score {value} {of_figures}".strip()
+    zones = f"faithful up to {fixed(limits.faithful)}, illusory from {fixed(limits.illusory)}"
+    if p_score > ALPHA:
+        return of(INCONCLUSIVE, f"{said}, too near a threshold: {zones}")
+    if score.draws[0] <= limits.faithful:
+        return of(FAITHFUL, f"{said}, faithful up to {fixed(limits.faithful)}")
+    return of(ILLUSORY, f"{said}, illusory from {fixed(limits.illusory)}")
 
 
-def _only(rows: pd.DataFrame, name: str) -> Estimate | None:
-    """The measure in the one row of a table; ``None`` if there is no such row."""
-    return None if rows.empty else Estimate.of(rows.iloc[0], name)
+def _along_axes(which: Which, verdict: Verdict, all_of: Mapping[Which, Verdict]) -> Verdict:
+    """A verdict, taken back where it is faithful and an axis of the subspace is illusory."""
+    component, way = which
+    axes = axes_among(way, [other for of, other in all_of if of == component])
+    illusory = [axis for axis in axes if all_of[component, axis].verdict == ILLUSORY]
+    if verdict.verdict == FAITHFUL and illusory:
+        words = "; ".join(f"{axis} is illusory" for axis in illusory)
+        return Verdict(INCONCLUSIVE, words, verdict.score, verdict.thresholds, verdict.p_effect, verdict.p_score)
+    return verdict
+
+
+def verdict_table(verdicts: Mapping[Which, Verdict]) -> pd.DataFrame:
+    """One row a component and subspace: the verdict, the score with its figures, the thresholds and the p values."""
+    rows = []
+    for (component, way), verdict in verdicts.items():
+        limits = verdict.thresholds
+        about = dict(component=component, subspace=way, verdict=verdict.verdict, reason=verdict.reason)
+        zones = dict(
+            faithful_up_to=np.nan if limits is None else limits.faithful,
+            illusory_from=np.nan if limits is None else limits.illusory,
+        )
+        rows.append(about | verdict.score.row() | zones | dict(p_effect=verdict.p_effect, p_score=verdict.p_score))
+    columns = ["component", "subspace", "verdict", "reason", "figures"]
+    of_figures = [f"{name}{end}" for name in ("fldd", "score", *FIGURES) for end in ("", "_lo", "_hi")]
+    return pd.DataFrame(rows).round(6)[
+        [*columns, *of_figures, "faithful_up_to", "illusory_from", "p_effect", "p_score"]
+    ]

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from subspace_illusion.experiments.split_directions import GRADIENT
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.ways import PARTS, TRAINED, WAYS, own_labels, part_of
 
@@ -41,15 +40,10 @@ def with_ends(estimate: Estimate) -> str:
     return f"{value} ({', '.join(map(fixed, estimate.each))})" if estimate.each else value
 
 
-def own_ways(names: Iterable[str]) -> list[str]:
-    """The user's own subspaces among the names of ways; the gradient's direction is none."""
-    return [label for label in own_labels(names) if label != GRADIENT]
-
-
 def in_order(names: Iterable[str]) -> list[str]:
     """The names of ways in the order in which tables and pictures show them: that of ``WAYS``, and after the trained
     subspace and its parts the user's own, each with its parts."""
     given = list(dict.fromkeys(names))
-    own = [way for label in own_ways(given) for way in (label, *(part_of(label, part) for part in PARTS))]
+    own = [way for label in own_labels(given) for way in (label, *(part_of(label, part) for part in PARTS))]
     behind = max(map(WAYS.index, (TRAINED, *PARTS))) + 1
     return [way for way in (*WAYS[:behind], *own, *WAYS[behind:]) if way in given]

@@ -17,7 +17,7 @@ from subspace_illusion.core.sites import Site
 from subspace_illusion.files import ACTIVATIONS, column, read_table
 from subspace_illusion.subspace.das import Examples
 from subspace_illusion.subspace.patching import Change, Key, along, patch_outcomes
-from subspace_illusion.tasks.table import chosen
+from subspace_illusion.tasks.table import chosen, codes, values_of
 
 
 class Prompts(Protocol):
@@ -112,6 +112,12 @@ class Pairs:
     def sources(self) -> np.ndarray:
         """Numbers of the source prompts, ``[n]``."""
         return self.table["source"].to_numpy()
+
+    @property
+    def values(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The variable's value in each base and each source, as its place in the list of all, ``[n]``."""
+        listed = values_of(self.table)
+        return codes(self.table["base_value"], listed), codes(self.table["source_value"], listed)
 
     def base(self, site: Site) -> torch.Tensor:
         """Activations of the bases at a site, ``[n, d]``."""

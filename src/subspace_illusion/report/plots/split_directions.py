@@ -4,7 +4,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from subspace_illusion.experiments.split_directions import (
-    GRADIENT,
     PARTS,
     RANDOM_SEEN,
     RANDOM_UNSEEN,
@@ -13,9 +12,8 @@ from subspace_illusion.experiments.split_directions import (
     WHOLE,
 )
 from subspace_illusion.report.plots.style import BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, dots, grouped_rows, plt
-from subspace_illusion.report.words import own_ways
 from subspace_illusion.statistics import POOLED
-from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, TRAINED
+from subspace_illusion.subspace.ways import GRADIENT, MEAN_DIFFERENCE, TRAINED, own_labels
 
 _LOOKS = {
     WHOLE: ("o", BLUE), SEEN: ("s", ORANGE), UNSEEN: ("^", GREEN), RANDOM_SEEN: ("D", SKY), RANDOM_UNSEEN: ("v", PURPLE)
@@ -25,7 +23,7 @@ _LOOKS = {
 def directions(splits: pd.DataFrame) -> list[str]:
     """The ways of choosing a direction that were split, in the order in which they are shown."""
     ways = splits["subspace"].tolist()
-    return [way for way in (TRAINED, *own_ways(ways), GRADIENT, MEAN_DIFFERENCE) if way in ways]
+    return [way for way in (TRAINED, *own_labels(ways), GRADIENT, MEAN_DIFFERENCE) if way in ways]
 
 
 def split_directions_figure(splits: pd.DataFrame) -> Figure:

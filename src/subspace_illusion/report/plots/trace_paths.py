@@ -30,7 +30,7 @@ def trace_paths_figure(groups: pd.DataFrame, heads: pd.DataFrame, name: str, mor
     sizes = heads[["attribution_clean", "attribution_patched", "effect"]].abs().max(axis=1)
     others = heads.loc[sizes[~named].sort_values(ascending=False).index[:more]]
     by_class = {kind: heads[named & (heads["reader"] == kind)] for kind in CLASSES}
-    headings = {kind: f"{kind}s" for kind in CLASSES} | {OTHER: "name movers that do not read"}
+    headings = {kind: f"{kind}s" for kind in CLASSES} | {OTHER: "movers that do not read"}
     kinds = {headings[kind]: rows for kind, rows in by_class.items()} | {"other heads": others}
     kinds = {kind: rows.sort_values("attribution_clean", ascending=False) for kind, rows in kinds.items() if len(rows)}
     shown = pd.concat(kinds.values())

@@ -1,6 +1,5 @@
-"""The verdict (E13): what each criterion finds for each subspace, and where it speaks for either side."""
+"""The verdict (E13): the score of every subspace, and what scores of that size meant in planted cases (E14)."""
 
-from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -8,72 +7,126 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from subspace_illusion.report.plots.style import BLUE, GREY, ORANGE, dots, grouped_rows, panels
-from subspace_illusion.report.verdict import CRITERIA, FAITHFUL, ILLUSORY, MISSING, UNDECIDED, UNMEASURED, Criterion
+from subspace_illusion.core.seeds import numpy_generator
+from subspace_illusion.experiments.calibration import (
+    FAITHFUL,
+    FAITHFUL_DOSE,
+    ILLUSORY,
+    ILLUSORY_DOSE,
+    INCONCLUSIVE,
+    Calibration,
+)
+from subspace_illusion.experiments.figures import FIGURES
+from subspace_illusion.report.plots.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY,
+    STYLE,
+    VERMILION,
+    dots,
+    grouped_rows,
+    plt,
+)
+from subspace_illusion.subspace.ways import TRAINED
 
-LOOKS = {FAITHFUL: ("o", BLUE), UNDECIDED: ("D", GREY), ILLUSORY: ("s", ORANGE)}
-"""Marker and colour of what a criterion says."""
+LOOKS = {FAITHFUL: ("o", BLUE), INCONCLUSIVE: ("D", GREY), ILLUSORY: ("s", ORANGE)}
+"""Marker and colour of a verdict."""
+FIGURE_LOOKS = dict(zip(FIGURES, (("<", GREEN), (">", PURPLE), ("^", SKY), ("v", VERMILION)), strict=True))
+"""Marker and colour of a figure of the score."""
 
-WIDEST = (-1.5, 2.5)
-"""Figures are shares, so no axis goes beyond; what lies there, where an effect is almost zero, is drawn at the edge."""
 
-
-def verdict_figure(verdicts: pd.DataFrame) -> Figure:
-    """One panel a criterion, one dot a subspace, shaded where the criterion speaks for faithful or illusory.
+def verdict_figure(verdicts: pd.DataFrame, calibration: Calibration) -> Figure:
+    """Above, the score of every subspace between its thresholds; below, on the same axis, planted cases by their dose.
 
     Args:
-        verdicts: Columns ``component, subspace, verdict, criterion, value, lo, hi, faithful, illusory, says``, the
-            criteria named as in ``evidence_table``, ends NaN where a figure has none, thresholds NaN where a criterion
-            never speaks for a side.
+        verdicts: As ``verdict_table`` gives them.
+        calibration: What the planted cases say.
     """
-    about = verdicts.drop_duplicates(["subspace", "component"])
-    lines, order = {}, []
-    for subspace, rows in about.groupby("subspace", sort=False):
-        heading = str(subspace) if about["subspace"].nunique() > 1 else ""
-        lines[heading] = [f"{row['component']}: {row['verdict']}" for row in rows.to_dict("records")]
-        order += [(component, subspace) for component in rows["component"]]
-    tables = {of: verdicts[verdicts["criterion"] == of.key.replace("_", " ")] for of in CRITERIA}
-    shown = {of: table.set_index(["component", "subspace"]) for of, table in tables.items() if len(table)}
-    height = 0.19 * (len(order) + len(lines)) + 0.75
-    with panels(len(shown), 2.3, height, most=2, sharey=True) as (figure, axes):
-        for axis, (criterion, rows) in zip(axes, shown.items(), strict=True):
-            places = grouped_rows(axis, lines)
-            _zones(axis, criterion, rows)
-            for key, place in zip(order, places, strict=True):
-                says = rows.loc[key, "says"] if key in rows.index else MISSING
-                if says in (MISSING, UNMEASURED):
-                    style = dict(
-                        fontsize=8, color="#555555", ha="center", va="center", bbox=dict(color="white", pad=0.5)
-                    )
-                    axis.text(0.5, place, says, transform=axis.get_yaxis_transform(), **style)
-                    continue
-                row = rows.loc[[key], ["value", "lo", "hi"]].astype(float)
-                marker, colour = LOOKS[rows.loc[key, "says"]]
-                value = row["value"].iloc[0]
-                if not WIDEST[0] <= value <= WIDEST[1]:
-                    marker = "<" if value < 0 else ">"
-                drawn = row.clip(*WIDEST).set_axis(["value", "value_lo", "value_hi"], axis=1)
-                dots(axis, [place], drawn, "value", fmt=marker, color=colour)
-            axis.set_title(criterion.key.replace("_", " ").replace("mlp", "MLP"))
-            axis.set_xlabel(fill(criterion.words, 30))
-        handles = [
-            Line2D([], [], ls="", marker=marker, color=colour, mec="black", mew=0.4, ms=5, label=says)
-            for says, (marker, colour) in LOOKS.items()
-        ]
-        figure.legend(handles=handles, loc="outside upper center", ncols=3, handletextpad=0.2)
+    lines: dict[str, list[str]] = {}
+    for row in verdicts.to_dict("records"):
+        lines.setdefault(row["component"], []).append(f"{row['subspace']}: {row['verdict']}")
+    rows = len(verdicts) + len(lines)
+    with plt.rc_context(STYLE):
+        figure, (above, below) = plt.subplots(
+            2, 1, figsize=(6.8, 0.21 * rows + 3.6), sharex=True, height_ratios=[0.21 * rows + 0.3, 2.2]
+        )
+        places = grouped_rows(above, lines)
+        order = verdicts.set_index(["component", "subspace"])
+        keys = [(component, row.split(": ")[0]) for component, of in lines.items() for row in of]
+        for key, place in zip(keys, places, strict=True):
+            row = order.loc[[key]]
+            marker, colour = LOOKS[row["verdict"].iloc[0]]
+            for side, start, end in ((FAITHFUL, 0, "faithful_up_to"), (ILLUSORY, "illusory_from", 1)):
+                ends = [float(row[x].iloc[0]) if isinstance(x, str) else float(x) for x in (start, end)]
+                if not np.isnan(ends).any():
+                    above.barh(place, ends[1] - ends[0], left=ends[0], height=0.9, color=LOOKS[side][1], alpha=0.13)
+            if np.isnan(row["score"].iloc[0]):
+                above.text(0.5, place, "too few figures apply", ha="center", va="center", fontsize=8, color="#555555")
+            for name, (small, tint) in FIGURE_LOOKS.items():
+                above.plot(row[name], [place], small, ms=3.5, color=tint, alpha=0.8, mew=0)
+            dots(above, [place], row.astype({"score": float}), "score", fmt=marker, color=colour, zorder=3)
+        handles = [_handle(marker, colour, words, 5) for words, (marker, colour) in LOOKS.items()]
+        handles += [_handle(marker, colour, words, 4) for words, (marker, colour) in FIGURE_LOOKS.items()]
+        figure.legend(handles=handles, loc="outside upper center", ncols=7, handletextpad=0.1, columnspacing=1)
+        _planted(below, calibration)
     return figure
 
 
-def _zones(axis: Any, criterion: Criterion, rows: pd.DataFrame) -> None:
-    """Sets the limits of a panel and shades where the criterion speaks, ``rows`` as in ``verdict_figure``."""
-    found = rows[["value", "lo", "hi", "faithful", "illusory"]].astype(float).clip(*WIDEST)
-    low, high = np.nanmin([0, *found.to_numpy().flat]), np.nanmax([1, *found.to_numpy().flat])
-    low, high = low - 0.06 * (high - low), high + 0.06 * (high - low)
-    sides = ((FAITHFUL, criterion.large_is_faithful, ""), (ILLUSORY, not criterion.large_is_faithful, "...."))
-    for side, large, hatch in sides:
-        for threshold in found[side].dropna().unique():
-            ends = (threshold, high) if large else (low, threshold)
-            axis.axvspan(*ends, facecolor=LOOKS[side][1], alpha=0.22, hatch=hatch, edgecolor="white", lw=0, zorder=0)
-            axis.axvline(threshold, color=LOOKS[side][1], lw=0.8, zorder=0)
-    axis.set_xlim(low, high)
-    axis.tick_params(axis="y", length=0)
+def _planted(axis: Any, calibration: Calibration) -> None:
+    """Scores of the planted cases that move the answer, by dose."""
+    cases = calibration.cases[calibration.cases["counted"].astype(bool)]
+    jitter = numpy_generator(0, "jitter").uniform(-0.05, 0.05, len(cases))
+    for trained, words, marker, colour in ((True, "DAS", "o", GREY), (False, "found in other ways", "x", "black")):
+        of = (cases["way"] == TRAINED).to_numpy() == trained
+        axis.plot(
+            cases["score"][of], cases["dose"][of] + jitter[of], marker, color=colour, ms=3, alpha=0.6, label=words
+        )
+    axis.axhspan(-0.1, ILLUSORY_DOSE + 0.1, color=ORANGE, alpha=0.13, lw=0)
+    axis.axhspan(FAITHFUL_DOSE - 0.1, 1.1, color=BLUE, alpha=0.13, lw=0)
+    axis.set_ylim(1.1, -0.1)
+    axis.set_xlim(-0.02, 1.02)
+    axis.set_yticks(sorted(set(cases["dose"])))
+    axis.set_ylabel("dose planted")
+    axis.set_xlabel("illusion score")
+    axis.set_title(f"planted cases in {calibration.about['model']}: what a score of this size meant", fontsize=9)
+    axis.legend(loc="center right")
+
+
+def sweep_figure(verdicts: pd.DataFrame, calibration: Calibration) -> Figure:
+    """The share of planted cases on the wrong side of a threshold wherever it stands, above this run's scores.
+
+    Args:
+        verdicts: As ``verdict_table`` gives them.
+        calibration: What the planted cases say.
+    """
+    cases = calibration.cases[calibration.cases["counted"].astype(bool)]
+    cuts = np.linspace(0, 1, 201)
+    sides = (
+        (ILLUSORY, "dose up to 0.2, below the threshold", cases["dose"] <= ILLUSORY_DOSE, np.less),
+        (FAITHFUL, "dose from 0.8, above the threshold", cases["dose"] >= FAITHFUL_DOSE, np.greater_equal),
+    )
+    with plt.rc_context(STYLE):
+        figure, (above, below) = plt.subplots(2, 1, figsize=(6.8, 4), sharex=True, height_ratios=[2, 1])
+        for side, words, of, wrong in sides:
+            score = cases.loc[of, "score"].to_numpy()
+            above.plot(cuts, [wrong(score, cut).mean() for cut in cuts], color=LOOKS[side][1], label=words)
+        limits = calibration.thresholds["+".join(FIGURES)]
+        for axis in (above, below):
+            axis.axvline(limits.faithful, color=BLUE, lw=0.8, ls="--")
+            axis.axvline(limits.illusory, color=ORANGE, lw=0.8, ls="--")
+        above.set_ylabel("share of planted cases")
+        above.legend()
+        judged = verdicts[(verdicts["p_effect"] <= 0.05) & verdicts["score"].notna()]
+        below.plot(cuts, [(judged["score_lo"] >= cut).sum() for cut in cuts], color=ORANGE, label=ILLUSORY)
+        below.plot(cuts, [(judged["score_hi"] < cut).sum() for cut in cuts], color=BLUE, label=FAITHFUL)
+        below.set_ylabel("subspaces here")
+        below.set_xlabel("threshold of the score")
+        below.legend()
+    return figure
+
+
+def _handle(marker: str, colour: str, words: str, size: float) -> Line2D:
+    return Line2D([], [], ls="", marker=marker, color=colour, mec="black", mew=0.3, ms=size, label=words)

@@ -8,9 +8,9 @@ from subspace_illusion.experiments.evaluate import BY_TEMPLATE
 from subspace_illusion.report.plots.evaluate import evaluate_figure, templates_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section
-from subspace_illusion.report.words import in_order, own_ways, with_ends
+from subspace_illusion.report.words import in_order, with_ends
 from subspace_illusion.statistics import POOLED, Estimate
-from subspace_illusion.subspace.ways import BOTH, LENT, OWN, ROW, TRAINED, WAYS, WHOLE, part_of
+from subspace_illusion.subspace.ways import BOTH, LENT, OWN, ROW, TRAINED, WAYS, WHOLE, own_labels, part_of
 
 _MEASURES = dict(
     effect="effect (LD lost)",
@@ -44,7 +44,9 @@ def section(results: Results) -> Iterator[Section]:
             Picture(
                 "evaluate",
                 "Effect of patching every subspace of every component",
-                evaluate_figure(effects, results.components, [way for way in ways if way in (*WAYS, *own_ways(ways))]),
+                evaluate_figure(
+                    effects, results.components, [way for way in ways if way in (*WAYS, *own_labels(ways))]
+                ),
             ),
             *_own_picture(effects, results, own),
         ],

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
-from subspace_illusion.experiments.find_readers import MINOR, NAME_MOVER, NEGATIVE, OTHER, READER
+from subspace_illusion.experiments.find_readers import MINOR, MOVER, NEGATIVE, OTHER, READER
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Section
 
@@ -40,14 +40,14 @@ def _said(found: pd.DataFrame) -> str:
     readers = found[found["reader"] == READER]
     sentences = [f"Readers: {_names(readers)}.", f"Minor readers: {_names(found[found['reader'] == MINOR])}."]
     if len(readers):
-        movers, negative = ((readers["role"] == role).sum() for role in (NAME_MOVER, NEGATIVE))
+        movers, negative = ((readers["role"] == role).sum() for role in (MOVER, NEGATIVE))
         sentences.append(
-            f"Of {len(readers)} readers {movers} count as name movers by what they write without a patch, and "
-            f"{negative} as negative ones."
+            f"Of {len(readers)} readers {movers} count as movers (in IOI: name movers) by what they write without a "
+            f"patch, and {negative} as negative ones."
         )
     idle = found[(found["reader"] == OTHER) & (found["role"] != OTHER)]
     if len(idle):
-        sentences.append(f"Name movers, negative ones among them, that are no readers: {_names(idle)}.")
+        sentences.append(f"Movers, negative ones among them, that are no readers: {_names(idle)}.")
     return " ".join(sentences)
 
 
@@ -64,10 +64,10 @@ def _beside(found: pd.DataFrame, published: Mapping[str, Sequence[str]]) -> Grid
         kinds = [
             here[here["reader"] == READER],
             here[here["reader"] == MINOR],
-            here[here["role"] == NAME_MOVER],
+            here[here["role"] == MOVER],
             here[here["role"] == NEGATIVE],
             here[(here["reader"] == OTHER) & (here["role"] == OTHER)],
         ]
         rows.append([role, ", ".join(heads), *map(_names, kinds), ", ".join(missing) or "none"])
-    header = ["published as", "heads", "readers here", "minor readers here", "name movers here"]
-    return Grid([*header, "negative name movers here", "none of these", "not reached by the patch"], rows)
+    header = ["published as", "heads", "readers here", "minor readers here", "movers here"]
+    return Grid([*header, "negative movers here", "none of these", "not reached by the patch"], rows)

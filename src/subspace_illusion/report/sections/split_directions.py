@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from subspace_illusion.experiments.split_directions import GRADIENT, PARTS, SEEN, WHOLE
+from subspace_illusion.experiments.split_directions import PARTS, SEEN, WHOLE
 from subspace_illusion.report.plots.split_directions import directions, split_directions_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section, in_words
 from subspace_illusion.report.words import with_ends
 from subspace_illusion.statistics import POOLED, Estimate
-from subspace_illusion.subspace.ways import TRAINED
+from subspace_illusion.subspace.ways import GRADIENT, TRAINED
 
 _MEASURES = dict(effect="effect (LD lost)", flip_rate="flip rate (LD < 0)", interchange_accuracy="interchange accuracy")
 _SHARES = dict(row_share="along the readers", random_row_share="along random subspaces")

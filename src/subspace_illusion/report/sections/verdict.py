@@ -1,20 +1,15 @@
-"""E13: the answer in one paragraph, the verdicts, their rule and the figures behind them."""
+"""E13: the answer in one paragraph, the verdicts, the score, its figures, and what it is worth (E14)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from subspace_illusion.experiments.calibration import Calibration
+from subspace_illusion.experiments.figures import FIGURES, NEEDED
 from subspace_illusion.report.findings import Finding
-from subspace_illusion.report.plots.verdict import verdict_figure
+from subspace_illusion.report.plots.verdict import sweep_figure, verdict_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture
-from subspace_illusion.report.verdict import (
-    CRITERIA,
-    FAITHFUL,
-    ILLUSORY,
-    INCONCLUSIVE,
-    NEEDED,
-    Verdict,
-    evidence_table,
-)
+from subspace_illusion.report.sections.calibration import in_words
+from subspace_illusion.report.verdict import ALPHA, Verdict, verdict_table
 from subspace_illusion.report.words import fixed, foil_of, place, variable_of, with_ends
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.ways import TRAINED
@@ -38,7 +33,7 @@ def answer(results: Results, found: Sequence[Finding], verdicts: Verdicts) -> st
     named += [(f"{label} at {component}", verdicts[component, label]) for component, label in results.own_subspaces]
     judged = [f"{words} is {verdict.verdict}" for words, verdict in named]
     said = " and ".join([", ".join(judged[:-1]), judged[-1]] if len(judged) > 1 else judged)
-    return " ".join([*sentences, f"By the thresholds in the parameters, {said}."])
+    return " ".join([*sentences, f"By the score, whose thresholds planted cases have set, {said}."])
 
 
 def _of_v_true(results: Results, by_key: Mapping[str, Estimate]) -> Iterator[str]:
@@ -114,43 +109,41 @@ def verdict_grid(verdicts: Verdicts) -> Grid:
 
 
 def evidence_grid(verdicts: Verdicts) -> Grid:
-    """The evidence, one line a criterion that applies."""
-    rows = [
-        [*which, found.criterion.words, with_ends(found.figure), found.says]
-        for which, verdict in verdicts.items()
-        for found in verdict.evidence
-        if found.figure is not None
-    ]
-    return Grid(["component", "subspace", "criterion", "figure", "it says"], rows)
+    """The effect, the score and its figures, one line a subspace."""
+    rows = []
+    for which, verdict in verdicts.items():
+        figures = [verdict.figure(name) for name in ("fldd", "score", *FIGURES)]
+        rows.append([*which, *("not applicable" if figure is None else with_ends(figure) for figure in figures)])
+    return Grid(["component", "subspace", "effect (share of the clean LD)", "score", *FIGURES], rows)
 
 
-def verdict_picture(verdicts: Verdicts) -> Picture:
-    """The evidence as a picture."""
-    return Picture("verdict", "The evidence for each verdict", verdict_figure(evidence_table(verdicts)))
+def verdict_picture(verdicts: Verdicts, calibration: Calibration) -> Picture:
+    """The score of every subspace, above what scores of that size meant in planted cases."""
+    figure = verdict_figure(verdict_table(verdicts), calibration)
+    return Picture("verdict", "The score of each subspace, and scores of planted cases by their dose", figure)
 
 
-def rules(verdicts: Verdicts, smallest_effect: float) -> str:
-    """The rule of the verdict with its thresholds, and how many were made, in words."""
-    lines = []
-    for found in next(iter(verdicts.values())).evidence:
-        large = found.criterion.large_is_faithful
-        sides = []
-        if found.thresholds.faithful is not None:
-            sides.append(f"{FAITHFUL} {'from' if large else 'up to'} {found.thresholds.faithful:g}")
-        if found.thresholds.illusory is not None:
-            sides.append(f"{ILLUSORY} {'up to' if large else 'from'} {found.thresholds.illusory:g}")
-        lines.append(f"{found.criterion.words} ({', '.join(sides) or 'it never decides'})")
+def sweep_picture(verdicts: Verdicts, calibration: Calibration) -> Picture:
+    """What other thresholds would do to planted cases and to this run's subspaces."""
+    figure = sweep_figure(verdict_table(verdicts), calibration)
+    return Picture("verdict_sweep", "Verdicts as the threshold of the score moves", figure)
+
+
+def rules(verdicts: Verdicts, calibration: Calibration, smallest_effect: float) -> str:
+    """The formula of the score, the rule of the verdict, how many were made, and how often such verdicts are right."""
     components = len({component for component, _ in verdicts})
+    limits = calibration.thresholds["+".join(FIGURES)]
+    of_score = "; ".join(f"{name} ({words})" for name, words in FIGURES.items())
     return (
-        f"{len(CRITERIA)} criteria, each decided only where its whole interval lies beyond a threshold: "
-        + "; ".join(lines)
-        + f". At least {NEEDED} must agree and none may object; else, or where the effect is below {smallest_effect:g} "
-        f"of the clean logit difference, the verdict is {INCONCLUSIVE}. A random MLP that reaches the effect speaks "
-        "for an illusion; one that does not says nothing, and it is asked of trained subspaces alone. For a subspace "
-        "of the residual stream, the part that nothing downstream reads is what the readers do not see: it was "
-        "measured for the components of the experiment split_directions, and counts only where random subspaces of "
-        "the readers' rank lose another share. "
-        "What a patch of the residual stream writes along v_true is true by algebra, so that criterion has no figure. "
-        f"{len(verdicts)} verdicts were made, on {components} "
-        f"component{'s' if components > 1 else ''}, each by itself: nothing is corrected for their number."
+        f"The score is the mean of the figures that apply, each between 0 and 1: {of_score}. "
+        "Where all four apply, score = (lent + lost + apart + off) / 4; a figure that is true by algebra does not "
+        "apply. Attention's heads have no null part, so that neither lent nor lost says anything of them. Of a "
+        "subspace of the residual stream, lost is what its readers do not see, where it was measured, and only where "
+        "random subspaces of the readers' rank lose another share. Of two effects, apart is one minus the smaller over "
+        "the larger, and 1 where they have different signs. With four figures a subspace is faithful up to "
+        f"{fixed(limits.faithful)} and illusory from {fixed(limits.illusory)}; with fewer there are thresholds of "
+        f"their own, and with fewer than {NEEDED} none. The effect must exceed {smallest_effect:g} of the clean logit "
+        f"difference in either direction. {len(verdicts)} verdicts were made, on {components} "
+        f"component{'s' if components > 1 else ''}; their p values are corrected for that number (Benjamini and "
+        f"Hochberg), at a level of {ALPHA:g} to a side. {in_words(calibration)}"
     )

@@ -1,0 +1,172 @@
+"""Off the natural distribution (E15): how far a patch takes activations from the cloud of natural ones.
+
+The distance is the energy distance between the patched and the natural cloud as a share of twice the mean distance
+between a point of the one and a point of the other (the coefficient of inhomogeneity of Szekely and Rizzo): 0 where the
+two are the same, 1 where they lie infinitely far apart. Coordinates are standardised by the natural cloud, never by the
+patched one, whose spread the patch has made (Grant et al., arXiv 2511.04638).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.metrics import euclidean_distances
+
+from subspace_illusion.core.frames import patch_change
+from subspace_illusion.core.seeds import numpy_generator
+from subspace_illusion.statistics import Bootstrap, interval, ratio
+
+ALL, ACTS, UNREAD, WRITTEN = "all of it", "what acts", "what nothing reads", "along what is written"
+"""The parts of a cloud: what the readout sees of a component, what it maps to zero, and, of its output, what lies along
+the directions that the patch writes."""
+COMPONENT, OUTPUT, NEXT = "component", "output", "next block's input"
+"""Where the clouds are looked at."""
+
+SMALLEST_SPREAD = 1e-6
+"""The standard deviation, beside the largest coordinate's, of a coordinate that does not vary: it is left out."""
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Natural and patched activations of the same pairs.
+
+    Attributes:
+        base: The bases, ``[n, d]``.
+        source: The sources, natural too, ``[n, d]``.
+        patched: The bases under the patch, ``[n, d]``.
+    """
+
+    base: torch.Tensor
+    source: torch.Tensor
+    patched: torch.Tensor
+
+    def through(self, matrix: torch.Tensor) -> "Cloud":
+        """The cloud as a matrix ``[d, d']`` sees it."""
+        return Cloud(self.base @ matrix, self.source @ matrix, self.patched @ matrix)
+
+
+def cloud(base: torch.Tensor, source: torch.Tensor, frame: torch.Tensor | None) -> Cloud:
+    """The cloud of patching along a frame ``[d, k]``, or the whole component where it is ``None``."""
+    return Cloud(base, source, base + patch_change(base, source, frame))
+
+
+def inhomogeneity(of: Cloud, bootstrap: Bootstrap) -> np.ndarray:
+    """The distance of the patched cloud from the natural one, in ``[0, 1]``: the figure, then every draw's.
+
+    The natural cloud holds bases and sources alike, so that a patch that gives the source's own activation leads
+    nowhere new.
+
+    Args:
+        of: The clouds.
+        bootstrap: Draws of the pairs' groups, which draw a pair's natural and patched points together.
+    """
+    natural, patched = _standardised(of)
+    among_natural = np.concatenate([bootstrap.weights, bootstrap.weights], 1) / 2
+    apart = _mean_distance(bootstrap.weights, patched, among_natural, natural)
+    within = _mean_distance(bootstrap.weights, patched, bootstrap.weights, patched)
+    own = _mean_distance(among_natural, natural, among_natural, natural)
+    return np.clip(np.nan_to_num(ratio(2 * apart - within - own, 2 * apart)), 0, 1)
+
+
+def floor(of: Cloud, groups: np.ndarray, halvings: int, seed: int) -> float:
+    """What the same distance is between two halves of the natural cloud, groups kept whole: the mean of some halvings.
+
+    Args:
+        of: The clouds; the patched one is not used.
+        groups: The group of each pair, ``[n]``.
+        halvings: How often the groups are dealt to two halves.
+        seed: Deals them.
+
+    Returns:
+        NaN where there is one group only.
+    """
+    natural, _ = _standardised(of)
+    units, unit = np.unique(groups, return_inverse=True)
+    if len(units) < 2:
+        return float("nan")
+    rng = numpy_generator(seed, "halves")
+    found = []
+    for _ in range(halvings):
+        half = np.tile(rng.permutation(len(units))[unit] % 2 == 0, 2)
+        one, other = (np.where(rows, 1.0, 0.0)[None] / rows.sum() for rows in (half, ~half))
+        apart = _mean_distance(one, natural, other, natural)
+        within = sum(_mean_distance(rows, natural, rows, natural) for rows in (one, other))
+        found.append(np.clip(ratio(2 * apart - within, 2 * apart), 0, 1)[0])
+    return float(np.mean(found))
+
+
+def along_what_is_written(of: Cloud, frame: torch.Tensor, readout: torch.Tensor) -> Cloud:
+    """The clouds as far as they lie in what the patch writes through a readout: its output in the span of ``W^T V``.
+
+    Args:
+        of: Clouds at the component.
+        frame: The subspace, ``[d, k]``.
+        readout: ``[d, d_out]``.
+    """
+    axes, sizes, _ = torch.linalg.svd((readout.mT @ frame).double(), full_matrices=False)
+    kept = axes[:, sizes > SMALLEST_SPREAD * sizes[0]] if float(sizes[0]) > 0 else axes[:, :0]
+    return of.through(readout @ kept.float())
+
+
+def looked_at(
+    base: torch.Tensor,
+    source: torch.Tensor,
+    frame: torch.Tensor | None,
+    readout: torch.Tensor | None,
+    after: tuple[torch.Tensor, torch.Tensor],
+    tolerance: float,
+) -> Iterator[tuple[str, str, Cloud]]:
+    """The clouds of one patch, as ``(place, part, cloud)``.
+
+    Args:
+        base: Activations of the bases at the component, ``[n, d]``.
+        source: Those of the sources, ``[n, d]``.
+        frame: The subspace, ``[d, k]``; the whole component where it is ``None``.
+        readout: ``[d, d_model]``; ``None`` where what the component holds is itself a vector of the residual stream.
+        after: The residual stream that enters the next block, of bases and sources, ``[n, d_model]``.
+        tolerance: Singular values of the readout below this share of the largest count as zero.
+    """
+    at = cloud(base, source, frame)
+    yield COMPONENT, ALL, at
+    written = at.patched - at.base
+    if readout is not None:
+        u, s, _ = torch.linalg.svd(readout.double(), full_matrices=True)
+        rank = int((s > tolerance * s[0]).sum())
+        yield COMPONENT, ACTS, at.through(u[:, :rank].float())
+        if rank < len(readout):
+            yield COMPONENT, UNREAD, at.through(u[:, rank:].float())
+        yield OUTPUT, ALL, at.through(readout)
+        if frame is not None:
+            yield OUTPUT, WRITTEN, along_what_is_written(at, frame, readout)
+        written = written @ readout
+    yield NEXT, ALL, Cloud(*after, after[0] + written)
+
+
+def distances(
+    clouds: Iterator[tuple[str, str, Cloud]], groups: np.ndarray, bootstrap: Bootstrap, halvings: int, seed: int
+) -> Iterator[dict[str, object]]:
+    """One row a cloud: ``place``, ``part``, ``distance`` with its interval, ``floor`` (see ``floor``)."""
+    for place, part, of in clouds:
+        about: dict[str, object] = dict(place=place, part=part, floor=floor(of, groups, halvings, seed))
+        yield about | interval("distance", inhomogeneity(of, bootstrap))
+
+
+def _standardised(of: Cloud) -> tuple[np.ndarray, np.ndarray]:
+    """The natural points, bases before sources, ``[2 n, d]``, and the patched ones ``[n, d]``."""
+    natural = torch.cat([of.base, of.source]).double().numpy()
+    patched = of.patched.double().numpy()
+    centre, spread = natural.mean(0), natural.std(0)
+    varies = spread > SMALLEST_SPREAD * spread.max(initial=0)
+    if not varies.any():
+        return np.zeros((len(natural), 1)), np.zeros((len(patched), 1))
+    natural, patched = ((x[:, varies] - centre[varies]) / spread[varies] for x in (natural, patched))
+    return natural, patched
+
+
+def _mean_distance(
+    weights: np.ndarray, points: np.ndarray, other_weights: np.ndarray, others: np.ndarray
+) -> np.ndarray:
+    """The mean distance between a point of the one cloud and a point of the other, by draw, ``[draws]``."""
+    apart = euclidean_distances(points, others)
+    return ((weights @ apart) * other_weights).sum(1)

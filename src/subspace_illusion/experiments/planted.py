@@ -1,0 +1,405 @@
+"""Planted cases (E14): subspaces of components made to carry a signal to a known dose, and what tells of them.
+
+A case is a dose, a component, a way of finding a direction and, where it is trained, a seed. Everything that a verdict
+rests on is measured of it, and what others rest theirs on.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from subspace_illusion.core.frames import mean_difference, orthonormal, random_frame, split
+from subspace_illusion.core.mlps import mlp_of
+from subspace_illusion.core.model import Model
+from subspace_illusion.core.outcome import Outcome, logit_difference
+from subspace_illusion.core.replay import replay
+from subspace_illusion.core.sites import Site, mlp_input, mlp_output, residual_after
+from subspace_illusion.errors import InputError
+from subspace_illusion.experiments.controls import arbitrary_labels, placebo
+from subspace_illusion.experiments.random_mlp import draw_random_mlp
+from subspace_illusion.experiments.reroute import Route, stream_before
+from subspace_illusion.experiments.score import has_null_space, of_activations, score_of
+from subspace_illusion.statistics import Bootstrap, interval, ratio, summarise, table
+from subspace_illusion.subspace.das import Examples, train_das
+from subspace_illusion.subspace.pairs import Pairs, recorded_pairs
+from subspace_illusion.subspace.patching import Change, along
+from subspace_illusion.subspace.ways import GRADIENT, MEAN_DIFFERENCE, RANDOM, ROW, TRAINED, WHOLE
+from subspace_illusion.tasks.table import DIFFERENT, chosen, mark_kept
+
+MLP, RANDOM_MLP, ATTENTION = "MLP", "random MLP", "attention"
+KINDS = (MLP, RANDOM_MLP, ATTENTION)
+"""The components that signals are rerouted through: a block's own MLP, a random one beside it, its heads together."""
+PROBE = "probe"
+RECORDED = 32
+"""Prompts in one forward pass while they are recorded."""
+ARBITRARY, PLACEBO, ABLATED = "arbitrary labels", "placebo", "ablated"
+
+
+@dataclass(frozen=True)
+class Side:
+    """Pairs of one split and what a component holds in them, before any dose.
+
+    Attributes:
+        pairs: The pairs.
+        base: The component's activations in the bases, ``[n, d]``.
+        source: In the sources, ``[n, d]``.
+        base_stream: The residual stream before the component in the bases, ``[n, d_model]``.
+        source_stream: In the sources, ``[n, d_model]``.
+    """
+
+    pairs: Pairs
+    base: torch.Tensor
+    source: torch.Tensor
+    base_stream: torch.Tensor
+    source_stream: torch.Tensor
+
+    def dosed(self, route: Route, dose: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """The activations of bases and sources once the component carries the signal to a dose."""
+        return (
+            self.base + route.added(self.base_stream, dose),
+            self.source + route.added(self.source_stream, dose),
+        )
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """A component through which a signal is rerouted.
+
+    Attributes:
+        kind: One of ``KINDS``.
+        output: Where what it writes is added.
+        stream: The residual stream before it.
+        readout: ``[d, d_model]``.
+        route: The signal's way through it.
+        train: The training pairs.
+        test: The held-out pairs.
+    """
+
+    kind: str
+    output: Site
+    stream: Site
+    readout: torch.Tensor
+    route: Route
+    train: Side
+    test: Side
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is tried at every carrier.
+
+    Attributes:
+        doses: Doses lambda.
+        seeds: Training seeds of DAS.
+        arbitrary: The doses at which DAS is trained on arbitrary labels too.
+        settings: How a DAS run goes.
+        batch: Pairs at a time in an evaluation.
+        resamples: Draws of the bootstrap.
+        tolerance: Singular values of a readout below this share of the largest count as zero.
+        seed: Seed of draws and controls.
+    """
+
+    doses: Sequence[float]
+    seeds: Sequence[int]
+    arbitrary: Sequence[float]
+    settings: Mapping[str, Any]
+    batch: int
+    resamples: int
+    tolerance: float
+    seed: int
+
+
+def both_splits(
+    model: Model, prompts: pd.DataFrame, pairs: pd.DataFrame, sites: Sequence[Site], of_training: Sequence[str]
+) -> tuple[Pairs, Pairs]:
+    """The pairs of both splits that the model gets right, their prompts run now.
+
+    Args:
+        model: The model.
+        prompts: The table of prompts.
+        pairs: The pairs.
+        sites: What to record.
+        of_training: The kinds of pair that are trained on.
+
+    Raises:
+        InputError: If the model lacks a site, or gets no pair right.
+    """
+    for site in sites:
+        model.check(site)
+    everything = recorded_pairs(model, prompts, pairs, sites, min(site.start for site in sites), RECORDED)
+    marked = mark_kept(everything.table, keep_wrong=False)
+    right = replace(everything, table=marked).among(marked["kept"].to_numpy())
+    train, test = (
+        right.among(right.table.index.isin(chosen(right.table, split, *kinds).index))
+        for split, kinds in (("train", of_training), ("test", (DIFFERENT,)))
+    )
+    return train, test
+
+
+def sites_read(model: Model, blocks: Sequence[int]) -> list[Site]:
+    """What has to be recorded for the carriers of some blocks."""
+    sites = []
+    for block in blocks:
+        hidden, z = Site(block, "mlp.hook_post"), Site(block, "attn.hook_z")
+        sites += [hidden, z, mlp_input(block), residual_after(block), *(stream_before(model, of) for of in (hidden, z))]
+    return list(dict.fromkeys(sites))
+
+
+def carriers(
+    train: Pairs, test: Pairs, block: int, v_true: torch.Tensor, kinds: Sequence[str], seed: int
+) -> Iterator[Carrier]:
+    """Components of one block as carriers of a signal.
+
+    Args:
+        train: Pairs to train on.
+        test: Held-out pairs.
+        block: The block.
+        v_true: The signal's direction in the residual stream, ``[d_model, 1]``.
+        kinds: Some of ``KINDS``.
+        seed: Seed of the random MLP.
+
+    Raises:
+        InputError: If a component is not added to the residual stream as a matrix gives it.
+    """
+    model = train.model
+    for kind in kinds:
+        site = Site(block, "attn.hook_z" if kind == ATTENTION else "mlp.hook_post")
+        output = Site(block, "attn.hook_out") if kind == ATTENTION else mlp_output(block)
+        readout, stream = model.readout(site), stream_before(model, site)
+        if readout is None or not model.adds_straight(output):
+            raise InputError(
+                f"{site.name}: what it writes goes through a norm before it is added, so that no signal can be "
+                "rerouted through it; calibrate on a model without such norms"
+            )
+        if kind == RANDOM_MLP:
+            drawn = draw_random_mlp(mlp_of(model, block), train.base(mlp_input(block)), seed, "planted", block)
+            readout, hidden = drawn.readout, drawn.hidden
+            sides = [_side(of, stream, mlp_input(block), hidden) for of in (train, test)]
+        else:
+            sides = [_side(of, stream, site, lambda x: x) for of in (train, test)]
+        yield Carrier(kind, output, stream, readout, Route.of(v_true, readout), *sides)
+
+
+def _side(pairs: Pairs, stream: Site, site: Site, hidden: Callable[[torch.Tensor], torch.Tensor]) -> Side:
+    """A split of the pairs, the component's activations worked out from what a site holds."""
+    return Side(pairs, hidden(pairs.base(site)), hidden(pairs.source(site)), pairs.base(stream), pairs.source(stream))
+
+
+def probe(activations: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """A probe's direction, ``[d, 1]``: the weights of a logistic regression that tells two values apart.
+
+    Args:
+        activations: ``[n, d]``.
+        values: Each value as its place in the list of all, ``[n]``.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    centred = (activations - activations.mean(0)).double().numpy()
+    scale = np.sqrt((centred**2).sum(1).mean())  # one number, so that the direction is the weights' own
+    fitted = LogisticRegression(C=1.0, max_iter=2000).fit(centred / scale, values.numpy())
+    return orthonormal(torch.tensor(fitted.coef_[-1:].T, dtype=torch.float32))
+
+
+def mean_gradient(pairs: Pairs, site: Site, batch: int) -> torch.Tensor:
+    """The mean gradient of LD with respect to a site, from an earlier value to a later one, ``[d, 1]``."""
+    total = torch.zeros(pairs.model.width(site))
+    of = pairs.table
+    turned = torch.tensor(np.sign(np.where(of["source_value"] > of["base_value"], 1.0, -1.0)), dtype=torch.float32)
+    tail = pairs.tail(site.start)
+    for rows in torch.arange(len(pairs)).split(batch):
+        change = torch.zeros(len(rows), len(total), requires_grad=True)
+        logits = replay(pairs.model, tail(rows), {site: change}).logits.cpu()
+        ld = logit_difference(logits, pairs.answer[rows], pairs.foil[rows])
+        (gradient,) = torch.autograd.grad((ld * turned[rows]).sum(), change)
+        total += gradient.sum(0)
+    return (total / len(pairs))[:, None]
+
+
+def find(
+    carrier: Carrier, plan: Plan, gradient: torch.Tensor, on_step: Callable[[float], None]
+) -> dict[tuple[float, str, str], torch.Tensor]:
+    """Finds directions of a carrier in every way: frames ``[d, 1]`` by dose, way and seed.
+
+    Args:
+        carrier: The component.
+        plan: What is tried.
+        gradient: Of LD with respect to what the component writes, ``[d_model, 1]``.
+        on_step: Told the mean loss after every step of training.
+    """
+    dosed = {dose: carrier.train.dosed(carrier.route, dose) for dose in plan.doses}
+    values = torch.cat(carrier.train.pairs.values)
+    found = {}
+    for dose, sides in dosed.items():
+        found[dose, MEAN_DIFFERENCE, ""] = mean_difference(torch.cat(sides), values)
+        found[dose, PROBE, ""] = probe(torch.cat(sides), values)
+        found[dose, GRADIENT, ""] = orthonormal(carrier.readout @ gradient)
+        found[dose, RANDOM, ""] = random_frame(len(carrier.readout), 1, plan.seed, "planted", dose)
+    examples = carrier.train.pairs.examples(carrier.stream)
+    for label, doses, seeds in ((TRAINED, plan.doses, plan.seeds), (ARBITRARY, plan.arbitrary, plan.seeds[:1])):
+        if not doses:
+            continue
+        runs = [(dose, seed) for dose in doses for seed in seeds]
+        base, source = (torch.stack([dosed[dose][side] for dose, _ in runs]) for side in (0, 1))
+        of_runs = replace(examples, base=base, source=source)
+        if label == ARBITRARY:
+            of_runs = arbitrary_labels(of_runs, [seed for _, seed in runs])
+        trained = _train(carrier, of_runs, [seed for _, seed in runs], plan, on_step)
+        found |= {(dose, label, str(seed)): frame for (dose, seed), frame in zip(runs, trained, strict=True)}
+    return found
+
+
+def _train(
+    carrier: Carrier, examples: Examples, seeds: list[int], plan: Plan, on_step: Callable[[float], None]
+) -> torch.Tensor:
+    """Frames ``[runs, d, 1]`` that DAS finds, all runs in one batch."""
+    return train_das(
+        carrier.train.pairs.model,
+        carrier.output,
+        examples,
+        rank=1,
+        seeds=seeds,
+        readout=carrier.readout.expand(len(seeds), -1, -1),
+        on_step=on_step,
+        **plan.settings,
+    ).frames
+
+
+def measure(
+    carrier: Carrier,
+    plan: Plan,
+    found: Mapping[tuple[float, str, str], torch.Tensor],
+    on_patch: Callable[[int], object] = lambda pairs: None,
+) -> Iterator[dict[str, Any]]:
+    """Patches the held-out pairs along every direction: one row a case.
+
+    Args:
+        carrier: The component.
+        plan: What is tried.
+        found: The directions.
+        on_patch: Told the number of pairs after every batch of every patch.
+    """
+    pairs, through = carrier.test.pairs, carrier.readout
+    bootstrap = Bootstrap.of(pairs.groups, plan.resamples, plan.seed)
+    clean = bootstrap.means(pairs.ld_clean)
+    elsewhere, unread = random_frame(len(through), 1, plan.seed, PLACEBO), has_null_space(through, plan.tolerance)
+    for dose in plan.doses:
+        base, source = carrier.test.dosed(carrier.route, dose)
+        of_dose = {(way, seed): frame for (at, way, seed), frame in found.items() if at == dose}
+        outcomes = _patch(carrier, of_dose, dose, elsewhere, plan, on_patch)
+        whole, ablated = (outcomes[which, "", ""].ld[0] for which in (WHOLE, ABLATED))
+        of_carrier = interval("whole_fldd", ratio(clean - bootstrap.means(whole), clean))
+        of_carrier |= dict(ablated_fldd=float((clean - bootstrap.means(ablated))[0] / clean[0]))
+        for (way, seed), frame in of_dose.items():
+            done = outcomes[way, seed, ""]
+            row_done = outcomes.get((way, seed, ROW))
+            row_ld = None
+            if unread:
+                row_ld = pairs.ld_clean if row_done is None else row_done.ld[0]
+            more = of_activations(
+                base, source, pairs.values, [frame], through, plan.tolerance, bootstrap
+            )  # fmt: skip
+            score = score_of(pairs.ld_clean, done.ld[0], whole, row_ld, bootstrap, more)
+            row = dict(dose=dose, kind=carrier.kind, way=way, seed=seed) | summarise(done, pairs.ld_clean, bootstrap)
+            for name, other in (
+                (PLACEBO, (way, seed, PLACEBO)),
+                (ARBITRARY, (ARBITRARY, seed, "") if way == TRAINED else None),
+            ):
+                if other in outcomes and way != ARBITRARY:
+                    of_other = outcomes[other]
+                    key = name.replace(" ", "_")
+                    row |= interval(f"{key}_fldd", ratio(clean - bootstrap.means(of_other.ld[0]), clean))
+                    row |= interval(f"{key}_accuracy", bootstrap.means(of_other.top1_foil))
+            yield row | of_carrier | score.row()
+
+
+def _patch(
+    carrier: Carrier,
+    frames: Mapping[tuple[str, str], torch.Tensor],
+    dose: float,
+    elsewhere: torch.Tensor,
+    plan: Plan,
+    on_patch: Callable[[int], object],
+) -> dict[tuple[str, str, str], Outcome]:
+    """What every patch at one dose does, by way, seed and part: the whole carrier, the signal's part of it ablated,
+    each direction, its row part and its placebo."""
+    base, source = carrier.test.dosed(carrier.route, dose)
+    carried = carrier.route.added(carrier.test.base_stream, dose)
+    mean = torch.cat([carried, carrier.route.added(carrier.test.source_stream, dose)]).mean(0)
+    changes: dict[tuple[str, str, str], Change] = {
+        (WHOLE, "", ""): along(base, source, None),
+        (ABLATED, "", ""): lambda rows: mean - carried[rows],
+    }
+    for (way, seed), frame in frames.items():
+        changes[way, seed, ""] = along(base, source, frame)
+        changes[way, seed, PLACEBO] = placebo(base, source, frame, elsewhere)
+        if (row := split(frame, carrier.readout, plan.tolerance).row) is not None:
+            changes[way, seed, ROW] = along(base, source, row)
+    written = {key: _through(change, carrier.readout) for key, change in changes.items()}
+    return carrier.test.pairs.patch(carrier.output, written, plan.batch, on_patch)
+
+
+def _through(change: Change, readout: torch.Tensor) -> Change:
+    return lambda rows: change(rows) @ readout
+
+
+def cost(test: Pairs, block: int, plan: Plan) -> float:
+    """Floating-point operations that training and patching must cost for one carrier of a block."""
+    runs = len(plan.doses) * len(plan.seeds) + len(plan.arbitrary)
+    patches = len(plan.doses) * (2 + 3 * (4 + len(plan.seeds))) + 3 * len(plan.arbitrary) + 1
+    trained = plan.settings["steps"] * plan.settings["batch"] * runs
+    model, tokens = test.model, test.tokens
+    return model.flops(block, trained, tokens, backward=True) + model.flops(block, patches * len(test), tokens)
+
+
+def signal(train: Pairs, block: int, plan: Plan, on_step: Callable[[float], None]) -> torch.Tensor:
+    """v_true after a block, as DAS finds it there with the first seed: ``[d_model, 1]``."""
+    site = residual_after(block)
+    trained = train_das(
+        train.model, site, train.examples(site), rank=1, seeds=list(plan.seeds[:1]), on_step=on_step, **plan.settings
+    )
+    return trained.frames[0]
+
+
+def plant(
+    train: Pairs,
+    test: Pairs,
+    block: int,
+    kinds: Sequence[str],
+    plan: Plan,
+    on_step: Callable[[float], None] = lambda loss: None,
+    on_patch: Callable[[int], object] = lambda pairs: None,
+) -> pd.DataFrame:
+    """Every case of one block.
+
+    Args:
+        train: Pairs to train on, those of equal values among them.
+        test: Held-out pairs of different values.
+        block: The block.
+        kinds: Some of ``KINDS``.
+        plan: What is tried.
+        on_step: Told the mean loss after every step of training.
+        on_patch: Told the number of pairs after every batch of every patch.
+
+    Returns:
+        ``block, dose, kind, way, seed``; ``reference`` and ``reference_accuracy``, the effect and the interchange
+        accuracy of patching the signal in the residual stream; the measures of ``summarise``; ``whole_fldd``, the whole
+        component's effect; ``ablated_fldd``, that of setting what the component carries of the signal to its mean;
+        ``placebo_...`` and ``arbitrary_labels_...``; the columns of ``Score.row``. Effects are shares of the clean LD.
+    """
+    v_true, after = signal(train, block, plan, on_step), residual_after(block)
+    different = train.among((train.table["base_value"] != train.table["source_value"]).to_numpy())
+    rows = []
+    for carrier in carriers(train, test, block, v_true, kinds, plan.seed):
+        patched = test.patch(after, {0: test.along(after, carrier.route.direction[:, None])}, plan.batch, on_patch)[0]
+        reference = dict(
+            reference=float((test.ld_clean - patched.ld[0]).mean() / test.ld_clean.mean()),
+            reference_accuracy=float(patched.top1_foil.mean()),
+        )
+        gradient = mean_gradient(different, carrier.output, plan.batch)
+        found = find(carrier, plan, gradient, on_step)
+        rows += [dict(block=block) | reference | row for row in measure(carrier, plan, found, on_patch)]
+    return table(rows)

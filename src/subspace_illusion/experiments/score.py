@@ -1,0 +1,241 @@
+"""The illusion score (E13): how much of what patching a subspace does is not the component's own doing.
+
+Four figures, each between 0 (what the patch does is what the component does) and 1 (it is not), each of another look at
+the same patch. The score is the mean of those that apply, ``(lent + lost + apart + off) / 4`` where all do. Every draw
+of the bootstrap draws the groups of pairs for all of them together.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+
+from subspace_illusion.core.frames import row_space
+from subspace_illusion.experiments.decompose import lent_draws
+from subspace_illusion.experiments.evaluate import BY_PAIR as NOT_WAYS
+from subspace_illusion.experiments.figures import APART, FIGURES, LENT, LOST, NEEDED, OFF, named
+from subspace_illusion.experiments.off_distribution import along_what_is_written, cloud, inhomogeneity
+from subspace_illusion.experiments.split_directions import BY_PAIR
+from subspace_illusion.statistics import ROUNDING, Bootstrap, interval, ratio
+from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, ROW, TRAINED, WHOLE, axes_among, own_labels, part_of
+
+
+@dataclass(frozen=True)
+class Score:
+    """The score of one subspace with its figures: the value itself, then that of every draw, ``[1 + resamples]``.
+
+    Attributes:
+        fldd: Effect of the patch as a share of the clean LD.
+        figures: By name, those that apply.
+    """
+
+    fldd: np.ndarray
+    figures: Mapping[str, np.ndarray]
+
+    @property
+    def applies(self) -> bool:
+        """Whether there are enough figures for a score."""
+        return len(self.figures) >= NEEDED
+
+    @property
+    def draws(self) -> np.ndarray:
+        """The score; NaN where too few figures apply."""
+        return np.mean(list(self.figures.values()), 0) if self.applies else np.full_like(self.fldd, np.nan)
+
+    def row(self) -> dict[str, object]:
+        """The effect, the score and its figures with their intervals, as columns of a table, NaN where one does not
+        apply, and the names of those that do."""
+        row: dict[str, object] = {**interval("fldd", self.fldd), **interval("score", self.draws)}
+        for name in FIGURES:
+            row |= interval(name, self.figures.get(name, np.full_like(self.fldd, np.nan)))
+        return row | dict(figures=named(self.figures))
+
+
+def score_of(
+    clean: np.ndarray,
+    patched: np.ndarray,
+    whole: np.ndarray | None,
+    row: np.ndarray | None,
+    bootstrap: Bootstrap,
+    more: Mapping[str, np.ndarray] | None = None,
+) -> Score:
+    """Scores a subspace by what patches did, pair for pair.
+
+    Args:
+        clean: LD without a patch, ``[n]``.
+        patched: LD under the patch along the subspace, ``[n]``, or ``[seeds, n]``, of which the mean counts.
+        whole: LD with the whole component patched, ``[n]``; ``None`` where the subspace is the whole.
+        row: LD under the patch along the part that something reads, as ``patched``; ``None`` where there is no such
+            part to be told from the rest.
+        bootstrap: Draws of the pairs' groups.
+        more: Figures that need no patch, as ``of_activations`` gives them.
+    """
+    ld = bootstrap.means(clean)
+    effect = ld - bootstrap.means(patched)
+    figures = {}
+    if row is not None:
+        figures[LOST] = _share(1 - ratio(ld - bootstrap.means(row), effect))
+    if whole is not None:
+        of_whole = ld - bootstrap.means(whole)
+        # Too much and too little alike: the smaller over the larger, none where the signs differ.
+        smaller, larger = np.sort(np.abs([effect, of_whole]), 0)
+        figures[APART] = 1 - np.where(effect * of_whole > 0, ratio(smaller, larger), 0.0)
+    figures |= more or {}
+    return Score(ratio(effect, ld), {name: figures[name] for name in FIGURES if name in figures})
+
+
+def of_activations(
+    base: torch.Tensor,
+    source: torch.Tensor,
+    values: tuple[torch.Tensor, torch.Tensor],
+    frames: Sequence[torch.Tensor],
+    readout: torch.Tensor,
+    tolerance: float,
+    bootstrap: Bootstrap,
+) -> dict[str, np.ndarray]:
+    """The figures that need no run of the model: ``lent`` and ``off``, each the mean over a subspace's training seeds.
+
+    Where the readout maps nothing to zero, as that of attention's heads, nothing can be lent, and there is no ``lent``.
+
+    Args:
+        base: Activations of the bases, ``[n, d]``.
+        source: Activations of the sources, ``[n, d]``.
+        values: The variable's value in each base and each source, as its place in the list of all values, ``[n]``.
+        frames: The subspace, ``[d, k]``, once for each training seed.
+        readout: What the residual stream sees the component through, ``[d, d_model]``.
+        tolerance: Singular values of the readout below this share of the largest count as zero.
+        bootstrap: Draws of the pairs' groups.
+    """
+    both, of_both = torch.cat([base, source]), torch.cat(values)
+    of_prompts = Bootstrap(np.concatenate([bootstrap.weights, bootstrap.weights], 1) / 2)
+    seen = row_space(readout, tolerance)
+    lent, off = [], []
+    for frame in frames:
+        null = frame - (seen @ (seen.mT @ frame.double())).float()
+        lent.append(_share(lent_draws(both @ frame, both @ null, of_both, of_prompts)))
+        off.append(inhomogeneity(along_what_is_written(cloud(base, source, frame), frame, readout), bootstrap))
+    figures = {OFF: np.mean(off, 0)}
+    return figures | ({LENT: np.mean(lent, 0)} if has_null_space(readout, tolerance) else {})
+
+
+def has_null_space(readout: torch.Tensor, tolerance: float) -> bool:
+    """Whether a readout ``[d, d_out]`` maps anything to zero, so that a part of a subspace can go unread."""
+    return row_space(readout, tolerance).shape[1] < len(readout)
+
+
+def what_readers_see(
+    clean: np.ndarray, whole: np.ndarray, seen: np.ndarray, by_chance: Sequence[np.ndarray], bootstrap: Bootstrap
+) -> np.ndarray | None:
+    """LD under the part of a residual subspace that its readers see, where that says anything, ``[n]``.
+
+    Readers that see most of the residual stream see most of any direction, so that their part counts only where random
+    subspaces of their rank leave another share of the effect.
+
+    Args:
+        clean: LD without a patch, ``[n]``.
+        whole: LD under the patch along the subspace, ``[n]``.
+        seen: LD under the part that the readers see, ``[n]``.
+        by_chance: The same two for random subspaces of the readers' rank: whole, part.
+        bootstrap: Draws of the pairs' groups.
+    """
+    ld = bootstrap.means(clean)
+
+    def share(part: np.ndarray, of: np.ndarray) -> np.ndarray:
+        return ratio(ld - bootstrap.means(part), ld - bootstrap.means(of))
+
+    difference = share(seen, whole) - share(by_chance[1], by_chance[0])
+    low, high = np.percentile(difference[1:], [2.5, 97.5])
+    return None if low <= ROUNDING and high >= -ROUNDING else seen
+
+
+def score_component(
+    did: pd.DataFrame,
+    frames: Mapping[tuple[str, str], torch.Tensor],
+    base: torch.Tensor,
+    source: torch.Tensor,
+    values: tuple[torch.Tensor, torch.Tensor],
+    readout: torch.Tensor | None,
+    splits: pd.DataFrame | None,
+    *,
+    tolerance: float,
+    resamples: int,
+    seed: int,
+) -> dict[str, Score]:
+    """Scores every subspace of a component that was trained, is a mean difference, the user's own, or an axis of one.
+
+    Args:
+        did: What patching did pair for pair, as ``evaluate.by_pair`` gives it.
+        frames: Frames ``[d, k]`` by way of choosing and training seed.
+        base: Activations of the bases of the same pairs, ``[n, d]``.
+        source: Activations of the sources, ``[n, d]``.
+        values: As for ``of_activations``.
+        readout: ``[d, d_model]``; ``None`` where what the component holds is itself a vector of the residual stream.
+            There nothing is lent, and what a patch leaves of its own direction is true by algebra.
+        splits: For such a component what its readers see, as ``split_directions.split_by_pair`` gives it, where that
+            was asked; of the same pairs or some of them, which then are all that its score rests on.
+        tolerance: Singular values of the readout below this share of the largest count as zero.
+        resamples: Draws of the bootstrap.
+        seed: Of the draws.
+
+    Returns:
+        The scores by way of choosing.
+    """
+    found = {}
+    for way in scored_ways(did.columns):
+        ld, here = did, np.ones(len(did), dtype=bool)
+        of_way = None if splits is None else splits[splits["subspace"] == way].set_index("pair")
+        if of_way is not None and len(of_way):
+            here = did["pair"].isin(of_way.index).to_numpy()
+            ld, of_way = did[here], of_way.loc[did["pair"][here]]
+        bootstrap = Bootstrap.of(ld["group"].to_numpy(), resamples, seed)
+        clean, patched = ld["ld"].to_numpy(), ld[way].to_numpy()
+        row, more = None, {}
+        if readout is not None:
+            if has_null_space(readout, tolerance):
+                part = part_of(way, ROW)
+                row = ld[part].to_numpy() if part in ld else clean  # without a row part all of it is null part
+            of_seeds = [frame for (of, _), frame in frames.items() if of == way]
+            more = of_activations(base, source, values, of_seeds, readout, tolerance, bootstrap)
+        elif of_way is not None and len(of_way):
+            whole, seen, *by_chance = (of_way[name].to_numpy() for name in BY_PAIR)
+            row = what_readers_see(clean, whole, seen, by_chance, bootstrap)
+        found[way] = score_of(clean, patched, ld[WHOLE].to_numpy(), row, bootstrap, more)
+    return found
+
+
+def scored_ways(ways: Iterable[str]) -> list[str]:
+    """Of the ways of choosing a subspace those that are scored, each with its axes behind it."""
+    named = [way for way in dict.fromkeys(ways) if way not in NOT_WAYS]
+    judged = [way for way in (TRAINED, *own_labels(named), MEAN_DIFFERENCE) if way in named]
+    return [each for way in judged for each in (way, *axes_among(way, named))]
+
+
+def score_table(scores: Mapping[tuple[str, str], Score]) -> pd.DataFrame:
+    """One row a component and subspace: ``component``, ``subspace`` and the columns of ``Score.row``."""
+    return pd.DataFrame([dict(component=c, subspace=way) | score.row() for (c, way), score in scores.items()]).round(6)
+
+
+def draws_table(scores: Mapping[tuple[str, str], Score]) -> pd.DataFrame:
+    """Every draw, from which ``read_scores`` makes the scores again: ``component, subspace, draw``, ``fldd`` and one
+    column a figure, NaN where it does not apply."""
+    tables = []
+    for (component, way), score in scores.items():
+        columns = {name: score.figures.get(name, np.full_like(score.fldd, np.nan)) for name in FIGURES}
+        about = dict(component=component, subspace=way, draw=np.arange(len(score.fldd)), fldd=score.fldd)
+        tables.append(pd.DataFrame(about | columns))
+    return pd.concat(tables, ignore_index=True)
+
+
+def read_scores(draws: pd.DataFrame) -> dict[tuple[str, str], Score]:
+    """The scores by component and subspace, from the table of ``draws_table``."""
+    found = {}
+    for (component, way), rows in draws.groupby(["component", "subspace"], sort=False):
+        figures = {name: rows[name].to_numpy() for name in FIGURES if rows[name].notna().all()}
+        found[str(component), str(way)] = Score(rows["fldd"].to_numpy(), figures)
+    return found
+
+
+def _share(draws: np.ndarray) -> np.ndarray:
+    return np.clip(np.nan_to_num(draws, nan=0.0), 0, 1)

@@ -1,0 +1,37 @@
+"""How far patches take each component off the natural distribution (E15)."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from subspace_illusion.report.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, dots, grouped_rows, panels
+from subspace_illusion.report.words import in_order
+
+COLOURS = (ORANGE, BLUE, GREEN, PURPLE, SKY)
+
+
+def off_distribution_figure(distances: pd.DataFrame) -> Figure:
+    """One panel a place, one line a part and subspace, beside the distance between halves of the natural cloud.
+
+    Args:
+        distances: Of one component: ``subspace``, ``place``, ``part``, ``distance`` with its interval, ``floor``.
+    """
+    places = list(dict.fromkeys(distances["place"]))
+    ways = in_order(distances["subspace"])
+    most = max(len(set(distances.loc[distances["place"] == place, "part"])) for place in places)
+    with panels(len(places), 2.9, 0.2 * most * (len(ways) + 1) + 0.7, most=3) as (figure, axes):
+        for axis, place in zip(axes, places, strict=True):
+            here = distances[distances["place"] == place]
+            lines = {
+                part: [way for way in ways if way in set(of["subspace"])]
+                for part, of in here.groupby("part", sort=False)
+            }
+            rows = grouped_rows(axis, {str(part): of for part, of in lines.items()})
+            keys = [(part, way) for part, of in lines.items() for way in of]
+            for (part, way), row in zip(keys, rows, strict=True):
+                found = here[(here["part"] == part) & (here["subspace"] == way)]
+                axis.plot(found["floor"], [row], "|", color=GREY, ms=9, mew=2)
+                dots(axis, [row], found, "distance", fmt="o", color=COLOURS[ways.index(way) % len(COLOURS)])
+            axis.set_xlim(left=min(0, axis.get_xlim()[0]))
+            axis.set_title(place)
+            axis.set_xlabel("energy distance (share)")
+    return figure

@@ -1,0 +1,33 @@
+"""E15: how far patches leave the natural distribution."""
+
+from collections.abc import Iterator
+
+from subspace_illusion.report.plots.off_distribution import off_distribution_figure
+from subspace_illusion.report.results import Results
+from subspace_illusion.report.section import Grid, Picture, Section
+
+
+def section(results: Results) -> Iterator[Section]:
+    """Distances between patched and natural clouds, component by component."""
+    distances = results.table("off_distribution.csv")
+    columns = dict(component="component", subspace="subspace", place="where", part="part")
+    yield Section(
+        "E15  Off the natural distribution",
+        "Does the patch take activations where no prompt puts them, and is that a place where anything is read?",
+        "The energy distance between the patched bases and the natural cloud of bases and sources, as a share of twice "
+        "the mean distance between a point of the one and one of the other: 0 where the clouds are the same. Every "
+        "coordinate is standardised by the natural cloud. The grey bar is the floor: the same distance between two "
+        "halves of the natural cloud. What acts is what the output matrix sees, and what nothing reads is what it maps "
+        "to zero; a patch may leave the natural cloud there without any consequence. Along what is written, the output "
+        "is looked at in the directions alone that the patch writes; that is the figure off of the score. One "
+        "direction among hundreds hardly moves the distance of whole clouds, however far it goes by itself.",
+        [
+            Picture(
+                f"off_distribution__{name}",
+                f"Distance of patched from natural activations at {name}, by place and part, with the floor",
+                off_distribution_figure(of),
+            )
+            for name, of in distances.groupby("component", sort=False)
+        ],
+        [Grid.of(distances, columns | dict(distance="distance", floor="floor"), ("distance", "floor"))],
+    )

@@ -1,0 +1,89 @@
+"""How sure is a verdict? What it assumes, what it cannot see, and the objections to it, in the run's own figures."""
+
+from collections.abc import Iterator, Mapping
+
+from subspace_illusion.experiments.calibration import FAITHFUL_DOSE, Calibration
+from subspace_illusion.experiments.figures import LENT, LOST
+from subspace_illusion.report.results import Results
+from subspace_illusion.report.verdict import Verdict
+from subspace_illusion.report.words import fixed, with_ends
+from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, TRAINED
+
+
+def sure(
+    results: Results, verdicts: Mapping[tuple[str, str], Verdict], calibration: Calibration
+) -> Iterator[tuple[str, str]]:
+    """Headings with a paragraph each.
+
+    Args:
+        results: The results of the run.
+        verdicts: By component and subspace.
+        calibration: What the planted cases say.
+    """
+    yield "The component is the unit", _unit(results)
+    yield (
+        "What it cannot see",
+        "A verdict is on one subspace of one component, at one token, on one set of pairs. If base and source differ "
+        "in more than the variable, the patch hands that over too, and the verdict is on the sum. What a component "
+        "does at other tokens, and what it would do if others were changed with it, is out of sight. The planted "
+        f"signals run along one direction, in {calibration.about['model']} and in {calibration.about['tasks']}: "
+        "thresholds and error rates are those of such cases. On another model or task they are a transfer until make "
+        "calibrate has been run there. Directions that move the answer less than a third as much as the variable "
+        "itself count in no error rate, since they may repeat what the component does by itself, whatever the dose. "
+        "Scores of fewer than four figures have thresholds from the same cases, of components that have all four.",
+    )
+    yield "Null parts are everywhere", _everywhere(results, verdicts)
+    yield "Intuitive explanations would count as illusions too", _intuitive(calibration)
+
+
+def _unit(results: Results) -> str:
+    """What E0 says of the unit."""
+    text = (
+        "Whole, row part and null part are told apart by the matrix that reads this component. Take two components "
+        "together, or rotate the basis of one, and another part is null. "
+    )
+    if results.ran("toy_example"):
+        bases = results.json("toy_example/tables.json")["bases"]
+        classes = {(row["basis"], row["direction"]): row["class"] for row in bases}
+        said = "; ".join(f"{direction} in the {basis} basis is {kind}" for (basis, direction), kind in classes.items())
+        text += f"The abstract example (E0) has it in the small: {said}. "
+    return text + (
+        "A verdict says whether the subspace does what the component does, and it takes for granted that the component "
+        "is what one wants to explain the model by."
+    )
+
+
+def _everywhere(results: Results, verdicts: Mapping[tuple[str, str], Verdict]) -> str:
+    """Wu et al.'s first objection, and the mean difference and the trained direction of v_mlp beside each other."""
+    text = (
+        "Wu et al. (arXiv 2401.12631) object that almost every direction of an MLP's hidden activations has a null "
+        "part, so that having one makes no illusion. It does not here either: what counts is whether the effect is "
+        "lost without it, and whether the component does as much by itself. "
+    )
+    said = []
+    for words, way in (("trained direction", TRAINED), ("mean difference", MEAN_DIFFERENCE)):
+        if (verdict := verdicts.get((results.v_mlp or "", way))) is not None:
+            lent, lost = (verdict.figure(name) for name in (LENT, LOST))
+            if lent is not None and lost is not None:
+                made_of = f"{with_ends(lent)} is lent and {with_ends(lost)} of the effect lost without the null part"
+                said.append(f"of the {words} {made_of}: {verdict.verdict}")
+    return text + (f"At {results.v_mlp}, " + "; ".join(said) + "." if said else "")
+
+
+def _intuitive(calibration: Calibration) -> str:
+    """Their second objection, and the planted cases of a component that carries the signal."""
+    cases = calibration.cases[calibration.cases["counted"].astype(bool)]
+    carried = cases[(cases["dose"] >= FAITHFUL_DOSE) & (cases["way"] == TRAINED)]["score"]
+    rest = (
+        "Whether such a direction deserves to be called the variable's is a question of words beyond that; Makelov et "
+        "al. ask for agreement with the rest of what is known of the circuit, which no score of one subspace replaces."
+    )
+    if carried.empty:
+        return rest
+    return (
+        "They also object that by the illusion's definition directions of a true mechanism would be illusions. Planted "
+        "cases show how far: of a component that was made to carry the signal, trained directions still take some of "
+        f"their variation from a null part, and their scores go from {fixed(carried.min())} to {fixed(carried.max())}, "
+        f"with a median of {fixed(carried.median())}. So a score is never zero, and the thresholds lie where these "
+        f"cases end. {rest}"
+    )

@@ -1,0 +1,61 @@
+"""Every task's prompts and pairs (E1), for a model's own tokenizer."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from subspace_illusion.core.checkpoints import Tokenizer
+from subspace_illusion.tasks.agreement import make_agreement, read_lexicon
+from subspace_illusion.tasks.facts import make_facts, read_facts
+from subspace_illusion.tasks.ioi import make_pairs, make_prompts, read_ioi, single_token_words
+from subspace_illusion.tasks.pairs_file import read_pairs
+from subspace_illusion.tasks.tokenise import LAST, tokenise
+
+IOI, AGREEMENT, FACTS, PAIRS = "ioi", "agreement", "facts", "pairs"
+
+
+def make_task(
+    name: str,
+    path: Path,
+    tokenizer: Tokenizer,
+    cases: Mapping[str, int],
+    test_share: float,
+    seed: int,
+    *,
+    position: str = LAST,
+    source_position: str = LAST,
+    say: Callable[[str], object] = lambda line: None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The prompts and pairs of a task, columns as in ``tasks.table``.
+
+    Args:
+        name: ``ioi``, ``agreement`` or ``facts``, from the words and sentences in a folder; ``pairs``, a table of the
+            user's.
+        path: The folder, or the file.
+        tokenizer: The model's.
+        cases: How many by split, for the tasks that are made here.
+        test_share: Share of words, or of groups of the user's pairs, that is kept for the test split.
+        seed: Seed of the draws.
+        position: Where a table of pairs does not say it: ``last``, a token's index, or a text.
+        source_position: The same in the sources.
+        say: Told what is left out.
+
+    Raises:
+        InputError: If the words, sentences or pairs will not do.
+    """
+    if name == IOI:
+        words, templates = read_ioi(path)
+        kept, dropped = single_token_words(words, tokenizer.word_id)
+        for kind, left_out in dropped.items():
+            say(f"{kind}: {len(left_out)} are not one token and left out {' '.join(left_out[:10])}".rstrip())
+        prompts = make_prompts(templates, kept, cases, test_share, seed, tokenizer.encode, tokenizer.word_id)
+        return prompts, make_pairs(prompts)
+    if name == AGREEMENT:
+        raw = make_agreement(read_lexicon(path), cases, test_share, seed, tokenizer.word_id)
+    elif name == FACTS:
+        raw = make_facts(*read_facts(path), cases, test_share, seed)
+    else:
+        raw = read_pairs(path)
+    positions = dict(position=position, source_position=source_position)
+    return tokenise(raw, tokenizer, test_share=test_share, seed=seed, name=str(path), **positions)

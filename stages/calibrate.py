@@ -1,0 +1,46 @@
+"""Sets the score's thresholds on one half of the planted cases and measures them on the other (E14).
+
+Part of stages/calibration, which make calibrate runs.
+"""
+
+import numpy as np
+import pandas as pd
+
+from subspace_illusion.experiments.calibration import calibrate, curve, natural_calls, roc, sweep
+from subspace_illusion.files import CALIBRATION, RESULTS, read_table, write_json, write_table
+from subspace_illusion.pipeline.params import Params
+from subspace_illusion.pipeline.stage import run, say
+
+CUTS = np.round(np.linspace(0, 1, 101), 2)
+"""Where the sweep looks."""
+
+
+def main(params: Params) -> None:
+    tasks = list(params.calibrate.tasks)
+    say(f"calibrating the score on the planted cases of {' and '.join(tasks)}, about 20 s")
+    planted, natural = (
+        pd.concat([read_table(CALIBRATION / f"{kind}_{task}.csv", text=("seed",)) for task in tasks])
+        for kind in ("planted", "natural")
+    )
+    found = calibrate(
+        planted,
+        params.verdict.smallest_effect,
+        params.evaluate.resamples,
+        params.calibrate.seed,
+        dict(model=params.model.name, size=params.size, tasks=" and ".join(tasks)),
+    )
+    counted = found.cases[found.cases["counted"]]
+    measuring = counted[~counted["setting"]]
+    write_table(RESULTS / "calibration.csv", found.cases)
+    write_table(CALIBRATION / "confusion.csv", found.confusions)
+    write_table(CALIBRATION / "areas.csv", found.areas)
+    write_table(CALIBRATION / "curve.csv", curve(counted))
+    write_table(CALIBRATION / "roc.csv", roc(measuring))
+    write_table(CALIBRATION / "sweep.csv", sweep(measuring, CUTS))
+    write_table(CALIBRATION / "natural.csv", natural_calls(natural, found.thresholds, params.verdict.smallest_effect))
+    write_json(CALIBRATION / "calibration.json", found.as_json())
+    say(found.confusions[found.confusions["measured_on"] == found.confusions["measured_on"][0]].to_string(index=False))
+
+
+if __name__ == "__main__":
+    run(main, __doc__)

@@ -1,0 +1,59 @@
+"""Scores every subspace (E13), and tells how far its patch leaves the natural distribution (E15)."""
+
+from typing import Any
+
+from subspace_illusion.core.activations import Activations
+from subspace_illusion.core.sites import residual_after
+from subspace_illusion.experiments.off_distribution import distances, looked_at
+from subspace_illusion.experiments.score import Score, draws_table, score_component, score_table
+from subspace_illusion.files import (
+    ACTIVATIONS,
+    DECOMPOSITIONS,
+    OUTCOMES,
+    RESULTS,
+    SCORES,
+    column,
+    read_subspaces,
+    read_table,
+    write_table,
+)
+from subspace_illusion.pipeline.params import Params
+from subspace_illusion.pipeline.stage import progress, run, say
+from subspace_illusion.statistics import Bootstrap, table
+from subspace_illusion.subspace.pairs import kept_pairs
+from subspace_illusion.subspace.ways import WHOLE
+from subspace_illusion.tasks.table import DIFFERENT, chosen, codes, values_of
+
+
+def main(params: Params) -> None:
+    cached, kept = Activations(ACTIVATIONS), kept_pairs()
+    pairs, listed = chosen(kept, "test", DIFFERENT).reset_index(drop=True), values_of(kept)
+    base, source = (column(pairs, end).tolist() for end in ("base", "source"))
+    values = codes(pairs["base_value"], listed), codes(pairs["source_value"], listed)
+    groups, tolerance = pairs["group"].to_numpy(), params.decompose.rank_tolerance
+    draws: Any = dict(resamples=params.evaluate.resamples, seed=params.evaluate.seed)
+    bootstrap = Bootstrap.of(groups, **draws)
+    say(f"scoring the subspaces of {len(params.components)} components, a few seconds each")
+    scores: dict[tuple[str, str], Score] = {}
+    left = []
+    for name, component in progress(list(params.components.items()), "component"):
+        at, after, readout = component.at, residual_after(component.at.block), cached.readout(name)
+        frames = read_subspaces(DECOMPOSITIONS / name / "subspaces.safetensors")
+        did = read_table(OUTCOMES / f"{name}.parquet")
+        split = name in params.experiments.split_directions
+        splits = read_table(RESULTS / "split_directions" / f"{name}_by_pair.csv") if split else None
+        ends, entering = ((cached.at(site, base), cached.at(site, source)) for site in (at, after))
+        of = score_component(did, frames, *ends, values, readout, splits, tolerance=tolerance, **draws)
+        scores |= {(name, way): score for way, score in of.items()}
+        first = {way: frame for (way, _), frame in reversed(frames.items()) if way in of}
+        for way, frame in {WHOLE: None, **first}.items():
+            clouds = looked_at(*ends, frame, readout, entering, tolerance)
+            rows = distances(clouds, groups, bootstrap, params.score.halvings, params.evaluate.seed)
+            left += [dict(component=name, subspace=way) | row for row in rows]
+    write_table(RESULTS / "score.csv", score_table(scores))
+    write_table(SCORES, draws_table(scores))
+    write_table(RESULTS / "off_distribution.csv", table(left))
+
+
+if __name__ == "__main__":
+    run(main, __doc__)

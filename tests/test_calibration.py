@@ -1,0 +1,156 @@
+"""Thresholds and error rates from cases made by hand."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from subspace_illusion.errors import InputError
+from subspace_illusion.experiments.calibration import (
+    FAITHFUL,
+    HALF,
+    ILLUSORY,
+    INCONCLUSIVE,
+    TOLERATED,
+    Calibration,
+    Thresholds,
+    areas,
+    calibrate,
+    curve,
+    figure_sets,
+    natural_calls,
+    prepared,
+    roc,
+    set_thresholds,
+    sweep,
+)
+
+ABOUT = dict(model="tiny", size="quick", tasks="ioi")
+
+
+def cases(spread: float = 0.0, seed: int = 0) -> pd.DataFrame:
+    """Eight components; the score falls from 0.8 to 0.1 with the dose, the lent share alone tells nothing."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for task in ("agreement", "ioi"):
+        for block in range(4):
+            for dose in (0.0, 0.2, 0.5, 0.8, 1.0):
+                for way, effect in (("trained", 0.9), ("probe", 0.2 + 0.8 * dose), ("random", 0.0)):
+                    score = float(np.clip(0.8 - 0.7 * dose + rng.normal(0, spread), 0, 1))
+                    figures = dict(lent=0.5, lost=score, apart=score, off=score)
+                    row = dict(task=task, block=block, kind="MLP", dose=dose, way=way, seed="0", reference=1.0)
+                    row |= dict(reference_accuracy=0.8, fldd=effect, fldd_lo=effect - 0.05, fldd_hi=effect + 0.05)
+                    row |= dict(score=score, score_lo=score - 0.02, score_hi=score + 0.02, **figures)
+                    row |= dict(figures="lent+lost+apart+off", interchange_accuracy=effect / 2)
+                    for name in ("placebo", "arbitrary_labels"):
+                        for measure in ("fldd", "accuracy"):
+                            row |= {f"{name}_{measure}{end}": 0.01 for end in ("", "_lo", "_hi")}
+                    row |= dict(interchange_accuracy_lo=effect / 2 - 0.02, interchange_accuracy_hi=effect / 2 + 0.02)
+                    rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def test_what_is_asked_of_a_case():
+    of = prepared(cases(), 0.1)
+    assert of.groupby("group")["setting"].nunique().max() == 1  # a component is in one half alone
+    assert of.loc[of["setting"], "group"].nunique() == 4
+    assert set(of.loc[of["setting"], "task"]) == {"agreement", "ioi"}
+    assert (of["truth"].isna() == (of["dose"] == 0.5)).all()
+    assert not of.loc[of["way"] == "random", "judged"].any()
+    weak = of[(of["way"] == "probe") & (of["dose"] == 0)]  # beyond the smallest, below a third of the variable's
+    assert weak["judged"].all()
+    assert not weak["counted"].any()
+
+
+def test_thresholds_lie_halfway_where_the_truths_lie_apart():
+    truth = np.array([1, 1, 0, 0])
+    assert set_thresholds(np.array([0.8, 0.6, 0.2, 0.1]), truth) == Thresholds(
+        pytest.approx((np.quantile([0.6, 0.8], 0.05) + np.quantile([0.1, 0.2], 0.95)) / 2),
+        pytest.approx((np.quantile([0.6, 0.8], 0.05) + np.quantile([0.1, 0.2], 0.95)) / 2),
+    )
+    with pytest.raises(InputError, match="all of one truth"):
+        set_thresholds(np.array([0.1, 0.2]), np.array([0, 0]))
+
+
+@given(st.lists(st.floats(0, 1), min_size=20, max_size=60), st.lists(st.floats(0, 1), min_size=20, max_size=60))
+def test_thresholds_call_few_of_either_truth_the_other(illusory, faithful):
+    scores, truth = np.array(illusory + faithful), np.array([1] * len(illusory) + [0] * len(faithful))
+    limits = set_thresholds(scores, truth)
+    assert limits.faithful <= limits.illusory
+    # One case more than the share, because a quantile lies between two cases.
+    assert (np.array(illusory) < limits.faithful).sum() <= TOLERATED * len(illusory) + 1
+    assert (np.array(faithful) > limits.illusory).sum() <= TOLERATED * len(faithful) + 1
+
+
+def test_a_call_needs_the_whole_interval():
+    limits = Thresholds(0.3, 0.4)
+    assert [limits.call(*ends) for ends in ((0.1, 0.3), (0.2, 0.31), (0.39, 0.5), (0.4, 0.6))] == [
+        FAITHFUL, INCONCLUSIVE, INCONCLUSIVE, ILLUSORY
+    ]  # fmt: skip
+
+
+def test_cases_that_lie_apart_are_called_right():
+    found = calibrate(cases(), 0.1, 50, 0, ABOUT)
+    measured = found.measured
+    assert measured.loc[ILLUSORY, ILLUSORY] == measured.loc[FAITHFUL, FAITHFUL] == 1
+    assert measured.loc[ILLUSORY, "wrong"] == measured.loc[FAITHFUL, "wrong"] == 0
+    assert measured.loc[ILLUSORY, "groups"] == 4
+    # None of four components misjudged leaves room for six in ten.
+    assert measured.loc[ILLUSORY, "wrong_groups_most"] == pytest.approx(1 - 0.025**0.25, abs=1e-6)
+    assert "ioi, set on the other tasks" in set(found.confusions["measured_on"])
+    assert set(found.thresholds) == {"+".join(chosen) for chosen in figure_sets()}
+
+
+def test_areas_of_the_score_and_of_what_tells_nothing():
+    of = prepared(cases(), 0.1)
+    rows = areas(of[of["counted"]], 50, 0).set_index("evidence")
+    assert rows.loc["score", "auc"] == 1
+    assert rows.loc["lent", "auc"] == 0.5
+    assert rows.loc["random_model", "auc"] == 0.5
+    # Every direction that moves the answer at dose 0 does more than placebo and arbitrary labels.
+    assert rows.loc["placebo", ["let_pass", "of_cases"]].tolist() == [1, 8]
+    assert rows.loc["interchange_accuracy", "let_pass"] == 1
+    noisy = prepared(cases(spread=0.4), 0.1)
+    worse = areas(noisy[noisy["counted"]], 50, 0).set_index("evidence")
+    assert worse.loc["score", "auc_lo"] < worse.loc["score", "auc"] < 1
+
+
+def test_curve_roc_and_sweep():
+    of = prepared(cases(), 0.1)
+    counted = of[of["counted"]]
+    trained = curve(counted).query("trained").set_index("dose")["score"]
+    assert trained.is_monotonic_decreasing
+    assert roc(counted).query("evidence == 'score'")["found"].max() == 1
+    moved = sweep(counted, [0.0, 0.5, 1.0]).set_index("cut")
+    assert moved["illusory_below"].tolist() == [0, 0, 1]
+    assert moved["faithful_above"].tolist() == [1, 0, 0]
+
+
+def test_it_comes_back_from_json():
+    found = calibrate(cases(), 0.1, 20, 0, ABOUT)
+    again = Calibration.from_json(json.loads(json.dumps(found.as_json())))
+    assert again.thresholds == found.thresholds
+    assert again.measured.loc[FAITHFUL, FAITHFUL] == 1
+    assert again.about == ABOUT
+    assert len(again.cases) == len(found.cases)
+    with pytest.raises(InputError, match="no outcome of make calibrate"):
+        Calibration.from_json({"thresholds": {}})
+
+
+def test_natural_cases_are_called_by_the_figures_that_they_have():
+    limits = {"lost+apart": Thresholds(0.3, 0.4)}
+    rows = [
+        dict(fldd_lo=0.5, fldd_hi=0.6, figures="lost+apart", score_lo=0.1, score_hi=0.2),
+        dict(fldd_lo=-0.6, fldd_hi=-0.5, figures="lost+apart", score_lo=0.5, score_hi=0.6),
+        dict(fldd_lo=0.0, fldd_hi=0.6, figures="lost+apart", score_lo=0.1, score_hi=0.2),
+        dict(fldd_lo=0.5, fldd_hi=0.6, figures="apart", score_lo=np.nan, score_hi=np.nan),
+    ]
+    called = natural_calls(pd.DataFrame(rows), limits, 0.1)["called"].tolist()
+    assert called == [FAITHFUL, ILLUSORY, INCONCLUSIVE, INCONCLUSIVE]
+
+
+def test_the_first_row_is_the_measuring_half():
+    assert calibrate(cases(), 0.1, 20, 0, ABOUT).confusions["measured_on"].iloc[0] == HALF
