@@ -10,9 +10,8 @@ from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 from subspace_illusion.experiments.natural import natural_case
 from subspace_illusion.experiments.planted import (
-    ATTENTION,
-    MLP,
-    RANDOM_MLP,
+    KINDS,
+    Dose,
     Plan,
     both_splits,
     cost,
@@ -31,7 +30,7 @@ def main(params: Params, task: str) -> None:
     if task not in asked.tasks:
         raise InputError(f"calibrate.tasks has no {task} for this model: add it to conf/calibrate, or leave it out")
     model, planted = open_model(MODEL), asked.tasks[task]
-    kinds = {MLP: planted.mlps, RANDOM_MLP: planted.random_mlps, ATTENTION: planted.attention}
+    kinds = dict(zip(KINDS, (planted.mlps, planted.random_mlps, planted.attention), strict=True))
     blocks = sorted({block for of_kind in kinds.values() for block in of_kind})
     natural = [Site.parse(name) for name in planted.natural]
     cases = dict(train=asked.train_cases, test=asked.test_cases)
@@ -40,9 +39,10 @@ def main(params: Params, task: str) -> None:
     of_training = training_kinds(params.das.same_value)
     train, test = both_splits(model, prompts, pairs, [*natural, *sites_read(model, blocks)], of_training)
     plan = Plan(
-        asked.doses,
+        [*map(Dose, asked.doses), *(Dose(1.0, null) for null in asked.null_parts)],
         planted.seeds,
         asked.arbitrary,
+        asked.off_route,
         dict(steps=asked.steps, batch=asked.batch, lr=params.das.lr, loss=params.das.loss),
         params.evaluate.batch,
         params.evaluate.resamples,

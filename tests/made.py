@@ -130,8 +130,8 @@ def with_own() -> dict[str, pd.DataFrame]:
 
 def score(fldd: float = 0.75, half: float = 0.02, **figures: float) -> Score:
     """A score of these figures, each with an interval of this half-width."""
-    spread = np.concatenate([[0.0], np.linspace(-half, half, 41)])
-    return Score(fldd + spread, {name: np.clip(value + spread, 0, 1) for name, value in figures.items()})
+    spread = np.concatenate([[0.0], np.linspace(-half, half, 401)])
+    return Score(fldd + spread, {name: np.clip(value + spread, 0, 1) for name, value in figures.items()}, fldd)
 
 
 def scores() -> dict[tuple[str, str], Score]:
@@ -147,11 +147,12 @@ def scores() -> dict[tuple[str, str], Score]:
 def calibration() -> Calibration:
     """Thresholds at 0.3 and 0.4 for every set of figures, and four planted cases to every component, none misjudged."""
     cases = [
-        dict(task="ioi", block=block, dose=dose, kind="MLP", way=way, score=0.8 - 0.7 * dose, judged=True, counted=True)
+        dict(task="ioi", block=block, dose=dose, null=0.0, kind="MLP", way=way, score=0.8 - 0.7 * dose, judged=True,
+             counted=True, setting=block < 2, truth={0.0: 1.0, 0.5: None, 1.0: 0.0}[dose])
         for block in range(4)
         for dose in (0.0, 0.5, 1.0)
         for way in (TRAINED, "probe")
-    ]
+    ]  # fmt: skip
     confusions = [
         dict(truth=truth, cases=8, groups=4, faithful=good, inconclusive=0.125, illusory=0.875 - good, wrong=0.0,
              groups_wrong=0, wrong_groups_most=0.6, measured_on=HALF)
@@ -159,9 +160,9 @@ def calibration() -> Calibration:
     ]  # fmt: skip
     areas = [
         dict(evidence="score", words="the illusion score", cases=16, groups=4, auc=1.0, auc_lo=0.9, auc_hi=1.0,
-             let_pass=None, of_cases=None),
-        dict(evidence="placebo", words="a placebo", cases=16, groups=4, auc=0.5, auc_lo=0.4, auc_hi=0.6, let_pass=1.0,
-             of_cases=8),
+             score_auc=1.0, illusory_passed=0.0, faithful_passed=1.0),
+        dict(evidence="placebo", words="a placebo", cases=16, groups=4, auc=0.5, auc_lo=0.4, auc_hi=0.6,
+             score_auc=1.0, illusory_passed=1.0, faithful_passed=1.0),
     ]  # fmt: skip
     limits = {named(chosen): Thresholds(0.3, 0.4) for chosen in figure_sets()}
     about = dict(model="tiny", size="quick", tasks="ioi")

@@ -15,10 +15,13 @@ from subspace_illusion.experiments.planted import (
     ATTENTION,
     KINDS,
     MLP,
+    OFF_ROUTE,
     PROBE,
     RANDOM_MLP,
+    Dose,
     Plan,
     carriers,
+    find,
     mean_gradient,
     plant,
     probe,
@@ -29,9 +32,10 @@ from subspace_illusion.tasks.table import DIFFERENT, SAME
 
 BLOCK = 2
 PLAN = Plan(
-    doses=(0.0, 1.0),
+    doses=(Dose(0.0), Dose(1.0), Dose(1.0, 1.0)),
     seeds=(0,),
     arbitrary=(0.0,),
+    off_route=(1.0,),
     settings=dict(steps=3, batch=4, lr=0.02, loss="cross_entropy"),
     batch=4,
     resamples=30,
@@ -55,8 +59,8 @@ def test_every_case_is_measured(llama_pairs):
     train, test = llama_pairs
     rows = plant(train, test, BLOCK, KINDS, PLAN)
     ways = {MEAN_DIFFERENCE, PROBE, GRADIENT, RANDOM, TRAINED}
-    assert len(rows) == 3 * (2 * len(ways) + 1)
-    assert set(rows["way"]) == ways | {ARBITRARY}
+    assert len(rows) == 3 * (2 * len(ways) + 2) + 2 * len(ways)  # heads have no part that nothing reads
+    assert set(rows["way"]) == ways | {ARBITRARY, OFF_ROUTE}
     assert set(rows["kind"]) == set(KINDS)
     # The dose moves nothing that the model computes, so that the reference is the component's and no dose's.
     assert rows.groupby("kind")["reference"].nunique().max() == 1
@@ -79,7 +83,7 @@ def test_at_the_full_dose_the_component_carries_all_of_the_signal(llama_pairs):
         signal = carrier.route.direction[:, None]
         moved = []
         for dose in (0.0, 1.0):
-            base, source = carrier.test.dosed(carrier.route, dose)
+            base, source = carrier.test.dosed(carrier.route, Dose(dose))
             moved.append((source - base) @ carrier.readout)
         along = patch_change(train.base(carrier.stream), train.source(carrier.stream), signal)
         assert torch.allclose(moved[1] - moved[0], along, atol=1e-4)
@@ -122,3 +126,24 @@ def test_natural_cases_are_scored_with_the_figures_that_apply(llama_pairs, name)
     figures = {"attn.hook_z.1": {"apart+off"}, "mlp.hook_post": {"lent+lost+apart+off"}}
     assert set(rows["figures"]) <= figures.get(name, {"apart", "lost+apart"})
     assert rows["whole_fldd"].nunique() == 1
+
+
+def test_off_the_route_a_direction_has_no_part_in_what_is_carried(llama_pairs):
+    train, _ = llama_pairs
+    for carrier in carriers(train, train, BLOCK, random_frame(32, 1, 3), KINDS, 0):
+        found = find(carrier, PLAN, torch.randn(32, 1), lambda loss: None)
+        for (_, way, _), frame in found.items():
+            assert frame.norm() == pytest.approx(1, abs=1e-5)
+            if way == OFF_ROUTE:
+                assert abs(frame.squeeze(1) @ carrier.route.hidden) < 1e-5 * carrier.route.hidden.norm()
+
+
+def test_a_null_part_of_the_signal_changes_nothing_that_is_written(llama_pairs):
+    train, _ = llama_pairs
+    mlp, heads = carriers(train, train, BLOCK, random_frame(32, 1, 3), (MLP, ATTENTION), 0)
+    plain, with_null = (mlp.test.dosed(mlp.route, Dose(1.0, null)) for null in (0.0, 1.0))
+    assert torch.allclose(plain[0] @ mlp.readout, with_null[0] @ mlp.readout, atol=1e-4)
+    assert (with_null[0] - plain[0]).norm() > 0.1
+    assert mlp.route.unread.norm() == pytest.approx(float(mlp.route.hidden.norm()), rel=1e-4)
+    with pytest.raises(InputError, match="no part of a signal can go unread"):
+        heads.test.dosed(heads.route, Dose(1.0, 1.0))

@@ -11,13 +11,13 @@ from subspace_illusion.core.frames import orthonormal, random_frame
 from subspace_illusion.experiments.score import (
     Score,
     draws_table,
+    lost_to_readers,
     of_activations,
     read_scores,
     score_component,
     score_of,
     score_table,
     scored_ways,
-    what_readers_see,
 )
 from subspace_illusion.statistics import Bootstrap
 from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, ROW, TRAINED, WHOLE, axis_of, part_of
@@ -29,7 +29,7 @@ CLEAN = np.linspace(3, 5, N)
 
 def figures(effect: float, whole: float, row: float | None) -> dict[str, float]:
     part = None if row is None else CLEAN - row
-    score = score_of(CLEAN, CLEAN - effect, CLEAN - whole, part, BOOTSTRAP)
+    score = score_of(CLEAN, CLEAN - effect, CLEAN - whole, part, CLEAN - 4, BOOTSTRAP)
     return {name: draws[0] for name, draws in score.figures.items()}
 
 
@@ -50,8 +50,9 @@ def test_effects_too_large_and_too_small(effect, whole, row, apart, lost):
 
 def test_what_does_not_apply_is_no_figure():
     assert set(figures(1.0, 1.0, None)) == {"apart"}
-    score = score_of(CLEAN, CLEAN - 1, CLEAN - 1, None, BOOTSTRAP)
+    score = score_of(CLEAN, CLEAN - 1, CLEAN - 1, None, CLEAN - 4, BOOTSTRAP)
     assert not score.applies
+    assert score.moved == pytest.approx(0.25)
     assert np.isnan(score.draws).all()
 
 
@@ -105,11 +106,13 @@ def test_seeds_count_alike():
         assert both[name] == pytest.approx(np.mean([one[name] for one in each], 0))
 
 
-def test_readers_that_see_most_of_everything_say_nothing():
-    whole, seen = CLEAN - 2, CLEAN - 1.9
-    assert what_readers_see(CLEAN, whole, seen, (CLEAN - 2, CLEAN - 1.9), BOOTSTRAP) is None
-    noise = np.random.default_rng(0).normal(0, 0.01, N)
-    assert what_readers_see(CLEAN, whole, seen + noise, (CLEAN - 2, CLEAN - 0.5), BOOTSTRAP) is not None
+def test_what_readers_miss_counts_beside_what_they_miss_of_any_direction():
+    """They miss a tenth where random subspaces miss a quarter, and as much as those where they miss a quarter too."""
+    chance = (CLEAN - 2, CLEAN - 1.5)
+    for missed, share in ((0.2, 0.4), (0.5, 1.0), (0.8, 1.0), (0.0, 0.0)):
+        found = lost_to_readers(CLEAN, CLEAN - 2, CLEAN - 2 + missed, chance, BOOTSTRAP)
+        assert found["lost"][0] == pytest.approx(share)
+    assert lost_to_readers(CLEAN, CLEAN - 2, CLEAN - 1.9, (CLEAN - 2, CLEAN - 1.98), BOOTSTRAP) == {}
 
 
 def did(**ways: float) -> pd.DataFrame:
@@ -146,9 +149,8 @@ def test_residual_subspaces_rest_on_the_pairs_that_were_split():
     base, source, values = activations()
     splits = pd.DataFrame(
         dict(pair=range(10), subspace=TRAINED, whole=CLEAN[:10] - 2, seen=CLEAN[:10] - 1,
-             whole_by_chance=CLEAN[:10] - 2, seen_by_chance=CLEAN[:10] - 1.9)
+             whole_by_chance=CLEAN[:10] - 2, seen_by_chance=CLEAN[:10])
     )  # fmt: skip
-    splits["seen"] += np.random.default_rng(0).normal(0, 0.01, 10)
     table = did(**{WHOLE: 2.0, TRAINED: 2.0, MEAN_DIFFERENCE: 2.0})
     found = score_component(table, {}, base, source, values, None, splits, **SETTINGS)
     assert found[TRAINED].figures["lost"][0] == pytest.approx(0.5, abs=0.02)
@@ -161,6 +163,6 @@ def test_axes_stand_behind_their_subspace():
 
 
 def test_a_score_that_is_the_same_in_every_draw_has_no_interval():
-    row = Score(np.full(5, 0.5), dict(lent=np.full(5, 0.2), lost=np.full(5, 0.4))).row()
+    row = Score(np.full(5, 0.5), dict(lent=np.full(5, 0.2), lost=np.full(5, 0.4)), 0.5).row()
     assert row["score"] == pytest.approx(0.3)
     assert np.isnan(row["score_lo"])

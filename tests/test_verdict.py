@@ -47,7 +47,7 @@ def score_on(
     values = tuple((sign * x.squeeze(1) > 0).long() for sign in (1, -1))
     more = of_activations(base, source, values, [frame], w, 1e-5, bootstrap)
     ld_clean = clean.double().numpy()
-    return score_of(ld_clean, ld(frame), ld(None), ld_clean if row is None else ld(row), bootstrap, more)
+    return score_of(ld_clean, ld(frame), ld(None), ld_clean if row is None else ld(row), -ld_clean, bootstrap, more)
 
 
 def verdict_on(*model: torch.Tensor, **more: float):
@@ -142,13 +142,13 @@ def test_a_score_too_near_a_threshold_is_inconclusive(value):
     score = made.score(lent=value, lost=value, apart=value, off=value, half=0.05)
     found = judge({("mlp8", TRAINED): score}, CALIBRATION, 0.1)["mlp8", TRAINED]
     assert found.verdict == INCONCLUSIVE
-    assert "too near a threshold: faithful up to 0.30, illusory from 0.40" in found.reason
+    assert "between the thresholds or too near one: faithful up to 0.30, illusory from 0.40" in found.reason
 
 
 def test_many_verdicts_are_corrected_for_their_number():
-    """One draw of 41 lies beyond the threshold: enough alone, too little among many that say nothing."""
-    spread = np.concatenate([[0.0], np.zeros(40), [0.2]])
-    near = Score(np.full(42, 0.5), dict.fromkeys(("lent", "lost", "apart", "off"), 0.25 + spread))
+    """Three draws of 201 lie beyond the threshold: enough alone, too little among many that say nothing."""
+    spread = np.concatenate([[0.0], np.zeros(198), [0.2] * 3])
+    near = Score(np.full(202, 0.5), dict.fromkeys(("lent", "lost", "apart", "off"), 0.25 + spread), 0.5)
     unclear = made.score(lent=0.35, lost=0.35, apart=0.35, off=0.35)
     alone = judge({("a", TRAINED): near}, CALIBRATION, 0.1)["a", TRAINED]
     among = judge({("a", TRAINED): near} | {(str(i), TRAINED): unclear for i in range(20)}, CALIBRATION, 0.1)
@@ -175,3 +175,9 @@ def test_the_table_has_what_does_not_apply_as_missing():
     assert np.isnan(rows.loc[(made.V_TRUE, MEAN_DIFFERENCE), "score"])
     assert rows.loc[(made.V_MLP, TRAINED), "figures"] == "lent+lost+apart+off"
     assert rows.loc[(made.V_MLP, TRAINED), "illusory_from"] == 0.4
+
+
+def test_a_direction_weaker_than_what_was_calibrated_says_so():
+    found = judge({("a", TRAINED): made.score(0.2, lent=0.7, lost=0.7)}, CALIBRATION, 0.1)["a", TRAINED]
+    assert found.verdict == ILLUSORY
+    assert found.reason.endswith("weaker than the planted cases that count")

@@ -1,8 +1,8 @@
 """How often is the verdict right (E14)? Thresholds of the score, set on one half of the planted cases and measured on
 the other, and the same cases as the evidence in common use sees them.
 
-The unit is the group of cases that share a component: a task, a block and a kind. Groups go to the halves whole, in
-turns, and intervals draw them whole.
+The unit is the block of a task: its components share the stream before them and the signal. Blocks go to the halves
+whole, in turns, and intervals draw them whole.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -23,17 +23,21 @@ from subspace_illusion.subspace.ways import TRAINED
 ILLUSORY_DOSE, FAITHFUL_DOSE = 0.2, 0.8
 """Up to the one a component is not what carries the signal, from the other on it is; between, it is neither."""
 MOVES = 1 / 3
-"""From this share of the effect of patching the signal itself on, a direction moves the answer as the variable would.
+"""From this share of the effect of patching the whole residual stream after the block on, a direction moves the answer
+as the variable would.
 
 A direction that does less may repeat what the component does by itself, whatever the dose is, and no dose is its truth.
 """
 CONTROLS = ("arbitrary labels", "random")
 """Ways of finding a direction that look for nothing: they count in no error rate."""
+OFF_ROUTE = "off the route"
+"""The way of finding a direction that has no part in what the component was made to carry."""
 TOLERATED = 0.05
 """The share of the cases of one truth that thresholds may call the other on the half that sets them."""
 
 FAITHFUL, ILLUSORY, INCONCLUSIVE = "faithful", "illusory", "inconclusive"
 CALLS = (FAITHFUL, INCONCLUSIVE, ILLUSORY)
+NEITHER = "neither"
 
 SCORE = "score"
 
@@ -55,32 +59,38 @@ class Thresholds:
 def prepared(cases: pd.DataFrame, smallest_effect: float) -> pd.DataFrame:
     """The cases with what is asked of them.
 
-    Beside their columns ``group``; ``truth`` (1 illusory, 0 faithful, NaN between); ``judged``, whether the effect is
+    Beside their columns ``group``; ``truth`` (1 illusory, 0 faithful, NaN neither); ``judged``, whether the effect is
     beyond the smallest and the way of finding the direction no control; ``counted``, whether it also moves the answer
     as the variable would; ``setting``, whether the group sets thresholds.
+
+    Illusory are directions of components that the signal hardly goes through, and those off the route of any component;
+    faithful are others of components that most of the signal goes through. A component that carries the variable by
+    itself (patched whole, without any dose, it has an effect) has no illusory cases.
 
     Args:
         cases: What ``planted.plant`` gives, with ``task``.
         smallest_effect: Share of the clean LD that the whole interval of the effect must exceed.
     """
-    of = cases.sort_values(["task", "kind", "block"], kind="stable").reset_index(drop=True)
-    group = of["task"] + " " + of["kind"] + " " + of["block"].astype(str)
-    number = group.map({name: place for place, name in enumerate(dict.fromkeys(group))})
-    truth = np.where(of["dose"] <= ILLUSORY_DOSE, 1.0, np.where(of["dose"] >= FAITHFUL_DOSE, 0.0, np.nan))
+    of = cases.sort_values(["task", "block", "kind"], kind="stable").reset_index(drop=True)
+    group = (of["task"] + " " + of["block"].astype(str)).rename("group")
+    turns = of.groupby("task")["block"].transform(lambda blocks: blocks.rank(method="dense"))
+    hardly, mostly = of["dose"] <= ILLUSORY_DOSE, of["dose"] >= FAITHFUL_DOSE
+    truth = np.where(hardly | (of["way"] == OFF_ROUTE), 1.0, np.where(mostly, 0.0, np.nan))
+    by_itself = of[of["dose"] == 0].groupby([group, "kind"])["whole_fldd"].first()
+    carriers = by_itself[by_itself > smallest_effect].index
+    carries = pd.MultiIndex.from_arrays([group, of["kind"]]).isin(carriers)
     judged = (of["fldd_lo"] > smallest_effect) & ~of["way"].isin(CONTROLS)
     return of.assign(
         group=group,
-        truth=truth,
+        truth=np.where(carries & (truth == 1), np.nan, truth),
         judged=judged,
-        counted=judged & (of["fldd"] >= MOVES * of["reference"]),
-        setting=number % 2 == 0,
+        counted=judged & (of["moved"] >= MOVES),
+        setting=turns % 2 == 1,
     )
 
 
 def set_thresholds(scores: np.ndarray, truth: np.ndarray) -> Thresholds:
-    """The thresholds that call at most ``TOLERATED`` of either truth the other.
-
-    Where the two truths lie apart, both thresholds are halfway between them.
+    """The thresholds that call at most ``TOLERATED`` of either truth the other; what lies between is called neither.
 
     Raises:
         InputError: If there are no cases of one truth.
@@ -92,8 +102,7 @@ def set_thresholds(scores: np.ndarray, truth: np.ndarray) -> Thresholds:
         )
     lowest_illusory = float(np.quantile(scores[truth == 1], TOLERATED))
     highest_faithful = float(np.quantile(scores[truth == 0], 1 - TOLERATED))
-    middle = (lowest_illusory + highest_faithful) / 2
-    return Thresholds(min(lowest_illusory, middle), max(highest_faithful, middle))
+    return Thresholds(min(lowest_illusory, highest_faithful), max(lowest_illusory, highest_faithful))
 
 
 def figure_sets() -> list[tuple[str, ...]]:
@@ -123,19 +132,15 @@ def confusion(cases: pd.DataFrame, thresholds: Mapping[str, Thresholds]) -> pd.D
         thresholds: By the figures that a score is the mean of.
 
     Returns:
-        One row a truth: ``truth`` (``illusory``, ``between``, ``faithful``), ``cases``, ``groups``, the share of each
+        One row a truth: ``truth`` (``illusory``, ``neither``, ``faithful``), ``cases``, ``groups``, the share of each
         call, ``wrong`` (share called the other), ``groups_wrong`` (with such a case) and ``wrong_groups_most``, the end
         of the 95 % interval (Clopper and Pearson) of the share of such groups.
     """
-    called = pd.Series(
-        [thresholds[row["figures"]].call(row["score_lo"], row["score_hi"]) for row in cases.to_dict("records")],
-        index=cases.index,
-        dtype=object,
-    )
+    called = pd.Series(_calls(cases, thresholds), index=cases.index, dtype=object)
     rows = []
     for words, here in (
         (ILLUSORY, cases["truth"] == 1),
-        ("between", cases["truth"].isna()),
+        (NEITHER, cases["truth"].isna()),
         (FAITHFUL, cases["truth"] == 0),
     ):
         of, calls = cases[here], called[here]
@@ -182,11 +187,12 @@ def _by_chance(cases: pd.DataFrame) -> pd.Series:
 OTHERS = (
     *(Evidence(name, words, lambda cases, name=name: cases[name]) for name, words in FIGURES.items()),  # type: ignore[misc]
     Evidence("effect", "effect of the patch, as a share of the clean LD", lambda cases: -cases["fldd"]),
+    Evidence("whole_component", "effect of the whole component, whatever the direction", lambda of: -of["whole_fldd"]),
     Evidence(
         "interchange_accuracy",
-        "interchange accuracy; passes with half of what patching the signal itself reaches",
+        "interchange accuracy; passes with half of what patching the whole residual stream reaches",
         lambda cases: -cases["interchange_accuracy"],
-        lambda cases: cases["interchange_accuracy"] >= cases["reference_accuracy"] / 2,
+        lambda of: (of["interchange_accuracy"] > 0) & (of["interchange_accuracy"] >= of["reference_accuracy"] / 2),
     ),
     Evidence(
         "placebo",
@@ -209,12 +215,6 @@ OTHERS = (
             _above(cases, "interchange_accuracy", "placebo_accuracy")
             & _above(cases, "interchange_accuracy", "arbitrary_labels_accuracy")
         ),
-    ),
-    Evidence(
-        "random_model",
-        "DAS in a model with random weights: the same figure for every dose, because no weight changes with it",
-        lambda cases: pd.Series(0.0, index=cases.index),
-        lambda cases: pd.Series(True, index=cases.index),
     ),
 )
 """Every single figure of the score, and the evidence in common use."""
@@ -247,37 +247,56 @@ def area(cases: pd.DataFrame, figure: pd.Series, resamples: int, seed: int) -> d
     return about | dict(auc=float(drawn[0]), auc_lo=float(low), auc_hi=float(high))
 
 
-def areas(cases: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
+def areas(cases: pd.DataFrame, thresholds: Mapping[str, Thresholds], resamples: int, seed: int) -> pd.DataFrame:
     """The area for the score, for every single figure and for the evidence in common use: one row each.
 
     Args:
         cases: Counted cases, as ``prepared`` gives them.
+        thresholds: By the figures that a score is the mean of.
         resamples: As for ``area``.
         seed: Likewise.
 
     Returns:
-        ``evidence``, ``words``, the columns of ``area``; ``let_pass``, the share of the cases of dose 0 that it would
-        have let pass, and ``of_cases``, of how many.
+        ``evidence``, ``words``, the columns of ``area``; ``score_auc``, the area of the score on the cases that have
+        this evidence; ``illusory_passed`` and ``faithful_passed``, the share of either truth that it would let pass as
+        it is commonly read, the score as it is called.
     """
+
+    def called_faithful(of: pd.DataFrame) -> pd.Series:
+        return pd.Series(_calls(of, thresholds), index=of.index, dtype=object) == FAITHFUL
+
     known = cases[cases["truth"].notna()]
-    at_zero = cases[cases["dose"] == 0]
+    of_score = Evidence(SCORE, "the illusion score; passes where it is called faithful", _score, called_faithful)
     rows: list[dict[str, object]] = []
-    for evidence in (Evidence(SCORE, "the illusion score", lambda of: of[SCORE]), *OTHERS):
+    for evidence in (of_score, *OTHERS):
+        figure = evidence.figure(known)
+        here = known[figure.notna()]
         row: dict[str, object] = dict(evidence=evidence.name, words=evidence.words)
-        row |= area(known, evidence.figure(known), resamples, seed)
-        if evidence.passes is not None:
-            applies = at_zero[evidence.figure(at_zero).notna()]
-            passed = evidence.passes(applies)
-            row |= dict(let_pass=float(passed.mean()) if len(passed) else np.nan, of_cases=len(passed))
+        row |= area(known, figure, resamples, seed) | dict(score_auc=area(here, _score(here), 0, seed)["auc"])
+        if evidence.passes is not None and len(here):
+            passed = evidence.passes(here)
+            row |= {
+                f"{words}_passed": float(passed[here["truth"] == truth].mean())
+                for words, truth in ((ILLUSORY, 1), (FAITHFUL, 0))
+            }
         rows.append(row)
     return table(rows)
+
+
+def _score(of: pd.DataFrame) -> pd.Series:
+    return of[SCORE]
+
+
+def _calls(cases: pd.DataFrame, thresholds: Mapping[str, Thresholds]) -> list[str]:
+    """What every case is called."""
+    return [thresholds[row["figures"]].call(row["score_lo"], row["score_hi"]) for row in cases.to_dict("records")]
 
 
 def roc(cases: pd.DataFrame) -> pd.DataFrame:
     """The ROC of the score and of every other evidence: ``evidence``, ``false_alarms``, ``found``."""
     known = cases[cases["truth"].notna()]
     tables = []
-    for evidence in (Evidence(SCORE, "", lambda of: of[SCORE]), *OTHERS):
+    for evidence in (Evidence(SCORE, "", _score), *OTHERS):
         figure = evidence.figure(known)
         of = known[figure.notna()]
         if of["truth"].nunique() == 2:
@@ -287,12 +306,12 @@ def roc(cases: pd.DataFrame) -> pd.DataFrame:
 
 
 def curve(cases: pd.DataFrame) -> pd.DataFrame:
-    """The calibration curve: the score by dose, of trained directions and of others: ``dose``, ``trained``, ``cases``,
+    """The calibration curve: the score by dose and way of finding the direction: ``dose``, ``way``, ``cases``,
     ``groups``, ``score`` (median), ``lowest``, ``highest``."""
     rows = []
-    for (dose, trained), of in cases.groupby(["dose", cases["way"] == TRAINED]):
+    for (dose, way), of in cases.groupby(["dose", "way"]):
         score = of[SCORE]
-        about = dict(dose=dose, trained=trained, cases=len(of), groups=of["group"].nunique())
+        about = dict(dose=dose, way=way, cases=len(of), groups=of["group"].nunique())
         rows.append(about | dict(score=score.median(), lowest=score.min(), highest=score.max()))
     return table(rows)
 
@@ -359,7 +378,7 @@ class Calibration:
             ) from error
 
 
-SHOWN = ("task", "block", "dose", "kind", "way", "score", "judged", "counted")
+SHOWN = ("task", "block", "dose", "null", "kind", "way", "truth", "score", "judged", "counted", "setting")
 """The columns of the cases that reports show."""
 
 
@@ -377,8 +396,8 @@ def calibrate(
 ) -> Calibration:
     """Sets thresholds on one half of the groups and measures them on the other.
 
-    Beside that half, the same is told of the halves exchanged, of trained directions alone, of all cases that are
-    judged though they do not move the answer as the variable would, and of one task with the thresholds of the others.
+    Beside that half, the same is told of parts of it, of its cases that are judged though they do not move the answer
+    as the variable would, of the halves exchanged, of one task with the thresholds of the others, and of controls.
 
     Args:
         cases: As for ``prepared``.
@@ -391,25 +410,38 @@ def calibrate(
         InputError: If there are no cases to set thresholds on.
     """
     of = prepared(cases, smallest_effect)
-    counted = of[of["counted"]]
+    counted, controls = of[of["counted"]], of[of["way"].isin(CONTROLS)]
     thresholds = thresholds_by_figures(counted[counted["setting"]])
     measuring = counted[~counted["setting"]]
-    measured = [
-        (HALF, measuring, thresholds),
-        ("the other half, trained directions", measuring[measuring["way"] == TRAINED], thresholds),
-        ("the other half, weaker effects too", of[of["judged"] & ~of["setting"]], thresholds),
-        ("the halves exchanged", counted[counted["setting"]], thresholds_by_figures(measuring)),
-    ]
-    controls = of[of["way"].isin(CONTROLS)]
-    for way, here in controls[controls["fldd_lo"] > smallest_effect].groupby("way"):
-        measured.append((f"controls: {way}", here, thresholds))
+    measured = [(HALF, measuring, thresholds), (f"{HALF}, trained directions", _of(measuring, way=TRAINED), thresholds)]
+    measured.append((f"{HALF}, directions off the route", _of(measuring, way=OFF_ROUTE), thresholds))
+    measured += [(f"{HALF}, {kind}", _of(measuring, kind=kind), thresholds) for kind in measuring["kind"].unique()]
+    with_null = measuring[measuring["null"] > 0]
+    measured.append((f"{HALF}, signals with a null part of their own", with_null, thresholds))
+    measured.append((f"{HALF}, weaker effects alone", of[of["judged"] & ~of["counted"] & ~of["setting"]], thresholds))
+    measured.append(("the halves exchanged", counted[counted["setting"]], thresholds_by_figures(measuring)))
     tasks = counted["task"].unique()
     for task in tasks if len(tasks) > 1 else ():
-        rest, here = counted[counted["task"] != task], counted[counted["task"] == task]
-        measured.append((f"{task}, set on the other tasks", here, thresholds_by_figures(rest)))
-    tables = [confusion(rows, limits).assign(measured_on=words) for words, rows, limits in measured]
+        rest = counted[counted["task"] != task]
+        measured.append((f"{task}, set on the other tasks", _of(counted, task=task), thresholds_by_figures(rest)))
+    for way, here in controls[controls["fldd_lo"] > smallest_effect].groupby("way"):
+        measured.append((f"controls: {way}", here.assign(truth=np.nan), thresholds))
+    tables = [confusion(rows, limits).assign(measured_on=words) for words, rows, limits in measured if len(rows)]
     confusions = pd.concat(tables, ignore_index=True).round(6)
-    return Calibration(thresholds, confusions, areas(measuring, resamples, seed), of, about)
+    return Calibration(
+        thresholds,
+        confusions[confusions["cases"] > 0].reset_index(drop=True),
+        areas(measuring, thresholds, resamples, seed),
+        of,
+        about,
+    )
+
+
+def _of(cases: pd.DataFrame, **asked: str) -> pd.DataFrame:
+    """The cases with these values in their columns."""
+    for name, value in asked.items():
+        cases = cases[cases[name] == value]
+    return cases
 
 
 def natural_calls(natural: pd.DataFrame, thresholds: Mapping[str, Thresholds], smallest_effect: float) -> pd.DataFrame:

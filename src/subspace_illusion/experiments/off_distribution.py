@@ -63,10 +63,7 @@ def inhomogeneity(of: Cloud, bootstrap: Bootstrap) -> np.ndarray:
     """
     natural, patched = _standardised(of)
     among_natural = np.concatenate([bootstrap.weights, bootstrap.weights], 1) / 2
-    apart = _mean_distance(bootstrap.weights, patched, among_natural, natural)
-    within = _mean_distance(bootstrap.weights, patched, bootstrap.weights, patched)
-    own = _mean_distance(among_natural, natural, among_natural, natural)
-    return np.clip(np.nan_to_num(ratio(2 * apart - within - own, 2 * apart)), 0, 1)
+    return _coefficient(patched, bootstrap.weights, natural, among_natural)
 
 
 def floor(of: Cloud, groups: np.ndarray, halvings: int, seed: int) -> float:
@@ -90,9 +87,7 @@ def floor(of: Cloud, groups: np.ndarray, halvings: int, seed: int) -> float:
     for _ in range(halvings):
         half = np.tile(rng.permutation(len(units))[unit] % 2 == 0, 2)
         one, other = (np.where(rows, 1.0, 0.0)[None] / rows.sum() for rows in (half, ~half))
-        apart = _mean_distance(one, natural, other, natural)
-        within = sum(_mean_distance(rows, natural, rows, natural) for rows in (one, other))
-        found.append(np.clip(ratio(2 * apart - within, 2 * apart), 0, 1)[0])
+        found.append(_coefficient(natural, one, natural, other)[0])
     return float(np.mean(found))
 
 
@@ -164,9 +159,24 @@ def _standardised(of: Cloud) -> tuple[np.ndarray, np.ndarray]:
     return natural, patched
 
 
-def _mean_distance(
-    weights: np.ndarray, points: np.ndarray, other_weights: np.ndarray, others: np.ndarray
-) -> np.ndarray:
-    """The mean distance between a point of the one cloud and a point of the other, by draw, ``[draws]``."""
-    apart = euclidean_distances(points, others)
-    return ((weights @ apart) * other_weights).sum(1)
+def _coefficient(points: np.ndarray, weights: np.ndarray, others: np.ndarray, of_others: np.ndarray) -> np.ndarray:
+    """The coefficient of inhomogeneity of two weighted clouds, by draw, ``[draws]``.
+
+    Args:
+        points: ``[n, d]``.
+        weights: Of each point in every draw, ``[draws, n]``.
+        others: ``[m, d]``.
+        of_others: Likewise, ``[draws, m]``.
+    """
+    apart = ((weights @ euclidean_distances(points, others)) * of_others).sum(1)
+    within = _within(points, weights) + _within(others, of_others)
+    return np.clip(np.nan_to_num(ratio(2 * apart - within, 2 * apart)), 0, 1)
+
+
+def _within(points: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The mean distance between two different points of a cloud, by draw, ``[draws]``.
+
+    A point drawn twice lies at no distance from itself, which would make every draw's cloud tighter than the sample's.
+    """
+    together = ((weights @ euclidean_distances(points)) * weights).sum(1)
+    return ratio(together, 1 - (weights**2).sum(1))

@@ -24,7 +24,7 @@ from subspace_illusion.experiments.random_mlp import draw_random_mlp
 from subspace_illusion.experiments.reroute import Route, stream_before
 from subspace_illusion.experiments.score import has_null_space, of_activations, score_of
 from subspace_illusion.statistics import Bootstrap, interval, ratio, summarise, table
-from subspace_illusion.subspace.das import Examples, train_das
+from subspace_illusion.subspace.das import train_das
 from subspace_illusion.subspace.pairs import Pairs, recorded_pairs
 from subspace_illusion.subspace.patching import Change, along
 from subspace_illusion.subspace.ways import GRADIENT, MEAN_DIFFERENCE, RANDOM, ROW, TRAINED, WHOLE
@@ -36,7 +36,7 @@ KINDS = (MLP, RANDOM_MLP, ATTENTION)
 PROBE = "probe"
 RECORDED = 32
 """Prompts in one forward pass while they are recorded."""
-ARBITRARY, PLACEBO, ABLATED = "arbitrary labels", "placebo", "ablated"
+ARBITRARY, OFF_ROUTE, PLACEBO, ABLATED = "arbitrary labels", "off the route", "placebo", "ablated"
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,26 @@ class Side:
     base_stream: torch.Tensor
     source_stream: torch.Tensor
 
-    def dosed(self, route: Route, dose: float) -> tuple[torch.Tensor, torch.Tensor]:
+    def dosed(self, route: Route, plant: "Dose") -> tuple[torch.Tensor, torch.Tensor]:
         """The activations of bases and sources once the component carries the signal to a dose."""
         return (
-            self.base + route.added(self.base_stream, dose),
-            self.source + route.added(self.source_stream, dose),
+            self.base + route.added(self.base_stream, plant.dose, plant.null),
+            self.source + route.added(self.source_stream, plant.dose, plant.null),
         )
+
+
+@dataclass(frozen=True, order=True)
+class Dose:
+    """How much of the signal a component is made to carry, and in what.
+
+    Attributes:
+        dose: lambda.
+        null: Beside the vector that writes the signal, the signal runs in this many times as long a one that nothing
+            reads: a null part that a direction of a true carrier may share.
+    """
+
+    dose: float
+    null: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -93,9 +107,11 @@ class Plan:
     """What is tried at every carrier.
 
     Attributes:
-        doses: Doses lambda.
+        doses: What is planted.
         seeds: Training seeds of DAS.
-        arbitrary: The doses at which DAS is trained on arbitrary labels too.
+        arbitrary: The doses, without a null part, at which DAS is trained on arbitrary labels too.
+        off_route: Likewise, where it is also trained on what the component holds beside the carrying vector: directions
+            without a part in what the component was made to carry, in the very component that carries it.
         settings: How a DAS run goes.
         batch: Pairs at a time in an evaluation.
         resamples: Draws of the bootstrap.
@@ -103,9 +119,10 @@ class Plan:
         seed: Seed of draws and controls.
     """
 
-    doses: Sequence[float]
+    doses: Sequence[Dose]
     seeds: Sequence[int]
     arbitrary: Sequence[float]
+    off_route: Sequence[float]
     settings: Mapping[str, Any]
     batch: int
     resamples: int
@@ -181,7 +198,7 @@ def carriers(
             sides = [_side(of, stream, mlp_input(block), hidden) for of in (train, test)]
         else:
             sides = [_side(of, stream, site, lambda x: x) for of in (train, test)]
-        yield Carrier(kind, output, stream, readout, Route.of(v_true, readout), *sides)
+        yield Carrier(kind, output, stream, readout, Route.of(v_true, readout, seed), *sides)
 
 
 def _side(pairs: Pairs, stream: Site, site: Site, hidden: Callable[[torch.Tensor], torch.Tensor]) -> Side:
@@ -219,10 +236,12 @@ def mean_gradient(pairs: Pairs, site: Site, batch: int) -> torch.Tensor:
     return (total / len(pairs))[:, None]
 
 
-def find(
-    carrier: Carrier, plan: Plan, gradient: torch.Tensor, on_step: Callable[[float], None]
-) -> dict[tuple[float, str, str], torch.Tensor]:
-    """Finds directions of a carrier in every way: frames ``[d, 1]`` by dose, way and seed.
+Found = Mapping[tuple[Dose, str, str], torch.Tensor]
+"""Frames ``[d, 1]`` by what was planted, way and seed."""
+
+
+def find(carrier: Carrier, plan: Plan, gradient: torch.Tensor, on_step: Callable[[float], None]) -> Found:
+    """Finds directions of a carrier in every way.
 
     Args:
         carrier: The component.
@@ -230,48 +249,68 @@ def find(
         gradient: Of LD with respect to what the component writes, ``[d_model, 1]``.
         on_step: Told the mean loss after every step of training.
     """
-    dosed = {dose: carrier.train.dosed(carrier.route, dose) for dose in plan.doses}
+    doses = [dose for dose in plan.doses if not (dose.null and carrier.route.unread is None)]
+    dosed = {dose: carrier.train.dosed(carrier.route, dose) for dose in doses}
     values = torch.cat(carrier.train.pairs.values)
     found = {}
     for dose, sides in dosed.items():
         found[dose, MEAN_DIFFERENCE, ""] = mean_difference(torch.cat(sides), values)
         found[dose, PROBE, ""] = probe(torch.cat(sides), values)
         found[dose, GRADIENT, ""] = orthonormal(carrier.readout @ gradient)
-        found[dose, RANDOM, ""] = random_frame(len(carrier.readout), 1, plan.seed, "planted", dose)
-    examples = carrier.train.pairs.examples(carrier.stream)
-    for label, doses, seeds in ((TRAINED, plan.doses, plan.seeds), (ARBITRARY, plan.arbitrary, plan.seeds[:1])):
-        if not doses:
-            continue
-        runs = [(dose, seed) for dose in doses for seed in seeds]
-        base, source = (torch.stack([dosed[dose][side] for dose, _ in runs]) for side in (0, 1))
-        of_runs = replace(examples, base=base, source=source)
-        if label == ARBITRARY:
-            of_runs = arbitrary_labels(of_runs, [seed for _, seed in runs])
-        trained = _train(carrier, of_runs, [seed for _, seed in runs], plan, on_step)
-        found |= {(dose, label, str(seed)): frame for (dose, seed), frame in zip(runs, trained, strict=True)}
-    return found
+        found[dose, RANDOM, ""] = random_frame(len(carrier.readout), 1, plan.seed, "planted", dose.dose, dose.null)
+    first = plan.seeds[:1]
+    runs = [(dose, TRAINED, seed) for dose in doses for seed in plan.seeds]
+    runs += [(Dose(dose), ARBITRARY, seed) for dose in plan.arbitrary for seed in first]
+    runs += [(Dose(dose), OFF_ROUTE, seed) for dose in plan.off_route for seed in first]
+    trained = _train(carrier, runs, dosed, plan, on_step)
+    return found | {(dose, way, str(seed)): frame for (dose, way, seed), frame in zip(runs, trained, strict=True)}
 
 
 def _train(
-    carrier: Carrier, examples: Examples, seeds: list[int], plan: Plan, on_step: Callable[[float], None]
-) -> torch.Tensor:
-    """Frames ``[runs, d, 1]`` that DAS finds, all runs in one batch."""
-    return train_das(
+    carrier: Carrier,
+    runs: Sequence[tuple[Dose, str, int]],
+    dosed: Mapping[Dose, tuple[torch.Tensor, torch.Tensor]],
+    plan: Plan,
+    on_step: Callable[[float], None],
+) -> list[torch.Tensor]:
+    """Frames ``[d, 1]`` that DAS finds, all runs in one batch."""
+    seeds, route = [seed for _, _, seed in runs], orthonormal(carrier.route.hidden[:, None])
+
+    def beside(x: torch.Tensor, way: str) -> torch.Tensor:
+        """Rows ``[n, d]`` without what lies along the carrying vector, where the run is off the route."""
+        return x - (x @ route) @ route.mT if way == OFF_ROUTE else x
+
+    base, source = (torch.stack([beside(dosed[dose][side], way) for dose, way, _ in runs]) for side in (0, 1))
+    readout = torch.stack([beside(carrier.readout.mT, way).mT for _, way, _ in runs])
+    examples = carrier.train.pairs.examples(carrier.stream)
+    tossed = arbitrary_labels(examples, seeds)
+    arbitrary = torch.tensor([way == ARBITRARY for _, way, _ in runs])[:, None]
+    of_runs = replace(
+        examples,
+        base=base,
+        source=source,
+        target_id=torch.where(arbitrary, tossed.target_id, examples.target_id),
+        other_id=torch.where(arbitrary, tossed.other_id, examples.other_id),
+        changes=torch.where(arbitrary, tossed.changes, examples.changes),
+    )
+    frames = train_das(
         carrier.train.pairs.model,
         carrier.output,
-        examples,
+        of_runs,
         rank=1,
         seeds=seeds,
-        readout=carrier.readout.expand(len(seeds), -1, -1),
+        readout=readout,
         on_step=on_step,
         **plan.settings,
     ).frames
+    return [orthonormal(beside(frame.mT, way).mT) for frame, (_, way, _) in zip(frames, runs, strict=True)]
 
 
 def measure(
     carrier: Carrier,
     plan: Plan,
-    found: Mapping[tuple[float, str, str], torch.Tensor],
+    found: Found,
+    residual: np.ndarray,
     on_patch: Callable[[int], object] = lambda pairs: None,
 ) -> Iterator[dict[str, Any]]:
     """Patches the held-out pairs along every direction: one row a case.
@@ -280,13 +319,14 @@ def measure(
         carrier: The component.
         plan: What is tried.
         found: The directions.
+        residual: LD with the whole residual stream after the component's block patched, ``[n]``.
         on_patch: Told the number of pairs after every batch of every patch.
     """
     pairs, through = carrier.test.pairs, carrier.readout
     bootstrap = Bootstrap.of(pairs.groups, plan.resamples, plan.seed)
     clean = bootstrap.means(pairs.ld_clean)
     elsewhere, unread = random_frame(len(through), 1, plan.seed, PLACEBO), has_null_space(through, plan.tolerance)
-    for dose in plan.doses:
+    for dose in dict.fromkeys(dose for dose, _, _ in found):
         base, source = carrier.test.dosed(carrier.route, dose)
         of_dose = {(way, seed): frame for (at, way, seed), frame in found.items() if at == dose}
         outcomes = _patch(carrier, of_dose, dose, elsewhere, plan, on_patch)
@@ -302,8 +342,9 @@ def measure(
             more = of_activations(
                 base, source, pairs.values, [frame], through, plan.tolerance, bootstrap
             )  # fmt: skip
-            score = score_of(pairs.ld_clean, done.ld[0], whole, row_ld, bootstrap, more)
-            row = dict(dose=dose, kind=carrier.kind, way=way, seed=seed) | summarise(done, pairs.ld_clean, bootstrap)
+            score = score_of(pairs.ld_clean, done.ld[0], whole, row_ld, residual, bootstrap, more)
+            about = dict(dose=dose.dose, null=dose.null, kind=carrier.kind, way=way, seed=seed)
+            row = about | summarise(done, pairs.ld_clean, bootstrap)
             for name, other in (
                 (PLACEBO, (way, seed, PLACEBO)),
                 (ARBITRARY, (ARBITRARY, seed, "") if way == TRAINED else None),
@@ -319,7 +360,7 @@ def measure(
 def _patch(
     carrier: Carrier,
     frames: Mapping[tuple[str, str], torch.Tensor],
-    dose: float,
+    dose: Dose,
     elsewhere: torch.Tensor,
     plan: Plan,
     on_patch: Callable[[int], object],
@@ -327,8 +368,9 @@ def _patch(
     """What every patch at one dose does, by way, seed and part: the whole carrier, the signal's part of it ablated,
     each direction, its row part and its placebo."""
     base, source = carrier.test.dosed(carrier.route, dose)
-    carried = carrier.route.added(carrier.test.base_stream, dose)
-    mean = torch.cat([carried, carrier.route.added(carrier.test.source_stream, dose)]).mean(0)
+    streams = carrier.test.base_stream, carrier.test.source_stream
+    carried, of_sources = (carrier.route.added(stream, dose.dose, dose.null) for stream in streams)
+    mean = torch.cat([carried, of_sources]).mean(0)
     changes: dict[tuple[str, str, str], Change] = {
         (WHOLE, "", ""): along(base, source, None),
         (ABLATED, "", ""): lambda rows: mean - carried[rows],
@@ -348,8 +390,9 @@ def _through(change: Change, readout: torch.Tensor) -> Change:
 
 def cost(test: Pairs, block: int, plan: Plan) -> float:
     """Floating-point operations that training and patching must cost for one carrier of a block."""
-    runs = len(plan.doses) * len(plan.seeds) + len(plan.arbitrary)
-    patches = len(plan.doses) * (2 + 3 * (4 + len(plan.seeds))) + 3 * len(plan.arbitrary) + 1
+    controls = len(plan.arbitrary) + len(plan.off_route)
+    runs = len(plan.doses) * len(plan.seeds) + controls
+    patches = len(plan.doses) * (2 + 3 * (4 + len(plan.seeds))) + 3 * controls
     trained = plan.settings["steps"] * plan.settings["batch"] * runs
     model, tokens = test.model, test.tokens
     return model.flops(block, trained, tokens, backward=True) + model.flops(block, patches * len(test), tokens)
@@ -385,21 +428,24 @@ def plant(
         on_patch: Told the number of pairs after every batch of every patch.
 
     Returns:
-        ``block, dose, kind, way, seed``; ``reference`` and ``reference_accuracy``, the effect and the interchange
-        accuracy of patching the signal in the residual stream; the measures of ``summarise``; ``whole_fldd``, the whole
-        component's effect; ``ablated_fldd``, that of setting what the component carries of the signal to its mean;
-        ``placebo_...`` and ``arbitrary_labels_...``; the columns of ``Score.row``. Effects are shares of the clean LD.
+        ``block, dose, null, kind, way, seed``; ``cos_v_true``, the cosine of what is planted with v_true; ``reference``
+        and ``reference_accuracy``, the effect and the interchange accuracy of patching the whole residual stream after
+        the block; the measures of ``summarise``; ``whole_fldd``, the whole component's effect; ``ablated_fldd``, that
+        of setting what the component carries of the signal to its mean; ``placebo_...`` and ``arbitrary_labels_...``;
+        the columns of ``Score.row``. Effects are shares of the clean LD.
     """
     v_true, after = signal(train, block, plan, on_step), residual_after(block)
+    patched = test.patch(after, {WHOLE: test.along(after, None)}, plan.batch, on_patch)[WHOLE]
+    residual = patched.ld[0]
+    reference = dict(
+        reference=float((test.ld_clean - residual).mean() / test.ld_clean.mean()),
+        reference_accuracy=float(patched.top1_foil.mean()),
+    )
     different = train.among((train.table["base_value"] != train.table["source_value"]).to_numpy())
     rows = []
     for carrier in carriers(train, test, block, v_true, kinds, plan.seed):
-        patched = test.patch(after, {0: test.along(after, carrier.route.direction[:, None])}, plan.batch, on_patch)[0]
-        reference = dict(
-            reference=float((test.ld_clean - patched.ld[0]).mean() / test.ld_clean.mean()),
-            reference_accuracy=float(patched.top1_foil.mean()),
-        )
+        about = dict(block=block, cos_v_true=float(carrier.route.direction @ v_true.squeeze(1))) | reference
         gradient = mean_gradient(different, carrier.output, plan.batch)
         found = find(carrier, plan, gradient, on_step)
-        rows += [dict(block=block) | reference | row for row in measure(carrier, plan, found, on_patch)]
+        rows += [about | row for row in measure(carrier, plan, found, residual, on_patch)]
     return table(rows)

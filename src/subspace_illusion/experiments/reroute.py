@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from subspace_illusion.core.frames import SMALLEST_PART
+from subspace_illusion.core.frames import SMALLEST_PART, random_frame
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.sites import Site, residual_entering
 from subspace_illusion.errors import InputError
@@ -28,18 +28,21 @@ class Route:
     Attributes:
         direction: The unit vector v of the residual stream, ``[d_model]``.
         hidden: The vector u of the component that writes it, ``[d]``.
+        unread: A vector as long as u that the readout maps to zero, ``[d]``; ``None`` where it maps nothing to zero.
     """
 
     direction: torch.Tensor
     hidden: torch.Tensor
+    unread: torch.Tensor | None
 
     @classmethod
-    def of(cls, direction: torch.Tensor, readout: torch.Tensor) -> "Route":
+    def of(cls, direction: torch.Tensor, readout: torch.Tensor, seed: int = 0) -> "Route":
         """The route of a direction ``[d_model, 1]``, as far as the component writes it well, through its readout.
 
         Args:
             direction: A unit vector.
             readout: What the residual stream sees the component through, ``[d, d_model]``.
+            seed: Seed of the vector that nothing reads.
 
         Raises:
             InputError: If the component does not write along the direction.
@@ -50,16 +53,32 @@ class Route:
         if written.norm() < SMALLEST_PART:
             raise InputError("the component does not write along the direction, so no signal can be rerouted there")
         written = written / written.norm()
-        return cls((vh[kept].mT @ written).float(), (u[:, kept] @ (written / s[kept])).float())
+        hidden = u[:, kept] @ (written / s[kept])
+        random = random_frame(len(readout), 1, seed, "unread").double().squeeze(1)
+        seen = u[:, s > s[0] * torch.finfo(torch.float32).eps * len(readout)]
+        random = random - seen @ (seen.mT @ random)
+        unread = None if seen.shape[1] == len(readout) else random / random.norm() * hidden.norm()
+        return cls((vh[kept].mT @ written).float(), hidden.float(), None if unread is None else unread.float())
 
-    def added(self, stream: torch.Tensor, dose: float) -> torch.Tensor:
+    def carrier(self, null: float) -> torch.Tensor:
+        """The vector that carries the signal, ``[d]``: u, and ``null`` times a vector as long that nothing reads.
+
+        Raises:
+            InputError: If there is no such vector.
+        """
+        if null and self.unread is None:
+            raise InputError("the component's readout maps nothing to zero, so no part of a signal can go unread")
+        return self.hidden if self.unread is None else self.hidden + null * self.unread
+
+    def added(self, stream: torch.Tensor, dose: float, null: float = 0.0) -> torch.Tensor:
         """What the component's activation gains, ``[n, d]``; what that writes, the skip connection loses.
 
         Args:
             stream: The residual stream before the component, ``[n, d_model]``.
             dose: lambda.
+            null: As in ``carrier``.
         """
-        return dose * (stream @ self.direction)[:, None] * self.hidden
+        return dose * (stream @ self.direction)[:, None] * self.carrier(null)
 
 
 def stream_before(model: Model, component: Site) -> Site:

@@ -18,7 +18,7 @@ from subspace_illusion.experiments.evaluate import BY_PAIR as NOT_WAYS
 from subspace_illusion.experiments.figures import APART, FIGURES, LENT, LOST, NEEDED, OFF, named
 from subspace_illusion.experiments.off_distribution import along_what_is_written, cloud, inhomogeneity
 from subspace_illusion.experiments.split_directions import BY_PAIR
-from subspace_illusion.statistics import ROUNDING, Bootstrap, interval, ratio
+from subspace_illusion.statistics import Bootstrap, interval, ratio
 from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, ROW, TRAINED, WHOLE, axes_among, own_labels, part_of
 
 
@@ -29,10 +29,12 @@ class Score:
     Attributes:
         fldd: Effect of the patch as a share of the clean LD.
         figures: By name, those that apply.
+        moved: The effect as a share of that of patching the whole residual stream after the component's block.
     """
 
     fldd: np.ndarray
     figures: Mapping[str, np.ndarray]
+    moved: float
 
     @property
     def applies(self) -> bool:
@@ -50,7 +52,7 @@ class Score:
         row: dict[str, object] = {**interval("fldd", self.fldd), **interval("score", self.draws)}
         for name in FIGURES:
             row |= interval(name, self.figures.get(name, np.full_like(self.fldd, np.nan)))
-        return row | dict(figures=named(self.figures))
+        return row | dict(figures=named(self.figures), moved=self.moved)
 
 
 def score_of(
@@ -58,6 +60,7 @@ def score_of(
     patched: np.ndarray,
     whole: np.ndarray | None,
     row: np.ndarray | None,
+    residual: np.ndarray,
     bootstrap: Bootstrap,
     more: Mapping[str, np.ndarray] | None = None,
 ) -> Score:
@@ -69,6 +72,7 @@ def score_of(
         whole: LD with the whole component patched, ``[n]``; ``None`` where the subspace is the whole.
         row: LD under the patch along the part that something reads, as ``patched``; ``None`` where there is no such
             part to be told from the rest.
+        residual: LD with the whole residual stream after the component's block patched, ``[n]``.
         bootstrap: Draws of the pairs' groups.
         more: Figures that need no patch, as ``of_activations`` gives them.
     """
@@ -83,7 +87,8 @@ def score_of(
         smaller, larger = np.sort(np.abs([effect, of_whole]), 0)
         figures[APART] = 1 - np.where(effect * of_whole > 0, ratio(smaller, larger), 0.0)
     figures |= more or {}
-    return Score(ratio(effect, ld), {name: figures[name] for name in FIGURES if name in figures})
+    moved = ratio(effect[:1], ld[:1] - bootstrap.means(residual)[:1])
+    return Score(ratio(effect, ld), {name: figures[name] for name in FIGURES if name in figures}, float(moved[0]))
 
 
 def of_activations(
@@ -125,13 +130,13 @@ def has_null_space(readout: torch.Tensor, tolerance: float) -> bool:
     return row_space(readout, tolerance).shape[1] < len(readout)
 
 
-def what_readers_see(
+def lost_to_readers(
     clean: np.ndarray, whole: np.ndarray, seen: np.ndarray, by_chance: Sequence[np.ndarray], bootstrap: Bootstrap
-) -> np.ndarray | None:
-    """LD under the part of a residual subspace that its readers see, where that says anything, ``[n]``.
+) -> dict[str, np.ndarray]:
+    """``lost`` of a residual subspace: what its readers do not see of the effect, beside what they miss of any.
 
-    Readers that see most of the residual stream see most of any direction, so that their part counts only where random
-    subspaces of their rank leave another share of the effect.
+    Readers that see most of the residual stream see most of any direction. So the share that is lost is taken over the
+    share that random subspaces of their rank lose: 1 where the readers are no better than chance.
 
     Args:
         clean: LD without a patch, ``[n]``.
@@ -139,15 +144,22 @@ def what_readers_see(
         seen: LD under the part that the readers see, ``[n]``.
         by_chance: The same two for random subspaces of the readers' rank: whole, part.
         bootstrap: Draws of the pairs' groups.
+
+    Returns:
+        The figure with every draw; nothing where random subspaces lose next to nothing, so that no readers could do
+        better.
     """
     ld = bootstrap.means(clean)
 
-    def share(part: np.ndarray, of: np.ndarray) -> np.ndarray:
-        return ratio(ld - bootstrap.means(part), ld - bootstrap.means(of))
+    def missed(part: np.ndarray, of: np.ndarray) -> np.ndarray:
+        return 1 - ratio(ld - bootstrap.means(part), ld - bootstrap.means(of))
 
-    difference = share(seen, whole) - share(by_chance[1], by_chance[0])
-    low, high = np.percentile(difference[1:], [2.5, 97.5])
-    return None if low <= ROUNDING and high >= -ROUNDING else seen
+    chance = missed(by_chance[1], by_chance[0])
+    return {LOST: _share(ratio(missed(seen, whole), chance))} if chance[0] > LEAST_MISSED else {}
+
+
+LEAST_MISSED = 0.05
+"""The share of the effect that random subspaces of the readers' rank must miss."""
 
 
 def score_component(
@@ -200,8 +212,8 @@ def score_component(
             more = of_activations(base, source, values, of_seeds, readout, tolerance, bootstrap)
         elif of_way is not None and len(of_way):
             whole, seen, *by_chance = (of_way[name].to_numpy() for name in BY_PAIR)
-            row = what_readers_see(clean, whole, seen, by_chance, bootstrap)
-        found[way] = score_of(clean, patched, ld[WHOLE].to_numpy(), row, bootstrap, more)
+            more = lost_to_readers(clean, whole, seen, by_chance, bootstrap)
+        found[way] = score_of(clean, patched, ld[WHOLE].to_numpy(), row, ld["residual"].to_numpy(), bootstrap, more)
     return found
 
 
@@ -218,12 +230,14 @@ def score_table(scores: Mapping[tuple[str, str], Score]) -> pd.DataFrame:
 
 
 def draws_table(scores: Mapping[tuple[str, str], Score]) -> pd.DataFrame:
-    """Every draw, from which ``read_scores`` makes the scores again: ``component, subspace, draw``, ``fldd`` and one
-    column a figure, NaN where it does not apply."""
+    """Every draw, from which ``read_scores`` makes the scores again: ``component, subspace, draw``, ``fldd``, ``moved``
+    and one column a figure, NaN where it does not apply."""
     tables = []
     for (component, way), score in scores.items():
         columns = {name: score.figures.get(name, np.full_like(score.fldd, np.nan)) for name in FIGURES}
-        about = dict(component=component, subspace=way, draw=np.arange(len(score.fldd)), fldd=score.fldd)
+        about = dict(
+            component=component, subspace=way, draw=np.arange(len(score.fldd)), fldd=score.fldd, moved=score.moved
+        )
         tables.append(pd.DataFrame(about | columns))
     return pd.concat(tables, ignore_index=True)
 
@@ -233,7 +247,7 @@ def read_scores(draws: pd.DataFrame) -> dict[tuple[str, str], Score]:
     found = {}
     for (component, way), rows in draws.groupby(["component", "subspace"], sort=False):
         figures = {name: rows[name].to_numpy() for name in FIGURES if rows[name].notna().all()}
-        found[str(component), str(way)] = Score(rows["fldd"].to_numpy(), figures)
+        found[str(component), str(way)] = Score(rows["fldd"].to_numpy(), figures, float(rows["moved"].iloc[0]))
     return found
 
 

@@ -346,6 +346,8 @@ class Planted(Group):
 
 class Calibrate(Group):
     doses: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=2)]
+    null_parts: list[Annotated[float, Field(gt=0)]]
+    off_route: list[float]
     arbitrary: list[float]
     tasks: dict[Literal["ioi", "agreement"], Planted]
     train_cases: Count

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control
 
-from subspace_illusion.experiments.calibration import FAITHFUL, ILLUSORY, INCONCLUSIVE, Calibration, Thresholds
+from subspace_illusion.experiments.calibration import FAITHFUL, ILLUSORY, INCONCLUSIVE, MOVES, Calibration, Thresholds
 from subspace_illusion.experiments.figures import FIGURES, NEEDED, named
 from subspace_illusion.experiments.score import Score
 from subspace_illusion.report.words import fixed
@@ -96,8 +96,8 @@ def _p_score(score: Score, limits: Thresholds | None) -> float:
 
 
 def _share(against: np.ndarray) -> float:
-    """The share of draws, the figure itself counted among them as one that is for it."""
-    return float(against.mean()) if len(against) else 1.0
+    """The share of draws that speak against, one more counted among them, so that it is never zero."""
+    return float((1 + against.sum()) / (1 + len(against)))
 
 
 def _corrected(p: Iterable[float]) -> np.ndarray:
@@ -115,14 +115,15 @@ def _verdict(score: Score, limits: Thresholds | None, p_effect: float, p_score: 
         return of(INCONCLUSIVE, "the effect is too small to ask what it is made of")
     if limits is None:
         return of(INCONCLUSIVE, f"fewer than {NEEDED} figures of the score apply")
+    weak = "" if score.moved >= MOVES else "; weaker than the planted cases that count"
     value, of_figures = fixed(score.draws[0]), f"of {' and '.join(score.figures)}" if len(score.figures) < 4 else ""
     said = f"score {value} {of_figures}".strip()
     zones = f"faithful up to {fixed(limits.faithful)}, illusory from {fixed(limits.illusory)}"
     if p_score > ALPHA:
-        return of(INCONCLUSIVE, f"{said}, too near a threshold: {zones}")
+        return of(INCONCLUSIVE, f"{said}, between the thresholds or too near one: {zones}{weak}")
     if score.draws[0] <= limits.faithful:
-        return of(FAITHFUL, f"{said}, faithful up to {fixed(limits.faithful)}")
-    return of(ILLUSORY, f"{said}, illusory from {fixed(limits.illusory)}")
+        return of(FAITHFUL, f"{said}, faithful up to {fixed(limits.faithful)}{weak}")
+    return of(ILLUSORY, f"{said}, illusory from {fixed(limits.illusory)}{weak}")
 
 
 def _along_axes(which: Which, verdict: Verdict, all_of: Mapping[Which, Verdict]) -> Verdict:
@@ -150,5 +151,5 @@ def verdict_table(verdicts: Mapping[Which, Verdict]) -> pd.DataFrame:
     columns = ["component", "subspace", "verdict", "reason", "figures"]
     of_figures = [f"{name}{end}" for name in ("fldd", "score", *FIGURES) for end in ("", "_lo", "_hi")]
     return pd.DataFrame(rows).round(6)[
-        [*columns, *of_figures, "faithful_up_to", "illusory_from", "p_effect", "p_score"]
+        [*columns, *of_figures, "moved", "faithful_up_to", "illusory_from", "p_effect", "p_score"]
     ]

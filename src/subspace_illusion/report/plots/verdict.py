@@ -14,6 +14,7 @@ from subspace_illusion.experiments.calibration import (
     ILLUSORY,
     ILLUSORY_DOSE,
     INCONCLUSIVE,
+    OFF_ROUTE,
     Calibration,
 )
 from subspace_illusion.experiments.figures import FIGURES
@@ -79,11 +80,15 @@ def _planted(axis: Any, calibration: Calibration) -> None:
     """Scores of the planted cases that move the answer, by dose."""
     cases = calibration.cases[calibration.cases["counted"].astype(bool)]
     jitter = numpy_generator(0, "jitter").uniform(-0.05, 0.05, len(cases))
-    for trained, words, marker, colour in ((True, "DAS", "o", GREY), (False, "found in other ways", "x", "black")):
-        of = (cases["way"] == TRAINED).to_numpy() == trained
+    looks = (("DAS", TRAINED, "o", GREY), ("DAS off the route: illusory at any dose", OFF_ROUTE, "s", ORANGE))
+    rest = np.ones(len(cases), dtype=bool)
+    for words, way, marker, colour in looks:
+        of = (cases["way"] == way).to_numpy()
+        rest &= ~of
         axis.plot(
             cases["score"][of], cases["dose"][of] + jitter[of], marker, color=colour, ms=3, alpha=0.6, label=words
         )
+    axis.plot(cases["score"][rest], cases["dose"][rest] + jitter[rest], "x", color="black", ms=3, label="other ways")
     axis.axhspan(-0.1, ILLUSORY_DOSE + 0.1, color=ORANGE, alpha=0.13, lw=0)
     axis.axhspan(FAITHFUL_DOSE - 0.1, 1.1, color=BLUE, alpha=0.13, lw=0)
     axis.set_ylim(1.1, -0.1)
@@ -105,8 +110,8 @@ def sweep_figure(verdicts: pd.DataFrame, calibration: Calibration) -> Figure:
     cases = calibration.cases[calibration.cases["counted"].astype(bool)]
     cuts = np.linspace(0, 1, 201)
     sides = (
-        (ILLUSORY, "dose up to 0.2, below the threshold", cases["dose"] <= ILLUSORY_DOSE, np.less),
-        (FAITHFUL, "dose from 0.8, above the threshold", cases["dose"] >= FAITHFUL_DOSE, np.greater_equal),
+        (ILLUSORY, "illusory cases below the threshold", cases["truth"] == 1, np.less),
+        (FAITHFUL, "faithful cases above the threshold", cases["truth"] == 0, np.greater_equal),
     )
     with plt.rc_context(STYLE):
         figure, (above, below) = plt.subplots(2, 1, figsize=(6.8, 4), sharex=True, height_ratios=[2, 1])

@@ -10,23 +10,49 @@ from subspace_illusion.report.words import fixed
 def in_words(calibration: Calibration) -> str:
     """How often the score is right in planted cases, in a few sentences."""
     about, cases = calibration.about, calibration.cases
-    measured = calibration.measured
-    illusory, faithful = measured.loc[ILLUSORY], measured.loc[FAITHFUL]
+    counted = cases[cases["counted"].astype(bool)]
+    rows = {truth: calibration.measured.loc[truth] for truth in (ILLUSORY, FAITHFUL)}
     area = calibration.areas.set_index("evidence").loc[SCORE]
     return (
         f"What that is worth was measured on {len(cases)} planted cases in {about['model']} ({about['tasks']}): a "
-        "component was made to carry the signal to a known dose, without changing anything that the model computes, "
-        f"and directions were found in it in every way. {int(cases['counted'].sum())} of them move the answer as the "
-        "variable itself would. Thresholds were set on one half of the components and measured on the other. There the "
-        f"score tells doses up to 0.2 from doses of at least 0.8 with an area of {fixed(area['auc'])} "
-        f"[{fixed(area['auc_lo'])}, {fixed(area['auc_hi'])}]: of {int(illusory['cases'])} cases of a component that "
-        f"the signal does not go through, {_share(illusory, ILLUSORY)} are called illusory and "
-        f"{_share(illusory, FAITHFUL)} faithful, of {int(faithful['cases'])} of one that it does go through "
-        f"{_share(faithful, FAITHFUL)} are called faithful and {_share(faithful, ILLUSORY)} illusory; the others are "
-        f"{INCONCLUSIVE}. The unit is the component: {int(illusory['groups'])} and {int(faithful['groups'])} of them, "
-        f"so that with 95 % confidence at most {_share(illusory, 'wrong_groups_most')} and "
-        f"{_share(faithful, 'wrong_groups_most')} of components would have a case called the other."
+        "component is made to carry the signal to a known dose, without changing anything that the model computes, and "
+        f"directions are found in it in several ways. {len(counted)} of the cases move the answer as the variable "
+        "would, by at least a third of what patching the whole residual stream does. Illusory are those at a dose up "
+        f"to 0.2, and those that have no part in what is carried ({_ways(counted, 1)}); faithful are the others from a "
+        f"dose of 0.8 on ({_ways(counted, 0)}). Thresholds were set on half of the blocks and measured on the other "
+        f"half. There, {_said(rows[ILLUSORY], ILLUSORY, FAITHFUL)}; {_said(rows[FAITHFUL], FAITHFUL, ILLUSORY)}; the "
+        f"others are {INCONCLUSIVE}. The area under the ROC is {fixed(area['auc'])}"
+        f"{_interval(area)}. Blocks are the unit: "
+        f"{_room(rows[ILLUSORY], ILLUSORY)} and {_room(rows[FAITHFUL], FAITHFUL)}."
     )
+
+
+def _ways(counted: pd.DataFrame, truth: int) -> str:
+    """How many cases of a truth there are, by the way of finding the direction."""
+    ways = counted.loc[counted["truth"] == truth, "way"].value_counts()
+    return ", ".join(f"{number} {way}" for way, number in ways.items()) or "none"
+
+
+def _said(row: pd.Series, right: str, wrong: str) -> str:
+    return (
+        f"of {int(row['cases'])} {right} cases in {int(row['groups'])} blocks {_share(row, right)} are called {right} "
+        f"and {_share(row, wrong)} {wrong}"
+    )
+
+
+def _room(row: pd.Series, truth: str) -> str:
+    bad = int(row["groups_wrong"])
+    return (
+        f"{bad or 'none'} of {int(row['groups'])} has a case that is {truth} and called the other, which leaves room "
+        f"for up to {_share(row, 'wrong_groups_most')} of such blocks"
+    )
+
+
+def _interval(row: pd.Series) -> str:
+    """The interval of an area, or what stands for it where no case of either truth overlaps with the other."""
+    if row["auc"] == 1:
+        return " (no case of the one truth scores like one of the other)"
+    return f" [{fixed(row['auc_lo'])}, {fixed(row['auc_hi'])}]"
 
 
 def _share(row: pd.Series, name: str) -> str:
@@ -37,20 +63,22 @@ def confusion_grid(calibration: Calibration) -> Grid:
     """What planted cases are called, on the measuring half and in the other ways that were looked at."""
     rows = []
     for row in calibration.confusions.to_dict("records"):
-        calls = [_share(pd.Series(row), call) if row["cases"] else "" for call in (FAITHFUL, INCONCLUSIVE, ILLUSORY)]
+        calls = [_share(pd.Series(row), call) for call in (FAITHFUL, INCONCLUSIVE, ILLUSORY)]
         most = row.get("wrong_groups_most")
-        bound = "" if most is None or pd.isna(most) else f"{int(row['groups_wrong'])} (at most {most:.0%})"
+        bound = "" if most is None or pd.isna(most) else f"{int(row['groups_wrong'])} (room for {most:.0%})"
         rows.append([row["measured_on"], row["truth"], str(int(row["cases"])), str(int(row["groups"])), *calls, bound])
-    header = ["measured on", "planted", "cases", "components", f"called {FAITHFUL}", INCONCLUSIVE, ILLUSORY]
-    return Grid([*header, "components with a case called the other"], rows)
+    header = ["measured on", "planted", "cases", "blocks", f"called {FAITHFUL}", INCONCLUSIVE, ILLUSORY]
+    return Grid([*header, "blocks with a case called the other"], rows)
 
 
 def areas_grid(calibration: Calibration) -> Grid:
     """The area of the score, of its figures, and of the evidence in common use, and what that would have let pass."""
     rows = []
     for row in calibration.areas.to_dict("records"):
-        area = f"{fixed(row['auc'])} [{fixed(row['auc_lo'])}, {fixed(row['auc_hi'])}]" if pd.notna(row["auc"]) else ""
-        passed = row.get("let_pass")
-        let = "" if passed is None or pd.isna(passed) else f"{passed:.0%} of {int(row['of_cases'])}"
-        rows.append([row["evidence"].replace("_", " "), row["words"], str(int(row["cases"])), area, let])
-    return Grid(["evidence", "what it is", "cases", "area", "dose 0 that it lets pass"], rows)
+        area = "" if pd.isna(row["auc"]) else f"{fixed(row['auc'])} [{fixed(row['auc_lo'])}, {fixed(row['auc_hi'])}]"
+        there = "" if pd.isna(row["score_auc"]) else fixed(row["score_auc"])
+        shares = [row.get(f"{truth}_passed") for truth in (ILLUSORY, FAITHFUL)]
+        passed = ["" if share is None or pd.isna(share) else f"{share:.0%}" for share in shares]
+        rows.append([row["evidence"].replace("_", " "), row["words"], str(int(row["cases"])), area, there, *passed])
+    header = ["evidence", "what it is", "cases", "area", "the score's on them", f"{ILLUSORY} cases that pass"]
+    return Grid([*header, f"{FAITHFUL} cases that pass"], rows)

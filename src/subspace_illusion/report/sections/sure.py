@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from subspace_illusion.experiments.calibration import FAITHFUL_DOSE, Calibration
+from subspace_illusion.experiments.calibration import Calibration
 from subspace_illusion.experiments.figures import LENT, LOST
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.verdict import Verdict
@@ -27,10 +27,13 @@ def sure(
         "in more than the variable, the patch hands that over too, and the verdict is on the sum. What a component "
         "does at other tokens, and what it would do if others were changed with it, is out of sight. The planted "
         f"signals run along one direction, in {calibration.about['model']} and in {calibration.about['tasks']}: "
-        "thresholds and error rates are those of such cases. On another model or task they are a transfer until make "
-        "calibrate has been run there. Directions that move the answer less than a third as much as the variable "
-        "itself count in no error rate, since they may repeat what the component does by itself, whatever the dose. "
-        "Scores of fewer than four figures have thresholds from the same cases, of components that have all four.",
+        "thresholds and error "
+        "rates are those of such cases, and on another model or task they are a transfer until make calibrate has been "
+        "run there. A direction that moves the answer by less than a third of what the whole residual stream does may "
+        "repeat what the component does by itself, whatever it was made to carry: such cases have no truth and count "
+        "in no error rate, and a verdict on such a direction says so. Nor has any planted case an effect that "
+        "strengthens the answer. Scores of fewer than four figures have thresholds of their own, set on the planted "
+        "cases that have these figures; of the residual stream there is none, so that verdicts there borrow those of MLPs.",
     )
     yield "Null parts are everywhere", _everywhere(results, verdicts)
     yield "Intuitive explanations would count as illusions too", _intuitive(calibration)
@@ -73,7 +76,7 @@ def _everywhere(results: Results, verdicts: Mapping[tuple[str, str], Verdict]) -
 def _intuitive(calibration: Calibration) -> str:
     """Their second objection, and the planted cases of a component that carries the signal."""
     cases = calibration.cases[calibration.cases["counted"].astype(bool)]
-    carried = cases[(cases["dose"] >= FAITHFUL_DOSE) & (cases["way"] == TRAINED)]["score"]
+    carried = cases[(cases["truth"] == 0) & (cases["way"] == TRAINED) & cases["kind"].str.contains("MLP")]["score"]
     rest = (
         "Whether such a direction deserves to be called the variable's is a question of words beyond that; Makelov et "
         "al. ask for agreement with the rest of what is known of the circuit, which no score of one subspace replaces."
@@ -82,8 +85,7 @@ def _intuitive(calibration: Calibration) -> str:
         return rest
     return (
         "They also object that by the illusion's definition directions of a true mechanism would be illusions. Planted "
-        "cases show how far: of a component that was made to carry the signal, trained directions still take some of "
-        f"their variation from a null part, and their scores go from {fixed(carried.min())} to {fixed(carried.max())}, "
-        f"with a median of {fixed(carried.median())}. So a score is never zero, and the thresholds lie where these "
-        f"cases end. {rest}"
+        "cases show how far: of MLPs that were made to carry the signal, trained directions score from "
+        f"{fixed(carried.min())} to {fixed(carried.max())}, with a median of {fixed(carried.median())}: they still "
+        f"take some of their variation from a null part, and are seldom near zero. {rest}"
     )
