@@ -101,6 +101,9 @@ def test_decomposition_of_a_plane_takes_the_axis_on_which_the_classes_differ():
     assert row["cos_v_true"] == pytest.approx(1)
     assert row["cos_random"] == pytest.approx(1)  # two planes of three dimensions always share a line
     assert ("null part", 0) not in result.subspaces
+    # And along each of its principal axes, with what is read of them: the classes differ on the first one.
+    assert abs(result.subspaces["axis 1 of trained", 0][1]) > 0.99
+    assert {("axis 2 of trained", 0), ("row part of axis 2 of trained", 0)} <= set(result.subspaces)
     assert "gap_null" not in row
     assert row["lent_share"] == pytest.approx(0, abs=1e-6)
 

@@ -13,6 +13,7 @@ from subspace_illusion.core.frames import (
     oriented,
     orthonormal,
     patch_change,
+    principal_axes,
     random_frame,
     split,
     value_means,
@@ -201,3 +202,14 @@ def test_closeness_is_signed_for_directions_and_the_best_cosine_for_planes():
     plane = torch.eye(3)[:, :2]
     assert closeness(direction(1, 1, 0), plane) == pytest.approx(1)
     assert closeness(direction(0, 1, 1), plane) == pytest.approx(math.sqrt(0.5))
+
+
+@given(st.integers(0, 20), st.integers(2, 4))
+def test_principal_axes_span_the_subspace_the_most_varying_first(seed, k):
+    frame = random_frame(8, k, seed)
+    activations = torch.randn(30, 8, generator=torch.Generator().manual_seed(seed)) * torch.arange(1, 9)
+    axes = principal_axes(frame, activations)
+    assert torch.allclose(axes.mT @ axes, torch.eye(k), atol=1e-5)
+    assert torch.allclose(axes @ axes.mT, frame @ frame.mT, atol=1e-5)
+    spread = (activations @ axes).var(0)
+    assert (spread.diff() <= 1e-3 * spread[0]).all()

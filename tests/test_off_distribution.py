@@ -30,12 +30,17 @@ def once(of: Cloud) -> float:
 
 
 def test_in_one_dimension_it_is_scipys_energy_distance_in_units_of_the_distance_apart():
+    """scipy's mean within a cloud has every point beside itself, which takes one part in n off it."""
     base, source, patched = normal(30, 1, 0), normal(30, 1, 1), normal(30, 1, 2) + 2
-    natural = torch.cat([base, source])
-    spread = natural.double().std(unbiased=False)
-    apart = (patched.double() - natural.double().T).abs().mean() / spread
-    squared = energy_distance(natural.squeeze(1) / spread, patched.squeeze(1) / spread) ** 2
-    assert once(Cloud(base, source, patched)) == pytest.approx(float(squared / (2 * apart)), rel=1e-5)
+    natural = torch.cat([base, source]).double()
+    spread = natural.std(unbiased=False)
+    natural, moved = natural / spread, patched.double() / spread
+    squared = energy_distance(natural.squeeze(1), moved.squeeze(1)) ** 2
+    apart, of_natural, of_moved = (
+        float((a - b.T).abs().mean()) for a, b in ((moved, natural), (natural, natural), (moved, moved))
+    )
+    expected = (squared - of_natural / 59 - of_moved / 29) / (2 * apart)
+    assert once(Cloud(base, source, patched)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_patch_that_hands_over_everything_leads_nowhere_new():

@@ -11,7 +11,9 @@ import pytest
 
 import tiny
 from project import ROOT, SMALL, Project
+from subspace_illusion.experiments.calibration import Calibration
 from subspace_illusion.pipeline.compose import compose
+from test_calibration import cases as made_cases
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +95,29 @@ def test_the_preset_of_the_papers_facts_on_a_model_as_deep_as_its_own(tmp_path):
     assert "facts@mlp15" in project.repro("facts@mlp15")
     patched = pd.read_csv(tmp_path / "results/facts/mlp15/by_block.csv")
     assert sorted(set(patched["block"])) == [0, 5, 10, 15, 20, 25, 30, 35, 40, 45]
+
+
+def test_signals_are_planted_and_the_score_is_calibrated_apart_from_the_rest(project):
+    """A model with random weights carries no signal: every case is measured, and no threshold can be set on them."""
+    cases = ["calibrate.train_cases=8", "calibrate.test_cases=8", "calibrate.steps=3", "calibrate.batch=4"]
+    project.params(*cases)
+    calibration = "stages/calibration/dvc.yaml"
+    output = project.run("dvc", "repro", calibration, fails=True)
+    assert "all of one truth, so no threshold can be set" in output
+    assert "Traceback" not in output
+    folder = project.top / "results/calibration"
+    planted = pd.read_csv(folder / "planted_ioi.csv")
+    assert set(planted["kind"]) == {"MLP", "random MLP", "attention"}
+    assert set(pd.read_csv(folder / "natural_ioi.csv")["component"]) == {"blocks.1.hook_attn_out"}
+    assert not (folder / "calibration.json").exists()
+    for task in ("ioi", "agreement"):
+        made_cases().query("task == @task").drop(columns="task").assign(task=task).to_csv(
+            folder / f"planted_{task}.csv", index=False
+        )
+    project.run(sys.executable, "stages/calibrate.py")
+    found = Calibration.from_json(json.loads((folder / "calibration.json").read_text()))
+    assert found.about == dict(model="tiny", size="quick", tasks="ioi and agreement")
+    assert found.measured.loc["faithful", "wrong"] == 0
+    assert len(pd.read_csv(project.top / "results/calibration.csv")) == len(made_cases())
+    project.run("git", "checkout", "-q", "--", ".")
+    project.params()

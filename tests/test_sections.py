@@ -218,9 +218,9 @@ def test_the_rules_say_the_formula_and_what_it_is_worth():
     assert "faithful up to 0.30 and illusory from 0.40" in text
     assert "4 verdicts were made, on 2 components; their p values are corrected for that number" in text
     assert "measured on 24 planted cases in tiny (ioi)" in text
-    assert (
-        "of 8 cases of a component that the signal does not go through, 88% are called illusory and 0% faithful" in text
-    )
+    assert "of 8 illusory cases in 4 blocks 88% are called illusory and 0% faithful" in text
+    assert "1.00 (no case of the one truth scores like one of the other)" in text
+    assert "none of 4 has a case that is illusory and called the other, which leaves room for up to 60%" in text
 
 
 def test_the_grids_have_the_verdicts_and_the_figures_that_apply():
@@ -257,7 +257,7 @@ def test_how_sure_a_verdict_is_is_said_in_the_runs_own_figures(tmp_path):
     said = dict(sure(made.results(tmp_path), made.verdicts(), made.calibration()))
     assert "e1 in the standard basis is correlated and causal" in said["The component is the unit"]
     assert "of the mean difference 0.60 [0.58, 0.62] is lent and 0.00" in said["Null parts are everywhere"]
-    assert "their scores go from 0.10 to 0.10" in said["Intuitive explanations would count as illusions too"]
+    assert "trained directions score from 0.10 to 0.10" in said["Intuitive explanations would count as illusions too"]
     without = dict(sure(made.results(tmp_path, v_mlp=None, experiments={}), {}, made.calibration()))
     assert "At " not in without["Null parts are everywhere"]
 

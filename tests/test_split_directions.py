@@ -113,7 +113,15 @@ def pairs(llama):
 def divided(pairs, heads) -> pd.DataFrame:
     bootstrap = Bootstrap.of(pairs.groups, 10, 0)
     settings = dict(tolerance=TOLERANCE, draws=2, seed=0, batch=3)
-    return split_directions(pairs, residual_after(1), FRAMES, heads, False, bootstrap, **settings)[0]
+    table, by_pair = split_directions(pairs, residual_after(1), FRAMES, heads, False, bootstrap, **settings)
+    if heads:
+        # Pair for pair the same: means over seeds, and of the seed that random subspaces divide.
+        means = pairs.ld_clean.mean() - by_pair.groupby("subspace")[["whole", "seen"]].mean()
+        pooled = table[(table["seed"] == POOLED) & table["draw"].isna()].set_index(["subspace", "part"])["effect"]
+        for way in means.index:
+            assert means.loc[way].tolist() == pytest.approx(pooled.loc[[(way, WHOLE), (way, SEEN)]].tolist(), abs=1e-5)
+        assert by_pair["pair"].tolist() == 2 * pairs.table["pair"].tolist()
+    return table
 
 
 def test_every_seed_has_its_rows(pairs):

@@ -35,7 +35,7 @@ def _ways(counted: pd.DataFrame, truth: int) -> str:
 
 def _said(row: pd.Series, right: str, wrong: str) -> str:
     return (
-        f"of {int(row['cases'])} {right} cases in {int(row['groups'])} blocks {_share(row, right)} are called {right} "
+        f"of {int(row['cases'])} {right} cases in {_blocks(row)} {_share(row, right)} are called {right} "
         f"and {_share(row, wrong)} {wrong}"
     )
 
@@ -43,9 +43,14 @@ def _said(row: pd.Series, right: str, wrong: str) -> str:
 def _room(row: pd.Series, truth: str) -> str:
     bad = int(row["groups_wrong"])
     return (
-        f"{bad or 'none'} of {int(row['groups'])} has a case that is {truth} and called the other, which leaves room "
+        f"{bad or 'none'} of {_blocks(row)} has a case that is {truth} and called the other, which leaves room "
         f"for up to {_share(row, 'wrong_groups_most')} of such blocks"
     )
+
+
+def _blocks(row: pd.Series) -> str:
+    number = int(row["groups"])
+    return f"{number} block{'s' if number > 1 else ''}"
 
 
 def _interval(row: pd.Series) -> str:

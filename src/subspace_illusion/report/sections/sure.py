@@ -27,13 +27,13 @@ def sure(
         "in more than the variable, the patch hands that over too, and the verdict is on the sum. What a component "
         "does at other tokens, and what it would do if others were changed with it, is out of sight. The planted "
         f"signals run along one direction, in {calibration.about['model']} and in {calibration.about['tasks']}: "
-        "thresholds and error "
-        "rates are those of such cases, and on another model or task they are a transfer until make calibrate has been "
-        "run there. A direction that moves the answer by less than a third of what the whole residual stream does may "
-        "repeat what the component does by itself, whatever it was made to carry: such cases have no truth and count "
-        "in no error rate, and a verdict on such a direction says so. Nor has any planted case an effect that "
-        "strengthens the answer. Scores of fewer than four figures have thresholds of their own, set on the planted "
-        "cases that have these figures; of the residual stream there is none, so that verdicts there borrow those of MLPs.",
+        "thresholds and error rates are those of such cases, and on another model or task they are a transfer until "
+        "make calibrate has been run there. A direction that moves the answer by less than a third of what the whole "
+        "residual stream does may repeat what the component does by itself, whatever it was made to carry: such cases "
+        "have no truth and count in no error rate, and a verdict on such a direction says so. Nor has any planted case "
+        "an effect that strengthens the answer. Scores of fewer than four figures have thresholds of their own, set on "
+        "the planted cases that have these figures; of the residual stream there is none, so that verdicts there "
+        "borrow those of MLPs.",
     )
     yield "Null parts are everywhere", _everywhere(results, verdicts)
     yield "Intuitive explanations would count as illusions too", _intuitive(calibration)
