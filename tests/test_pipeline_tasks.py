@@ -78,6 +78,8 @@ def test_gpt2_runs_from_a_local_folder(tmp_path):
         "experiments.neuron_sweep=[head1]",
         "experiments.controls=[head1]",
         "experiments.random_model=[head1]",
+        *(f"experiments.{name}=[]" for name in ("cache_text", "recover_directions", "read_signs", "compare_mlps")),
+        "experiments.toy_example=[]",
     )
     assert "report" in project.repro()
     effects = pd.read_csv(tmp_path / "results/effects.csv")

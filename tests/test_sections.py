@@ -220,7 +220,7 @@ def test_the_rules_say_the_formula_and_what_it_is_worth():
     assert "measured on 24 planted cases in tiny (ioi)" in text
     assert "of 8 illusory cases in 4 blocks 88% are called illusory and 0% faithful" in text
     assert "1.00 (no case of the one truth scores like one of the other)" in text
-    assert "none of 4 has a case that is illusory and called the other, which leaves room for up to 60%" in text
+    assert "none of 4 blocks has a case that is illusory and called the other, which leaves room for up to 60%" in text
 
 
 def test_the_grids_have_the_verdicts_and_the_figures_that_apply():

@@ -142,8 +142,8 @@ def rules(verdicts: Verdicts, calibration: Calibration, smallest_effect: float) 
         "share that random subspaces of their rank miss. Of two effects, apart is one minus the smaller over "
         "the larger, and 1 where they have different signs. With four figures a subspace is faithful up to "
         f"{fixed(limits.faithful)} and illusory from {fixed(limits.illusory)}; with fewer there are thresholds of "
-        f"their own, and with fewer than {NEEDED} none; what lies between is inconclusive. The effect must exceed {smallest_effect:g} of the clean logit "
-        f"difference in either direction. {len(verdicts)} verdicts were made, on {components} "
-        f"component{'s' if components > 1 else ''}; their p values are corrected for that number (Benjamini and "
-        f"Hochberg), at a level of {ALPHA:g} to a side. {in_words(calibration)}"
+        f"their own, and with fewer than {NEEDED} none; what lies between is inconclusive. The effect must exceed "
+        f"{smallest_effect:g} of the clean logit difference in either direction. {len(verdicts)} verdicts were made, "
+        f"on {components} component{'s' if components > 1 else ''}; their p values are corrected for that number "
+        f"(Benjamini and Hochberg), at a level of {ALPHA:g} to a side. {in_words(calibration)}"
     )
