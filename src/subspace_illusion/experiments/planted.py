@@ -225,7 +225,7 @@ def mean_gradient(pairs: Pairs, site: Site, batch: int) -> torch.Tensor:
     """The mean gradient of LD with respect to a site, from an earlier value to a later one, ``[d, 1]``."""
     total = torch.zeros(pairs.model.width(site))
     of = pairs.table
-    turned = torch.tensor(np.sign(np.where(of["source_value"] > of["base_value"], 1.0, -1.0)), dtype=torch.float32)
+    turned = torch.tensor(np.where(of["source_value"] > of["base_value"], 1.0, -1.0), dtype=torch.float32)
     tail = pairs.tail(site.start)
     for rows in torch.arange(len(pairs)).split(batch):
         change = torch.zeros(len(rows), len(total), requires_grad=True)
