@@ -8,7 +8,7 @@ import pandas as pd
 from subspace_illusion.core.model import open_model
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
-from subspace_illusion.experiments.natural import natural_case
+from subspace_illusion.experiments.natural import natural_case, sites_looked_at
 from subspace_illusion.experiments.planted import (
     KINDS,
     Dose,
@@ -36,8 +36,8 @@ def main(params: Params, task: str) -> None:
     cases = dict(train=asked.train_cases, test=asked.test_cases)
     prompts, pairs = make_task(task, planted.path, model.tokenizer, cases, params.prompts.test_share, asked.seed)
     say(f"recording {len(prompts)} prompts of {task}, up to a minute")
-    of_training = training_kinds(params.das.same_value)
-    train, test = both_splits(model, prompts, pairs, [*natural, *sites_read(model, blocks)], of_training)
+    sites = [*sites_looked_at(natural), *sites_read(model, blocks)]
+    train, test = both_splits(model, prompts, pairs, sites, training_kinds(params.das.same_value))
     plan = Plan(
         [*map(Dose, asked.doses), *(Dose(1.0, null) for null in asked.null_parts)],
         planted.seeds,

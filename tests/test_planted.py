@@ -9,7 +9,7 @@ from some_pairs import some_pairs
 from subspace_illusion.core.frames import patch_change, random_frame
 from subspace_illusion.core.sites import Site, mlp_output, residual_after
 from subspace_illusion.errors import InputError
-from subspace_illusion.experiments.natural import natural_case
+from subspace_illusion.experiments.natural import natural_case, sites_looked_at
 from subspace_illusion.experiments.planted import (
     ARBITRARY,
     ATTENTION,
@@ -45,8 +45,14 @@ PLAN = Plan(
 
 
 def pairs_of(model, *kinds: str):
-    sites = [*sites_read(model, [BLOCK]), Site(BLOCK, "hook_attn_out"), Site(BLOCK, "attn.hook_z", 1)]
+    natural = [Site(BLOCK, "hook_attn_out"), Site(BLOCK, "attn.hook_z", 1)]
+    sites = [*sites_read(model, [BLOCK]), *sites_looked_at(natural)]
     return some_pairs(model, list(dict.fromkeys(sites)), BLOCK, kinds=kinds or (DIFFERENT, SAME))
+
+
+def test_what_natural_cases_need_is_recorded():
+    site = Site(1, "mlp.hook_post")
+    assert sites_looked_at([site, residual_after(1)]) == [site, residual_after(1)]
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,14 @@
 """Natural cases (E14): components as the model has them, scored as the planted ones are. Nobody knows their truth, so
 that they count in no error rate and are listed one by one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
 import torch
 
 from subspace_illusion.core.frames import mean_difference, split
-from subspace_illusion.core.sites import Site
+from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.experiments.evaluate import Subspaces, by_pair, patch_all
 from subspace_illusion.experiments.own_readers import can_be_read, split_by_own_readers
 from subspace_illusion.experiments.planted import Plan
@@ -17,6 +17,11 @@ from subspace_illusion.statistics import Bootstrap, interval, ratio
 from subspace_illusion.subspace.das import train_das
 from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, ROW, TRAINED, WHOLE, part_of
+
+
+def sites_looked_at(components: Sequence[Site]) -> list[Site]:
+    """What has to be recorded for natural cases: the components, and the residual stream after their blocks."""
+    return list(dict.fromkeys([*components, *(residual_after(site.block) for site in components)]))
 
 
 def natural_case(
