@@ -101,7 +101,7 @@ def test_the_preset_of_the_papers_facts_on_a_model_as_deep_as_its_own(tmp_path):
 
 def test_signals_are_planted_and_the_score_is_calibrated_apart_from_the_rest(project):
     """A model with random weights carries no signal: every case is measured, and no threshold can be set on them."""
-    cases = ["calibrate.train_cases=8", "calibrate.test_cases=8", "calibrate.steps=3", "calibrate.batch=4"]
+    cases = ["calibrate.train_cases=12", "calibrate.test_cases=12", "calibrate.steps=3", "calibrate.batch=4"]
     project.params(*cases)
     calibration = "stages/calibration/dvc.yaml"
     output = project.run("dvc", "repro", calibration, fails=True)
