@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+import tiny
 from subspace_illusion.commands.experiment import OPTIONAL
 from subspace_illusion.pipeline.compose import compose
 
@@ -42,6 +43,19 @@ class Project:
         # What the repository has from the committed results, and an experiment that is left out does not make.
         for folder in OPTIONAL:
             (top / "results" / folder).mkdir(parents=True)
+
+    @classmethod
+    def on_tiny(cls, top: Path) -> "Project":
+        """A project whose parameters are small and whose model is the tiny one.
+
+        Args:
+            top: An empty folder; with a space in its name that is tried too.
+        """
+        os.chdir(ROOT)
+        project = cls(top)
+        tiny.write_folder(top / "data/tiny")
+        project.params()
+        return project
 
     def run(self, *command: str, fails: bool = False) -> str:
         done = subprocess.run(command, cwd=self.top, env=self.env, capture_output=True, text=True, check=False)

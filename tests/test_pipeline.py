@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import re
 import shutil
 import signal
@@ -13,8 +12,7 @@ import time
 import pandas as pd
 import pytest
 
-import tiny
-from project import ROOT, SMALL, Project
+from project import SMALL, Project
 
 FINDINGS = [
     "clean.logit_diff", "clean.accuracy", "residual.full_patch.logit_diff", "residual.full_patch.flip_rate",
@@ -54,10 +52,7 @@ def flat(metrics: dict, above: str = "") -> list[str]:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Project:
-    os.chdir(ROOT)
-    project = Project(tmp_path_factory.mktemp("a project"))  # a path with a space in it
-    tiny.write_folder(project.top / "data/tiny")
-    project.params()
+    project = Project.on_tiny(tmp_path_factory.mktemp("a project"))
     project.ran_first = project.repro()
     project.run("git", "add", "-A")
     project.run("git", "commit", "-qm", "first")

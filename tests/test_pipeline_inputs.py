@@ -1,21 +1,16 @@
 """Bad input to the stages of the real pipeline: one clear line each, and nothing is lost."""
 
-import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-import tiny
-from project import ROOT, Project
+from project import Project
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Project:
-    os.chdir(ROOT)
-    project = Project(tmp_path_factory.mktemp("a project"))  # a path with a space in it
-    tiny.write_folder(project.top / "data/tiny")
-    project.params()
+    project = Project.on_tiny(tmp_path_factory.mktemp("a project"))
     project.repro("train_das@mlp1")
     return project
 

@@ -1,7 +1,6 @@
 """The real pipeline on other tasks, other models and a direction of one's own."""
 
 import json
-import os
 import re
 import sys
 
@@ -10,7 +9,7 @@ import pandas as pd
 import pytest
 
 import tiny
-from project import ROOT, SMALL, Project
+from project import SMALL, Project
 from subspace_illusion.experiments.calibration import Calibration
 from subspace_illusion.pipeline.compose import compose
 from test_calibration import cases as made_cases
@@ -18,10 +17,7 @@ from test_calibration import cases as made_cases
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Project:
-    os.chdir(ROOT)
-    project = Project(tmp_path_factory.mktemp("a project"))  # a path with a space in it
-    tiny.write_folder(project.top / "data/tiny")
-    project.params()
+    project = Project.on_tiny(tmp_path_factory.mktemp("a project"))
     project.run("git", "add", "-A")
     project.run("git", "commit", "-qm", "first")
     return project

@@ -5,7 +5,7 @@ score's draws say so at the level ``ALPHA``, corrected for the number of subspac
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -133,7 +133,7 @@ def _along_axes(which: Which, verdict: Verdict, all_of: Mapping[Which, Verdict])
     illusory = [axis for axis in axes if all_of[component, axis].verdict == ILLUSORY]
     if verdict.verdict == FAITHFUL and illusory:
         words = "; ".join(f"{axis} is illusory" for axis in illusory)
-        return Verdict(INCONCLUSIVE, words, verdict.score, verdict.thresholds, verdict.p_effect, verdict.p_score)
+        return replace(verdict, verdict=INCONCLUSIVE, reason=words)
     return verdict
 
 

@@ -16,8 +16,9 @@ from subspace_illusion.experiments.calibration import (
     INCONCLUSIVE,
     OFF_ROUTE,
     Calibration,
+    sweep,
 )
-from subspace_illusion.experiments.figures import FIGURES
+from subspace_illusion.experiments.figures import FIGURES, named
 from subspace_illusion.report.plots.style import (
     BLUE,
     GREEN,
@@ -31,6 +32,7 @@ from subspace_illusion.report.plots.style import (
     grouped_rows,
     plt,
 )
+from subspace_illusion.report.verdict import ALPHA
 from subspace_illusion.subspace.ways import TRAINED
 
 LOOKS = {FAITHFUL: ("o", BLUE), INCONCLUSIVE: ("D", GREY), ILLUSORY: ("s", ORANGE)}
@@ -109,22 +111,18 @@ def sweep_figure(verdicts: pd.DataFrame, calibration: Calibration) -> Figure:
     """
     cases = calibration.cases[calibration.cases["counted"].astype(bool)]
     cuts = np.linspace(0, 1, 201)
-    sides = (
-        (ILLUSORY, "illusory cases below the threshold", cases["truth"] == 1, np.less),
-        (FAITHFUL, "faithful cases above the threshold", cases["truth"] == 0, np.greater_equal),
-    )
+    wrong = sweep(cases, cuts)
     with plt.rc_context(STYLE):
         figure, (above, below) = plt.subplots(2, 1, figsize=(6.8, 4), sharex=True, height_ratios=[2, 1])
-        for side, words, of, wrong in sides:
-            score = cases.loc[of, "score"].to_numpy()
-            above.plot(cuts, [wrong(score, cut).mean() for cut in cuts], color=LOOKS[side][1], label=words)
-        limits = calibration.thresholds["+".join(FIGURES)]
+        above.plot(cuts, wrong["illusory_below"], color=ORANGE, label="illusory cases below the threshold")
+        above.plot(cuts, wrong["faithful_above"], color=BLUE, label="faithful cases above the threshold")
+        limits = calibration.thresholds[named(FIGURES)]
         for axis in (above, below):
             axis.axvline(limits.faithful, color=BLUE, lw=0.8, ls="--")
             axis.axvline(limits.illusory, color=ORANGE, lw=0.8, ls="--")
         above.set_ylabel("share of planted cases")
         above.legend()
-        judged = verdicts[(verdicts["p_effect"] <= 0.05) & verdicts["score"].notna()]
+        judged = verdicts[(verdicts["p_effect"] <= ALPHA) & verdicts["score"].notna()]
         below.plot(cuts, [(judged["score_lo"] >= cut).sum() for cut in cuts], color=ORANGE, label=ILLUSORY)
         below.plot(cuts, [(judged["score_hi"] < cut).sum() for cut in cuts], color=BLUE, label=FAITHFUL)
         below.set_ylabel("subspaces here")

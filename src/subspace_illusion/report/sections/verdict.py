@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from subspace_illusion.experiments.calibration import Calibration
-from subspace_illusion.experiments.figures import FIGURES, NEEDED
+from subspace_illusion.experiments.figures import FIGURES, NEEDED, named
 from subspace_illusion.report.findings import Finding
 from subspace_illusion.report.plots.verdict import sweep_figure, verdict_figure
 from subspace_illusion.report.results import Results
@@ -132,7 +132,7 @@ def sweep_picture(verdicts: Verdicts, calibration: Calibration) -> Picture:
 def rules(verdicts: Verdicts, calibration: Calibration, smallest_effect: float) -> str:
     """The formula of the score, the rule of the verdict, how many were made, and how often such verdicts are right."""
     components = len({component for component, _ in verdicts})
-    limits = calibration.thresholds["+".join(FIGURES)]
+    limits = calibration.thresholds[named(FIGURES)]
     of_score = "; ".join(f"{name} ({words})" for name, words in FIGURES.items())
     return (
         f"The score is the mean of the figures that apply, each between 0 and 1: {of_score}. "
