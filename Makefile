@@ -41,7 +41,11 @@ readme: .venv/installed  ## the README's table from results/
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-.venv/installed-test: .venv/installed requirements-test.lock
+.venv/installed-cluster: .venv/installed requirements-cluster.lock  ## for compute.scheduler
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-cluster.lock
+	@touch $@
+
+.venv/installed-test: .venv/installed-cluster requirements-test.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.lock
 	@touch $@
 

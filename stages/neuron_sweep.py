@@ -27,11 +27,10 @@ def main(params: Params, component: str) -> None:
         rank=rank,
         seeds=[seed + draw for _, draw in runs],
         support=supports,
+        on_step=training_bar(steps),
         steps=steps,
         batch=batch,
-        lr=params.das.lr,
-        loss=params.das.loss,
-        on_step=training_bar(steps),
+        **params.das.learning,
     )
     swept = neuron_sweep(
         component,

@@ -15,7 +15,7 @@ from subspace_illusion.files import (
     whole_folder,
     write_table,
 )
-from subspace_illusion.pipeline.params import PARAMS, Params
+from subspace_illusion.pipeline.params import Params, shown_params
 from subspace_illusion.pipeline.stage import run, say
 from subspace_illusion.report.calibration import read_calibration
 from subspace_illusion.report.comparison import comparable, compare
@@ -50,7 +50,7 @@ def main(params: Params) -> None:
             calibration,
             comparison,
             smallest_effect=params.verdict.smallest_effect,
-            parameters=PARAMS.read_text(encoding="utf-8"),
+            parameters=shown_params(),
             hashes={file.name: sha256(file) for file in sorted(MODEL.iterdir()) if file.is_file()},
             timings=TIMINGS.name,
             figures=figures,

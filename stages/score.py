@@ -3,6 +3,7 @@
 from typing import Any
 
 from subspace_illusion.core.activations import Activations
+from subspace_illusion.core.frames import spaces
 from subspace_illusion.core.sites import residual_after
 from subspace_illusion.experiments.off_distribution import distances, looked_at
 from subspace_illusion.experiments.score import Score, draws_table, score_component, score_table
@@ -45,9 +46,10 @@ def main(params: Params) -> None:
         ends, entering = ((cached.at(site, base), cached.at(site, source)) for site in (at, after))
         of = score_component(did, frames, *ends, values, readout, splits, tolerance=tolerance, **draws)
         scores |= {(name, way): score for way, score in of.items()}
+        halves = None if readout is None else spaces(readout, tolerance)
         first = {way: frame for (way, _), frame in reversed(frames.items()) if way in of}
         for way, frame in {WHOLE: None, **first}.items():
-            clouds = looked_at(*ends, frame, readout, entering, tolerance)
+            clouds = looked_at(*ends, frame, readout, halves, entering)
             rows = distances(clouds, groups, bootstrap, params.score.halvings, params.evaluate.seed)
             left += [dict(component=name, subspace=way) | row for row in rows]
     write_table(RESULTS / "score.csv", score_table(scores))

@@ -21,7 +21,7 @@ def main(params: Params, component: str) -> None:
         flops = params.das.steps * model.flops(site.start, rows, train.tokens, backward=True)
         say(
             f"training {len(seeds)} subspaces of rank {rank} at {site.name} on {len(train)} pairs, "
-            f"{params.das.steps} steps, {duration(flops, model.device)}"
+            f"up to {params.das.steps} steps, {duration(flops, model.device)}"
         )
         trained = train_das(
             model,

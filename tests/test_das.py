@@ -15,7 +15,15 @@ from subspace_illusion.files import write_table
 from subspace_illusion.report.plots.style import plt
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.sections.train_das import section
-from subspace_illusion.subspace.das import Examples, _batches, late_accuracy, mean_curve, train_das, training_kinds
+from subspace_illusion.subspace.das import (
+    Examples,
+    _batches,
+    _ended,
+    late_accuracy,
+    mean_curve,
+    train_das,
+    training_kinds,
+)
 from subspace_illusion.tasks.table import DIFFERENT, SAME
 
 SITE = Site(1, "hook_resid_post")
@@ -62,6 +70,36 @@ def test_a_seed_gives_the_same_frame_alone_and_among_others(planted, loss):
     torch.testing.assert_close(alone.T @ alone, torch.eye(2), atol=1e-5, rtol=0)
     again = train_das(model, SITE, examples, rank=2, seeds=[5], **settings).frames[0]
     assert torch.equal(alone, again)
+
+
+def test_a_run_ends_when_a_pass_adds_little_and_leaves_the_others_alone(planted):
+    model, examples, _ = planted
+    settings = SETTINGS | dict(batch=32)  # a pass is four steps
+    to_the_end = train_das(model, SITE, examples, rank=1, seeds=[0, 1], **settings)
+    assert to_the_end.curve.groupby("seed").size().tolist() == [60, 60]
+    early = train_das(model, SITE, examples, rank=1, seeds=[0, 1], least_gain=0.05, **settings)
+    steps = early.curve.groupby("seed").size()
+    assert (steps % 4 == 0).all()
+    assert steps.max() < 60
+    assert steps[0] != steps[1]
+    for seed in (0, 1):
+        losses = early.curve.loc[early.curve["seed"] == seed, "loss"].to_numpy()
+        passes = losses.reshape(-1, 4).mean(1)
+        gains = (passes[:-1] - passes[1:]) / (passes[0] - passes[1:])
+        assert gains[-1] < 0.05 <= gains[:-1].min()
+        # Until then a run goes as it would with more steps, and what it has learnt stays when the other goes on.
+        alone = train_das(model, SITE, examples, rank=1, seeds=[seed], least_gain=0.05, **settings)
+        torch.testing.assert_close(alone.frames[0], early.frames[seed], atol=1e-4, rtol=0)
+        assert abs(closeness(early.frames[seed], to_the_end.frames[seed])) > 0.95
+    assert late_accuracy(early.curve, "change", 4) > 0.5
+
+
+def test_a_run_that_gains_nothing_ends():
+    assert not _ended([3.0, 3.0, 3.0], 2, 0.1)
+    assert not _ended([3.0, 3.0, 2.0, 2.0], 2, 0.1)
+    assert _ended([3.0, 3.0, 2.0, 2.0, 1.95, 1.95], 2, 0.1)
+    assert not _ended([3.0, 3.0, 2.0, 2.0, 1.95, 1.95], 2, 0.0)
+    assert _ended([3.0, 3.0, 3.1, 3.1], 2, 0.1)
 
 
 def test_a_pair_with_itself_as_source_gives_no_gradient(planted):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.stats import energy_distance
 
-from subspace_illusion.core.frames import random_frame
+from subspace_illusion.core.frames import random_frame, spaces
 from subspace_illusion.experiments.off_distribution import (
     COMPONENT,
     NEXT,
@@ -83,9 +83,8 @@ def test_the_floor_is_small_and_keeps_groups_whole():
 def test_every_place_and_part():
     base, source, readout = normal(30, 6, 0), normal(30, 6, 1), normal(6, 4, 2)
     after = normal(30, 4, 3), normal(30, 4, 4)
-    clouds = {
-        (place, part): of for place, part, of in looked_at(base, source, random_frame(6, 1, 0), readout, after, 1e-5)
-    }
+    found = looked_at(base, source, random_frame(6, 1, 0), readout, spaces(readout, 1e-5), after)
+    clouds = {(place, part): of for place, part, of in found}
     assert list(clouds) == [
         (COMPONENT, "all of it"), (COMPONENT, "what acts"), (COMPONENT, "what nothing reads"),
         (OUTPUT, "all of it"), (OUTPUT, WRITTEN), (NEXT, "all of it"),
@@ -97,12 +96,12 @@ def test_every_place_and_part():
     moved = clouds[NEXT, "all of it"].patched - clouds[NEXT, "all of it"].base
     assert torch.allclose(written, moved, atol=1e-5)
     assert clouds[OUTPUT, WRITTEN].base.shape == (30, 1)
-    residual = [place for place, _, _ in looked_at(base, source, None, None, (base, source), 1e-5)]
+    residual = [place for place, _, _ in looked_at(base, source, None, None, None, (base, source))]
     assert residual == [COMPONENT, NEXT]
 
 
 def test_rows_have_an_interval_over_groups():
     base, source = normal(30, 3, 0), normal(30, 3, 1)
-    clouds = looked_at(base, source, random_frame(3, 1, 0), None, (base, source), 1e-5)
+    clouds = looked_at(base, source, random_frame(3, 1, 0), None, None, (base, source))
     rows = list(distances(clouds, np.arange(30) // 2, Bootstrap.of(np.arange(30) // 2, 50, 0), 3, 0))
     assert all(row["distance_lo"] <= row["distance"] <= row["distance_hi"] for row in rows)

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from subspace_illusion.core.frames import orthonormal, random_frame
+from subspace_illusion.core.frames import orthonormal, random_frame, row_space
 from subspace_illusion.experiments.score import (
     Score,
     draws_table,
@@ -77,22 +77,22 @@ def test_what_is_lent_and_how_far_it_leads():
     base, source, values = activations()
     readout = torch.zeros(6, 3)
     readout[0, 0] = 1
-    own = of_activations(base, source, values, [torch.eye(6)[:, :1]], readout, 1e-5, BOOTSTRAP)
+    own = of_activations(base, source, values, [torch.eye(6)[:, :1]], readout, row_space(readout, 1e-5), BOOTSTRAP)
     assert own["lent"][0] == pytest.approx(0, abs=1e-6)
     assert own["off"][0] < 0.01
     both = orthonormal(torch.eye(6)[:, :1] + torch.eye(6)[:, 1:2])
-    mixed = of_activations(base, source, values, [both], readout, 1e-5, BOOTSTRAP)
+    mixed = of_activations(base, source, values, [both], readout, row_space(readout, 1e-5), BOOTSTRAP)
     assert mixed["lent"][0] == pytest.approx(0.5, abs=0.02)
     asleep = orthonormal(torch.eye(6)[:, 1:2] + torch.eye(6)[:, 2:3])
     readout[2, 1] = 1
-    woken = of_activations(base, source, values, [asleep], readout, 1e-5, BOOTSTRAP)
+    woken = of_activations(base, source, values, [asleep], readout, row_space(readout, 1e-5), BOOTSTRAP)
     assert woken["lent"][0] == pytest.approx(1, abs=0.05)
     assert woken["off"][0] > 0.2
 
 
 def test_without_a_null_space_nothing_is_lent():
     base, source, values = activations(d=3)
-    found = of_activations(base, source, values, [torch.eye(3)[:, :1]], torch.eye(3), 1e-5, BOOTSTRAP)
+    found = of_activations(base, source, values, [torch.eye(3)[:, :1]], torch.eye(3), torch.eye(3).double(), BOOTSTRAP)
     assert set(found) == {"off"}
 
 
@@ -100,8 +100,10 @@ def test_seeds_count_alike():
     base, source, values = activations()
     readout = torch.randn(6, 3, generator=torch.Generator().manual_seed(1))
     frames = [random_frame(6, 1, seed) for seed in (0, 1)]
-    both = of_activations(base, source, values, frames, readout, 1e-5, BOOTSTRAP)
-    each = [of_activations(base, source, values, [frame], readout, 1e-5, BOOTSTRAP) for frame in frames]
+    both = of_activations(base, source, values, frames, readout, row_space(readout, 1e-5), BOOTSTRAP)
+    each = [
+        of_activations(base, source, values, [frame], readout, row_space(readout, 1e-5), BOOTSTRAP) for frame in frames
+    ]
     for name in ("lent", "off"):
         assert both[name] == pytest.approx(np.mean([one[name] for one in each], 0))
 

@@ -19,9 +19,8 @@ from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.errors import InputError
 from subspace_illusion.experiments.calibration import Calibration
 from subspace_illusion.experiments.decompose import Decomposition, classes, decompose
-from subspace_illusion.experiments.evaluate import Subspaces, by_pair, effects, patch_all
-from subspace_illusion.experiments.own_readers import can_be_read, split_by_own_readers
-from subspace_illusion.experiments.score import score_component
+from subspace_illusion.experiments.evaluate import effects
+from subspace_illusion.experiments.on_the_spot import score_on_the_spot
 from subspace_illusion.files import whole
 from subspace_illusion.report.calibration import read_calibration
 from subspace_illusion.report.page import draw_picture, fill_in
@@ -198,26 +197,11 @@ def audit(
         seed=seed,
     )
     found = {(way, ""): frame for (way, _), frame in result.subspaces.items()}
-    component = Subspaces(at, found, opened.readout(at), rank)
-    bootstrap = Bootstrap.of(test.groups, resamples, seed)
-    patched = patch_all(test, {at.name: component}, tolerance=TOLERANCE, seed=seed, batch=BATCH)
-    did = effects(test, patched, bootstrap)
-    draws: dict[str, Any] = dict(tolerance=TOLERANCE, resamples=resamples, seed=seed)
-    splits = None
-    if can_be_read(at, opened.n_blocks):
-        splits = split_by_own_readers(train, test, at, found, batch=BATCH, **draws)[1]
-    scores = score_component(
-        by_pair(test, patched[at.name]),
-        found,
-        test.base(at),
-        test.source(at),
-        test.values,
-        component.readout,
-        splits,
-        **draws,
-    )
+    settings: dict[str, Any] = dict(tolerance=TOLERANCE, resamples=resamples, seed=seed, batch=BATCH)
+    of = score_on_the_spot(train, test, at, found, rank=rank, **settings)
+    did = effects(test, {at.name: of.patched}, Bootstrap.of(test.groups, resamples, seed))
     calibration = read_calibration()
-    verdicts = judge({(at.name, way): score for way, score in scores.items()}, calibration, SMALLEST_EFFECT)
+    verdicts = judge({(at.name, way): score for way, score in of.scores.items()}, calibration, SMALLEST_EFFECT)
     return Audit(at.name, {way: verdict for (_, way), verdict in verdicts.items()}, did, result, marked, calibration)
 
 

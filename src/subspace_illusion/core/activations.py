@@ -223,10 +223,10 @@ class Activations:
             {block: gathered(block, "values") for block in blocks},
         )
 
-    def tokens(self, prompts: Sequence[int]) -> float:
-        """The mean number of tokens of the prompts' tails."""
+    def tail_lengths(self, prompts: Sequence[int]) -> torch.Tensor:
+        """How many tokens the prompts' tails have, ``[n]``, in the order given."""
         found = self.index.loc[list(prompts)]
-        return float((found["length"] - found["position"]).mean())
+        return column(found, "length") - column(found, "position")
 
     def readout(self, component: str) -> torch.Tensor | None:
         """The component's readout matrix ``[d, d_model]``, or ``None`` where it has none."""

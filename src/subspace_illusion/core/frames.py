@@ -182,6 +182,18 @@ def row_space(readout: torch.Tensor, tolerance: float) -> torch.Tensor:
     return u[:, s > tolerance * s[0]]
 
 
+def spaces(readout: torch.Tensor, tolerance: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Orthonormal bases of what a readout sees, ``[d, rank]``, and of what it maps to zero, ``[d, d - rank]``.
+
+    Args:
+        readout: ``[d, d_out]``.
+        tolerance: As for ``row_space``.
+    """
+    u, s, _ = torch.linalg.svd(readout.double(), full_matrices=True)
+    rank = int((s > tolerance * s[0]).sum())
+    return u[:, :rank].float(), u[:, rank:].float()
+
+
 def split(frame: torch.Tensor, readout: torch.Tensor, tolerance: float) -> Split:
     """Splits a subspace into its row and null part (E5).
 
@@ -195,11 +207,19 @@ def split(frame: torch.Tensor, readout: torch.Tensor, tolerance: float) -> Split
     """
     if readout.shape[0] != frame.shape[0]:
         raise InputError(f"the readout takes {readout.shape[0]} dimensions, the subspace lives in {frame.shape[0]}")
+    return split_by(frame, row_space(readout, tolerance))
+
+
+def split_by(frame: torch.Tensor, seen: torch.Tensor) -> Split:
+    """Splits a subspace by what a readout sees, for many subspaces of one component.
+
+    Args:
+        frame: ``[d, k]``.
+        seen: What ``row_space`` gives, ``[d, rank]``.
+    """
     # In double precision, so that the null part is null to the last digit that float32 can hold.
-    basis = row_space(readout, tolerance)
-    row = basis @ (basis.mT @ frame.double())
-    null = frame.double() - row
-    return Split(row.float(), null.float(), basis.shape[1])
+    row = seen @ (seen.mT @ frame.double())
+    return Split(row.float(), (frame.double() - row).float(), seen.shape[1])
 
 
 def _span(vectors: torch.Tensor) -> torch.Tensor | None:

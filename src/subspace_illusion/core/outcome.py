@@ -34,6 +34,10 @@ class Outcome:
         """The outcomes of one patch on one batch of pairs after another."""
         return cls(np.concatenate([o.ld for o in outcomes], 1), np.concatenate([o.top1_foil for o in outcomes], 1))
 
+    def rows(self, index: torch.Tensor) -> "Outcome":
+        """The outcome on some of the pairs, in the order of ``index``."""
+        return Outcome(self.ld[:, index.numpy()], self.top1_foil[:, index.numpy()])
+
     @classmethod
     def pooled(cls, outcomes: "list[Outcome]") -> "Outcome":
         """The outcomes of several seeds on the same pairs."""

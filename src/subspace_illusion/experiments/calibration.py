@@ -18,7 +18,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from subspace_illusion.errors import InputError
 from subspace_illusion.experiments.figures import FIGURES, NEEDED, named
 from subspace_illusion.statistics import Bootstrap, table
-from subspace_illusion.subspace.ways import TRAINED
+from subspace_illusion.subspace.ways import ARBITRARY, OFF_ROUTE, RANDOM, TRAINED
 
 ILLUSORY_DOSE, FAITHFUL_DOSE = 0.2, 0.8
 """Up to the one a component is not what carries the signal, from the other on it is; between, it is neither."""
@@ -28,10 +28,8 @@ as the variable would.
 
 A direction that does less may repeat what the component does by itself, whatever the dose is, and no dose is its truth.
 """
-CONTROLS = ("arbitrary labels", "random")
+CONTROLS = (ARBITRARY, RANDOM)
 """Ways of finding a direction that look for nothing: they count in no error rate."""
-OFF_ROUTE = "off the route"
-"""The way of finding a direction that has no part in what the component was made to carry."""
 TOLERATED = 0.05
 """The share of the cases of one truth that thresholds may call the other on the half that sets them."""
 

@@ -7,13 +7,13 @@ from typing import Any
 import pandas as pd
 import torch
 
-from subspace_illusion.core.frames import mean_difference, split
+from subspace_illusion.core.frames import mean_difference
 from subspace_illusion.core.sites import Site, residual_after
-from subspace_illusion.experiments.evaluate import Subspaces, by_pair, patch_all
-from subspace_illusion.experiments.own_readers import can_be_read, split_by_own_readers
+from subspace_illusion.experiments.on_the_spot import score_on_the_spot
 from subspace_illusion.experiments.planted import Plan
-from subspace_illusion.experiments.score import score_component, score_table
-from subspace_illusion.statistics import Bootstrap, interval, ratio
+from subspace_illusion.experiments.score import score_table
+from subspace_illusion.experiments.split_directions import split_each
+from subspace_illusion.statistics import POOLED, Bootstrap, interval, ratio
 from subspace_illusion.subspace.das import train_das
 from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, ROW, TRAINED, WHOLE, part_of
@@ -46,30 +46,16 @@ def natural_case(
     frames = {(TRAINED, str(seed)): frame for seed, frame in zip(seeds, trained, strict=True)}
     both = torch.cat([train.base(site), train.source(site)])
     frames[MEAN_DIFFERENCE, ""] = mean_difference(both, torch.cat(train.values))
-    settings: dict[str, Any] = dict(tolerance=plan.tolerance, seed=plan.seed, batch=plan.batch)
-    splits = None
-    if readout is None and can_be_read(site, model.n_blocks):
-        different = train.among((train.table["base_value"] != train.table["source_value"]).to_numpy())
-        splits = split_by_own_readers(different, test, site, frames, resamples=plan.resamples, **settings)[1]
-    elif readout is not None:
-        for (way, seed), frame in list(frames.items()):
-            if (row := split(frame, readout, plan.tolerance).row) is not None:
-                frames[part_of(way, ROW), seed] = row
-    patched = patch_all(test, {site.name: Subspaces(site, frames, readout, 1)}, **settings)[site.name]
-    did = by_pair(test, patched)
-    scores = score_component(
-        did,
-        frames,
-        test.base(site),
-        test.source(site),
-        test.values,
-        readout,
-        splits,
-        tolerance=plan.tolerance,
-        resamples=plan.resamples,
-        seed=plan.seed,
+    if readout is not None:
+        for (way, seed), rows in split_each(frames, readout, plan.tolerance).items():
+            if rows.row is not None:
+                frames[part_of(way, ROW), seed] = rows.row
+    settings: dict[str, Any] = dict(
+        tolerance=plan.tolerance, resamples=plan.resamples, seed=plan.seed, batch=plan.batch
     )
+    found = score_on_the_spot(train, test, site, frames, rank=1, **settings)
     bootstrap = Bootstrap.of(test.groups, plan.resamples, plan.seed)
     clean = bootstrap.means(test.ld_clean)
-    whole = interval("whole_fldd", ratio(clean - bootstrap.means(did[WHOLE].to_numpy()), clean))
-    return score_table({(site.name, way): score for way, score in scores.items()}).assign(**whole)
+    did = bootstrap.means(found.patched.outcomes[WHOLE, POOLED].ld[0])
+    scores = {(site.name, way): score for way, score in found.scores.items()}
+    return score_table(scores).assign(**interval("whole_fldd", ratio(clean - did, clean))).round(6)

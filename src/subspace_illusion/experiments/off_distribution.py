@@ -109,8 +109,8 @@ def looked_at(
     source: torch.Tensor,
     frame: torch.Tensor | None,
     readout: torch.Tensor | None,
+    halves: tuple[torch.Tensor, torch.Tensor] | None,
     after: tuple[torch.Tensor, torch.Tensor],
-    tolerance: float,
 ) -> Iterator[tuple[str, str, Cloud]]:
     """The clouds of one patch, as ``(place, part, cloud)``.
 
@@ -119,18 +119,17 @@ def looked_at(
         source: Those of the sources, ``[n, d]``.
         frame: The subspace, ``[d, k]``; the whole component where it is ``None``.
         readout: ``[d, d_model]``; ``None`` where what the component holds is itself a vector of the residual stream.
+        halves: What the readout sees and what it maps to zero, as ``frames.spaces`` gives them; ``None`` likewise.
         after: The residual stream that enters the next block, of bases and sources, ``[n, d_model]``.
-        tolerance: Singular values of the readout below this share of the largest count as zero.
     """
     at = cloud(base, source, frame)
     yield COMPONENT, ALL, at
     written = at.patched - at.base
-    if readout is not None:
-        u, s, _ = torch.linalg.svd(readout.double(), full_matrices=True)
-        rank = int((s > tolerance * s[0]).sum())
-        yield COMPONENT, ACTS, at.through(u[:, :rank].float())
-        if rank < len(readout):
-            yield COMPONENT, UNREAD, at.through(u[:, rank:].float())
+    if readout is not None and halves is not None:
+        seen, unread = halves
+        yield COMPONENT, ACTS, at.through(seen)
+        if unread.shape[1]:
+            yield COMPONENT, UNREAD, at.through(unread)
         yield OUTPUT, ALL, at.through(readout)
         if frame is not None:
             yield OUTPUT, WRITTEN, along_what_is_written(at, frame, readout)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from subspace_illusion.core.frames import mean_difference, orthonormal, random_frame, split
+from subspace_illusion.core.frames import mean_difference, orthonormal, random_frame, row_space, split_by
 from subspace_illusion.core.mlps import mlp_of
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import Outcome, logit_difference
@@ -22,21 +22,30 @@ from subspace_illusion.errors import InputError
 from subspace_illusion.experiments.controls import arbitrary_labels, placebo
 from subspace_illusion.experiments.random_mlp import draw_random_mlp
 from subspace_illusion.experiments.reroute import Route, stream_before
-from subspace_illusion.experiments.score import has_null_space, of_activations, score_of
+from subspace_illusion.experiments.score import leaves_unread, of_activations, score_of
 from subspace_illusion.statistics import Bootstrap, interval, ratio, summarise, table
 from subspace_illusion.subspace.das import train_das
 from subspace_illusion.subspace.pairs import Pairs, recorded_pairs
 from subspace_illusion.subspace.patching import Change, along
-from subspace_illusion.subspace.ways import GRADIENT, MEAN_DIFFERENCE, RANDOM, ROW, TRAINED, WHOLE
+from subspace_illusion.subspace.ways import (
+    ARBITRARY,
+    GRADIENT,
+    MEAN_DIFFERENCE,
+    OFF_ROUTE,
+    PROBE,
+    RANDOM,
+    ROW,
+    TRAINED,
+    WHOLE,
+)
 from subspace_illusion.tasks.table import DIFFERENT, chosen, mark_kept
 
 MLP, RANDOM_MLP, ATTENTION = "MLP", "random MLP", "attention"
 KINDS = (MLP, RANDOM_MLP, ATTENTION)
 """The components that signals are rerouted through: a block's own MLP, a random one beside it, its heads together."""
-PROBE = "probe"
 RECORDED = 32
 """Prompts in one forward pass while they are recorded."""
-ARBITRARY, OFF_ROUTE, PLACEBO, ABLATED = "arbitrary labels", "off the route", "placebo", "ablated"
+PLACEBO, ABLATED = "placebo", "ablated"
 
 
 @dataclass(frozen=True)
@@ -325,11 +334,11 @@ def measure(
     pairs, through = carrier.test.pairs, carrier.readout
     bootstrap = Bootstrap.of(pairs.groups, plan.resamples, plan.seed)
     clean = bootstrap.means(pairs.ld_clean)
-    elsewhere, unread = random_frame(len(through), 1, plan.seed, PLACEBO), has_null_space(through, plan.tolerance)
+    elsewhere, seen = random_frame(len(through), 1, plan.seed, PLACEBO), row_space(through, plan.tolerance)
     for dose in dict.fromkeys(dose for dose, _, _ in found):
         base, source = carrier.test.dosed(carrier.route, dose)
         of_dose = {(way, seed): frame for (at, way, seed), frame in found.items() if at == dose}
-        outcomes = _patch(carrier, of_dose, dose, elsewhere, plan, on_patch)
+        outcomes = _patch(carrier, of_dose, dose, seen, elsewhere, plan, on_patch)
         whole, ablated = (outcomes[which, "", ""].ld[0] for which in (WHOLE, ABLATED))
         of_carrier = interval("whole_fldd", ratio(clean - bootstrap.means(whole), clean))
         of_carrier |= dict(ablated_fldd=float((clean - bootstrap.means(ablated))[0] / clean[0]))
@@ -337,11 +346,9 @@ def measure(
             done = outcomes[way, seed, ""]
             row_done = outcomes.get((way, seed, ROW))
             row_ld = None
-            if unread:
+            if leaves_unread(seen):
                 row_ld = pairs.ld_clean if row_done is None else row_done.ld[0]
-            more = of_activations(
-                base, source, pairs.values, [frame], through, plan.tolerance, bootstrap
-            )  # fmt: skip
+            more = of_activations(base, source, pairs.values, [frame], through, seen, bootstrap)
             score = score_of(pairs.ld_clean, done.ld[0], whole, row_ld, residual, bootstrap, more)
             about = dict(dose=dose.dose, null=dose.null, kind=carrier.kind, way=way, seed=seed)
             row = about | summarise(done, pairs.ld_clean, bootstrap)
@@ -361,6 +368,7 @@ def _patch(
     carrier: Carrier,
     frames: Mapping[tuple[str, str], torch.Tensor],
     dose: Dose,
+    seen: torch.Tensor,
     elsewhere: torch.Tensor,
     plan: Plan,
     on_patch: Callable[[int], object],
@@ -378,7 +386,7 @@ def _patch(
     for (way, seed), frame in frames.items():
         changes[way, seed, ""] = along(base, source, frame)
         changes[way, seed, PLACEBO] = placebo(base, source, frame, elsewhere)
-        if (row := split(frame, carrier.readout, plan.tolerance).row) is not None:
+        if (row := split_by(frame, seen).row) is not None:
             changes[way, seed, ROW] = along(base, source, row)
     written = {key: _through(change, carrier.readout) for key, change in changes.items()}
     return carrier.test.pairs.patch(carrier.output, written, plan.batch, on_patch)
@@ -386,16 +394,6 @@ def _patch(
 
 def _through(change: Change, readout: torch.Tensor) -> Change:
     return lambda rows: change(rows) @ readout
-
-
-def cost(test: Pairs, block: int, plan: Plan) -> float:
-    """Floating-point operations that training and patching must cost for one carrier of a block."""
-    controls = len(plan.arbitrary) + len(plan.off_route)
-    runs = len(plan.doses) * len(plan.seeds) + controls
-    patches = len(plan.doses) * (2 + 3 * (4 + len(plan.seeds))) + 3 * controls
-    trained = plan.settings["steps"] * plan.settings["batch"] * runs
-    model, tokens = test.model, test.tokens
-    return model.flops(block, trained, tokens, backward=True) + model.flops(block, patches * len(test), tokens)
 
 
 def signal(train: Pairs, block: int, plan: Plan, on_step: Callable[[float], None]) -> torch.Tensor:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from subspace_illusion.core.frames import row_space
+from subspace_illusion.core.frames import row_space, split_by
 from subspace_illusion.experiments.decompose import lent_draws
 from subspace_illusion.experiments.evaluate import BY_PAIR as NOT_WAYS
 from subspace_illusion.experiments.figures import APART, FIGURES, LENT, LOST, NEEDED, OFF, named
@@ -97,7 +97,7 @@ def of_activations(
     values: tuple[torch.Tensor, torch.Tensor],
     frames: Sequence[torch.Tensor],
     readout: torch.Tensor,
-    tolerance: float,
+    seen: torch.Tensor,
     bootstrap: Bootstrap,
 ) -> dict[str, np.ndarray]:
     """The figures that need no run of the model: ``lent`` and ``off``, each the mean over a subspace's training seeds.
@@ -110,24 +110,24 @@ def of_activations(
         values: The variable's value in each base and each source, as its place in the list of all values, ``[n]``.
         frames: The subspace, ``[d, k]``, once for each training seed.
         readout: What the residual stream sees the component through, ``[d, d_model]``.
-        tolerance: Singular values of the readout below this share of the largest count as zero.
+        seen: Its ``row_space``, ``[d, rank]``.
         bootstrap: Draws of the pairs' groups.
     """
     both, of_both = torch.cat([base, source]), torch.cat(values)
     of_prompts = Bootstrap(np.concatenate([bootstrap.weights, bootstrap.weights], 1) / 2)
-    seen = row_space(readout, tolerance)
     lent, off = [], []
     for frame in frames:
-        null = frame - (seen @ (seen.mT @ frame.double())).float()
+        null = split_by(frame, seen).null_vectors
         lent.append(_share(lent_draws(both @ frame, both @ null, of_both, of_prompts)))
         off.append(inhomogeneity(along_what_is_written(cloud(base, source, frame), frame, readout), bootstrap))
     figures = {OFF: np.mean(off, 0)}
-    return figures | ({LENT: np.mean(lent, 0)} if has_null_space(readout, tolerance) else {})
+    return figures | ({LENT: np.mean(lent, 0)} if leaves_unread(seen) else {})
 
 
-def has_null_space(readout: torch.Tensor, tolerance: float) -> bool:
-    """Whether a readout ``[d, d_out]`` maps anything to zero, so that a part of a subspace can go unread."""
-    return row_space(readout, tolerance).shape[1] < len(readout)
+def leaves_unread(seen: torch.Tensor) -> bool:
+    """Whether a readout whose row space is ``[d, rank]`` maps anything to zero, so that a part of a subspace can go
+    unread."""
+    return seen.shape[1] < len(seen)
 
 
 def lost_to_readers(
@@ -194,7 +194,7 @@ def score_component(
     Returns:
         The scores by way of choosing.
     """
-    found = {}
+    found, space = {}, None if readout is None else row_space(readout, tolerance)
     for way in scored_ways(did.columns):
         ld, here = did, np.ones(len(did), dtype=bool)
         of_way = None if splits is None else splits[splits["subspace"] == way].set_index("pair")
@@ -204,12 +204,12 @@ def score_component(
         bootstrap = Bootstrap.of(ld["group"].to_numpy(), resamples, seed)
         clean, patched = ld["ld"].to_numpy(), ld[way].to_numpy()
         row, more = None, {}
-        if readout is not None:
-            if has_null_space(readout, tolerance):
+        if readout is not None and space is not None:
+            if leaves_unread(space):
                 part = part_of(way, ROW)
                 row = ld[part].to_numpy() if part in ld else clean  # without a row part all of it is null part
             of_seeds = [frame for (of, _), frame in frames.items() if of == way]
-            more = of_activations(base, source, values, of_seeds, readout, tolerance, bootstrap)
+            more = of_activations(base, source, values, of_seeds, readout, space, bootstrap)
         elif of_way is not None and len(of_way):
             whole, seen, *by_chance = (of_way[name].to_numpy() for name in BY_PAIR)
             more = lost_to_readers(clean, whole, seen, by_chance, bootstrap)

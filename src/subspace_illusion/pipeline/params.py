@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from subspace_illusion.core.products import Products
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 from subspace_illusion.experiments.evaluate import BY_PAIR
@@ -142,6 +143,8 @@ class Das(Group):
     lr: Annotated[float, Field(gt=0)]
     loss: Literal["cross_entropy", "logit_difference"]
     same_value: bool
+    least_gain: Annotated[float, Field(ge=0, lt=1)]
+    products: Products
 
     @field_validator("seeds")
     @classmethod
@@ -153,7 +156,12 @@ class Das(Group):
     @property
     def settings(self) -> dict[str, Any]:
         """How a run goes, whatever it is trained on and for whichever seeds."""
-        return dict(steps=self.steps, batch=self.batch, lr=self.lr, loss=self.loss)
+        return self.learning | dict(steps=self.steps, batch=self.batch)
+
+    @property
+    def learning(self) -> dict[str, Any]:
+        """The same, whatever the number of steps and of pairs in each."""
+        return dict(lr=self.lr, loss=self.loss, least_gain=self.least_gain, products=self.products)
 
 
 class Decompose(Group):
@@ -385,6 +393,19 @@ class Facts(Group):
     seed: int
 
 
+class Compute(Group):
+    """How work is done and not what it gives: no stage depends on it.
+
+    ``scheduler`` is ``none`` for this process, ``local`` for ``workers`` processes of this machine, or the address of a
+    dask scheduler. ``threads`` are a worker's, 0 for as many as it has cores; the last digits can depend on them.
+    """
+
+    scheduler: Annotated[str, Field(pattern=r"^(none|local|\w+://\S+)$", description="none, local or an address")]
+    workers: Count
+    threads: Annotated[int, Field(ge=0)]
+    store: Path
+
+
 class Params(Group):
     task: Task
     size: str
@@ -416,6 +437,7 @@ class Params(Group):
     verdict: VerdictRules
     calibrate: Calibrate
     plots: Plots
+    compute: Compute
 
     @field_validator("components")
     @classmethod
@@ -460,6 +482,12 @@ class Params(Group):
             if getattr(self.experiments, experiment) and self.task.name != task:
                 raise ValueError(f"experiments.{experiment} is of the task {task} alone: set it to []")
         return self
+
+
+def shown_params(path: Path = PARAMS) -> str:
+    """The parameters as a report shows them: the file's own text would have how the work was done, too."""
+    written = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return yaml.safe_dump({name: of for name, of in written.items() if name != "compute"}, sort_keys=False)
 
 
 def read_params(path: Path = PARAMS) -> Params:

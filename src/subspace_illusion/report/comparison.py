@@ -6,8 +6,9 @@ from typing import Any
 import pandas as pd
 
 from subspace_illusion.report.findings import Finding
-from subspace_illusion.report.words import IOI, fixed
+from subspace_illusion.report.words import fixed
 from subspace_illusion.statistics import Estimate
+from subspace_illusion.tasks.table import IOI
 
 CLOSE = 0.25
 """Within a quarter of a figure that was published as "about" counts as close."""

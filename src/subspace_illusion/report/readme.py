@@ -14,9 +14,10 @@ from subspace_illusion.report.comparison import in_words
 from subspace_illusion.report.findings import BOOTSTRAP, Finding
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.verdict import Verdict
-from subspace_illusion.report.words import IOI, fixed, place, variable_of, with_ends
+from subspace_illusion.report.words import fixed, place, variable_of, with_ends
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.ways import TRAINED, WHOLE
+from subspace_illusion.tasks.table import IOI
 
 ROWS: Mapping[str, str] = {
     "clean.logit_diff": "",

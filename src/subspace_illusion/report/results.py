@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import pandas as pd
 
 from subspace_illusion.files import ACTIVATIONS, DATA, PROMPTS, RESULTS, read_json, read_table
-from subspace_illusion.report.words import IOI
 from subspace_illusion.statistics import POOLED
 from subspace_illusion.subspace.ways import TRAINED
+from subspace_illusion.tasks.table import IOI
 
 
 class Asked(Protocol):

@@ -4,10 +4,9 @@ from collections.abc import Iterable
 
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.ways import PARTS, TRAINED, WAYS, own_labels, part_of
+from subspace_illusion.tasks.table import AGREEMENT, FACTS, IOI
 
-IOI = "ioi"
-"""The task of the post and the paper, with which alone their figures are comparable."""
-_VARIABLES = {IOI: "the place of the repeated name", "agreement": "the subject's number", "facts": "the fact"}
+_VARIABLES = {IOI: "the place of the repeated name", AGREEMENT: "the subject's number", FACTS: "the fact"}
 _FOILS = {IOI: "S"}
 
 

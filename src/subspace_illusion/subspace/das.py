@@ -4,7 +4,7 @@ A frame is trained through the tail replay. Seeds are independent runs, but they
 small matrix products are far from a machine's best rate, so three seeds cost little more than one.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +14,7 @@ import torch
 from subspace_illusion.core.frames import orthonormal, patch_change
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import logit_difference
+from subspace_illusion.core.products import Products, products_in
 from subspace_illusion.core.replay import Tail, replay
 from subspace_illusion.core.seeds import torch_generator
 from subspace_illusion.core.sites import Site
@@ -82,6 +83,8 @@ def train_das(
     batch: int,
     lr: float,
     loss: Loss,
+    least_gain: float = 0.0,
+    products: Products = "float32",
     support: torch.Tensor | None = None,
     readout: torch.Tensor | None = None,
     on_step: Callable[[float], None] = lambda loss: None,
@@ -101,6 +104,9 @@ def train_das(
         lr: Learning rate at the start.
         loss: ``cross_entropy`` of the target over the vocabulary, or ``logit_difference`` between the other name and
             the target.
+        least_gain: A run ends when a pass over the training pairs adds less than this share to what its mean loss has
+            fallen since the first pass; with zero every run makes all its steps.
+        products: What the model's matrix products are made in; all else is float32.
         support: Which dimensions the subspace of each run may use, ``[runs, d]`` of zeros and ones (E11); all if
             ``None``.
         readout: ``[runs, d, d_site]``, where the subspace does not live at the site but in something that writes to it
@@ -114,54 +120,65 @@ def train_das(
     most = d if support is None else int(support.sum(1).min())
     if not 1 <= rank <= most:
         raise InputError(f"rank is {rank}, but {site.name} has {most} dimensions: take a rank from 1 to {most}")
-    runs = torch.arange(len(seeds))[:, None]
     allowed = torch.ones(len(seeds), d, 1) if support is None else support[..., None]
     start = [torch.randn(d, rank, generator=torch_generator(seed, "frame", site.name)) for seed in seeds]
-    raw = orthonormal(torch.stack(start) * allowed).requires_grad_()
+    # A parameter a run, so that Adam leaves alone what has ended.
+    raw = [frame.requires_grad_() for frame in orthonormal(torch.stack(start) * allowed)]
+    running = torch.arange(len(seeds))
 
     def of_runs(values: torch.Tensor, shared_dims: int, index: torch.Tensor) -> torch.Tensor:
-        """Rows ``index [runs, batch]`` of values that every run shares, or of each run's own."""
-        return values[index] if values.ndim == shared_dims else values[runs, index]
+        """Rows ``index [running, batch]`` of values that every run shares, or of each run's own."""
+        return values[index] if values.ndim == shared_dims else values[running[:, None], index]
 
-    optimizer = torch.optim.Adam([raw], lr=lr)
+    optimizer = torch.optim.Adam(raw, lr=lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     order = [_batches(len(examples), batch, torch_generator(seed, "order", site.name)) for seed in seeds]
+    a_pass = -(-len(examples) // batch)
+    history: list[list[float]] = [[] for _ in seeds]
     curve = []
-    for step in range(steps):
-        index = torch.stack([next(batches) for batches in order])  # [seeds, batch]
-        base, source = (of_runs(x, 2, index) for x in (examples.base, examples.source))
-        change = patch_change(base, source, orthonormal(raw * allowed))
-        if readout is not None:
-            change = change @ readout
-        logits = replay(model, examples.tail(index.flatten()), {site: change.flatten(0, 1)}).logits
-        target, other = (
-            of_runs(ids, 1, index).flatten().to(logits.device) for ids in (examples.target_id, examples.other_id)
-        )
-        if loss == "cross_entropy":
-            losses = torch.nn.functional.cross_entropy(logits, target, reduction="none")
-        else:
-            losses = logit_difference(logits, other, target)
-        by_seed = losses.view(len(seeds), -1).mean(1)
-        if not by_seed.isfinite().all():
-            raise InputError(f"the loss at {site.name} stopped being a number in step {step}: lower das.lr (now {lr})")
-        optimizer.zero_grad()
-        by_seed.sum().backward()
-        optimizer.step()
-        schedule.step()
-        right = (logits.detach().argmax(-1) == target).view(len(seeds), -1).cpu()
-        changes = of_runs(examples.changes, 1, index)
-        curve += [
-            dict(
-                seed=seed,
-                step=step,
-                loss=float(by_seed[run].detach()),
-                accuracy_change=float(right[run][changes[run]].float().mean()),
-                accuracy_keep=float(right[run][~changes[run]].float().mean()),
+    with products_in(model, products, site.start):
+        for step in range(steps):
+            index = torch.stack([next(order[run]) for run in running.tolist()])  # [running, batch]
+            base, source = (of_runs(x, 2, index) for x in (examples.base, examples.source))
+            frames = orthonormal(torch.stack([raw[run] for run in running.tolist()]) * allowed[running])
+            change = patch_change(base, source, frames)
+            if readout is not None:
+                change = change @ readout[running]
+            logits = replay(model, examples.tail(index.flatten()), {site: change.flatten(0, 1)}).logits
+            target, other = (
+                of_runs(ids, 1, index).flatten().to(logits.device) for ids in (examples.target_id, examples.other_id)
             )
-            for run, seed in enumerate(seeds)
-        ]
-        on_step(float(by_seed.detach().mean()))
-    frames = orthonormal(raw.detach() * allowed)
+            if loss == "cross_entropy":
+                losses = torch.nn.functional.cross_entropy(logits, target, reduction="none")
+            else:
+                losses = logit_difference(logits, other, target)
+            by_run = losses.view(len(running), -1).mean(1)
+            if not by_run.isfinite().all():
+                raise InputError(
+                    f"the loss at {site.name} stopped being a number in step {step}: lower das.lr (now {lr})"
+                )
+            optimizer.zero_grad()
+            by_run.sum().backward()
+            optimizer.step()
+            schedule.step()
+            right = (logits.detach().argmax(-1) == target).view(len(running), -1).cpu()
+            changes = of_runs(examples.changes, 1, index)
+            for place, run in enumerate(running.tolist()):
+                history[run].append(float(by_run[place].detach()))
+                curve.append(
+                    dict(
+                        seed=seeds[run],
+                        step=step,
+                        loss=history[run][-1],
+                        accuracy_change=float(right[place][changes[place]].float().mean()),
+                        accuracy_keep=float(right[place][~changes[place]].float().mean()),
+                    )
+                )
+            on_step(float(by_run.detach().mean()))
+            running = torch.tensor([run for run in running.tolist() if not _ended(history[run], a_pass, least_gain)])
+            if not len(running):
+                break
+    frames = orthonormal(torch.stack([frame.detach() for frame in raw]) * allowed)
     if not frames.isfinite().all():
         raise InputError(
             f"the subspaces at {site.name} stopped being numbers in the last step: lower das.lr (now {lr})"
@@ -175,7 +192,7 @@ def training_kinds(same_value: bool) -> tuple[str, ...]:
 
 
 def mean_curve(curve: pd.DataFrame) -> pd.DataFrame:
-    """The training curve's mean over seeds, step by step."""
+    """The training curve's mean, step by step, over the seeds that still train."""
     return curve.groupby("step", as_index=False)[list(CURVE)].mean().round(6)
 
 
@@ -187,7 +204,22 @@ def late_accuracy(curve: pd.DataFrame, kind: str, steps: int = 10) -> float:
         kind: ``change``, the pairs whose answer should change, or ``keep``, those whose answer should stay.
         steps: How many steps are the last.
     """
-    return float(curve.loc[curve["step"] > curve["step"].max() - steps, f"accuracy_{kind}"].mean())
+    last = curve.groupby("seed")["step"].transform("max")
+    return float(curve.loc[curve["step"] > last - steps, f"accuracy_{kind}"].mean())
+
+
+def _ended(losses: Sequence[float], a_pass: int, least_gain: float) -> bool:
+    """Whether the last pass over the training pairs has lowered a run's loss too little to go on.
+
+    Args:
+        losses: Of every step so far.
+        a_pass: Steps of a pass.
+        least_gain: As for ``train_das``.
+    """
+    if not least_gain or len(losses) < 2 * a_pass or len(losses) % a_pass:
+        return False
+    passes = [sum(losses[at : at + a_pass]) / a_pass for at in range(0, len(losses), a_pass)]
+    return passes[-2] - passes[-1] < least_gain * (passes[0] - passes[-1])
 
 
 def _batches(n: int, batch: int, generator: torch.Generator) -> Iterator[torch.Tensor]:

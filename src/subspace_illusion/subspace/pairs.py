@@ -29,8 +29,8 @@ class Prompts(Protocol):
     def tail(self, start: int, prompts: Sequence[int]) -> Tail:
         """The tails from block ``start`` on, in the order given."""
 
-    def tokens(self, prompts: Sequence[int]) -> float:
-        """The mean number of tokens of the tails."""
+    def tail_lengths(self, prompts: Sequence[int]) -> torch.Tensor:
+        """How many tokens the tails have, ``[n]``, in the order given."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ class Recorded:
         assert self.recording.tail is not None
         return self.recording.tail.rows(self._rows(prompts))
 
-    def tokens(self, prompts: Sequence[int]) -> float:
+    def tail_lengths(self, prompts: Sequence[int]) -> torch.Tensor:
         assert self.recording.tail is not None
-        return 1 + float(self.recording.tail.ends[self._rows(prompts)].double().mean())
+        return 1 + self.recording.tail.ends[self._rows(prompts)]
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,12 @@ class Pairs:
     @property
     def tokens(self) -> float:
         """How many tokens the bases' tails have, on the mean."""
-        return self.prompts.tokens(self.bases.tolist())
+        return float(self.tail_lengths.double().mean())
+
+    @cached_property
+    def tail_lengths(self) -> torch.Tensor:
+        """How many tokens each base's tail has, ``[n]``."""
+        return self.prompts.tail_lengths(self.bases.tolist())
 
     @property
     def bases(self) -> np.ndarray:
@@ -144,8 +149,8 @@ class Pairs:
         on_patch: Callable[[int], object] = lambda pairs: None,
     ) -> dict[Key, Outcome]:
         """Makes one change at the site after the other in every pair."""
-        tail = self.tail(site.start)
-        return patch_outcomes(self.model, site, changes, tail, self.answer, self.foil, batch=batch, on_patch=on_patch)
+        of_bases = self.tail(site.start), self.tail_lengths, self.answer, self.foil
+        return patch_outcomes(self.model, site, changes, *of_bases, batch=batch, on_patch=on_patch)
 
     def examples(self, site: Site) -> Examples:
         """The pairs as DAS learns from them."""

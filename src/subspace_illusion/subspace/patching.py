@@ -32,6 +32,7 @@ def patch_outcomes(
     site: Site,
     changes: Mapping[Key, Change],
     tail: Callable[[torch.Tensor], Tail],
+    lengths: torch.Tensor,
     answer: torch.Tensor,
     foil: torch.Tensor,
     *,
@@ -45,17 +46,21 @@ def patch_outcomes(
         site: The component.
         changes: The changes by name.
         tail: Gives the tail of some of the bases by their index.
+        lengths: How many tokens each base's tail has, ``[n]``: those of like length go together, so that little is
+            spent on padding.
         answer: Token ids of the bases' answers, ``[n]``.
         foil: Token ids of the bases' foils, ``[n]``.
         batch: Pairs at a time.
         on_patch: Told the number of pairs after every batch of every change.
     """
     parts: dict[Key, list[Outcome]] = {key: [] for key in changes}
-    for rows in torch.arange(len(answer)).split(batch):
+    order = lengths.argsort(stable=True)
+    for rows in order.split(batch):
         of_rows = tail(rows)
         for key, change in changes.items():
             with torch.no_grad():
                 logits = replay(model, of_rows, {site: change(rows)}).logits.cpu()
             parts[key].append(Outcome.of(logits, answer[rows], foil[rows]))
             on_patch(len(rows))
-    return {key: Outcome.joined(listed) for key, listed in parts.items()}
+    back = order.argsort()
+    return {key: Outcome.joined(listed).rows(back) for key, listed in parts.items()}

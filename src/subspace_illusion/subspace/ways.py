@@ -22,6 +22,12 @@ WHOLE = "whole component"
 WAYS = (WHOLE, TRAINED, LENT, OWN, ROW, NULL, BOTH, MEAN_DIFFERENCE, MEAN_ROW, GRADIENT, RANDOM)
 """The ways of choosing a subspace of a component, in the order in which tables and pictures show them."""
 
+PROBE = "probe"
+ARBITRARY = "arbitrary labels"
+OFF_ROUTE = "off the route"
+"""Ways that planted cases are found in besides: a probe's weights, DAS on arbitrary labels, and DAS on what a component
+holds beside what it was made to carry. Elsewhere they are free for a user's own label."""
+
 PARTS = (LENT, OWN, ROW, NULL, BOTH)
 
 

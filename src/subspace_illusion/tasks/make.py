@@ -10,9 +10,8 @@ from subspace_illusion.tasks.agreement import make_agreement, read_lexicon
 from subspace_illusion.tasks.facts import make_facts, read_facts
 from subspace_illusion.tasks.ioi import make_pairs, make_prompts, read_ioi, single_token_words
 from subspace_illusion.tasks.pairs_file import read_pairs
+from subspace_illusion.tasks.table import AGREEMENT, FACTS, IOI
 from subspace_illusion.tasks.tokenise import LAST, tokenise
-
-IOI, AGREEMENT, FACTS, PAIRS = "ioi", "agreement", "facts", "pairs"
 
 
 def make_task(

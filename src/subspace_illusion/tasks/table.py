@@ -19,6 +19,9 @@ import torch
 
 from subspace_illusion.errors import InputError
 
+IOI, AGREEMENT, FACTS = "ioi", "agreement", "facts"
+"""The tasks that are made here; every other is a table of the user's. IOI is the task of the post and the paper, with
+which alone their figures are comparable."""
 SPLITS = ("train", "test")
 DIFFERENT = "different value"
 DIFFERENT_UNRELATED = "different value, unrelated words"

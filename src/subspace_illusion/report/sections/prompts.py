@@ -6,8 +6,8 @@ import pandas as pd
 
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Section
-from subspace_illusion.report.words import IOI, place, variable_of
-from subspace_illusion.tasks.table import DIFFERENT, KINDS, SPLITS, chosen, values_of
+from subspace_illusion.report.words import place, variable_of
+from subspace_illusion.tasks.table import DIFFERENT, IOI, KINDS, SPLITS, chosen, values_of
 
 MOST = 6
 """Values of which an example is shown."""

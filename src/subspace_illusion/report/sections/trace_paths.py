@@ -9,8 +9,9 @@ from subspace_illusion.experiments.trace_paths import READERS
 from subspace_illusion.report.plots.trace_paths import trace_paths_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section
-from subspace_illusion.report.words import IOI, with_ends
+from subspace_illusion.report.words import with_ends
 from subspace_illusion.statistics import POOLED, Estimate
+from subspace_illusion.tasks.table import IOI
 
 CLOSE = 0.25
 """A patched attribution within this share of the clean one's size counts as close to it."""

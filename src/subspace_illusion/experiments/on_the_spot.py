@@ -1,0 +1,59 @@
+"""Subspaces of one component patched and scored on pairs in memory, without the pipeline's files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from subspace_illusion.core.sites import Site
+from subspace_illusion.experiments.evaluate import Patched, Subspaces, by_pair, patch_all
+from subspace_illusion.experiments.own_readers import can_be_read, split_by_own_readers
+from subspace_illusion.experiments.score import Score, score_component
+from subspace_illusion.subspace.pairs import Pairs
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What patching a component did, and the scores of its subspaces by way of choosing."""
+
+    patched: Patched
+    scores: Mapping[str, Score]
+
+
+def score_on_the_spot(
+    train: Pairs,
+    test: Pairs,
+    site: Site,
+    frames: Mapping[tuple[str, str], torch.Tensor],
+    *,
+    rank: int,
+    tolerance: float,
+    resamples: int,
+    seed: int,
+    batch: int,
+) -> Scored:
+    """Patches held-out pairs along every subspace, looks for a residual vector's readers, and scores.
+
+    Args:
+        train: Pairs that tell the readers; those of equal values are left out.
+        test: Held-out pairs of different values.
+        site: The component.
+        frames: Frames ``[d, k]`` by way of choosing and training seed, row parts and axes among them.
+        rank: Of the random subspace beside them.
+        tolerance: Singular values of a readout below this share of the largest count as zero.
+        resamples: Draws of the bootstrap.
+        seed: Of the draws and the random subspaces.
+        batch: Pairs at a time.
+    """
+    model, readout = test.model, test.model.readout(site)
+    draws: dict[str, Any] = dict(tolerance=tolerance, resamples=resamples, seed=seed)
+    splits = None
+    if can_be_read(site, model.n_blocks):
+        different = train.among((train.table["base_value"] != train.table["source_value"]).to_numpy())
+        splits = split_by_own_readers(different, test, site, frames, batch=batch, **draws)[1]
+    component = Subspaces(site, frames, readout, rank)
+    patched = patch_all(test, {site.name: component}, tolerance=tolerance, seed=seed, batch=batch)[site.name]
+    did = by_pair(test, patched)
+    activations = test.base(site), test.source(site)
+    return Scored(patched, score_component(did, frames, *activations, test.values, readout, splits, **draws))
