@@ -6,7 +6,7 @@ Part of stages/calibration, which make calibrate runs.
 import numpy as np
 import pandas as pd
 
-from subspace_illusion.experiments.calibration import calibrate, curve, natural_calls, roc, sweep
+from subspace_illusion.experiments.calibration import calibrate, curve, roc, sweep
 from subspace_illusion.files import CALIBRATION, RESULTS, read_table, write_json, write_table
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import run, say
@@ -24,6 +24,7 @@ def main(params: Params) -> None:
     )
     found = calibrate(
         planted,
+        natural,
         params.verdict.smallest_effect,
         params.evaluate.resamples,
         params.calibrate.seed,
@@ -37,7 +38,7 @@ def main(params: Params) -> None:
     write_table(CALIBRATION / "curve.csv", curve(counted))
     write_table(CALIBRATION / "roc.csv", roc(measuring))
     write_table(CALIBRATION / "sweep.csv", sweep(measuring, CUTS))
-    write_table(CALIBRATION / "natural.csv", natural_calls(natural, found.thresholds, params.verdict.smallest_effect))
+    write_table(CALIBRATION / "natural.csv", found.natural)
     write_json(CALIBRATION / "calibration.json", found.as_json())
     say(found.confusions[found.confusions["measured_on"] == found.confusions["measured_on"][0]].to_string(index=False))
 

@@ -166,7 +166,15 @@ def calibration() -> Calibration:
     ]  # fmt: skip
     limits = {named(chosen): Thresholds(0.3, 0.4) for chosen in figure_sets()}
     about = dict(model="tiny", size="quick", tasks="ioi")
-    return Calibration(limits, pd.DataFrame(confusions), pd.DataFrame(areas), pd.DataFrame(cases), about)
+    effect = {f"{name}{end}": 0.5 for name in ("fldd", "whole_fldd") for end in ("", "_lo", "_hi")}
+    natural = [
+        dict(task="ioi", component="blocks.1.mlp.hook_post", subspace=TRAINED, called="faithful",
+             figures="lent+lost+apart+off", score=0.1, score_lo=0.05, score_hi=0.15),
+        dict(task="ioi", component="blocks.1.hook_resid_post", subspace=TRAINED, called="inconclusive",
+             figures="apart", score=np.nan, score_lo=np.nan, score_hi=np.nan),
+    ]  # fmt: skip
+    tables = (pd.DataFrame(of) for of in (confusions, areas, cases, [row | effect for row in natural]))
+    return Calibration(limits, *tables, about)
 
 
 def verdicts() -> dict[tuple[str, str], Verdict]:

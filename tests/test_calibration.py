@@ -27,6 +27,7 @@ from subspace_illusion.experiments.calibration import (
     set_thresholds,
     sweep,
 )
+from subspace_illusion.report.sections.calibration import natural_grid
 
 LIMITS = {"lent+lost+apart+off": Thresholds(0.35, 0.5)}
 ABOUT = dict(model="tiny", size="quick", tasks="ioi")
@@ -61,6 +62,17 @@ def cases(spread: float = 0.0, seed: int = 0) -> pd.DataFrame:
                     row |= dict(interchange_accuracy_lo=effect / 2 - 0.02, interchange_accuracy_hi=effect / 2 + 0.02)
                     rows.append(row)
     return pd.DataFrame(rows)
+
+
+def natural() -> pd.DataFrame:
+    """Two natural cases: one with all figures, one with too few."""
+    whole = dict(whole_fldd=0.5, whole_fldd_lo=0.4, whole_fldd_hi=0.6)
+    about = [
+        dict(task="ioi", component="blocks.1.mlp.hook_post", figures="lent+lost+apart+off", score=0.1, score_lo=0.05),
+        dict(task="ioi", component="blocks.1.hook_resid_post", figures="apart", score=np.nan, score_lo=np.nan),
+    ]
+    effect = dict(fldd=0.5, fldd_lo=0.4, fldd_hi=0.6)
+    return pd.DataFrame([dict(subspace="trained", score_hi=of["score"]) | of | effect | whole for of in about])
 
 
 def test_what_is_asked_of_a_case():
@@ -108,7 +120,7 @@ def test_a_call_needs_the_whole_interval():
 
 
 def test_cases_that_lie_apart_are_called_right():
-    found = calibrate(cases(), 0.1, 50, 0, ABOUT)
+    found = calibrate(cases(), natural(), 0.1, 50, 0, ABOUT)
     measured = found.measured
     assert measured.loc[ILLUSORY, ILLUSORY] > 0.5
     assert measured.loc[FAITHFUL, FAITHFUL] > 0.5
@@ -149,12 +161,13 @@ def test_curve_roc_and_sweep():
 
 
 def test_it_comes_back_from_json():
-    found = calibrate(cases(), 0.1, 20, 0, ABOUT)
+    found = calibrate(cases(), natural(), 0.1, 20, 0, ABOUT)
     again = Calibration.from_json(json.loads(json.dumps(found.as_json())))
     assert again.thresholds == found.thresholds
     assert again.measured.loc[FAITHFUL, FAITHFUL] == 1
     assert again.about == ABOUT
     assert len(again.cases) == len(found.cases)
+    assert again.natural["called"].tolist() == [FAITHFUL, INCONCLUSIVE]
     with pytest.raises(InputError, match="no outcome of make calibrate"):
         Calibration.from_json({"thresholds": {}})
 
@@ -172,4 +185,13 @@ def test_natural_cases_are_called_by_the_figures_that_they_have():
 
 
 def test_the_first_row_is_the_measuring_half():
-    assert calibrate(cases(), 0.1, 20, 0, ABOUT).confusions["measured_on"].iloc[0] == HALF
+    assert calibrate(cases(), natural(), 0.1, 20, 0, ABOUT).confusions["measured_on"].iloc[0] == HALF
+
+
+def test_natural_cases_stand_one_by_one_in_the_report():
+    rows = natural_grid(calibrate(cases(), natural(), 0.1, 20, 0, ABOUT)).rows
+    assert rows[0] == [
+        "ioi", "blocks.1.mlp.hook_post", "trained", "0.50 [0.40, 0.60]", "0.50 [0.40, 0.60]", "0.10 [0.05, 0.10]",
+        "faithful",
+    ]  # fmt: skip
+    assert rows[1][-2:] == ["", "inconclusive"]

@@ -39,6 +39,7 @@ def report():
         evidence=grid,
         confusion=grid,
         areas=grid,
+        natural=grid,
         sure=[("The unit", "It is <one>.")],
         comparison=grid,
         sections=[section("E0  One", "one"), section("E1  Two")],

@@ -334,6 +334,7 @@ class Calibration:
         areas: As ``areas`` gives them, on the measuring half.
         cases: The cases as ``prepared`` gives them, at least ``dose``, ``kind``, ``way``, ``score``, ``judged`` and
             ``counted``.
+        natural: Components as the model has them, as ``natural_calls`` gives them.
         about: Which model, size and tasks.
     """
 
@@ -341,6 +342,7 @@ class Calibration:
     confusions: pd.DataFrame
     areas: pd.DataFrame
     cases: pd.DataFrame
+    natural: pd.DataFrame
     about: Mapping[str, str]
 
     @property
@@ -357,6 +359,7 @@ class Calibration:
             confusions=_records(self.confusions),
             areas=_records(self.areas),
             cases=_records(self.cases[list(SHOWN)]),
+            natural=_records(self.natural[list(SHOWN_NATURAL)]),
         )
 
     @classmethod
@@ -368,8 +371,9 @@ class Calibration:
         """
         try:
             thresholds = {name: Thresholds(**limits) for name, limits in written["thresholds"].items()}
-            tables = [pd.DataFrame(written[name]) for name in ("confusions", "areas", "cases")]
-            return cls(thresholds, tables[0], tables[1], tables[2], written["about"])
+            names = ("confusions", "areas", "cases", "natural")
+            confusions, areas, cases, natural = (pd.DataFrame(written[name]) for name in names)
+            return cls(thresholds, confusions, areas, cases, natural, written["about"])
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(
                 f"verdict.calibration: the file is no outcome of make calibrate ({error} is missing or wrong)"
@@ -378,6 +382,11 @@ class Calibration:
 
 SHOWN = ("task", "block", "dose", "null", "kind", "way", "truth", "score", "judged", "counted", "setting")
 """The columns of the cases that reports show."""
+SHOWN_NATURAL = (
+    *("task", "component", "subspace", "called", "figures"),
+    *(f"{name}{end}" for name in ("score", "fldd", "whole_fldd") for end in ("", "_lo", "_hi")),
+)
+"""The columns of natural cases that reports show."""
 
 
 def _records(of: pd.DataFrame) -> list[dict[str, Any]]:
@@ -390,7 +399,12 @@ HALF = "the other half"
 
 
 def calibrate(
-    cases: pd.DataFrame, smallest_effect: float, resamples: int, seed: int, about: Mapping[str, str]
+    cases: pd.DataFrame,
+    natural: pd.DataFrame,
+    smallest_effect: float,
+    resamples: int,
+    seed: int,
+    about: Mapping[str, str],
 ) -> Calibration:
     """Sets thresholds on one half of the groups and measures them on the other.
 
@@ -399,7 +413,8 @@ def calibrate(
 
     Args:
         cases: As for ``prepared``.
-        smallest_effect: Likewise.
+        natural: What ``natural.natural_case`` gives, with ``task``.
+        smallest_effect: As for ``prepared``.
         resamples: Draws of groups.
         seed: Of the draws.
         about: Which model, size and tasks.
@@ -431,6 +446,7 @@ def calibrate(
         confusions[confusions["cases"] > 0].reset_index(drop=True),
         areas(measuring, thresholds, resamples, seed),
         of,
+        natural_calls(natural, thresholds, smallest_effect),
         about,
     )
 
@@ -446,7 +462,7 @@ def natural_calls(natural: pd.DataFrame, thresholds: Mapping[str, Thresholds], s
     """Natural cases with what each is called, as ``called``.
 
     Args:
-        natural: What ``natural.natural_case`` gives.
+        natural: What ``natural.natural_case`` gives, with ``task``.
         thresholds: By the figures that a score is the mean of.
         smallest_effect: Share of the clean LD that the whole interval of an effect must exceed, in either direction.
     """

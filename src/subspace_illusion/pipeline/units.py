@@ -9,7 +9,6 @@ of units; a stage's outputs are made of their tables, and are the same bytes who
 import hashlib
 import importlib
 import json
-import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pandas as pd
 import psutil
@@ -97,7 +97,7 @@ def compute(of: Unit, store: Path, threads: int) -> Path:
     table = getattr(importlib.import_module(module), function)(**of.arguments, **of.hints)
     store.mkdir(parents=True, exist_ok=True)
     # Two runs may do the same unit at once: each writes a file of its own, and the last to finish stays.
-    partial = store / f".{of.name}.{socket.gethostname()}.{os.getpid()}.partial"
+    partial = store / f".{of.name}.{uuid4().hex}.partial"
     table.to_parquet(partial, index=False)
     partial.replace(path)
     return path

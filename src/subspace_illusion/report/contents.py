@@ -11,7 +11,7 @@ from subspace_illusion.report.findings import Finding
 from subspace_illusion.report.page import Report, draw, draw_picture
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Section
-from subspace_illusion.report.sections.calibration import areas_grid, confusion_grid
+from subspace_illusion.report.sections.calibration import areas_grid, confusion_grid, natural_grid
 from subspace_illusion.report.sections.compare_mlps import section as compare_mlps
 from subspace_illusion.report.sections.controls import section as controls
 from subspace_illusion.report.sections.decompose import section as decompose
@@ -123,6 +123,7 @@ def whole_report(
         sweep=sweep,
         confusion=confusion_grid(calibration),
         areas=areas_grid(calibration),
+        natural=natural_grid(calibration),
         sure=list(sure(results, verdicts, calibration)),
         evidence=evidence_grid(verdicts),
         comparison=Grid.of(comparison, {name: name for name in comparison.columns}),

@@ -28,6 +28,7 @@ class Report:
         evidence: The figures behind the scores.
         confusion: What planted cases are called.
         areas: How well the score tells them apart, and what other evidence does.
+        natural: What components as the model has them are called.
         sure: What a verdict assumes and cannot see, as headings with a paragraph each.
         comparison: The table of published figures and this run's.
         sections: One an experiment.
@@ -46,6 +47,7 @@ class Report:
     evidence: Grid
     confusion: Grid
     areas: Grid
+    natural: Grid
     sure: Sequence[tuple[str, str]]
     comparison: Grid
     sections: Sequence[Section]

@@ -1,10 +1,14 @@
 """E14: how often the score is right in planted cases, in words and tables."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
 from subspace_illusion.experiments.calibration import FAITHFUL, ILLUSORY, INCONCLUSIVE, SCORE, Calibration
 from subspace_illusion.report.section import Grid
-from subspace_illusion.report.words import fixed
+from subspace_illusion.report.words import fixed, with_ends
+from subspace_illusion.statistics import Estimate
 
 
 def in_words(calibration: Calibration) -> str:
@@ -74,6 +78,22 @@ def confusion_grid(calibration: Calibration) -> Grid:
         rows.append([row["measured_on"], row["truth"], str(int(row["cases"])), str(int(row["groups"])), *calls, bound])
     header = ["measured on", "planted", "cases", "blocks", f"called {FAITHFUL}", INCONCLUSIVE, ILLUSORY]
     return Grid([*header, "blocks with a case called the other"], rows)
+
+
+def natural_grid(calibration: Calibration) -> Grid:
+    """Components as the model has them, whose truth nobody knows: effects and score of what was found in each."""
+    rows = []
+    for row in calibration.natural.to_dict("records"):
+        figures = [_in_interval(row, name) for name in ("whole_fldd", "fldd", "score")]
+        rows.append([row["task"], row["component"], row["subspace"], *figures, row["called"]])
+    header = ["task", "component", "subspace", "effect, whole component", "effect, subspace", SCORE, "called"]
+    return Grid(header, rows)
+
+
+def _in_interval(row: Mapping[str, Any], name: str) -> str:
+    """A figure of a row with its interval; nothing where it has none."""
+    estimate = Estimate.of(row, name)
+    return "" if estimate is None else with_ends(estimate)
 
 
 def areas_grid(calibration: Calibration) -> Grid:
