@@ -6,6 +6,7 @@ import torch
 from scipy.stats import energy_distance
 
 from subspace_illusion.core.frames import random_frame, spaces
+from subspace_illusion.experiments import off_distribution as module
 from subspace_illusion.experiments.off_distribution import (
     COMPONENT,
     NEXT,
@@ -105,3 +106,15 @@ def test_rows_have_an_interval_over_groups():
     clouds = looked_at(base, source, random_frame(3, 1, 0), None, None, (base, source))
     rows = list(distances(clouds, np.arange(30) // 2, Bootstrap.of(np.arange(30) // 2, 50, 0), 3, 0))
     assert all(row["distance_lo"] <= row["distance"] <= row["distance_hi"] for row in rows)
+
+
+def test_of_many_pairs_some_are_looked_at(monkeypatch):
+    base, source = normal(120, 4, 1), 3 + normal(120, 4, 2)
+    groups = np.repeat(np.arange(40), 3)
+    bootstrap = Bootstrap.of(groups, 30, 0)
+    of = cloud(base, source, random_frame(4, 1, 0))
+    everything, spread = inhomogeneity(of, bootstrap), floor(of, groups, 5, 0)
+    monkeypatch.setattr(module, "MOST_PAIRS", 60)
+    assert inhomogeneity(of, bootstrap)[0] == pytest.approx(everything[0], abs=0.05)
+    assert inhomogeneity(of, bootstrap)[0] != everything[0]
+    assert floor(of, groups, 5, 0) == pytest.approx(spread, abs=0.05)

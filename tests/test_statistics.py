@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from subspace_illusion import statistics as module
 from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.errors import InputError
 from subspace_illusion.statistics import (
@@ -193,3 +196,32 @@ def test_a_ratio_over_nothing_is_no_number():
 
 def test_a_table_is_rounded_to_a_millionth():
     assert table([dict(x=1 / 3, name="a")]).to_dict("records") == [dict(x=0.333333, name="a")]
+
+
+def test_some_groups_stand_for_many():
+    groups = np.repeat(np.arange(50), 3)
+    draws = Bootstrap.of(groups, 20, 0)
+    few, rows = draws.some(31)
+    assert len(rows) == 30
+    assert len(np.unique(groups[rows])) == 10  # whole groups
+    for group in np.unique(groups[rows]):
+        ours = few.counts[:, few.unit[groups[rows] == group]]
+        assert (ours == draws.counts[:, [group]]).all()
+    same, everything = draws.some(150)
+    assert same is draws
+    assert everything.tolist() == list(range(150))
+
+
+@given(st.integers(1, 8), st.integers(0, 5))
+def test_means_are_those_of_the_weights(parts, seed):
+    """However many draws are worked out at a time."""
+    rng = np.random.default_rng(seed)
+    groups, values, among = rng.integers(0, 7, 30), rng.normal(size=30), rng.random(30) < 0.7
+    draws = Bootstrap.of(groups, 50, seed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "PART", draws.counts.size // parts)
+        weights = draws.weights
+        assert draws.means(values) == pytest.approx(weights @ values)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            expected = (weights * among) @ values / (weights @ among)
+        assert draws.means(values, among) == pytest.approx(expected, nan_ok=True)

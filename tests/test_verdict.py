@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import made
-from subspace_illusion.core.frames import orthonormal, patch_change, split
+from subspace_illusion.core.frames import orthonormal, patch_change, row_space, split
 from subspace_illusion.experiments.calibration import FAITHFUL, ILLUSORY, INCONCLUSIVE
 from subspace_illusion.experiments.score import Score, of_activations, score_of
 from subspace_illusion.report.verdict import judge, verdict_table
@@ -45,7 +45,7 @@ def score_on(
     bootstrap = Bootstrap.of(range(n), 200, 0)
     row = split(frame, w, 1e-5).row
     values = tuple((sign * x.squeeze(1) > 0).long() for sign in (1, -1))
-    more = of_activations(base, source, values, [frame], w, 1e-5, bootstrap)
+    more = of_activations(base, source, values, [frame], w, row_space(w, 1e-5), bootstrap)
     ld_clean = clean.double().numpy()
     return score_of(ld_clean, ld(frame), ld(None), ld_clean if row is None else ld(row), -ld_clean, bootstrap, more)
 

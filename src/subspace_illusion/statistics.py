@@ -30,6 +30,9 @@ MEASURES = (
 ROUNDING = 1e-5
 """What float32 leaves of a figure that is the same for every pair: no spread to make an interval of."""
 
+PART = 4_000_000
+"""How many counts of groups in draws are made floats at a time."""
+
 POOLED = "pooled"
 """The seed of a row that pools all training seeds."""
 
@@ -77,11 +80,13 @@ class Bootstrap:
     Every measure of the same pairs uses the same draws, so ratios and differences of patches are paired.
 
     Attributes:
-        weights: Of every pair in the sample itself (first row) and in every draw, ``[1 + resamples, pairs]``, each row
-            summing to one.
+        counts: How often every group is in the sample itself (first row: once) and in every draw,
+            ``[1 + resamples, groups]``.
+        unit: The group of every pair, as its place among the groups, ``[pairs]``.
     """
 
-    weights: np.ndarray
+    counts: np.ndarray
+    unit: np.ndarray
 
     @classmethod
     def of(cls, groups: Sequence[object] | np.ndarray, resamples: int, seed: int) -> "Bootstrap":
@@ -99,10 +104,31 @@ class Bootstrap:
             raise InputError("there are no pairs to measure")
         units, unit = np.unique(np.asarray(groups), return_inverse=True)
         n = len(units)
-        rng = numpy_generator(seed, "bootstrap", "groups", n)
-        counts = np.concatenate([np.ones((1, n)), rng.multinomial(n, np.full(n, 1 / n), size=resamples)])
-        weights = counts[:, unit]
-        return cls(weights / weights.sum(1, keepdims=True))
+        rng, evenly = numpy_generator(seed, "bootstrap", "groups", n), np.full(n, 1 / n)
+        # A draw at a time and in small integers, because there may be many groups.
+        counts = np.ones((1 + resamples, n), dtype=np.int16)
+        for draw in counts[1:]:
+            draw[:] = rng.multinomial(n, evenly)
+        return cls(counts, unit)
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Of every pair in the sample and in every draw, ``[1 + resamples, pairs]``, each row summing to one."""
+        weights = self.counts[:, self.unit].astype(float)
+        return weights / weights.sum(1, keepdims=True)
+
+    def some(self, most: int) -> tuple["Bootstrap", np.ndarray]:
+        """The draws of whole groups with at most ``most`` pairs together, and which pairs these are, ``[some]``.
+
+        The groups are drawn once and for all; all of them where they fit.
+        """
+        sizes = np.bincount(self.unit)
+        if len(self.unit) <= most:
+            return self, np.arange(len(self.unit))
+        order = numpy_generator(0, "some groups").permutation(len(sizes))
+        kept = np.sort(order[np.cumsum(sizes[order]) <= most])
+        rows = np.flatnonzero(np.isin(self.unit, kept))
+        return Bootstrap(self.counts[:, kept], np.searchsorted(kept, self.unit[rows])), rows
 
     def means(self, values: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
         """The plain mean, then that of every draw, ``[1 + resamples]``.
@@ -112,9 +138,14 @@ class Bootstrap:
             among: Booleans ``[pairs]``: the pairs that count; all if ``None``. NaN in a draw that has none of them.
         """
         by_pair = values.mean(0) if values.ndim == 2 else values
-        if among is None:
-            return self.weights @ by_pair
-        return ratio((self.weights * among) @ by_pair, self.weights @ among)
+        counted = np.ones(len(self.unit)) if among is None else among.astype(float)
+        return ratio(self._drawn(by_pair * counted), self._drawn(counted))
+
+    def _drawn(self, of_pairs: np.ndarray) -> np.ndarray:
+        """Sums over the pairs of every draw, ``[1 + resamples]``; some draws at a time, to keep memory small."""
+        of_groups = np.bincount(self.unit, of_pairs, self.counts.shape[1])
+        parts = np.array_split(self.counts, 1 + self.counts.size // PART)
+        return np.concatenate([part @ of_groups for part in parts])
 
 
 def summarise(

@@ -13,7 +13,7 @@ from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.statistics import POOLED, Bootstrap, summarise, table
 from subspace_illusion.subspace.pairs import Pairs
-from subspace_illusion.subspace.patching import Change, along
+from subspace_illusion.subspace.patching import Change, Rows, along
 from subspace_illusion.subspace.ways import (
     LENT,
     MEAN_DIFFERENCE,
@@ -75,9 +75,7 @@ class Patched:
     residual: Outcome
 
 
-def halves(
-    base: torch.Tensor, source: torch.Tensor, frame: torch.Tensor, readout: torch.Tensor, tolerance: float
-) -> dict[str, Change]:
+def halves(base: Rows, source: Rows, frame: torch.Tensor, readout: torch.Tensor, tolerance: float) -> dict[str, Change]:
     """The two halves of patching along a subspace, which add up to it: ``LENT`` and ``OWN``.
 
     The patch adds ``Delta V V^T``. With V = R + N, row and null part, its coordinates ``Delta V`` are those along the
@@ -108,13 +106,13 @@ def changes(pairs: Pairs, name: str, subspaces: Subspaces, tolerance: float, see
         tolerance: Singular values of the readout below this share of the largest count as zero.
         seed: Seed of the random subspace.
     """
-    base, source = pairs.base(subspaces.site), pairs.source(subspaces.site)
+    base, source = pairs.ends(subspaces.site)
     made = {key: along(base, source, frame) for key, frame in subspaces.frames.items()}
     if subspaces.readout is not None:
         for (way, number), frame in subspaces.asked.items():
             for half, change in halves(base, source, frame, subspaces.readout, tolerance).items():
                 made[part_of(way, half), number] = change
-    random = random_frame(base.shape[1], subspaces.rank, seed, "random", name)
+    random = random_frame(pairs.model.width(subspaces.site), subspaces.rank, seed, "random", name)
     return made | {(RANDOM, ""): along(base, source, random)}
 
 

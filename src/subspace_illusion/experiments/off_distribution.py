@@ -27,6 +27,10 @@ SMALLEST_SPREAD = 1e-6
 """The standard deviation, beside the largest coordinate's, of a coordinate that does not vary: it is left out."""
 
 
+MOST_PAIRS = 1000
+"""How many pairs a distance is taken between: its cost grows with their square. Of more, whole groups are drawn."""
+
+
 @dataclass(frozen=True)
 class Cloud:
     """Natural and patched activations of the same pairs.
@@ -40,6 +44,10 @@ class Cloud:
     base: torch.Tensor
     source: torch.Tensor
     patched: torch.Tensor
+
+    def rows(self, rows: np.ndarray) -> "Cloud":
+        """The clouds of some of the pairs."""
+        return Cloud(self.base[rows], self.source[rows], self.patched[rows])
 
     def through(self, matrix: torch.Tensor) -> "Cloud":
         """The cloud as a matrix ``[d, d']`` sees it."""
@@ -61,9 +69,10 @@ def inhomogeneity(of: Cloud, bootstrap: Bootstrap) -> np.ndarray:
         of: The clouds.
         bootstrap: Draws of the pairs' groups, which draw a pair's natural and patched points together.
     """
-    natural, patched = _standardised(of)
-    among_natural = np.concatenate([bootstrap.weights, bootstrap.weights], 1) / 2
-    return _coefficient(patched, bootstrap.weights, natural, among_natural)
+    drawn, rows = bootstrap.some(MOST_PAIRS)
+    natural, patched = _standardised(of.rows(rows))
+    weights = drawn.weights
+    return _coefficient(patched, weights, natural, np.concatenate([weights, weights], 1) / 2)
 
 
 def floor(of: Cloud, groups: np.ndarray, halvings: int, seed: int) -> float:
@@ -78,8 +87,9 @@ def floor(of: Cloud, groups: np.ndarray, halvings: int, seed: int) -> float:
     Returns:
         NaN where there is one group only.
     """
-    natural, _ = _standardised(of)
-    units, unit = np.unique(groups, return_inverse=True)
+    rows = Bootstrap.of(groups, 0, seed).some(MOST_PAIRS)[1]
+    natural, _ = _standardised(of.rows(rows))
+    units, unit = np.unique(groups[rows], return_inverse=True)
     if len(units) < 2:
         return float("nan")
     rng = numpy_generator(seed, "halves")

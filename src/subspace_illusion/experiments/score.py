@@ -114,7 +114,7 @@ def of_activations(
         bootstrap: Draws of the pairs' groups.
     """
     both, of_both = torch.cat([base, source]), torch.cat(values)
-    of_prompts = Bootstrap(np.concatenate([bootstrap.weights, bootstrap.weights], 1) / 2)
+    of_prompts = Bootstrap(bootstrap.counts, np.tile(bootstrap.unit, 2))
     lent, off = [], []
     for frame in frames:
         null = split_by(frame, seen).null_vectors

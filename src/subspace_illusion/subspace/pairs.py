@@ -61,6 +61,24 @@ class Recorded:
 
 
 @dataclass(frozen=True)
+class OnDemand:
+    """Activations of prompts at a site, read when rows are asked for by their index.
+
+    Attributes:
+        prompts: Where they come from.
+        site: Where.
+        numbers: The prompts, ``[n]``.
+    """
+
+    prompts: Prompts
+    site: Site
+    numbers: np.ndarray
+
+    def __getitem__(self, rows: torch.Tensor, /) -> torch.Tensor:
+        return self.prompts.at(self.site, self.numbers[rows.numpy()].tolist())
+
+
+@dataclass(frozen=True)
 class Pairs:
     """Some pairs and their prompts.
 
@@ -132,6 +150,10 @@ class Pairs:
         """Activations of the sources at a site, ``[n, d]``."""
         return self.prompts.at(site, self.sources.tolist())
 
+    def ends(self, site: Site) -> tuple[OnDemand, OnDemand]:
+        """Activations of the bases and of the sources, read as they are asked for: memory does not grow with pairs."""
+        return OnDemand(self.prompts, site, self.bases), OnDemand(self.prompts, site, self.sources)
+
     def tail(self, start: int, of_sources: bool = False) -> Callable[[torch.Tensor], Tail]:
         """Gives the tail, from block ``start`` on, of the bases (or the sources) of some pairs by their index."""
         numbers = self.sources if of_sources else self.bases
@@ -139,7 +161,7 @@ class Pairs:
 
     def along(self, site: Site, frame: torch.Tensor | None) -> Change:
         """What patching along a subspace of the site adds; along all of it where the frame is ``None``."""
-        return along(self.base(site), self.source(site), frame)
+        return along(*self.ends(site), frame)
 
     def patch(
         self,

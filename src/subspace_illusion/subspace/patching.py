@@ -1,7 +1,7 @@
 """What changes at a site, such as patching along a subspace, do to pairs."""
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import torch
 
@@ -16,7 +16,14 @@ Change = Callable[[torch.Tensor], torch.Tensor]
 """Gives what to add to the bases of some of the pairs, ``[m, d]``, by the pairs' index ``[m]``."""
 
 
-def along(base: torch.Tensor, source: torch.Tensor, frame: torch.Tensor | None) -> Change:
+class Rows(Protocol):
+    """Activations by the index of pairs: a tensor ``[n, d]``, or something that reads rows as they are asked for."""
+
+    def __getitem__(self, rows: torch.Tensor, /) -> torch.Tensor:
+        """The rows ``[m, d]`` of an index ``[m]``."""
+
+
+def along(base: Rows, source: Rows, frame: torch.Tensor | None) -> Change:
     """Patching along a subspace, or of the whole component where the frame is ``None``.
 
     Args:
