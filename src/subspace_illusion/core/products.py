@@ -45,7 +45,7 @@ def products_in(model: Model, kind: Products, start: int) -> Iterator[None]:
         kind: What in; ``float32`` leaves the model as it is.
         start: The first block.
     """
-    changed = _linear_modules(model, start) if resolved(kind, model.device) == "bfloat16" else {}
+    changed = linear_modules(model, start) if resolved(kind, model.device) == "bfloat16" else {}
     for module, (weight, bias) in changed.items():
         # Past the module's own attribute setter, so that nothing is registered; the instance's method goes first.
         module.__dict__["forward"] = _product(weight.bfloat16(), bias)
@@ -56,7 +56,7 @@ def products_in(model: Model, kind: Products, start: int) -> Iterator[None]:
             del module.__dict__["forward"]
 
 
-def _linear_modules(model: Model, start: int) -> dict[torch.nn.Module, tuple[torch.Tensor, torch.Tensor | None]]:
+def linear_modules(model: Model, start: int) -> dict[torch.nn.Module, tuple[torch.Tensor, torch.Tensor | None]]:
     """The linear modules from a block on with their weights ``[out, in]`` and biases."""
     from transformers.pytorch_utils import Conv1D
 
