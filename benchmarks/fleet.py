@@ -1,8 +1,8 @@
 """What a sweep over many components of a large model would cost, on paper and by simulation; nothing is run.
 
-Operations per unit are those of ``Model.flops``; the rates that DAS and evaluation reach on a device are parameters, to
-be set from benchmarks/das_step.py and roofline.py. Workers open the model once; a unit reads its component's activations
-and tails through a file server that all workers share. Prints a table by number of workers and writes
+Operations per unit are those of ``Model.flops``; the rates that DAS and evaluation reach on a device are parameters,
+to be set from benchmarks/das_step.py and roofline.py. Workers open the model once; a unit reads its component's
+activations and tails through a file server that all workers share. Prints a table by number of workers and writes
 benchmarks/results/fleet.csv:
 
     python benchmarks/fleet.py [--components 1000] [--seeds 10]

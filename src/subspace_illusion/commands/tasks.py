@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("tasks", nargs="*", default=["agreement", "facts"], help="(default: agreement facts)")
     parser.add_argument("--model", default="smollm2", help="a name in conf/model, or a folder with a model")
-    parser.add_argument("--size", default="default", help="a name in conf/size (default: default)")
+    parser.add_argument("--size", default="tasks", help="a name in conf/size (default: tasks)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any other parameter")
 
 
