@@ -256,7 +256,7 @@ def replay(
     ]
     with (
         _entering(model, start, residual),
-        _at_end(model, tail.ends),
+        _at_end(model, tail.ends, len(steps)),
         _hooked(model, places, inside, read, entering) as found,
     ):
         output = model.bridge.original_model(
@@ -338,9 +338,9 @@ def _entering(model: Model, start: int, residual: torch.Tensor) -> Iterator[None
 
 
 @contextmanager
-def _at_end(model: Model, ends: torch.Tensor) -> Iterator[None]:
+def _at_end(model: Model, ends: torch.Tensor, longest: int) -> Iterator[None]:
     """Lets only END of each tail be unembedded, for which a vocabulary is too large to be multiplied with all of it."""
-    if not ends.any():
+    if longest == 1:
         yield
         return
     rows = torch.arange(len(ends))
