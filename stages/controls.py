@@ -30,7 +30,7 @@ def main(params: Params, component: str) -> None:
     trained = [frame for (way, _), frame in stored.items() if way == TRAINED]
     own = {label: stored[label, ""] for label in own_labels(way for way, _ in stored)}
     bar = training_bar(runs * params.das.steps)
-    learnt = learn(site, train, rank=rank, seeds=seeds, settings=params.das.settings, on_step=bar)
+    learnt = learn(site, train, rank=rank, seeds=seeds, settings=params.das.to_the_end, on_step=bar)
     random = random_frames(model.width(site), rank, params.controls.random_directions, seed, component)
     tried = make_changes(site, train, test, trained, own, learnt, random)
     measured = controls(

@@ -30,7 +30,9 @@ def main(params: Params, component: str) -> None:
         on_step=training_bar(steps),
         steps=steps,
         batch=batch,
-        **params.das.learning,
+        lr=params.das.lr,
+        loss=params.das.loss,
+        products=params.das.products,
     )
     swept = neuron_sweep(
         component,

@@ -35,7 +35,7 @@ def main(params: Params, component: str) -> None:
         rank=rank,
         seeds=seeds,
         on_step=training_bar(params.das.steps),
-        **params.das.settings,
+        **params.das.to_the_end,
     )
     measured = random_model_control(
         component,

@@ -2,6 +2,7 @@
 
 from subspace_illusion.core.checkpoints import weights_sha256
 from subspace_illusion.core.model import open_model
+from subspace_illusion.core.products import resolved
 from subspace_illusion.files import MODEL, RESULTS, SUBSPACES, whole_folder, write_table
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import duration, run, say, training_bar
@@ -39,6 +40,7 @@ def main(params: Params, component: str) -> None:
         position="last token" if train.tokens == 1 else "the task's own token",
         task=params.task.name,
         seeds=" ".join(map(str, seeds)),
+        products=resolved(params.das.products, model.device),
     )
     with whole_folder(SUBSPACES / component) as folder:
         write_trained(folder, dict(zip(seeds, trained.frames, strict=True)), about)

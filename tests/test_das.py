@@ -94,6 +94,17 @@ def test_a_run_ends_when_a_pass_adds_little_and_leaves_the_others_alone(planted)
     assert late_accuracy(early.curve, "change", 4) > 0.5
 
 
+def test_products_in_bfloat16_find_the_same_direction(planted):
+    model, examples, _ = planted
+    exact, rounded = (
+        train_das(model, SITE, examples, rank=1, seeds=[0], products=kind, **SETTINGS).frames[0]
+        for kind in ("float32", "bfloat16")
+    )
+    assert exact.dtype == rounded.dtype == torch.float32
+    assert not torch.equal(exact, rounded)
+    assert closeness(exact, rounded) > 0.99
+
+
 def test_a_run_that_gains_nothing_ends():
     assert not _ended([3.0, 3.0, 3.0], 2, 0.1)
     assert not _ended([3.0, 3.0, 2.0, 2.0], 2, 0.1)

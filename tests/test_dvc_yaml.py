@@ -47,11 +47,11 @@ def everything_run(script: Path) -> set[str]:
 
 
 PARAMETERS = {
-    section: {*getattr(field.annotation, "model_fields", {}), "${component}", "settings", "learning"}
+    section: {*getattr(field.annotation, "model_fields", {}), "${component}", "settings", "to_the_end", "learning"}
     | ({"source", "name"} if section == "model" else set())
     for section, field in Params.model_fields.items()
 }
-"""What may be read of every section: its keys, and no property that reads others unseen, but for two of ``das``."""
+"""What may be read of every section: its keys, and no property that reads others unseen, but for three of ``das``."""
 
 
 def definition(name: str) -> dict:
@@ -109,7 +109,8 @@ def chains(script: Path) -> set[str]:
     sections = {chain for chain in found if "." not in chain}
     found = sections | {chain for chain in found if chain.partition(".")[0] not in sections}
     learning = {"das.lr", "das.loss", "das.least_gain", "das.products"}
-    of = {"das.settings": learning | {"das.steps", "das.batch"}, "das.learning": learning}
+    settings = learning | {"das.steps", "das.batch"}
+    of = {"das.settings": settings, "das.to_the_end": settings - {"das.least_gain"}, "das.learning": learning}
     for short, keys in of.items():
         found = found - {short} | keys if short in found else found
     return found - {"compute"}  # how the work is done, on which no result depends

@@ -109,12 +109,12 @@ def test_rows_have_an_interval_over_groups():
 
 
 def test_of_many_pairs_some_are_looked_at(monkeypatch):
-    base, source = normal(120, 4, 1), 3 + normal(120, 4, 2)
-    groups = np.repeat(np.arange(40), 3)
+    base, source = normal(360, 4, 1), 3 + normal(360, 4, 2)
+    groups = np.repeat(np.arange(120), 3)
     bootstrap = Bootstrap.of(groups, 30, 0)
     of = cloud(base, source, random_frame(4, 1, 0))
     everything, spread = inhomogeneity(of, bootstrap), floor(of, groups, 5, 0)
-    monkeypatch.setattr(module, "MOST_PAIRS", 60)
+    monkeypatch.setattr(module, "MOST_PAIRS", 180)
     assert inhomogeneity(of, bootstrap)[0] == pytest.approx(everything[0], abs=0.05)
     assert inhomogeneity(of, bootstrap)[0] != everything[0]
     assert floor(of, groups, 5, 0) == pytest.approx(spread, abs=0.05)

@@ -198,18 +198,20 @@ def test_a_table_is_rounded_to_a_millionth():
     assert table([dict(x=1 / 3, name="a")]).to_dict("records") == [dict(x=0.333333, name="a")]
 
 
-def test_some_groups_stand_for_many():
-    groups = np.repeat(np.arange(50), 3)
-    draws = Bootstrap.of(groups, 20, 0)
-    few, rows = draws.some(31)
-    assert len(rows) == 30
-    assert len(np.unique(groups[rows])) == 10  # whole groups
-    for group in np.unique(groups[rows]):
-        ours = few.counts[:, few.unit[groups[rows] == group]]
+@pytest.mark.parametrize(("groups", "size", "kept", "each"), [(500, 3, 100, 3), (500, 1, 300, 1), (20, 40, 20, 15)])
+def test_some_groups_stand_for_many(groups, size, kept, each):
+    of = np.repeat(np.arange(groups), size)
+    draws = Bootstrap.of(of, 20, 0)
+    few, rows = draws.some(300)
+    found, numbers = np.unique(of[rows], return_counts=True)
+    assert (len(found), set(numbers)) == (kept, {each})
+    for group in found[:5]:
+        ours = few.counts[:, few.unit[of[rows] == group]]
         assert (ours == draws.counts[:, [group]]).all()
-    same, everything = draws.some(150)
+    assert np.isfinite(few.weights).all()
+    same, everything = draws.some(groups * size)
     assert same is draws
-    assert everything.tolist() == list(range(150))
+    assert everything.tolist() == list(range(groups * size))
 
 
 @given(st.integers(1, 8), st.integers(0, 5))

@@ -45,15 +45,15 @@ def stored(folder: str = "units") -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in Path(folder).iterdir()}
 
 
-def test_a_unit_is_named_by_what_its_table_depends_on(monkeypatch):
+def test_a_unit_is_named_by_what_its_table_depends_on():
     (one,) = products(1)
-    assert one.name == products(1, hurry=True)[0].name
-    assert one.name != replace(one, arguments={**one.arguments, "seed": 1}).name
-    assert one.name != replace(one, function="units_made:fails").name
+    assert one.name(1) == products(1, hurry=True)[0].name(1)
+    assert one.name(1) != one.name(2)  # threads
+    for other in (dict(arguments={**one.arguments, "seed": 1}), dict(function="units_made:fails"), dict(code="other")):
+        assert one.name(1) != replace(one, **other).name(1)
+    assert one.name(1) != replace(one, device="cuda").name(1)
     Path("words.txt").write_text("other words")
-    assert products(1)[0].name != one.name
-    monkeypatch.setattr(module, "code_hash", lambda: "other code")
-    assert one.name != products(1)[0].name
+    assert products(1)[0].name(1) != one.name(1)
 
 
 def test_what_is_in_the_store_is_not_done_again(capsys):
@@ -73,6 +73,20 @@ def test_an_input_that_is_missing_or_another_is_named():
     Path("words.txt").unlink()
     with pytest.raises(InputError, match="has no .*words.txt, which the unit reads"):
         compute(one, Path("units"), 1)
+
+
+def test_another_library_or_device_is_named():
+    (one,) = products(1)
+    with pytest.raises(InputError, match="runs another version of the library or of a package: start it anew"):
+        compute(replace(one, code="other"), Path("units"), 1)
+    with pytest.raises(InputError, match="has cpu for a device and the run began on tpu"):
+        compute(replace(one, device="tpu"), Path("units"), 1)
+
+
+def test_a_store_that_workers_do_not_share_is_named(monkeypatch):
+    monkeypatch.setattr(module, "compute", lambda of, store, threads: None)
+    with pytest.raises(InputError, match=r"units lacks product\(.*the workers must see the same folder"):
+        run_units(products(1), DONE_HERE, "product")
 
 
 def test_a_failure_names_the_units_arguments():
@@ -98,7 +112,7 @@ def test_two_runs_at_once_share_a_store():
     for each in runs:
         each.join()
     assert not errors
-    assert sorted(stored()) == sorted(f"{of.name}.parquet" for of in products(4))
+    assert sorted(stored()) == sorted(f"{of.name(1)}.parquet" for of in products(4))
 
 
 # On a cluster
@@ -138,7 +152,9 @@ def cluster(tmp_path) -> Iterator[tuple[str, list[subprocess.Popen]]]:
     processes = [
         subprocess.Popen([*dask, "scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", file], **quiet)
     ]
-    while not file.exists():
+    for _ in range(600):
+        if file.exists():
+            break
         time.sleep(0.1)
     worker = [*dask, "worker", "--scheduler-file", file, "--nthreads", "1", "--no-dashboard"]
     processes += [subprocess.Popen(worker, cwd=tmp_path, **quiet) for _ in range(2)]
@@ -165,7 +181,7 @@ def test_workers_of_another_machine(cluster, capsys):
         pd.testing.assert_frame_equal(one, other, check_exact=True)
     assert stored("here") == stored()
 
-    with pytest.raises(InputError, match=r'^breaks\(\{"why": "a bug"\}\): a bug$'):
+    with pytest.raises(InputError, match=r'^breaks\(\{"why": "a bug"\}\): ZeroDivisionError: a bug$'):
         run_units([unit(units_made.breaks, [], why="a bug")], setting, "unit")
 
     # The file is here, and the workers, whose folder is another, have none of that name.
@@ -183,7 +199,7 @@ def test_workers_of_another_machine(cluster, capsys):
     killer.start()
     with pytest.raises(InputError, match=f"the scheduler {address} was lost; [0-9] of 8 units were done"):
         run_units(slow, setting, "unit")
-    assert 4 <= sum((Path("units") / f"{of.name}.parquet").exists() for of in slow) < 8
+    assert 4 <= sum(of.file(Path("units"), 1).exists() for of in slow) < 8
     quick = [replace(of, hints={}) for of in slow[:4]]
     assert [int(table["number"].iloc[0]) for table in run_units(quick, DONE_HERE, "unit")] == [0, 1, 2, 3]
     with pytest.raises(InputError, match="no scheduler answers at tcp://.*start one with dask scheduler"):

@@ -77,9 +77,9 @@ def tiny_model(architecture: str) -> Model:
     return bridge_model(hf_model(architecture, len(words)), Tokenizer(words), torch.device("cpu"))
 
 
-def write_folder(folder: Path, architecture: str = "llama") -> None:
+def write_folder(folder: Path, architecture: str = "llama", seed: int = 0) -> None:
     words = tokenizer()
-    hf_model(architecture, len(words)).save_pretrained(folder)
+    hf_model(architecture, len(words), seed).save_pretrained(folder)
     words.save_pretrained(folder)
 
 

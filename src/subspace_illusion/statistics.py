@@ -30,6 +30,9 @@ MEASURES = (
 ROUNDING = 1e-5
 """What float32 leaves of a figure that is the same for every pair: no spread to make an interval of."""
 
+LEAST_GROUPS = 50
+"""How many groups stand for all, at least, so that hardly a draw has none of them."""
+
 PART = 4_000_000
 """How many counts of groups in draws are made floats at a time."""
 
@@ -118,16 +121,21 @@ class Bootstrap:
         return weights / weights.sum(1, keepdims=True)
 
     def some(self, most: int) -> tuple["Bootstrap", np.ndarray]:
-        """The draws of whole groups with at most ``most`` pairs together, and which pairs these are, ``[some]``.
+        """The draws as they fall on at most ``most`` pairs, and which pairs these are, ``[some]``.
 
-        The groups are drawn once and for all; all of them where they fit.
+        Whole groups, drawn once and for all; where groups are large, ``LEAST_GROUPS`` of them and the first pairs of
+        each. All pairs where they fit.
+
+        Args:
+            most: ``LEAST_GROUPS`` or more.
         """
-        sizes = np.bincount(self.unit)
         if len(self.unit) <= most:
             return self, np.arange(len(self.unit))
-        order = numpy_generator(0, "some groups").permutation(len(sizes))
-        kept = np.sort(order[np.cumsum(sizes[order]) <= most])
-        rows = np.flatnonzero(np.isin(self.unit, kept))
+        groups = self.counts.shape[1]
+        number = min(groups, max(LEAST_GROUPS, most * groups // len(self.unit)))
+        kept = np.sort(numpy_generator(0, "some groups").permutation(groups)[:number])
+        within = pd.Series(self.unit).groupby(self.unit).cumcount().to_numpy()
+        rows = np.flatnonzero(np.isin(self.unit, kept) & (within < most // number))
         return Bootstrap(self.counts[:, kept], np.searchsorted(kept, self.unit[rows])), rows
 
     def means(self, values: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:

@@ -3,7 +3,6 @@
 What is between the products stays in float32: the residual stream, norms, attention, losses, and whatever is trained.
 """
 
-import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,10 +20,8 @@ def has_bfloat16(device: torch.device) -> bool:
     """Whether a device multiplies bfloat16 itself; where it does not, bfloat16 is slower than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    if platform.machine() in ("arm64", "aarch64"):
-        return torch.backends.cpu.get_cpu_capability() != "DEFAULT"
     flags = Path("/proc/cpuinfo")
-    return flags.exists() and any(flag in flags.read_text() for flag in ("avx512_bf16", "amx_bf16"))
+    return flags.exists() and not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags.read_text().split())
 
 
 def resolved(kind: Products, device: torch.device) -> Products:
@@ -46,14 +43,14 @@ def products_in(model: Model, kind: Products, start: int) -> Iterator[None]:
         start: The first block.
     """
     changed = linear_modules(model, start) if resolved(kind, model.device) == "bfloat16" else {}
-    for module, (weight, bias) in changed.items():
-        # Past the module's own attribute setter, so that nothing is registered; the instance's method goes first.
-        module.__dict__["forward"] = _product(weight.bfloat16(), bias)
     try:
+        for module, (weight, bias) in changed.items():
+            # Past the module's own attribute setter, so that nothing is registered; the instance's method goes first.
+            module.__dict__["forward"] = _product(weight.bfloat16(), bias)
         yield
     finally:
         for module in changed:
-            del module.__dict__["forward"]
+            module.__dict__.pop("forward", None)
 
 
 def linear_modules(model: Model, start: int) -> dict[torch.nn.Module, tuple[torch.Tensor, torch.Tensor | None]]:

@@ -16,6 +16,7 @@ from subspace_illusion.core.model import open_model
 from subspace_illusion.core.sites import Site
 from subspace_illusion.experiments.natural import natural_case, sites_looked_at
 from subspace_illusion.experiments.planted import Dose, Plan, both_splits, plant, sites_read
+from subspace_illusion.files import hash_of
 from subspace_illusion.subspace.das import training_kinds
 from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.tasks.make import make_task
@@ -72,11 +73,15 @@ def both_of(pairs: Mapping[str, Any], blocks: Sequence[int], natural: Sequence[s
         blocks: The blocks of the planted cases.
         natural: The hooks of the natural ones.
     """
-    return _both_of(json.dumps(pairs), tuple(blocks), tuple(natural))
+    content = tuple(hash_of(Path(pairs[name])) for name in ("model", "path"))
+    return _both_of(json.dumps(pairs), tuple(blocks), tuple(natural), content)
 
 
 @lru_cache(maxsize=1)
-def _both_of(pairs: str, blocks: tuple[int, ...], natural: tuple[str, ...]) -> tuple[Pairs, Pairs]:
+def _both_of(
+    pairs: str, blocks: tuple[int, ...], natural: tuple[str, ...], content: tuple[str, ...]
+) -> tuple[Pairs, Pairs]:
+    """The same, kept until something else is asked, or the folders hold something else."""
     of = json.loads(pairs)
     model = open_model(Path(of["model"]))
     cases = dict(train=of["train_cases"], test=of["test_cases"])

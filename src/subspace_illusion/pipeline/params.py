@@ -159,6 +159,11 @@ class Das(Group):
         return self.learning | dict(steps=self.steps, batch=self.batch)
 
     @property
+    def to_the_end(self) -> dict[str, Any]:
+        """The same with all steps made: for runs that may find nothing, whose loss falls little from the start."""
+        return self.settings | dict(least_gain=0.0)
+
+    @property
     def learning(self) -> dict[str, Any]:
         """The same, whatever the number of steps and of pairs in each."""
         return dict(lr=self.lr, loss=self.loss, least_gain=self.least_gain, products=self.products)

@@ -9,19 +9,22 @@ of units; a stage's outputs are made of their tables, and are the same bytes who
 import hashlib
 import importlib
 import json
+import os
 import socket
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pandas as pd
-import psutil
 import torch
 
+from subspace_illusion.core.model import pick_device
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import hash_of, one_line, read_table
 from subspace_illusion.pipeline.params import Compute
@@ -30,8 +33,23 @@ from subspace_illusion.pipeline.stage import say, ticker
 LIBRARY = Path(__file__).parents[1]
 CODE = ("core", "experiments", "subspace", "tasks", "statistics.py")
 """The rooms of the library that a unit's table can depend on."""
+PACKAGES = ("numpy", "pandas", "scikit-learn", "torch", "transformer-lens", "transformers")
+"""The packages that it can."""
 TRIES = 3
 """How often a unit may take a worker down with it."""
+ALONE = threading.Lock()
+"""Units change the model that they share while they run: a worker with several threads does them one by one."""
+
+
+def _code() -> str:
+    """The hash of the code that a unit's table can depend on, and of the packages' versions."""
+    files = [file for room in CODE for file in sorted([LIBRARY / room, *(LIBRARY / room).rglob("*.py")])]
+    said = [hash_of(file) for file in files if file.is_file()] + [version(name) for name in PACKAGES]
+    return hashlib.sha256("".join(said).encode()).hexdigest()
+
+
+RUNNING = _code()
+"""The code of this process, as it was when it began."""
 
 
 @dataclass(frozen=True)
@@ -43,18 +61,25 @@ class Unit:
         arguments: Its arguments, values of JSON.
         inputs: The files and folders that it reads, with the hashes of their content.
         hints: Further arguments, which spare work and change no result.
+        code: The code that is to do it, as ``RUNNING`` names it.
+        device: The kind of device that is to do it.
     """
 
     function: str
     arguments: Mapping[str, Any]
     inputs: Mapping[str, str]
     hints: Mapping[str, Any] = field(default_factory=dict)
+    code: str = RUNNING
+    device: str = field(default_factory=lambda: pick_device().type)
 
-    @property
-    def name(self) -> str:
-        """The hash of what the table depends on."""
-        of = [self.function, self.arguments, self.inputs, code_hash()]
+    def name(self, threads: int) -> str:
+        """The hash of what the table depends on, to its last digit."""
+        of = [self.function, self.arguments, self.inputs, self.code, self.device, threads]
         return hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:32]
+
+    def file(self, store: Path, threads: int) -> Path:
+        """Where a store keeps its table."""
+        return store / f"{self.name(threads)}.parquet"
 
     @property
     def words(self) -> str:
@@ -73,34 +98,39 @@ def unit(
     return Unit(name, arguments, {str(path): _hash(path) for path in inputs}, hints or {})
 
 
-def compute(of: Unit, store: Path, threads: int) -> Path:
-    """The file with a unit's table, which is computed if the store lacks it.
+def compute(of: Unit, store: Path, threads: int) -> None:
+    """Puts a unit's table into the store, unless it is there.
 
     Args:
         of: The unit.
         store: The folder of the store; a worker has to see it under the same path.
-        threads: How many threads torch may use, on which the last digits can depend; 0 for one each core.
+        threads: How many threads torch may use, on which the last digits can depend.
 
     Raises:
-        InputError: If an input is not there or is another, or the function raises it.
+        InputError: If an input, the library or the device is another than where the run began, or the function raises
+            it.
     """
-    path = store / f"{of.name}.parquet"
+    path, here = of.file(store, threads), socket.gethostname()
     if path.exists():
-        return path
+        return
+    if of.code != RUNNING:
+        raise InputError(f"the worker on {here} runs another version of the library or of a package: start it anew")
+    if of.device != pick_device().type:
+        raise InputError(f"the worker on {here} has {pick_device().type} for a device and the run began on {of.device}")
     for name, digest in of.inputs.items():
         if not Path(name).exists():
-            raise InputError(f"{socket.gethostname()} has no {Path(name).absolute()}, which the unit reads")
+            raise InputError(f"{here} has no {Path(name).absolute()}, which the unit reads")
         if _hash(Path(name)) != digest:
-            raise InputError(f"{Path(name).absolute()} on {socket.gethostname()} is another than where the run began")
-    torch.set_num_threads(threads or psutil.cpu_count(logical=False) or 1)
+            raise InputError(f"{Path(name).absolute()} on {here} is another than where the run began")
     module, _, function = of.function.partition(":")
-    table = getattr(importlib.import_module(module), function)(**of.arguments, **of.hints)
+    with ALONE:
+        torch.set_num_threads(threads)
+        table = getattr(importlib.import_module(module), function)(**of.arguments, **of.hints)
     store.mkdir(parents=True, exist_ok=True)
     # Two runs may do the same unit at once: each writes a file of its own, and the last to finish stays.
-    partial = store / f".{of.name}.{uuid4().hex}.partial"
+    partial = store / f".{path.stem}.{uuid4().hex}.partial"
     table.to_parquet(partial, index=False)
     partial.replace(path)
-    return path
 
 
 def run_units(units: Sequence[Unit], setting: Compute, word: str) -> list[pd.DataFrame]:
@@ -114,8 +144,8 @@ def run_units(units: Sequence[Unit], setting: Compute, word: str) -> list[pd.Dat
     Raises:
         InputError: If a unit fails, with its arguments, or the cluster is lost.
     """
-    store = Path(setting.store).absolute()
-    left = [of for of in units if not (store / f"{of.name}.parquet").exists()]
+    store, threads = Path(setting.store).absolute(), setting.threads or cores()
+    left = [of for of in units if not of.file(store, threads).exists()]
     kept = len(units) - len(left)
     if kept:
         say(f"{kept} of {len(units)} are in {setting.store} already")
@@ -124,15 +154,22 @@ def run_units(units: Sequence[Unit], setting: Compute, word: str) -> list[pd.Dat
     if setting.scheduler == "none":
         for of in left:
             with _named(of):
-                compute(of, store, setting.threads)
+                compute(of, store, threads)
             bar.update()
     elif left:
-        _on_cluster(left, store, setting, bar)
+        _on_cluster(left, store, threads, setting, bar)
     bar.close()
-    return [read_table(compute(of, store, setting.threads)) for of in units]
+    if missing := [of.words for of in units if not of.file(store, threads).exists()]:
+        raise InputError(f"{store} lacks {missing[0]}, which was done: the workers must see the same folder")
+    return [read_table(of.file(store, threads)) for of in units]
 
 
-def _on_cluster(units: Sequence[Unit], store: Path, setting: Compute, bar: Any) -> None:
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _on_cluster(units: Sequence[Unit], store: Path, threads: int, setting: Compute, bar: Any) -> None:
     """Computes units on the workers of a cluster; on a lost one the unit goes to another."""
     try:
         from distributed import KilledWorker, as_completed
@@ -141,7 +178,7 @@ def _on_cluster(units: Sequence[Unit], store: Path, setting: Compute, bar: Any) 
     with _client(setting) as client:
         workers = client.scheduler_info(n_workers=-1)["workers"]
         say(f"{len(units)} units on {len(workers)} workers; their progress: {client.dashboard_link}")
-        futures = {client.submit(compute, of, store, setting.threads, key=of.name, pure=False): of for of in units}
+        futures = {client.submit(compute, of, store, threads, key=of.name(threads), pure=False): of for of in units}
         for done, future in enumerate(as_completed(futures)):
             if future.status in ("cancelled", "lost"):
                 raise InputError(
@@ -151,9 +188,12 @@ def _on_cluster(units: Sequence[Unit], store: Path, setting: Compute, bar: Any) 
             with _named(futures[future]):
                 failure = future.exception()
                 if isinstance(failure, KilledWorker):
-                    raise InputError(f"{TRIES} workers ended while they did it, for want of memory?")
+                    tried = failure.allowed_failures + 1
+                    raise InputError(f"{tried} workers ended while they did it, for want of memory?") from failure
+                if isinstance(failure, InputError):
+                    raise failure
                 if failure is not None:
-                    raise failure if isinstance(failure, InputError) else InputError(one_line(failure))
+                    raise InputError(f"{type(failure).__name__}: {one_line(failure)}") from failure
             bar.update()
 
 
@@ -188,13 +228,9 @@ def _named(of: Unit) -> Iterator[None]:
         yield
     except InputError as error:
         raise InputError(f"{of.words}: {error}") from error
-
-
-@lru_cache(maxsize=1)
-def code_hash() -> str:
-    """The hash of the code that a unit's table can depend on."""
-    files = [file for room in CODE for file in sorted([LIBRARY / room, *(LIBRARY / room).rglob("*.py")])]
-    return hashlib.sha256("".join(hash_of(file) for file in files if file.is_file()).encode()).hexdigest()
+    except Exception as error:
+        error.add_note(of.words)
+        raise
 
 
 def _hash(path: Path) -> str:
