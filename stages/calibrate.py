@@ -6,13 +6,15 @@ Part of stages/calibration, which make calibrate runs.
 import numpy as np
 import pandas as pd
 
-from subspace_illusion.experiments.calibration import calibrate, curve, roc, sweep
+from subspace_illusion.experiments.calibration import MOVES, by_effect, calibrate, curve, roc, sweep
 from subspace_illusion.files import CALIBRATION, RESULTS, read_table, write_json, write_table
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import run, say
 
 CUTS = np.round(np.linspace(0, 1, 101), 2)
 """Where the sweep looks."""
+SHARES = (0.0, 0.1, 0.2, MOVES, 0.5)
+"""From which effect on directions might count."""
 
 
 def main(params: Params) -> None:
@@ -38,6 +40,8 @@ def main(params: Params) -> None:
     write_table(CALIBRATION / "curve.csv", curve(counted))
     write_table(CALIBRATION / "roc.csv", roc(measuring))
     write_table(CALIBRATION / "sweep.csv", sweep(measuring, CUTS))
+    half = found.cases[~found.cases["setting"]]
+    write_table(CALIBRATION / "by_effect.csv", by_effect(half, found.thresholds, SHARES))
     write_table(CALIBRATION / "natural.csv", found.natural)
     write_json(CALIBRATION / "calibration.json", found.as_json())
     say(found.confusions[found.confusions["measured_on"] == found.confusions["measured_on"][0]].to_string(index=False))

@@ -18,6 +18,7 @@ from subspace_illusion.experiments.calibration import (
     Calibration,
     Thresholds,
     areas,
+    by_effect,
     calibrate,
     curve,
     figure_sets,
@@ -158,6 +159,16 @@ def test_curve_roc_and_sweep():
     moved = sweep(counted, [0.0, 0.5, 1.0]).set_index("cut")
     assert moved["illusory_below"].tolist() == [0, 0, 1]
     assert moved["faithful_above"].tolist() == [1, 0, 0]
+
+
+def test_from_which_effect_on_directions_count():
+    of = prepared(cases(), 0.1)
+    limits = calibrate(cases(), natural(), 0.1, 20, 0, ABOUT).thresholds
+    found = by_effect(of[~of["setting"]], limits, [0.0, 1 / 3, 0.99])
+    assert found["illusory"].is_monotonic_decreasing
+    counted = of[of["counted"] & ~of["setting"]]
+    assert found["illusory"].tolist()[1:] == [(counted["truth"] == 1).sum(), 0]
+    assert found["score_auc"].tolist()[1] == 1
 
 
 def test_it_comes_back_from_json():

@@ -132,7 +132,11 @@ def test_verdicts_made_by_hand():
         (made.V_MLP, TRAINED): ILLUSORY,
         (made.V_MLP, MEAN_DIFFERENCE): FAITHFUL,
     }
-    assert found[made.V_TRUE, TRAINED].reason == "score 0.07 of lost and apart, faithful up to 0.30"
+    planted_elsewhere = "in the residual stream, where no case was planted"
+    assert (
+        found[made.V_TRUE, TRAINED].reason == f"score 0.07 of lost and apart, faithful up to 0.30; {planted_elsewhere}"
+    )
+    assert found[made.V_MLP, MEAN_DIFFERENCE].reason.endswith("it strengthens the answer, which no planted case does")
     assert found[made.V_TRUE, MEAN_DIFFERENCE].reason == "fewer than 2 figures of the score apply"
     assert found[made.V_MLP, TRAINED].reason == "score 0.67, illusory from 0.40"
 

@@ -324,6 +324,35 @@ def sweep(cases: pd.DataFrame, cuts: Iterable[float]) -> pd.DataFrame:
     return table(rows)
 
 
+def by_effect(cases: pd.DataFrame, thresholds: Mapping[str, Thresholds], shares: Iterable[float]) -> pd.DataFrame:
+    """What would be measured if directions counted from another effect on than ``MOVES``.
+
+    Args:
+        cases: As ``prepared`` gives them, of the half that measures.
+        thresholds: By the figures that a score is the mean of.
+        shares: Of the effect of patching the whole residual stream.
+
+    Returns:
+        One row a share: ``moves``, the cases of either truth, the area of the score and of the effect alone, and
+        the share of the cases of either truth that is called the other.
+    """
+    rows = []
+    for share in shares:
+        of = cases[cases["judged"] & (cases["moved"] >= share) & cases["truth"].notna()]
+        called, truth = pd.Series(_calls(of, thresholds), index=of.index, dtype=object), of["truth"]
+        areas_of = {
+            f"{name}_auc": area(of, figure, 0, 0)["auc"]
+            for name, figure in ((SCORE, of[SCORE]), ("effect", -of["fldd"]))
+        }
+        rows.append(
+            dict(moves=share, illusory=int((truth == 1).sum()), faithful=int((truth == 0).sum()))
+            | areas_of
+            | dict(illusory_called_faithful=(called[truth == 1] == FAITHFUL).mean())
+            | dict(faithful_called_illusory=(called[truth == 0] == ILLUSORY).mean())
+        )
+    return table(rows)
+
+
 @dataclass(frozen=True)
 class Calibration:
     """What the planted cases say of the score.

@@ -4,7 +4,7 @@ The thresholds of the score are those that planted cases have set (E14). A subsp
 score's draws say so at the level ``ALPHA``, corrected for the number of subspaces that are judged together.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.stats import false_discovery_control
 
 from subspace_illusion.experiments.calibration import FAITHFUL, ILLUSORY, INCONCLUSIVE, MOVES, Calibration, Thresholds
-from subspace_illusion.experiments.figures import FIGURES, NEEDED, named
+from subspace_illusion.experiments.figures import FIGURES, LENT, NEEDED, OFF, named
 from subspace_illusion.experiments.score import Score
 from subspace_illusion.report.words import fixed
 from subspace_illusion.statistics import Estimate, interval
@@ -115,7 +115,7 @@ def _verdict(score: Score, limits: Thresholds | None, p_effect: float, p_score: 
         return of(INCONCLUSIVE, "the effect is too small to ask what it is made of")
     if limits is None:
         return of(INCONCLUSIVE, f"fewer than {NEEDED} figures of the score apply")
-    weak = "" if score.moved >= MOVES else "; weaker than the planted cases that count"
+    weak = "".join(f"; {caution}" for caution in _cautions(score))
     value, of_figures = fixed(score.draws[0]), f"of {' and '.join(score.figures)}" if len(score.figures) < 4 else ""
     said = f"score {value} {of_figures}".strip()
     zones = f"faithful up to {fixed(limits.faithful)}, illusory from {fixed(limits.illusory)}"
@@ -124,6 +124,16 @@ def _verdict(score: Score, limits: Thresholds | None, p_effect: float, p_score: 
     if score.draws[0] <= limits.faithful:
         return of(FAITHFUL, f"{said}, faithful up to {fixed(limits.faithful)}{weak}")
     return of(ILLUSORY, f"{said}, illusory from {fixed(limits.illusory)}{weak}")
+
+
+def _cautions(score: Score) -> Iterator[str]:
+    """In what a subspace is unlike the planted cases from which the error rates are."""
+    if score.fldd[0] < 0:
+        yield "it strengthens the answer, which no planted case does"
+    elif score.moved < MOVES:
+        yield "weaker than the planted cases that count"
+    if not {LENT, OFF} & set(score.figures):
+        yield "in the residual stream, where no case was planted"
 
 
 def _along_axes(which: Which, verdict: Verdict, all_of: Mapping[Which, Verdict]) -> Verdict:
