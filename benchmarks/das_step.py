@@ -35,7 +35,9 @@ OUT = Path(__file__).parent / "results/das_step.json"
 
 def products_alone(model: Model, site: Site, rows: int, dtype: torch.dtype) -> Callable[[], None]:
     """The matrix products of a step behind a site, every weight once in either direction, and nothing else."""
-    weights = [weight.to(dtype).contiguous() for weight, _ in linear_modules(model, site.block + 1).values()]
+    weights = [weight for weight, _ in linear_modules(model, site.block + 1).values()]
+    readout = model.readout(site)
+    weights = [of.to(dtype).contiguous() for of in (*weights, *([] if readout is None else [readout.T]))]
     ins, outs = (
         {width: torch.randn(rows, width, dtype=dtype) for width in {weight.shape[side] for weight in weights}}
         for side in (1, 0)
@@ -160,7 +162,7 @@ def main() -> None:
                 gflops=round(flops * seeds / statistics.median(times) / 1e9),
                 share_of_products_alone=round(statistics.median(of_products), 3),
                 share_of_a_large_product=round(statistics.median(of_large), 3),
-                times_fit_das={
+                times_fit_das_in_float32={
                     name: round(statistics.median(f * seeds / t for f, t in zip(fit[name], times, strict=True)), 1)
                     for name in baselines
                 },

@@ -20,7 +20,7 @@ OUT = Path(__file__).parent / "results/fleet.csv"
 
 @dataclass(frozen=True)
 class Model:
-    """A model's shape: weights of a block, blocks, widths, vocabulary."""
+    """A model's shape: weights of a block, blocks, widths, keys and values of a token together, vocabulary."""
 
     block: float
     blocks: int
@@ -53,7 +53,7 @@ class Sweep:
     batch: int = 40
     patches: int = 7
     tokens: float = 1.0
-    earlier: int = 20
+    length: int = 21
     train_rate: float = 4e14
     evaluate_rate: float = 2.5e13
     server: float = 2e9
@@ -67,7 +67,7 @@ def unit(model: Model, sweep: Sweep, component: int, components: int, seeds: int
     trained = sweep.steps * sweep.batch * seeds * model.flops(start, sweep.tokens, backward=True)
     patched = sweep.pairs * (sweep.patches * seeds + 5) * model.flops(start, sweep.tokens, backward=False)
     own = 4 * sweep.prompts * model.d_mlp
-    tails = 4 * sweep.prompts // 2 * sweep.earlier * model.kv * (model.blocks - start)
+    tails = 4 * sweep.prompts // 2 * (sweep.length - sweep.tokens) * model.kv * (model.blocks - start)
     return trained / sweep.train_rate + patched / sweep.evaluate_rate, own, own + tails
 
 
@@ -76,8 +76,8 @@ def simulate(model: Model, sweep: Sweep, costs: list[tuple[float, float, float]]
     free = [0.0] * workers
     read_until = 0.0
     busy = 0.0
-    for worker in range(workers):  # everyone opens the model, in half precision, through the server
-        read_until += 2 * model.weights / sweep.server
+    for worker in range(workers):  # everyone opens the model, in float32, through the server
+        read_until += 4 * model.weights / sweep.server
         free[worker] = read_until
     heapq.heapify(free)
     for seconds, _, read in costs:

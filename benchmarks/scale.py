@@ -112,7 +112,7 @@ def measure(pairs: int, length: int, width: int, blocks: int, vocabulary: int, r
         table = with_clean(table, [clean for _, clean in parts])
         finish_cache(folder, model, dict(c=site), [index for index, _ in parts], table)
         of = Pairs(model, table, Activations(folder), table["ld"].to_numpy())
-        examples = of.among((table["pair"] < 400).to_numpy()).examples(site)
+        examples = of.examples(site)
         settings: dict[str, Any] = dict(rank=rank, seeds=[0], batch=BATCH, lr=0.01, loss="cross_entropy")
         train_das(model, site, examples, steps=1, **settings)
         start = time.perf_counter()
