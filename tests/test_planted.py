@@ -137,7 +137,7 @@ def test_natural_cases_are_scored_with_the_figures_that_apply(llama_pairs, name)
 def test_off_the_route_a_direction_has_no_part_in_what_is_carried(llama_pairs):
     train, _ = llama_pairs
     for carrier in carriers(train, train, BLOCK, random_frame(32, 1, 3), KINDS, 0):
-        found = find(carrier, PLAN, torch.randn(32, 1), lambda loss: None)
+        found = find(carrier, PLAN, torch.randn(32, 1))
         for (_, way, _), frame in found.items():
             assert frame.norm() == pytest.approx(1, abs=1e-5)
             if way == OFF_ROUTE:

@@ -1,7 +1,7 @@
 """Natural cases (E14): components as the model has them, scored as the planted ones are. Nobody knows their truth, so
 that they count in no error rate and are listed one by one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -24,9 +24,7 @@ def sites_looked_at(components: Sequence[Site]) -> list[Site]:
     return list(dict.fromkeys([*components, *(residual_after(site.block) for site in components)]))
 
 
-def natural_case(
-    train: Pairs, test: Pairs, site: Site, plan: Plan, on_step: Callable[[float], None] = lambda loss: None
-) -> pd.DataFrame:
+def natural_case(train: Pairs, test: Pairs, site: Site, plan: Plan) -> pd.DataFrame:
     """Scores a direction that DAS trains at a site, and the mean difference there.
 
     Args:
@@ -34,7 +32,6 @@ def natural_case(
         test: Held-out pairs of different values.
         site: The component.
         plan: How DAS goes, and the draws.
-        on_step: Told the mean loss after every step of training.
 
     Returns:
         One row a direction: ``component`` (the hook), ``subspace``, ``whole_fldd`` with its interval, and the columns
@@ -42,7 +39,7 @@ def natural_case(
     """
     model, readout = train.model, train.model.readout(site)
     seeds = list(plan.seeds)
-    trained = train_das(model, site, train.examples(site), rank=1, seeds=seeds, on_step=on_step, **plan.settings).frames
+    trained = train_das(model, site, train.examples(site), rank=1, seeds=seeds, **plan.settings).frames
     frames = {(TRAINED, str(seed)): frame for seed, frame in zip(seeds, trained, strict=True)}
     both = torch.cat([train.base(site), train.source(site)])
     frames[MEAN_DIFFERENCE, ""] = mean_difference(both, torch.cat(train.values))

@@ -249,14 +249,13 @@ Found = Mapping[tuple[Dose, str, str], torch.Tensor]
 """Frames ``[d, 1]`` by what was planted, way and seed."""
 
 
-def find(carrier: Carrier, plan: Plan, gradient: torch.Tensor, on_step: Callable[[float], None]) -> Found:
+def find(carrier: Carrier, plan: Plan, gradient: torch.Tensor) -> Found:
     """Finds directions of a carrier in every way.
 
     Args:
         carrier: The component.
         plan: What is tried.
         gradient: Of LD with respect to what the component writes, ``[d_model, 1]``.
-        on_step: Told the mean loss after every step of training.
     """
     doses = [dose for dose in plan.doses if not (dose.null and carrier.route.unread is None)]
     dosed = {dose: carrier.train.dosed(carrier.route, dose) for dose in doses}
@@ -271,7 +270,7 @@ def find(carrier: Carrier, plan: Plan, gradient: torch.Tensor, on_step: Callable
     runs = [(dose, TRAINED, seed) for dose in doses for seed in plan.seeds]
     runs += [(Dose(dose), ARBITRARY, seed) for dose in plan.arbitrary for seed in first]
     runs += [(Dose(dose), OFF_ROUTE, seed) for dose in plan.off_route for seed in first]
-    trained = _train(carrier, runs, dosed, plan, on_step)
+    trained = _train(carrier, runs, dosed, plan)
     return found | {(dose, way, str(seed)): frame for (dose, way, seed), frame in zip(runs, trained, strict=True)}
 
 
@@ -280,7 +279,6 @@ def _train(
     runs: Sequence[tuple[Dose, str, int]],
     dosed: Mapping[Dose, tuple[torch.Tensor, torch.Tensor]],
     plan: Plan,
-    on_step: Callable[[float], None],
 ) -> list[torch.Tensor]:
     """Frames ``[d, 1]`` that DAS finds, all runs in one batch."""
     seeds, route = [seed for _, _, seed in runs], orthonormal(carrier.route.hidden[:, None])
@@ -309,7 +307,6 @@ def _train(
         rank=1,
         seeds=seeds,
         readout=readout,
-        on_step=on_step,
         **plan.settings,
     ).frames
     return [orthonormal(beside(frame.mT, way).mT) for frame, (_, way, _) in zip(frames, runs, strict=True)]
@@ -320,7 +317,6 @@ def measure(
     plan: Plan,
     found: Found,
     residual: np.ndarray,
-    on_patch: Callable[[int], object] = lambda pairs: None,
 ) -> Iterator[dict[str, Any]]:
     """Patches the held-out pairs along every direction: one row a case.
 
@@ -329,7 +325,6 @@ def measure(
         plan: What is tried.
         found: The directions.
         residual: LD with the whole residual stream after the component's block patched, ``[n]``.
-        on_patch: Told the number of pairs after every batch of every patch.
     """
     pairs, through = carrier.test.pairs, carrier.readout
     bootstrap = Bootstrap.of(pairs.groups, plan.resamples, plan.seed)
@@ -338,7 +333,7 @@ def measure(
     for dose in dict.fromkeys(dose for dose, _, _ in found):
         base, source = carrier.test.dosed(carrier.route, dose)
         of_dose = {(way, seed): frame for (at, way, seed), frame in found.items() if at == dose}
-        outcomes = _patch(carrier, of_dose, dose, seen, elsewhere, plan, on_patch)
+        outcomes = _patch(carrier, of_dose, dose, seen, elsewhere, plan)
         whole, ablated = (outcomes[which, "", ""].ld[0] for which in (WHOLE, ABLATED))
         of_carrier = interval("whole_fldd", ratio(clean - bootstrap.means(whole), clean))
         of_carrier |= dict(ablated_fldd=float((clean - bootstrap.means(ablated))[0] / clean[0]))
@@ -371,7 +366,6 @@ def _patch(
     seen: torch.Tensor,
     elsewhere: torch.Tensor,
     plan: Plan,
-    on_patch: Callable[[int], object],
 ) -> dict[tuple[str, str, str], Outcome]:
     """What every patch at one dose does, by way, seed and part: the whole carrier, the signal's part of it ablated,
     each direction, its row part and its placebo."""
@@ -389,19 +383,17 @@ def _patch(
         if (row := split_by(frame, seen).row) is not None:
             changes[way, seed, ROW] = along(base, source, row)
     written = {key: _through(change, carrier.readout) for key, change in changes.items()}
-    return carrier.test.pairs.patch(carrier.output, written, plan.batch, on_patch)
+    return carrier.test.pairs.patch(carrier.output, written, plan.batch)
 
 
 def _through(change: Change, readout: torch.Tensor) -> Change:
     return lambda rows: change(rows) @ readout
 
 
-def signal(train: Pairs, block: int, plan: Plan, on_step: Callable[[float], None]) -> torch.Tensor:
+def signal(train: Pairs, block: int, plan: Plan) -> torch.Tensor:
     """v_true after a block, as DAS finds it there with the first seed: ``[d_model, 1]``."""
     site = residual_after(block)
-    trained = train_das(
-        train.model, site, train.examples(site), rank=1, seeds=list(plan.seeds[:1]), on_step=on_step, **plan.settings
-    )
+    trained = train_das(train.model, site, train.examples(site), rank=1, seeds=list(plan.seeds[:1]), **plan.settings)
     return trained.frames[0]
 
 
@@ -411,8 +403,6 @@ def plant(
     block: int,
     kinds: Sequence[str],
     plan: Plan,
-    on_step: Callable[[float], None] = lambda loss: None,
-    on_patch: Callable[[int], object] = lambda pairs: None,
 ) -> pd.DataFrame:
     """Every case of one block.
 
@@ -422,8 +412,6 @@ def plant(
         block: The block.
         kinds: Some of ``KINDS``.
         plan: What is tried.
-        on_step: Told the mean loss after every step of training.
-        on_patch: Told the number of pairs after every batch of every patch.
 
     Returns:
         ``block, dose, null, kind, way, seed``; ``cos_v_true``, the cosine of what is planted with v_true; ``reference``
@@ -432,8 +420,8 @@ def plant(
         of setting what the component carries of the signal to its mean; ``placebo_...`` and ``arbitrary_labels_...``;
         the columns of ``Score.row``. Effects are shares of the clean LD.
     """
-    v_true, after = signal(train, block, plan, on_step), residual_after(block)
-    patched = test.patch(after, {WHOLE: test.along(after, None)}, plan.batch, on_patch)[WHOLE]
+    v_true, after = signal(train, block, plan), residual_after(block)
+    patched = test.patch(after, {WHOLE: test.along(after, None)}, plan.batch)[WHOLE]
     residual = patched.ld[0]
     reference = dict(
         reference=float((test.ld_clean - residual).mean() / test.ld_clean.mean()),
@@ -444,6 +432,6 @@ def plant(
     for carrier in carriers(train, test, block, v_true, kinds, plan.seed):
         about = dict(block=block, cos_v_true=float(carrier.route.direction @ v_true.squeeze(1))) | reference
         gradient = mean_gradient(different, carrier.output, plan.batch)
-        found = find(carrier, plan, gradient, on_step)
-        rows += [about | row for row in measure(carrier, plan, found, residual, on_patch)]
+        found = find(carrier, plan, gradient)
+        rows += [about | row for row in measure(carrier, plan, found, residual)]
     return table(rows)
