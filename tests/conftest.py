@@ -11,11 +11,13 @@ from subspace_illusion.core.model import Model
 torch.set_num_threads(1)  # the tiny models are so small that threads only wait for one another
 
 LONGEST = ("test_smollm2.py", "test_pipeline.py", "test_pipeline_tasks.py", "test_pipeline_inputs.py", "test_replay.py")
-"""The files that take minutes, first, so that no core is left with one of them in the end."""
+"""The files that take minutes."""
+FIRST = (*LONGEST, "test_units.py")
+"""The files that go first, so that no core is left with one of them in the end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+    items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
     for item in items:
         if item.path.name in LONGEST:
             item.add_marker(pytest.mark.slow)
