@@ -15,6 +15,7 @@ from subspace_illusion.files import write_table
 from subspace_illusion.report.plots.style import plt
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.sections.train_das import section
+from subspace_illusion.subspace import das as module
 from subspace_illusion.subspace.das import (
     Examples,
     _batches,
@@ -72,8 +73,9 @@ def test_a_seed_gives_the_same_frame_alone_and_among_others(planted, loss):
     assert torch.equal(alone, again)
 
 
-def test_a_run_ends_when_a_pass_adds_little_and_leaves_the_others_alone(planted):
+def test_a_run_ends_when_a_pass_adds_little_and_leaves_the_others_alone(planted, monkeypatch):
     model, examples, _ = planted
+    monkeypatch.setattr(module, "SHORTEST_PASS", 1)
     settings = SETTINGS | dict(batch=32)  # a pass is four steps
     to_the_end = train_das(model, SITE, examples, rank=1, seeds=[0, 1], **settings)
     assert to_the_end.curve.groupby("seed").size().tolist() == [60, 60]
@@ -103,6 +105,12 @@ def test_products_in_bfloat16_find_the_same_direction(planted):
     assert exact.dtype == rounded.dtype == torch.float32
     assert not torch.equal(exact, rounded)
     assert closeness(exact, rounded) > 0.99
+
+
+def test_of_few_pairs_a_pass_is_some_steps(planted):
+    model, examples, _ = planted
+    curve = train_das(model, SITE, examples, rank=1, seeds=[0], least_gain=0.9, **SETTINGS | dict(batch=PAIRS)).curve
+    assert len(curve) >= 2 * module.SHORTEST_PASS
 
 
 def test_a_run_that_gains_nothing_ends():

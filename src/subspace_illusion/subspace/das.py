@@ -61,6 +61,9 @@ class Trained:
     curve: pd.DataFrame
 
 
+SHORTEST_PASS = 10
+"""The fewest steps over which a loss is compared: of few pairs a single step is a pass, and says nothing."""
+
 CURVE = ("loss", "accuracy_change", "accuracy_keep")
 """The measures of a training curve."""
 
@@ -104,8 +107,8 @@ def train_das(
         lr: Learning rate at the start.
         loss: ``cross_entropy`` of the target over the vocabulary, or ``logit_difference`` between the other name and
             the target.
-        least_gain: A run ends when a pass over the training pairs adds less than this share to what its mean loss has
-            fallen since the first pass; with zero every run makes all its steps.
+        least_gain: A run ends when a pass over the training pairs (``SHORTEST_PASS`` steps or more) adds less than
+            this share to what its mean loss has fallen since the first pass; with zero every run makes all its steps.
         products: What the model's matrix products are made in; all else is float32.
         support: Which dimensions the subspace of each run may use, ``[runs, d]`` of zeros and ones (E11); all if
             ``None``.
@@ -133,7 +136,7 @@ def train_das(
     optimizer = torch.optim.Adam(raw, lr=lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     order = [_batches(len(examples), batch, torch_generator(seed, "order", site.name)) for seed in seeds]
-    a_pass = -(-len(examples) // batch)
+    a_pass = max(-(-len(examples) // batch), SHORTEST_PASS)
     history: list[list[float]] = [[] for _ in seeds]
     curve = []
     with products_in(model, products, site.start):
