@@ -28,8 +28,6 @@ from subspace_illusion.subspace.pairs import cached_pairs
 from subspace_illusion.tasks.table import DIFFERENT, chosen
 
 STEPS = 4
-
-
 OUT = Path(__file__).parent / "results/das_step.json"
 
 

@@ -168,20 +168,17 @@ def draw(table: pd.DataFrame, processor: str, path: Path) -> None:
     figure, axes = plt.subplots(2, 3, figsize=(11, 6), layout="constrained")
     for axis, (grows, of) in zip(axes.flat, table.groupby("grows", sort=False), strict=True):
         whole = grows == "pairs"
+        each, unit = ("all", "seconds") if whole else ("one", "ms")
         lines = (
-            ("record, all prompts" if whole else "record a prompt", "record_seconds" if whole else "record_ms", "o-"),
+            (f"record {each}", f"record_{unit}", "o-"),
             ("a DAS step of 40 pairs", "step_ms", "s-"),
-            (
-                "evaluate, all pairs" if whole else "evaluate a pair",
-                "evaluate_seconds" if whole else "evaluate_ms",
-                "^-",
-            ),
+            (f"evaluate {each}", f"evaluate_{unit}", "^-"),
         )
         for words, name, look in lines:
             scale = 1e-3 if whole and name == "step_ms" else 1
             axis.loglog(of["value"], of[name] * scale, look, ms=4, label=words)
         axis.set_xlabel(str(grows))
-        axis.set_ylabel("seconds" if whole else "milliseconds")
+        axis.set_ylabel(unit)
         memory = axis.twinx()
         memory.plot(of["value"], of["megabytes"], "k:", label="memory")
         memory.set_ylim(0, 1.15 * table["megabytes"].max())
