@@ -11,6 +11,7 @@ from subspace_illusion.experiments.localise import (
     find_window,
     localise,
     map_tokens,
+    swaps_of,
 )
 from subspace_illusion.files import MODEL, PROMPTS, RESULTS, read_table, whole_folder, write_json, write_table
 from subspace_illusion.pipeline.params import Params
@@ -27,11 +28,13 @@ def main(params: Params) -> None:
     sites = [site for block in range(model.n_blocks) for site in block_sites(block, model.n_heads)]
     tail = 1 + (prompts["end"] - prompts["position"]).mean()
     flops = sum(model.flops(site.start, len(pairs), tail) for site in sites)
-    flops += 2 * sum(model.flops(block, len(mapped), prompts["end"].mean()) for block in range(model.n_blocks))
+    swaps = swaps_of(prompts, mapped)
+    flops += sum(model.flops(block, len(mapped), prompts["end"].mean()) for block in range(model.n_blocks))
     say(f"patching {len(sites)} components whole on {len(pairs)} training pairs, {duration(flops, model.device)}")
     settings = dict(batch=params.localise.batch, resamples=params.localise.resamples, seed=params.localise.seed)
     found = localise(model, prompts, pairs, on_pairs=ticker(len(pairs), "pair").update, **settings)
-    tokens = map_tokens(model, prompts, mapped, on_pairs=ticker(len(mapped), "pair").update, **settings)
+    patches = sum(len(of_kind) for of_kind in swaps.values())
+    tokens = map_tokens(model, mapped, swaps, on_pairs=ticker(patches, "pair and kind of token").update, **settings)
     window = find_window(found.loc[found["kind"] == RESIDUAL, "effect"].tolist(), model.parallel_blocks)
     with whole_folder(RESULTS / "localise") as folder:
         write_table(folder / "components.csv", found)

@@ -15,14 +15,15 @@ from subspace_illusion.experiments.localise import (
     NEXT,
     POSITION,
     TOKENS,
-    Batch,
     block_sites,
     find_window,
     localise,
     map_tokens,
     patch_whole,
+    swaps_of,
     token_kinds,
 )
+from subspace_illusion.subspace.pairs import recorded_pairs
 
 
 @pytest.mark.parametrize(
@@ -43,37 +44,39 @@ def test_one_block_has_no_window():
         find_window([1.0], False)
 
 
-def batch_of(n: int, base: tuple[int, int], source: tuple[int, int]) -> Batch:
-    """Random prompts: of bases and of sources the length and the position."""
-    generator = torch.Generator().manual_seed(sum(base) + 10 * sum(source))
-    tokens = [torch.randint(1, 500, (n, length), generator=generator) for length, _ in (base, source)]
-    return Batch(*tokens, base[1], source[1], torch.arange(1, n + 1), torch.arange(4, n + 4))
-
-
 LAYOUTS = [((7, 6), (7, 6)), ((7, 3), (7, 3)), ((8, 5), (6, 1))]
 IDS = ["END", "before END", "different lengths"]
 
 
+def in_layout(base: tuple[int, int], source: tuple[int, int]) -> tuple[pd.DataFrame, list[tuple[int, int, str]]]:
+    """Three pairs of random prompts: of bases and of sources the length and the position."""
+    generator = torch.Generator().manual_seed(sum(base) + 10 * sum(source))
+    layouts = [base] * 3 + [source] * 3
+    tokens = {i: torch.randint(1, 500, (n,), generator=generator).tolist() for i, (n, _) in enumerate(layouts)}
+    prompts = prompts_of(tokens, {i: at for i, (_, at) in enumerate(layouts)})
+    return prompts, [(i, i + 3, "a") for i in range(3)]
+
+
 @pytest.mark.parametrize("layout", LAYOUTS, ids=IDS)
 def test_components_are_patched_as_by_full_forward_passes(model, layout):
-    batch = batch_of(3, *layout)
-    outcomes = patch_whole(model, batch)
+    prompts, rows = in_layout(*layout)
     sites = [site for block in range(4) for site in block_sites(block, 4)]
+    pairs = recorded_pairs(model, prompts, pairs_of(model, prompts, rows), sites, 0, 3)
+    outcomes = patch_whole(pairs)
     assert list(outcomes) == sites
-    before = record(model, batch.base, sites, position=batch.base_at)
-    after = record(model, batch.source, sites, position=batch.source_at)
+    bases, at = torch.tensor(prompts["tokens"].tolist()[:3]), layout[0][1]
     for site in sites:
-        change = after.activations[site] - before.activations[site]
-        by_hand = record(model, batch.base, changes={site: change}, position=batch.base_at)
-        expected = Outcome.of(by_hand.logits, batch.answer, batch.foil)
-        assert abs(outcomes[site].ld - expected.ld).max() < 1e-4
+        by_hand = record(model, bases, changes={site: pairs.source(site) - pairs.base(site)}, position=at)
+        assert abs(outcomes[site].ld - Outcome.of(by_hand.logits, pairs.answer, pairs.foil).ld).max() < 1e-4
 
 
 def test_patching_the_last_residual_gives_the_source(llama):
-    batch = batch_of(2, (6, 5), (6, 5))
-    outcomes = patch_whole(llama, batch)
-    clean = Outcome.of(record(llama, batch.source).logits, batch.answer, batch.foil)
-    assert abs(outcomes[residual_after(3)].ld - clean.ld).max() < 1e-4
+    prompts, rows = in_layout((6, 5), (6, 5))
+    sites = [site for block in range(4) for site in block_sites(block, 4)]
+    pairs = recorded_pairs(llama, prompts, pairs_of(llama, prompts, rows), sites, 0, 3)
+    sources = record(llama, torch.tensor(prompts["tokens"].tolist()[3:])).logits
+    of_sources = Outcome.of(sources, pairs.answer, pairs.foil)
+    assert abs(patch_whole(pairs)[residual_after(3)].ld - of_sources.ld).max() < 1e-4
 
 
 def test_tiny_models_are_the_same_every_time():
@@ -149,8 +152,7 @@ def test_components_of_pairs_in_mixed_layouts(llama, size):
 
 def test_kinds_of_token_by_hand():
     def kinds(base: list[int], base_at: int, source: list[int], source_at: int) -> dict[str, list[tuple[int, int]]]:
-        rows = (torch.tensor([tokens]) for tokens in (base, source))
-        return token_kinds(Batch(*rows, base_at, source_at, torch.tensor([1]), torch.tensor([2])))
+        return token_kinds(base, source, base_at, source_at)
 
     # IOI: the position is END, and the names differ.
     assert kinds([1, 7, 3, 8, 5], 4, [1, 8, 3, 7, 5], 4) == {DIFFERING: [(1, 1), (3, 3)], END: [(4, 4)]}
@@ -201,10 +203,7 @@ def test_the_map_is_that_of_full_forward_passes(model):
     tokens, at = prompts["tokens"].tolist(), prompts["position"].tolist()
     pairs = pairs_of(model, prompts, rows)
     streams = [streams_of(model, row) for row in tokens]
-    ids = torch.tensor([1]), torch.tensor([2])
-    kinds = [
-        token_kinds(Batch(torch.tensor([tokens[b]]), torch.tensor([tokens[s]]), at[b], at[s], *ids)) for b, s, _ in rows
-    ]
+    kinds = [token_kinds(tokens[b], tokens[s], at[b], at[s]) for b, s, _ in rows]
     expected = {}
     for kind in TOKENS:
         having = [place for place, of_pair in enumerate(kinds) if kind in of_pair]
@@ -217,8 +216,9 @@ def test_the_map_is_that_of_full_forward_passes(model):
             expected[kind, block] = (len(having), clean, clean - sum(ld) / len(ld))
     for size in (1, 8):
         done: list[int] = []
-        found = map_tokens(model, prompts, pairs, batch=size, resamples=100, seed=0, on_pairs=done.append)
-        assert sum(done) == len(rows)
+        swaps = swaps_of(prompts, pairs)
+        found = map_tokens(model, pairs, swaps, batch=size, resamples=100, seed=0, on_pairs=done.append)
+        assert sum(done) == sum(map(len, kinds))
         assert list(zip(found["tokens"], found["block"], strict=True)) == list(expected)
         for row in found.itertuples():
             number, clean, effect = expected[row.tokens, row.block]
@@ -232,14 +232,15 @@ def test_pairs_in_which_other_tokens_differ_are_patched_at_their_own(llama):
     """Two pairs of one layout: the map is that of each alone, in one batch as in two."""
     prompts = prompts_of({0: [5, 6, 7, 8, 9], 1: [4, 6, 7, 8, 9], 2: [15, 16, 17, 18, 19], 3: [15, 16, 14, 18, 19]})
     pairs = pairs_of(llama, prompts, [(0, 1, "a"), (2, 3, "b")])
-    together, apart = (map_tokens(llama, prompts, pairs, batch=size, resamples=100, seed=0) for size in (2, 1))
+    swaps = swaps_of(prompts, pairs)
+    together, apart = (map_tokens(llama, pairs, swaps, batch=size, resamples=100, seed=0) for size in (2, 1))
     pd.testing.assert_frame_equal(together, apart, atol=1e-4)
 
 
 def test_a_map_at_end_has_no_tokens_behind_the_position(llama):
     prompts = prompts_of({0: [5, 6, 7, 8], 1: [9, 6, 7, 8]})
     pairs = pairs_of(llama, prompts, [(0, 1, "a"), (1, 0, "a")])
-    found = map_tokens(llama, prompts, pairs, batch=4, resamples=100, seed=0)
+    found = map_tokens(llama, pairs, swaps_of(prompts, pairs), batch=4, resamples=100, seed=0)
     assert found["tokens"].unique().tolist() == [DIFFERING, END]
     # After the last block only END is read.
     last = found[found["block"] == 3].set_index("tokens")["effect"]

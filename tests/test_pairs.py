@@ -130,3 +130,12 @@ def test_the_clean_ld_of_both_prompts_of_a_pair(llama: Model, tmp_path):
     for side, column in (("base", "ld"), ("source", "ld_source")):
         by_hand = logit_difference(logits[table[side].tolist()], answer, foil)
         np.testing.assert_allclose(found[column], by_hand.numpy(), atol=1e-4)
+
+
+def test_pairs_of_different_values_and_rows_of_any_shape(llama: Model):
+    found = some_pairs(llama, [SITE], 2)
+    assert set(found.different.table["kind"]) == {DIFFERENT}
+    assert len(found.different) == (found.table["kind"] == DIFFERENT).sum()
+    index = torch.tensor([[1, 0, 1], [2, 2, 0]])
+    for read, whole in zip(found.ends(SITE), (found.base(SITE), found.source(SITE)), strict=True):
+        torch.testing.assert_close(read[index], whole[index])

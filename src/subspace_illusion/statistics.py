@@ -108,8 +108,9 @@ class Bootstrap:
         units, unit = np.unique(np.asarray(groups), return_inverse=True)
         n = len(units)
         rng, evenly = numpy_generator(seed, "bootstrap", "groups", n), np.full(n, 1 / n)
-        # A draw at a time and in small integers, because there may be many groups.
-        counts = np.ones((1 + resamples, n), dtype=np.int16)
+        # A draw at a time and in the smallest integers, because there may be many groups. Where there are 128, none is
+        # drawn so often: that has less of a chance than 1e-200.
+        counts = np.ones((1 + resamples, n), dtype=np.int8)
         for draw in counts[1:]:
             draw[:] = rng.multinomial(n, evenly)
         return cls(counts, unit)

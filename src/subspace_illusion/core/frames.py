@@ -171,6 +171,11 @@ class Split:
         return torch.cat(parts, dim=1)  # the parts are orthogonal to each other
 
 
+def rank_of(sizes: torch.Tensor, tolerance: float) -> int:
+    """How many singular values, the largest first, count: those above ``tolerance`` times the largest."""
+    return int((sizes > tolerance * sizes[0]).sum())
+
+
 def row_space(readout: torch.Tensor, tolerance: float) -> torch.Tensor:
     """Orthonormal basis of what a readout sees, ``[d, rank]``, in double precision.
 
@@ -179,7 +184,7 @@ def row_space(readout: torch.Tensor, tolerance: float) -> torch.Tensor:
         tolerance: Singular values below ``tolerance`` times the largest count as zero.
     """
     u, s, _ = torch.linalg.svd(readout.double(), full_matrices=False)
-    return u[:, s > tolerance * s[0]]
+    return u[:, : rank_of(s, tolerance)]
 
 
 def spaces(readout: torch.Tensor, tolerance: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -190,7 +195,7 @@ def spaces(readout: torch.Tensor, tolerance: float) -> tuple[torch.Tensor, torch
         tolerance: As for ``row_space``.
     """
     u, s, _ = torch.linalg.svd(readout.double(), full_matrices=True)
-    rank = int((s > tolerance * s[0]).sum())
+    rank = rank_of(s, tolerance)
     return u[:, :rank].float(), u[:, rank:].float()
 
 

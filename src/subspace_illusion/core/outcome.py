@@ -30,6 +30,13 @@ class Outcome:
         return cls(ld[None].double().numpy(), (logits.argmax(-1) == foil)[None].numpy())
 
     @classmethod
+    def of_answers(cls, logits: torch.Tensor) -> "Outcome":
+        """The outcome of one patch from the logits of answer, foil and the likeliest token ``[pairs, 3]``, the last NaN
+        where the answer is likelier than the foil (``answers_alone``)."""
+        answer, foil, likeliest = logits.T
+        return cls((answer - foil)[None].double().numpy(), (foil == likeliest)[None].numpy())
+
+    @classmethod
     def joined(cls, outcomes: "list[Outcome]") -> "Outcome":
         """The outcomes of one patch on one batch of pairs after another."""
         return cls(np.concatenate([o.ld for o in outcomes], 1), np.concatenate([o.top1_foil for o in outcomes], 1))

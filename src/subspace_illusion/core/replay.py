@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -58,6 +58,14 @@ class Tail:
     def ends(self) -> torch.Tensor:
         """Where END stands in each tail, ``[n]``."""
         return self.lengths - 1 - self.positions
+
+    def since(self, start: int) -> Tail:
+        """The tail without what lies before a block."""
+        residual, keys, values = (
+            {block: x for block, x in part.items() if block >= start}
+            for part in (self.residual, self.keys, self.values)
+        )
+        return replace(self, residual=residual, keys=keys, values=values)
 
     def rows(self, index: torch.Tensor) -> Tail:
         """The tail of some of the prompts, in the order of ``index`` ``[m]``; an index may come twice."""
@@ -268,29 +276,8 @@ def replay(
             past_key_values=Cache(layers=layers),
             use_cache=True,
         )
-    return Recording(found.activations, output.logits[:, -1].float(), entering=found.entering)
-
-
-def replay_each(model: Model, tail: Tail, changes: Mapping[Site, torch.Tensor], start: int) -> dict[Site, torch.Tensor]:
-    """Replays once for every change alone, all of them in one batch, without gradients.
-
-    Args:
-        model: The model.
-        tail: The tail of the base prompts.
-        changes: Changes, ``[n, d]`` by site.
-        start: The first block to run.
-
-    Returns:
-        The logits of each, ``[n, vocabulary]``, on the CPU.
-    """
-    together = {}
-    for place, (site, change) in enumerate(changes.items()):
-        rows = torch.zeros(len(changes), *change.shape)
-        rows[place] = change  # every change has rows of its own and leaves the others' alone
-        together[site] = rows.flatten(0, 1)
-    with torch.no_grad():
-        logits = replay(model, tail.repeat(len(changes)), together, start=start).logits.cpu()
-    return dict(zip(changes, logits.split(len(tail)), strict=True))
+    # END alone was unembedded; a view of it, because the gradient of a selection is as large a copy.
+    return Recording(found.activations, output.logits.squeeze(1).float(), entering=found.entering)
 
 
 def _frozen_layer() -> type:

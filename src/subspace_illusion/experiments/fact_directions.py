@@ -92,8 +92,8 @@ def directions_of_pairs(
     everything = pairs.examples(site)
     tail = everything.tail(torch.arange(len(pairs)))
     alone = Examples(
-        everything.base[:, None],
-        everything.source[:, None],
+        pairs.base(site)[:, None],
+        pairs.source(site)[:, None],
         everything.target_id[:, None],
         everything.other_id[:, None],
         everything.changes[:, None],

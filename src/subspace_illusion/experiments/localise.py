@@ -5,20 +5,21 @@ differs between base and source to END.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
 import torch
 
-from subspace_illusion.core.frames import patch_change
+from subspace_illusion.core.answers import answers_alone, outcomes_each
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import Outcome
-from subspace_illusion.core.replay import record, replay, replay_each
+from subspace_illusion.core.replay import record_all, replay
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import column
 from subspace_illusion.statistics import Bootstrap, summarise, table
+from subspace_illusion.subspace.pairs import Pairs, recorded_pairs
 
 RULE = (
     "The residual stream after each block is patched whole. The block that writes is the one across which the effect "
@@ -46,130 +47,100 @@ def block_sites(block: int, n_heads: int) -> dict[Site, str]:
     return named | {Site(block, "attn.hook_z", head): "head" for head in range(n_heads)}
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Some pairs whose bases have one length and position, and whose sources have.
-
-    Attributes:
-        base: Token ids ``[n, length]``.
-        source: Token ids ``[n, length]``.
-        base_at: The position in the bases.
-        source_at: The position in the sources.
-        answer: Token ids of the bases' answers, ``[n]``.
-        foil: Token ids of the bases' foils, ``[n]``.
-    """
-
-    base: torch.Tensor
-    source: torch.Tensor
-    base_at: int
-    source_at: int
-    answer: torch.Tensor
-    foil: torch.Tensor
-
-
-LAYOUT = ("base_end", "base_at", "source_end", "source_at")
-
-
-def laid_out(prompts: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
-    """The pairs, those of one layout together.
-
-    Returns:
-        The pairs with ``LAYOUT``, where END and the position stand in both prompts, and ``differing``, the tokens
-        before the position at which the two differ (none where they have not as many).
-    """
-    by_number = prompts.set_index("prompt")
-    layout = {
-        f"{side}_{name}": by_number[column].loc[pairs[side]].to_numpy()
-        for side in ("base", "source")
-        for name, column in (("end", "end"), ("at", "position"))
-    }
-    laid = pairs.assign(**layout)
-    differing = []
-    for base, source, at, source_at in laid[["base", "source", "base_at", "source_at"]].itertuples(index=False):
-        both = zip(by_number["tokens"][base][:at], by_number["tokens"][source][:at], strict=True)
-        places = [token for token, (x, y) in enumerate(both) if x != y] if at == source_at else []
-        differing.append(" ".join(map(str, places)))
-    return laid.assign(differing=differing).sort_values([*LAYOUT, "differing"], kind="stable").reset_index(drop=True)
-
-
-def batches(prompts: pd.DataFrame, pairs: pd.DataFrame, size: int, alike: Sequence[str] = LAYOUT) -> Iterator[Batch]:
-    """The pairs of ``laid_out``, batch by batch, in their order.
-
-    Args:
-        prompts: The table of prompts.
-        pairs: The pairs.
-        size: The most pairs of a batch.
-        alike: What pairs of a batch have alike: ``LAYOUT``, or ``differing`` too.
-    """
-    by_number = prompts.set_index("prompt")
-    for _, group in pairs.groupby(list(alike)):
-        for start in range(0, len(group), size):
-            rows = group.iloc[start : start + size]
-            base, source = (column(by_number.loc[rows[side]], "tokens") for side in ("base", "source"))
-            ids = (column(rows, name) for name in ("answer_id", "foil_id"))
-            yield Batch(base, source, int(rows["base_at"].iloc[0]), int(rows["source_at"].iloc[0]), *ids)
-
-
-def patch_whole(model: Model, batch: Batch) -> dict[Site, Outcome]:
+def patch_whole(pairs: Pairs) -> dict[Site, Outcome]:
     """Patches every component of every block, whole, from source to base, at the position."""
-    blocks = [list(block_sites(block, model.n_heads)) for block in range(model.n_blocks)]
-    sites = [site for block in blocks for site in block]
-    base = record(model, batch.base, sites, tail_from=0, position=batch.base_at)
-    source = record(model, batch.source, sites, position=batch.source_at)
-    assert base.tail is not None
-    outcomes = {}
-    for residual, *inside in blocks:
-        # All components inside a block share one batch.
-        for group in ([residual], inside):
-            changes = {site: patch_change(base.activations[site], source.activations[site], None) for site in group}
-            for site, logits in replay_each(model, base.tail, changes, group[0].start).items():
-                outcomes[site] = Outcome.of(logits, batch.answer, batch.foil)
+    model, rows = pairs.model, torch.arange(len(pairs))
+    outcomes: dict[Site, Outcome] = {}
+    for block in range(model.n_blocks):
+        changes = {site: pairs.along(site, None)(rows) for site in block_sites(block, model.n_heads)}
+        outcomes |= outcomes_each(model, pairs.tail(block)(rows), changes, block, pairs.answer, pairs.foil)
     return outcomes
 
 
-def token_kinds(batch: Batch) -> dict[str, list[tuple[int, int]]]:
-    """The tokens of each kind of the map that the batch has, each by its place in the bases and in the sources.
+def token_kinds(
+    base: Sequence[int], source: Sequence[int], base_at: int, source_at: int
+) -> dict[str, list[tuple[int, int]]]:
+    """The tokens of each kind of the map that a pair has, each by its place in the base and in the source.
 
     What lies behind the position is counted from it, and END from the end, so tails need not have one length; where
     they have not, the tokens between have no counterpart. Tokens before the position are compared where both prompts
     have as many.
+
+    Args:
+        base: The base's token ids.
+        source: The source's.
+        base_at: The position in the base.
+        source_at: The position in the source.
     """
-    ends = (batch.base.shape[1] - 1, batch.source.shape[1] - 1)
-    at = (batch.base_at, batch.source_at)
-    found: dict[str, list[tuple[int, int]]] = {}
-    if at[0] == at[1]:
-        differ = (batch.base[:, : at[0]] != batch.source[:, : at[1]]).any(0)
-        found[DIFFERING] = [(token, token) for token in differ.nonzero().flatten().tolist()]
+    ends, at = (len(base) - 1, len(source) - 1), (base_at, source_at)
     tails = tuple(end - place for end, place in zip(ends, at, strict=True))
+    found: dict[str, list[tuple[int, int]]] = {}
+    if base_at == source_at:
+        found[DIFFERING] = [(token, token) for token in range(base_at) if base[token] != source[token]]
     if min(tails) > 0:
         found[POSITION] = [at]
     if min(tails) > 1:
-        found[NEXT] = [(at[0] + 1, at[1] + 1)]
+        found[NEXT] = [(base_at + 1, source_at + 1)]
     if tails[0] == tails[1]:
-        found[FURTHER] = [(at[0] + step, at[1] + step) for step in range(2, tails[0])]
+        found[FURTHER] = [(base_at + step, source_at + step) for step in range(2, tails[0])]
     found[END] = [ends]
     return {kind: tokens for kind, tokens in found.items() if tokens}
 
 
-def patch_tokens(model: Model, batch: Batch) -> dict[tuple[str, int], Outcome]:
-    """Patches the residual stream after every block at every kind of token that the batch has, by kind and block."""
-    kinds, outcomes = token_kinds(batch), {}
-    for kind, tokens in kinds.items():
-        base_from, source_from = (min(places) for places in zip(*tokens, strict=True))
-        base, source = (
-            record(model, prompts, tail_from=0, position=first).tail
-            for prompts, first in ((batch.base, base_from), (batch.source, source_from))
-        )
-        assert base is not None
-        assert source is not None
-        to, of = (torch.tensor(places) for places in zip(*tokens, strict=True))
-        for block in range(model.n_blocks):
-            start = block + 1
-            stream = base.residual[start].clone()
-            stream[:, to - base_from] = source.residual[start][:, of - source_from]
-            with torch.no_grad():
-                logits = replay(model, replace(base, residual={start: stream}), {}, start=start).logits.cpu()
-            outcomes[kind, block] = Outcome.of(logits, batch.answer, batch.foil)
+@dataclass(frozen=True)
+class Swap:
+    """Tokens of one kind of a pair.
+
+    Attributes:
+        base: Token ids of the base.
+        source: Token ids of the source.
+        tokens: The tokens whose residual stream is taken from the source, by their place in base and source.
+    """
+
+    base: list[int]
+    source: list[int]
+    tokens: list[tuple[int, int]]
+
+    @property
+    def firsts(self) -> tuple[int, int]:
+        """The first of the tokens in the base, and in the source."""
+        return min(to for to, _ in self.tokens), min(of for _, of in self.tokens)
+
+
+def swaps_of(prompts: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, dict[int, Swap]]:
+    """The tokens of every kind in the pairs that have such tokens, by kind and the pair's place in the table."""
+    by_number = prompts.set_index("prompt")
+    tokens, at = by_number["tokens"].map(list).to_dict(), by_number["position"].to_dict()
+    swaps: dict[str, dict[int, Swap]] = {kind: {} for kind in TOKENS}
+    for row, (base, source) in enumerate(zip(pairs["base"], pairs["source"], strict=True)):
+        for kind, places in token_kinds(tokens[base], tokens[source], at[base], at[source]).items():
+            swaps[kind][row] = Swap(tokens[base], tokens[source], places)
+    return {kind: of_kind for kind, of_kind in swaps.items() if of_kind}
+
+
+def patch_tokens(model: Model, swaps: Sequence[Swap], answer: torch.Tensor, foil: torch.Tensor) -> list[Outcome]:
+    """Patches the residual stream after every block at the tokens of some pairs, by block.
+
+    Args:
+        model: The model.
+        swaps: The pairs' tokens.
+        answer: Token ids of the bases' answers, ``[n]``.
+        foil: Token ids of the bases' foils, ``[n]``.
+    """
+    base_from, source_from = zip(*(swap.firsts for swap in swaps), strict=True)
+    base = record_all(model, [swap.base for swap in swaps], base_from, (), 0, len(swaps)).tail
+    source = record_all(model, [swap.source for swap in swaps], source_from, (), 0, len(swaps)).tail
+    assert base is not None
+    assert source is not None
+    rows, to, of = torch.tensor(
+        [(row, to - base_from[row], of - source_from[row]) for row, swap in enumerate(swaps) for to, of in swap.tokens]
+    ).T
+    outcomes = []
+    for start in range(1, model.n_blocks + 1):
+        stream = base.residual[start].index_put((rows, to), source.residual[start][rows, of])
+        with answers_alone(model, answer, foil):
+            logits = replay(model, replace(base, residual={start: stream}), {}, start=start).logits.cpu()
+        outcomes.append(Outcome.of_answers(logits))
     return outcomes
 
 
@@ -197,12 +168,16 @@ def localise(
     Returns:
         ``site``, ``kind``, ``block``, ``head``, ``pairs``, ``share_of_residual`` and the measures of ``summarise``.
     """
-    pairs = laid_out(prompts, pairs)
+    sites = [site for block in range(model.n_blocks) for site in block_sites(block, model.n_heads)]
+    by_number = prompts.set_index("prompt").loc[pairs["base"]]
+    # Tails of like length together, so that little is spent on padding.
+    pairs = pairs.iloc[(by_number["end"] - by_number["position"]).argsort(kind="stable").to_numpy()]
     parts: dict[Site, list[Outcome]] = defaultdict(list)
-    for of_batch in batches(prompts, pairs, batch):
-        for site, outcome in patch_whole(model, of_batch).items():
+    for first in range(0, len(pairs), batch):
+        of_batch = recorded_pairs(model, prompts, pairs.iloc[first : first + batch], sites, 0, batch)
+        for site, outcome in patch_whole(of_batch).items():
             parts[site].append(outcome)
-        on_pairs(len(of_batch.answer))
+        on_pairs(len(of_batch))
     outcomes = {site: Outcome.joined(listed) for site, listed in parts.items()}
     clean, bootstrap = pairs["ld"].to_numpy(dtype=float), Bootstrap.of(pairs["group"].to_numpy(), resamples, seed)
     rows = []
@@ -216,8 +191,8 @@ def localise(
 
 def map_tokens(
     model: Model,
-    prompts: pd.DataFrame,
     pairs: pd.DataFrame,
+    swaps: Mapping[str, Mapping[int, Swap]],
     *,
     batch: int,
     resamples: int,
@@ -228,37 +203,32 @@ def map_tokens(
 
     Args:
         model: The model.
-        prompts: The table of prompts.
         pairs: As for ``localise``.
+        swaps: Their tokens, ``swaps_of`` them.
         batch: Pairs at a time.
         resamples: Number of bootstrap draws.
         seed: Their seed.
-        on_pairs: Told the number of pairs after every batch.
+        on_pairs: Told the number of pairs after every batch of every kind of token.
 
     Returns:
         ``tokens`` (one of ``TOKENS``), ``block``, ``pairs`` (those whose prompts have such tokens) and the measures of
         ``summarise``.
     """
-    pairs = laid_out(prompts, pairs)
-    parts: dict[Hashable, list[Outcome]] = defaultdict(list)
-    having: dict[str, list[int]] = defaultdict(list)
-    first = 0
-    # The tokens that differ are patched together, so pairs of a batch must have the same.
-    for of_batch in batches(prompts, pairs, batch, (*LAYOUT, "differing")):
-        patched, n = patch_tokens(model, of_batch), len(of_batch.answer)
-        for key, outcome in patched.items():
-            parts[key].append(outcome)
-        for kind in {kind for kind, _ in patched}:
-            having[kind] += range(first, first + n)
-        first += n
-        on_pairs(n)
+    answer, foil = column(pairs, "answer_id"), column(pairs, "foil_id")
     rows = []
-    for kind in [kind for kind in TOKENS if kind in having]:
-        of_kind = pairs.iloc[having[kind]]
-        bootstrap = Bootstrap.of(of_kind["group"].to_numpy(), resamples, seed)
+    for kind, of_kind in swaps.items():
+        # Tails of like length together, as above.
+        having = sorted(of_kind, key=lambda row: len(of_kind[row].base) - of_kind[row].firsts[0])
+        parts: list[list[Outcome]] = []
+        for first in range(0, len(having), batch):
+            some = having[first : first + batch]
+            parts.append(patch_tokens(model, [of_kind[row] for row in some], answer[some], foil[some]))
+            on_pairs(len(some))
+        clean = pairs["ld"].to_numpy(dtype=float)[having]
+        bootstrap = Bootstrap.of(pairs["group"].to_numpy()[having], resamples, seed)
         for block in range(model.n_blocks):
-            outcome, about = Outcome.joined(parts[kind, block]), dict(tokens=kind, block=block, pairs=len(of_kind))
-            rows.append(about | summarise(outcome, of_kind["ld"].to_numpy(dtype=float), bootstrap))
+            outcome, about = Outcome.joined([of[block] for of in parts]), dict(tokens=kind, block=block)
+            rows.append(about | dict(pairs=len(having)) | summarise(outcome, clean, bootstrap))
     return table(rows)
 
 

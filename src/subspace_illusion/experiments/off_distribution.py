@@ -72,7 +72,11 @@ def inhomogeneity(of: Cloud, bootstrap: Bootstrap) -> np.ndarray:
     drawn, rows = bootstrap.some(MOST_PAIRS)
     natural, patched = _standardised(of.rows(rows))
     weights = drawn.weights
-    return _coefficient(patched, weights, natural, np.concatenate([weights, weights], 1) / 2)
+    of_natural = np.concatenate([weights, weights], 1) / 2
+    across, of_patched, within = (
+        euclidean_distances(*of) for of in ((patched, natural), (patched, patched), (natural, natural))
+    )
+    return _coefficient(across, of_patched, within, weights, of_natural)
 
 
 def floor(of: Cloud, groups: np.ndarray, halvings: int, seed: int) -> float:
@@ -92,12 +96,12 @@ def floor(of: Cloud, groups: np.ndarray, halvings: int, seed: int) -> float:
     units, unit = np.unique(groups[rows], return_inverse=True)
     if len(units) < 2:
         return float("nan")
-    rng = numpy_generator(seed, "halves")
+    rng, apart = numpy_generator(seed, "halves"), euclidean_distances(natural)
     found = []
     for _ in range(halvings):
         half = np.tile(rng.permutation(len(units))[unit] % 2 == 0, 2)
         one, other = (np.where(rows, 1.0, 0.0)[None] / rows.sum() for rows in (half, ~half))
-        found.append(_coefficient(natural, one, natural, other)[0])
+        found.append(_coefficient(apart, apart, apart, one, other)[0])
     return float(np.mean(found))
 
 
@@ -168,24 +172,27 @@ def _standardised(of: Cloud) -> tuple[np.ndarray, np.ndarray]:
     return natural, patched
 
 
-def _coefficient(points: np.ndarray, weights: np.ndarray, others: np.ndarray, of_others: np.ndarray) -> np.ndarray:
+def _coefficient(
+    across: np.ndarray, of_points: np.ndarray, of_others: np.ndarray, weights: np.ndarray, other_weights: np.ndarray
+) -> np.ndarray:
     """The coefficient of inhomogeneity of two weighted clouds, by draw, ``[draws]``.
 
     Args:
-        points: ``[n, d]``.
-        weights: Of each point in every draw, ``[draws, n]``.
-        others: ``[m, d]``.
-        of_others: Likewise, ``[draws, m]``.
+        across: Distances of the points of one from those of the other, ``[n, m]``.
+        of_points: Distances within the one, ``[n, n]``.
+        of_others: Within the other, ``[m, m]``.
+        weights: Of each point of the one in every draw, ``[draws, n]``.
+        other_weights: Of each of the other, ``[draws, m]``.
     """
-    apart = ((weights @ euclidean_distances(points, others)) * of_others).sum(1)
-    within = _within(points, weights) + _within(others, of_others)
+    apart = ((weights @ across) * other_weights).sum(1)
+    within = _within(of_points, weights) + _within(of_others, other_weights)
     return np.clip(np.nan_to_num(ratio(2 * apart - within, 2 * apart)), 0, 1)
 
 
-def _within(points: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _within(distances: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The mean distance between two different points of a cloud, by draw, ``[draws]``.
 
     A point drawn twice lies at no distance from itself, which would make every draw's cloud tighter than the sample's.
     """
-    together = ((weights @ euclidean_distances(points)) * weights).sum(1)
+    together = ((weights @ distances) * weights).sum(1)
     return ratio(together, 1 - (weights**2).sum(1))

@@ -50,8 +50,7 @@ def score_on_the_spot(
     draws: dict[str, Any] = dict(tolerance=tolerance, resamples=resamples, seed=seed)
     splits = None
     if can_be_read(site, model.n_blocks):
-        different = train.among((train.table["base_value"] != train.table["source_value"]).to_numpy())
-        splits = split_by_own_readers(different, test, site, frames, batch=batch, **draws)[1]
+        splits = split_by_own_readers(train.different, test, site, frames, batch=batch, **draws)[1]
     component = Subspaces(site, frames, readout, rank)
     patched = patch_all(test, {site.name: component}, tolerance=tolerance, seed=seed, batch=batch)[site.name]
     did = by_pair(test, patched)

@@ -268,19 +268,24 @@ def find(carrier: Carrier, plan: Plan, gradient: torch.Tensor) -> Found:
         found[dose, RANDOM, ""] = random_frame(len(carrier.readout), 1, plan.seed, "planted", dose.dose, dose.null)
     first = plan.seeds[:1]
     runs = [(dose, TRAINED, seed) for dose in doses for seed in plan.seeds]
-    runs += [(Dose(dose), ARBITRARY, seed) for dose in plan.arbitrary for seed in first]
     runs += [(Dose(dose), OFF_ROUTE, seed) for dose in plan.off_route for seed in first]
-    trained = _train(carrier, runs, dosed, plan)
-    return found | {(dose, way, str(seed)): frame for (dose, way, seed), frame in zip(runs, trained, strict=True)}
+    # What is learnt by heart is learnt late.
+    by_heart = [(Dose(dose), ARBITRARY, seed) for dose in plan.arbitrary for seed in first]
+    trained = _train(carrier, runs, dosed, plan.settings)
+    trained += _train(carrier, by_heart, dosed, dict(plan.settings) | dict(least_gain=0.0))
+    of_runs = zip([*runs, *by_heart], trained, strict=True)
+    return found | {(dose, way, str(seed)): frame for (dose, way, seed), frame in of_runs}
 
 
 def _train(
     carrier: Carrier,
     runs: Sequence[tuple[Dose, str, int]],
     dosed: Mapping[Dose, tuple[torch.Tensor, torch.Tensor]],
-    plan: Plan,
+    settings: Mapping[str, Any],
 ) -> list[torch.Tensor]:
     """Frames ``[d, 1]`` that DAS finds, all runs in one batch."""
+    if not runs:
+        return []
     seeds, route = [seed for _, _, seed in runs], orthonormal(carrier.route.hidden[:, None])
 
     def beside(x: torch.Tensor, way: str) -> torch.Tensor:
@@ -307,7 +312,7 @@ def _train(
         rank=1,
         seeds=seeds,
         readout=readout,
-        **plan.settings,
+        **settings,
     ).frames
     return [orthonormal(beside(frame.mT, way).mT) for frame, (_, way, _) in zip(frames, runs, strict=True)]
 
@@ -427,11 +432,10 @@ def plant(
         reference=float((test.ld_clean - residual).mean() / test.ld_clean.mean()),
         reference_accuracy=float(patched.top1_foil.mean()),
     )
-    different = train.among((train.table["base_value"] != train.table["source_value"]).to_numpy())
     rows = []
     for carrier in carriers(train, test, block, v_true, kinds, plan.seed):
         about = dict(block=block, cos_v_true=float(carrier.route.direction @ v_true.squeeze(1))) | reference
-        gradient = mean_gradient(different, carrier.output, plan.batch)
+        gradient = mean_gradient(train.different, carrier.output, plan.batch)
         found = find(carrier, plan, gradient)
         rows += [about | row for row in measure(carrier, plan, found, residual)]
     return table(rows)

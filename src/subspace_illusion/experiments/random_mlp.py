@@ -133,13 +133,14 @@ def train_random_mlps(
         on_step: Told the mean loss after every step.
     """
     check_is_mlp(component, site)
-    mlp, examples = mlp_of(train.model, site.block), train.examples(mlp_input(site.block))
-    mlps = [draw_random_mlp(mlp, examples.base, seed, component, draw) for draw in range(draws)]
-    base, source = (torch.stack([of_draw.hidden(x) for of_draw in mlps]) for x in (examples.base, examples.source))
+    mlp, reads = mlp_of(train.model, site.block), mlp_input(site.block)
+    read = train.base(reads), train.source(reads)
+    mlps = [draw_random_mlp(mlp, read[0], seed, component, draw) for draw in range(draws)]
+    base, source = (torch.stack([of_draw.hidden(x) for of_draw in mlps]) for x in read)
     trained = train_das(
         train.model,
         mlp_output(site.block),
-        replace(examples, base=base, source=source),
+        replace(train.examples(reads), base=base, source=source),
         rank=rank,
         seeds=[seed + draw for draw in range(draws)],
         readout=torch.stack([of_draw.readout for of_draw in mlps]),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 import torch
 
-from subspace_illusion.core.frames import random_frame
+from subspace_illusion.core.frames import random_frame, rank_of
 from subspace_illusion.core.mlps import hidden_from_residual, weight_matrices
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.seeds import torch_generator
@@ -162,4 +162,4 @@ def matrix_ranks(matrix: torch.Tensor, tolerance: float) -> tuple[int, float]:
     """
     values = torch.linalg.svdvals(matrix.double())
     entropy = torch.special.entr(values / values.sum()).sum()
-    return int((values > tolerance * values[0]).sum()), float(entropy.exp())
+    return rank_of(values, tolerance), float(entropy.exp())

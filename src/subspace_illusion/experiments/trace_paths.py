@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import torch
 
+from subspace_illusion.core.answers import outcomes_each
 from subspace_illusion.core.attribution import attention_sites
 from subspace_illusion.core.heads import replay_holding
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import Outcome
-from subspace_illusion.core.replay import Recording, Tail, replay, replay_each
+from subspace_illusion.core.replay import Recording, Tail, replay
 from subspace_illusion.core.sites import Site
 from subspace_illusion.experiments.find_readers import (
     MINOR,
@@ -182,8 +183,7 @@ def trace_heads(
     for block in range(first, model.n_blocks):
         heads = [Site(block, "attn.hook_z", head).end for head in range(model.n_heads)]
         changes = {head: of_head(patched, head, model.n_heads) - of_head(clean, head, model.n_heads) for head in heads}
-        for head, logits in replay_each(model, base, changes, block).items():
-            alone[head] = Outcome.of(logits, answer, foil)
+        alone |= outcomes_each(model, base, changes, block, answer, foil)
     return alone
 
 

@@ -19,6 +19,7 @@ from subspace_illusion.core.replay import Tail, replay
 from subspace_illusion.core.seeds import torch_generator
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
+from subspace_illusion.subspace.patching import Rows
 from subspace_illusion.tasks.table import DIFFERENT, SAME
 
 Loss = Literal["cross_entropy", "logit_difference"]
@@ -31,7 +32,7 @@ class Examples:
     What may differ between runs may have their number as a first dimension: ``[runs, n, d]``, ``[runs, n]``.
 
     Attributes:
-        base: Activations of the bases where the subspace lives, ``[n, d]``.
+        base: Activations of the bases where the subspace lives, ``[n, d]``; a tensor, or what reads rows.
         source: Activations of the sources, the same shape.
         target_id: The token wanted under the patch, ``[n]``: the foil where the source has another value than the base,
             the answer where it has the same.
@@ -40,8 +41,8 @@ class Examples:
         tail: Gives the tail of the bases of some of the pairs, by their index ``[m]``.
     """
 
-    base: torch.Tensor
-    source: torch.Tensor
+    base: Rows
+    source: Rows
     target_id: torch.Tensor
     other_id: torch.Tensor
     changes: torch.Tensor
@@ -119,7 +120,7 @@ def train_das(
     Raises:
         InputError: If the rank does not fit the site, or the loss stops being a number.
     """
-    d = examples.base.shape[-1]
+    d = examples.base[torch.zeros(1, dtype=torch.long)].shape[-1]
     most = d if support is None else int(support.sum(1).min())
     if not 1 <= rank <= most:
         raise InputError(f"rank is {rank}, but {site.name} has {most} dimensions: take a rank from 1 to {most}")
@@ -129,9 +130,11 @@ def train_das(
     raw = [frame.requires_grad_() for frame in orthonormal(torch.stack(start) * allowed)]
     running = torch.arange(len(seeds))
 
-    def of_runs(values: torch.Tensor, shared_dims: int, index: torch.Tensor) -> torch.Tensor:
+    def of_runs(values: Rows, shared_dims: int, index: torch.Tensor) -> torch.Tensor:
         """Rows ``index [running, batch]`` of values that every run shares, or of each run's own."""
-        return values[index] if values.ndim == shared_dims else values[running[:, None], index]
+        if isinstance(values, torch.Tensor) and values.ndim > shared_dims:
+            return values[running[:, None], index]
+        return values[index]
 
     optimizer = torch.optim.Adam(raw, lr=lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)

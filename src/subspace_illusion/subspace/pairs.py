@@ -53,7 +53,7 @@ class Recorded:
 
     def tail(self, start: int, prompts: Sequence[int]) -> Tail:
         assert self.recording.tail is not None
-        return self.recording.tail.rows(self._rows(prompts))
+        return self.recording.tail.since(start).rows(self._rows(prompts))
 
     def tail_lengths(self, prompts: Sequence[int]) -> torch.Tensor:
         assert self.recording.tail is not None
@@ -62,7 +62,7 @@ class Recorded:
 
 @dataclass(frozen=True)
 class OnDemand:
-    """Activations of prompts at a site, read when rows are asked for by their index.
+    """Activations of prompts at a site, read when rows are asked for by their index, ``[m]`` or of any shape.
 
     Attributes:
         prompts: Where they come from.
@@ -75,7 +75,8 @@ class OnDemand:
     numbers: np.ndarray
 
     def __getitem__(self, rows: torch.Tensor, /) -> torch.Tensor:
-        return self.prompts.at(self.site, self.numbers[rows.numpy()].tolist())
+        found = self.prompts.at(self.site, self.numbers[rows.flatten().numpy()].tolist())
+        return found.unflatten(0, rows.shape)
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,11 @@ class Pairs:
     def among(self, rows: np.ndarray) -> "Pairs":
         """Those of the pairs for which a boolean is true, ``[n]``."""
         return replace(self, table=self.table[rows].reset_index(drop=True), ld_clean=self.ld_clean[rows])
+
+    @property
+    def different(self) -> "Pairs":
+        """Those whose source has another value than the base."""
+        return self.among((self.table["base_value"] != self.table["source_value"]).to_numpy())
 
     @cached_property
     def answer(self) -> torch.Tensor:
@@ -175,10 +181,10 @@ class Pairs:
         return patch_outcomes(self.model, site, changes, *of_bases, batch=batch, on_patch=on_patch)
 
     def examples(self, site: Site) -> Examples:
-        """The pairs as DAS learns from them."""
+        """The pairs as DAS learns from them, their activations read as they are asked for."""
         target = column(self.table, "target_id")
         other = self.answer + self.foil - target
-        return Examples(self.base(site), self.source(site), target, other, target != self.answer, self.tail(site.start))
+        return Examples(*self.ends(site), target, other, target != self.answer, self.tail(site.start))
 
 
 def cached_pairs(model: Model, split: str, *kinds: str, most: int | None = None) -> Pairs:

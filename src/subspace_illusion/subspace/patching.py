@@ -5,6 +5,7 @@ from typing import Protocol, TypeVar
 
 import torch
 
+from subspace_illusion.core.answers import answers_alone
 from subspace_illusion.core.frames import patch_change
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import Outcome
@@ -65,9 +66,9 @@ def patch_outcomes(
     for rows in order.split(batch):
         of_rows = tail(rows)
         for key, change in changes.items():
-            with torch.no_grad():
+            with answers_alone(model, answer[rows], foil[rows]):
                 logits = replay(model, of_rows, {site: change(rows)}).logits.cpu()
-            parts[key].append(Outcome.of(logits, answer[rows], foil[rows]))
+            parts[key].append(Outcome.of_answers(logits))
             on_patch(len(rows))
     back = order.argsort()
     return {key: Outcome.joined(listed).rows(back) for key, listed in parts.items()}

@@ -1,0 +1,88 @@
+"""What a replay says of answer and foil, without the rest of the vocabulary.
+
+A measure of a patch needs two logits, and a vocabulary is large: of what SmolLM2 computes for a token from block 20 on,
+its unembedding is nearly half. Which token is the likeliest of all has to be asked only where the foil is likelier than
+the answer, because elsewhere it cannot be the foil.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+
+from subspace_illusion.core.model import Model
+from subspace_illusion.core.outcome import Outcome
+from subspace_illusion.core.products import linear_modules
+from subspace_illusion.core.replay import Tail, replay
+from subspace_illusion.core.sites import Site
+
+
+@contextmanager
+def answers_alone(model: Model, answer: torch.Tensor, foil: torch.Tensor) -> Iterator[None]:
+    """Within, without gradients, a replay's logits are the three ``[n, 3]`` that ``Outcome.of_answers`` takes.
+
+    Args:
+        model: The model.
+        answer: Token ids of the answers of the prompts that are replayed, ``[n]``.
+        foil: Token ids of their foils, ``[n]``.
+    """
+    ((module, (weight, bias)),) = linear_modules(model, model.n_blocks).items()
+    ids = torch.stack([answer, foil], 1).to(model.device)
+    # Past the module's own attribute setter, as in products.py.
+    module.__dict__["forward"] = _unembedding(weight, bias, ids)
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        module.__dict__.pop("forward")
+
+
+def outcomes_each(
+    model: Model,
+    tail: Tail,
+    changes: Mapping[Site, torch.Tensor],
+    start: int,
+    answer: torch.Tensor,
+    foil: torch.Tensor,
+) -> dict[Site, Outcome]:
+    """Replays once for every change alone, all of them in one batch.
+
+    Args:
+        model: The model.
+        tail: The tail of the base prompts.
+        changes: Changes, ``[n, d]`` by site.
+        start: The first block to run.
+        answer: Token ids of the bases' answers, ``[n]``.
+        foil: Token ids of the bases' foils, ``[n]``.
+    """
+    together, times = {}, len(changes)
+    for place, (site, change) in enumerate(changes.items()):
+        rows = torch.zeros(times, *change.shape)
+        rows[place] = change  # every change has rows of its own and leaves the others' alone
+        together[site] = rows.flatten(0, 1)
+    with answers_alone(model, answer.repeat(times), foil.repeat(times)):
+        logits = replay(model, tail.since(start).repeat(times), together, start=start).logits.cpu()
+    of_each = (Outcome.of_answers(of_change) for of_change in logits.split(len(tail)))
+    return dict(zip(changes, of_each, strict=True))
+
+
+def _unembedding(
+    weight: torch.Tensor, bias: torch.Tensor | None, ids: torch.Tensor
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """From the residual stream at END ``[n, 1, d_model]`` the logits of answer, foil and the likeliest token, the last
+    NaN where it was not asked for, ``[n, 1, 3]``; one axis, so that a cap on logits finds what it expects."""
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        end = x[:, -1]
+        named = torch.einsum("nd,nkd->nk", end, weight[ids])
+        if bias is not None:
+            named = named + bias[ids]
+        best = torch.full_like(named[:, :1], torch.nan)
+        asked = (named[:, 1] >= named[:, 0]).nonzero().flatten()
+        if len(asked):
+            logits = torch.nn.functional.linear(end[asked], weight, bias)
+            # All three from one product: the foil's own logit is compared with the largest.
+            named[asked], best[asked] = logits.gather(1, ids[asked]), logits.amax(1, keepdim=True)
+        return torch.cat([named, best], 1)[:, None]
+
+    return forward
