@@ -74,7 +74,8 @@ def commands() -> dict[str, list[str]]:
 def copied(top: Path) -> Path:
     """A copy of the project, its data as hard links: stages replace files and never write into one."""
     for folder in ("stages", "data", "results"):
-        shutil.copytree(ROOT / folder, top / folder, copy_function=os.link)
+        # Without the units of work that are done, which would not be done again.
+        shutil.copytree(ROOT / folder, top / folder, copy_function=os.link, ignore=shutil.ignore_patterns("units"))
     for file in (*ROOT.glob("*.yaml"), ROOT / "dvc.lock"):
         shutil.copy(file, top)
     (top / "src").symlink_to(ROOT / "src")

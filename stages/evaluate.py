@@ -1,52 +1,39 @@
-"""Patches every component along every subspace on held-out pairs: effects (E3, E4, E6), also sentence by sentence."""
+"""Patches every component along every subspace on held-out pairs: effects (E3, E4, E6), also sentence by sentence.
 
-from subspace_illusion.core.activations import Activations
-from subspace_illusion.core.model import open_model
-from subspace_illusion.experiments.evaluate import Subspaces, by_pair, count, effects, patch_all, templates
-from subspace_illusion.files import (
-    ACTIVATIONS,
-    DECOMPOSITIONS,
-    MODEL,
-    OUTCOMES,
-    PROMPTS,
-    RESULTS,
-    read_subspaces,
-    read_table,
-    whole_folder,
-    write_table,
-)
+The work is in units, one a component: with compute.scheduler they go to the workers of a cluster.
+"""
+
+from subspace_illusion.experiments.evaluate import by_pair, count, effects, templates
+from subspace_illusion.experiments.evaluating import files_of, held_out, patch_component, patched_of, subspaces_of
+from subspace_illusion.files import MODEL, OUTCOMES, PROMPTS, RESULTS, read_table, whole_folder, write_table
 from subspace_illusion.pipeline.params import Params
-from subspace_illusion.pipeline.stage import duration, run, say, ticker
+from subspace_illusion.pipeline.stage import duration, run, say
+from subspace_illusion.pipeline.units import run_units, unit
 from subspace_illusion.statistics import Bootstrap
-from subspace_illusion.subspace.pairs import cached_pairs
-from subspace_illusion.tasks.table import DIFFERENT
 
 
 def main(params: Params) -> None:
-    model = open_model(MODEL)
-    pairs = cached_pairs(model, "test", DIFFERENT)
-    cached = Activations(ACTIVATIONS)
-    components = {
-        name: Subspaces(
-            component.at,
-            read_subspaces(DECOMPOSITIONS / name / "subspaces.safetensors"),
-            cached.readout(name),
-            component.rank,
+    pairs, listed = held_out(str(MODEL)), params.components
+    patches = count({name: subspaces_of(name, of.hook, of.rank) for name, of in listed.items()})
+    flops = sum(pairs.model.flops(site.start, len(pairs) * number, pairs.tokens) for site, number in patches.items())
+    time = duration(flops, pairs.model.device)
+    say(f"making {sum(patches.values())} patches of {len(pairs)} held-out pairs in {len(listed)} components, {time}")
+    units = [
+        unit(
+            patch_component,
+            [MODEL, *files_of(name)],
+            model=str(MODEL),
+            component=name,
+            hook=component.hook,
+            rank=component.rank,
+            tolerance=params.decompose.rank_tolerance,
+            seed=params.evaluate.seed,
+            batch=params.evaluate.batch,
         )
-        for name, component in params.components.items()
-    }
-    patches = count(components)
-    flops = sum(model.flops(site.start, len(pairs) * number, pairs.tokens) for site, number in patches.items())
-    total = sum(patches.values())
-    say(f"making {total} patches of {len(pairs)} held-out pairs, {duration(flops, model.device)}")
-    patched = patch_all(
-        pairs,
-        components,
-        tolerance=params.decompose.rank_tolerance,
-        seed=params.evaluate.seed,
-        batch=params.evaluate.batch,
-        on_patch=ticker(total * len(pairs), "pair").update,
-    )
+        for name, component in listed.items()
+    ]
+    tables = run_units(units, params.compute, "component")
+    patched = {name: patched_of(table, of.hook) for (name, of), table in zip(listed.items(), tables, strict=True)}
     settings = dict(resamples=params.evaluate.resamples, seed=params.evaluate.seed)
     write_table(RESULTS / "effects.csv", effects(pairs, patched, Bootstrap.of(pairs.groups, **settings)))
     texts = read_table(PROMPTS).set_index("prompt")["text"]

@@ -152,6 +152,17 @@ def test_a_new_component_is_trained_alone(project):
     project.repro("evaluate")
 
 
+def test_workers_patch_components_to_the_same_bytes(project):
+    outputs = [project.top / "results/effects.csv", *sorted((project.top / "data/outcomes").iterdir())]
+    before = [file.read_bytes() for file in outputs]
+    project.params("compute.scheduler=local", "compute.store=data/elsewhere")
+    said = project.run("dvc", "repro", "-f", "-s", "evaluate")
+    assert "2 units on 2 workers" in said
+    assert [file.read_bytes() for file in outputs] == before
+    shutil.rmtree(project.top / "data/elsewhere")
+    project.params()
+
+
 def test_a_killed_stage_leaves_nothing_and_the_next_run_gives_the_same_bytes(project):
     before = project.outputs()
     activations = project.top / "data/activations"
