@@ -14,14 +14,18 @@ from subspace_illusion.errors import InputError
 from subspace_illusion.files import ACTIVATIONS, MODEL, PAIRS, PROMPTS, read_table, whole_folder
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import duration, progress, run, say
+from subspace_illusion.subspace.own import read_own
 from subspace_illusion.tasks.table import mark_kept, replayed
 
 
 def main(params: Params) -> None:
     model = open_model(MODEL)
     components = {name: component.at for name, component in params.components.items()}
-    for site in components.values():
-        model.check(site)
+    for component in params.components.values():
+        model.check(component.at)
+        # Before what takes minutes: whether the user's own subspaces fit.
+        for own in component.subspaces.values():
+            read_own(own.file, model.width(component.at), own.tensor, own.rows)
     sites = list(dict.fromkeys(site for component in components.values() for site in sites_of(component)))
     pairs, prompts = read_table(PAIRS), read_table(PROMPTS)
     prompts["has_tail"] = prompts["prompt"].isin(replayed(pairs))

@@ -28,6 +28,7 @@ def main(params: Params, component: str) -> None:
         covariance,
         **params.facts.model_dump(exclude={"blocks", "pairs"}),
         loss=params.das.loss,
+        products=params.das.products,
         tolerance=params.decompose.rank_tolerance,
         resamples=params.evaluate.resamples,
         on_block=ticker(len(sites), "block").update,

@@ -5,12 +5,14 @@ And the residual stream at every kind of token: where, in block and prompt, the 
 
 from subspace_illusion.core.model import open_model
 from subspace_illusion.experiments.localise import (
+    EMBEDDED,
     RESIDUAL,
     RULE,
-    block_sites,
+    all_sites,
     find_window,
     localise,
     map_tokens,
+    origin,
     swaps_of,
 )
 from subspace_illusion.files import MODEL, PROMPTS, RESULTS, read_table, whole_folder, write_json, write_table
@@ -25,7 +27,7 @@ def main(params: Params) -> None:
     # Training pairs: where the components are looked for is chosen by what this stage finds.
     pairs = chosen(kept_pairs(), "train", DIFFERENT)[: params.localise.pairs]
     mapped = pairs[: params.localise.map_pairs]
-    sites = [site for block in range(model.n_blocks) for site in block_sites(block, model.n_heads)]
+    sites = [site for of_block in all_sites(model) for site in of_block]
     tail = 1 + (prompts["end"] - prompts["position"]).mean()
     flops = sum(model.flops(site.start, len(pairs), tail) for site in sites)
     swaps = swaps_of(prompts, mapped)
@@ -35,15 +37,16 @@ def main(params: Params) -> None:
     found = localise(model, prompts, pairs, on_pairs=ticker(len(pairs), "pair").update, **settings)
     patches = sum(len(of_kind) for of_kind in swaps.values())
     tokens = map_tokens(model, mapped, swaps, on_pairs=ticker(patches, "pair and kind of token").update, **settings)
-    window = find_window(found.loc[found["kind"] == RESIDUAL, "effect"].tolist(), model.parallel_blocks)
+    before, after = (found.loc[found["kind"] == kind, "effect"].tolist() for kind in (EMBEDDED, RESIDUAL))
+    window = find_window(before[0], after, model.parallel_blocks)
     with whole_folder(RESULTS / "localise") as folder:
         write_table(folder / "components.csv", found)
         # For dvc plots: one line a kind of component.
-        layers = found[found["kind"] != "head"].pivot(index="block", columns="kind", values="effect")
+        layers = found[~found["kind"].isin(["head", EMBEDDED])].pivot(index="block", columns="kind", values="effect")
         write_table(folder / "layers.csv", layers.reset_index())
         write_table(folder / "map.csv", tokens)
-        write_json(folder / "window.json", dict(rule=RULE, **vars(window)))
-    say(f"block {window.writes} writes, block {window.reads} reads, between them the MLPs of blocks {window.mlps}")
+        write_json(folder / "window.json", dict(rule=RULE, pairs=len(pairs), **vars(window)))
+    say(f"{origin(window.writes)}, block {window.reads} reads it, between them the MLPs of blocks {window.mlps}")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from subspace_illusion.core.frames import spaces
 from subspace_illusion.core.sites import residual_after
 from subspace_illusion.experiments.off_distribution import distances, looked_at
 from subspace_illusion.experiments.score import Score, draws_table, score_component, score_table
+from subspace_illusion.experiments.splits import Splits
 from subspace_illusion.files import (
     ACTIVATIONS,
     DECOMPOSITIONS,
@@ -33,7 +34,10 @@ def main(params: Params) -> None:
     values = codes(pairs["base_value"], listed), codes(pairs["source_value"], listed)
     groups, tolerance = pairs["group"].to_numpy(), params.decompose.rank_tolerance
     draws: Any = dict(resamples=params.evaluate.resamples, seed=params.evaluate.seed)
-    bootstrap = Bootstrap.of(groups, **draws)
+    bootstrap, settings = Bootstrap.of(groups, **draws), draws | dict(tolerance=tolerance)
+    done, asked = RESULTS / "split_directions", params.experiments.split_directions
+    most, batch = params.split_directions.pairs, params.evaluate.batch
+    split = Splits(done, asked, cached.n_blocks, most=most, batch=batch, **settings)
     say(f"scoring the subspaces of {len(params.components)} components, a few seconds each")
     scores: dict[tuple[str, str], Score] = {}
     left = []
@@ -41,10 +45,8 @@ def main(params: Params) -> None:
         at, after, readout = component.at, residual_after(component.at.block), cached.readout(name)
         frames = read_subspaces(DECOMPOSITIONS / name / "subspaces.safetensors")
         did = read_table(OUTCOMES / f"{name}.parquet")
-        split = name in params.experiments.split_directions
-        splits = read_table(RESULTS / "split_directions" / f"{name}_by_pair.csv") if split else None
         ends, entering = ((cached.at(site, base), cached.at(site, source)) for site in (at, after))
-        of = score_component(did, frames, *ends, values, readout, splits, tolerance=tolerance, **draws)
+        of = score_component(did, frames, *ends, values, readout, split.of(name, at, frames), **settings)
         scores |= {(name, way): score for way, score in of.items()}
         halves = None if readout is None else spaces(readout, tolerance)
         first = {way: frame for (way, _), frame in reversed(frames.items()) if way in of}

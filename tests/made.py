@@ -69,7 +69,7 @@ def effects() -> pd.DataFrame:
     }
     rows = []
     for (component, way), measures in pooled.items():
-        about = dict(component=component, subspace=way)
+        about = dict(component=component, subspace=way, pairs=4, groups=2)
         if way in (TRAINED, ROW, NULL, LENT):
             for seed, more in zip(SEEDS, (-0.1, 0.1), strict=True):
                 moved = {name: x if way == NULL else x + more for name, x in measures.items()}
@@ -255,6 +255,7 @@ def tables() -> dict[str, Any]:
         for block in range(3)
         for kind, head in (("residual stream", None), ("attention output", None), ("MLP output", None), ("head", 0))
     ]
+    localised.append(dict(kind="residual stream before block 0", block=0, head=None, pairs=64) | patched(0.0))
     return {
         "effects.csv": effects(),
         "dormant.csv": pd.DataFrame(
@@ -266,7 +267,7 @@ def tables() -> dict[str, Any]:
         ),
         "off_distribution.csv": distances(),
         "toy_example/tables.json": toy_example([1], 0),
-        "localise/window.json": dict(rule="A rule.", writes=1, reads=2, mlps=[1]),
+        "localise/window.json": dict(rule="A rule.", pairs=64, writes=1, reads=2, mlps=[1]),
         "localise/components.csv": pd.DataFrame(localised),
         "localise/map.csv": mapped(),
         f"trace_paths/{V_TRUE}/groups.csv": pd.DataFrame(groups),

@@ -69,7 +69,7 @@ def test_the_tables_of_all_blocks(llama):
     assert len(train) == len(test) == 5
     assert len(set(test.groups)) == 3
     covariance = covariances(llama, TEXT, sites)
-    shared = dict(shared_steps=2, shared_batch=4, loss="cross_entropy")
+    shared = dict(shared_steps=2, shared_batch=4, loss="cross_entropy", products="float32")
     settings = shared | dict(
         steps=3, lr=0.1, edit_steps=3, edit_lr=0.1, ridge=1e-3, seed=0, tolerance=1e-5, resamples=100
     )

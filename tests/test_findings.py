@@ -220,7 +220,8 @@ def test_the_terminals_lines(tmp_path):
     results = made.results(tmp_path)
     text = headline(results, findings(results), made.verdicts())
     assert text.startswith(
-        "tiny, ioi: which subspaces carry the place of the repeated name? Patched at END; 8 pairs.\n\nLD, nothing"
+        "tiny, ioi: which subspaces carry the place of the repeated name? Patched at END; 8 pairs, "
+        "effects on 4 held-out ones in 2 groups.\n\nLD, nothing"
     )
     assert f"Intervals: {BOOTSTRAP}." in text
     assert "mlp8, trained: illusory (score 0.67, illusory from 0.40)" in text

@@ -14,8 +14,9 @@ from subspace_illusion.experiments.localise import (
     FURTHER,
     NEXT,
     POSITION,
+    TOKEN_ITSELF,
     TOKENS,
-    block_sites,
+    all_sites,
     find_window,
     localise,
     map_tokens,
@@ -27,21 +28,27 @@ from subspace_illusion.subspace.pairs import recorded_pairs
 
 
 @pytest.mark.parametrize(
-    ("effects", "parallel", "writes", "reads", "mlps"),
+    ("embedded", "effects", "parallel", "writes", "reads", "mlps"),
     [
-        ([0.0, 0.1, 3.0, 3.1, 0.2, 0.0], False, 2, 4, [2, 3]),
-        ([0.0, 0.1, 3.0, 3.1, 0.2, 0.0], True, 2, 4, [3]),
-        ([2.0, 0.0], False, 0, 1, [0]),
+        (0.0, [0.0, 0.1, 3.0, 3.1, 0.2, 0.0], False, 2, 4, [2, 3]),
+        (0.0, [0.0, 0.1, 3.0, 3.1, 0.2, 0.0], True, 2, 4, [3]),
+        (0.0, [2.0, 0.0], False, 0, 1, [0]),
+        (2.0, [2.0, 2.1, 0.1, 0.0], False, TOKEN_ITSELF, 2, [0, 1]),
+        (2.0, [2.0, 2.1, 0.1, 0.0], True, TOKEN_ITSELF, 2, [0, 1]),
+        (2.0, [0.1, 0.0], False, TOKEN_ITSELF, 0, []),
+        (1.0, [3.0, 3.0, 0.5], False, 0, 2, [0, 1]),
     ],
 )
-def test_the_window_lies_between_the_steepest_rise_and_the_steepest_fall(effects, parallel, writes, reads, mlps):
-    window = find_window(effects, parallel)
+def test_the_window_lies_between_the_steepest_rise_and_the_steepest_fall(
+    embedded, effects, parallel, writes, reads, mlps
+):
+    window = find_window(embedded, effects, parallel)
     assert (window.writes, window.reads, window.mlps) == (writes, reads, mlps)
 
 
 def test_one_block_has_no_window():
     with pytest.raises(InputError, match="one block"):
-        find_window([1.0], False)
+        find_window(0.0, [1.0], False)
 
 
 LAYOUTS = [((7, 6), (7, 6)), ((7, 3), (7, 3)), ((8, 5), (6, 1))]
@@ -60,7 +67,7 @@ def in_layout(base: tuple[int, int], source: tuple[int, int]) -> tuple[pd.DataFr
 @pytest.mark.parametrize("layout", LAYOUTS, ids=IDS)
 def test_components_are_patched_as_by_full_forward_passes(model, layout):
     prompts, rows = in_layout(*layout)
-    sites = [site for block in range(4) for site in block_sites(block, 4)]
+    sites = [site for of_block in all_sites(model) for site in of_block]
     pairs = recorded_pairs(model, prompts, pairs_of(model, prompts, rows), sites, 0, 3)
     outcomes = patch_whole(pairs)
     assert list(outcomes) == sites
@@ -72,7 +79,7 @@ def test_components_are_patched_as_by_full_forward_passes(model, layout):
 
 def test_patching_the_last_residual_gives_the_source(llama):
     prompts, rows = in_layout((6, 5), (6, 5))
-    sites = [site for block in range(4) for site in block_sites(block, 4)]
+    sites = [site for of_block in all_sites(llama) for site in of_block]
     pairs = recorded_pairs(llama, prompts, pairs_of(llama, prompts, rows), sites, 0, 3)
     sources = record(llama, torch.tensor(prompts["tokens"].tolist()[3:])).logits
     of_sources = Outcome.of(sources, pairs.answer, pairs.foil)
@@ -104,7 +111,7 @@ def test_the_table_has_a_row_a_component_and_its_pairs_in_any_order(llama):
     prompts = prompts_of({0: [5, 6, 7, 8], 1: [9, 6, 7, 8], 2: [5, 6, 7, 8, 9, 10], 3: [4, 6, 7, 8, 9, 10]})
     pairs = pairs_of(llama, prompts, [(2, 3, "b"), (0, 1, "a"), (3, 2, "b"), (1, 0, "a")])
     found = localise(llama, prompts, pairs, batch=1, resamples=100, seed=0)
-    assert len(found) == 4 * (4 + llama.n_heads)
+    assert len(found) == 1 + 4 * (4 + llama.n_heads)
     assert (found["pairs"] == 4).all()
     # The last residual stream gives each pair its source's LD, and the sources are the bases in another order.
     last = found[found["site"] == residual_after(3).name].iloc[0]

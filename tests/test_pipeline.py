@@ -77,7 +77,7 @@ def test_every_stage_runs_and_the_results_are_whole(project):
     effects = pd.read_csv(project.top / "results/effects.csv")
     assert set(effects["component"]) == {"resid1", "mlp1"}
     assert (effects["groups"] * 2 == effects["pairs"]).all()
-    assert len(pd.read_csv(project.top / "results/localise/components.csv")) == 4 * (4 + 4)
+    assert len(pd.read_csv(project.top / "results/localise/components.csv")) == 1 + 4 * (4 + 4)
     assert set(effects["subspace"]) >= {"trained", "row part", "null part", "mean difference", "whole component"}
     pictures = {path.stem for path in (project.top / "results/figures").glob("*.png")}
     assert pictures == set(PICTURES)

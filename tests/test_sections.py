@@ -117,7 +117,7 @@ def test_the_localisation_says_that_it_saw_training_pairs_alone(tmp_path):
     results = made.results(tmp_path)
     (section,) = localise.section(results)
     assert section.reading.startswith("A rule. Measured on 64 training pairs")
-    assert "block 1 writes and block 2 reads; the MLP of block 1 lies between" in section.reading
+    assert "block 1 writes it, and block 2 reads it; the MLP of block 1 lies between" in section.reading
     assert "Which block writes the place of the repeated name to END" in section.asks
     assert "tokens that differ 0.90 [0.80, 1.00] after block 0; END 1.00 [0.90, 1.10] after block 1." in section.reading
     assert [picture.name for picture in section.pictures] == ["localise", "localise_map"]
@@ -126,7 +126,7 @@ def test_the_localisation_says_that_it_saw_training_pairs_alone(tmp_path):
 
 
 def test_a_window_without_an_mlp(tmp_path):
-    changed = {"localise/window.json": dict(rule="A rule.", writes=1, reads=2, mlps=[])}
+    changed = {"localise/window.json": dict(rule="A rule.", pairs=64, writes=1, reads=2, mlps=[])}
     (section,) = localise.section(made.results(tmp_path, changed))
     assert "no MLP lies between" in section.reading
 

@@ -48,21 +48,24 @@ def folder(tmp_path):
 
 
 def test_the_overview_has_a_row_a_task(folder):
-    assert overview(read_tasks(folder)).rows == [
-        ["ioi", "the place of the repeated name", "tiny", "END", "7", "1", "1 / 2", "2", "1", "1"],
-        ["mine", "the variable", "tiny", "token of its own", "7", "1", "", "2", "1", "2"],
+    rows = overview(read_tasks(folder)).rows
+    assert [row[:8] for row in rows] == [
+        ["ioi", "the place of the repeated name", "tiny", "END", "7", "1", "4 (2)", "block 1 / block 2"],
+        ["mine", "the variable", "tiny", "token of its own", "7", "1", "4 (2)", ""],
     ]
 
 
 def test_every_judged_subspace_stands_beside_its_whole_component(folder):
     ioi, mine = map(section, read_tasks(folder))
     assert ioi.asks == "Which subspaces carry the place of the repeated name?"
-    assert "Block 1 writes the variable and block 2 reads it; the MLP of block 1 lies between." in ioi.reading
+    assert (
+        "By 64 training pairs block 1 writes it, and block 2 reads it; the MLP of block 1 lies between." in ioi.reading
+    )
     assert [picture.name for picture in ioi.pictures] == ["map__ioi"]
     of_mlp = [row for row in ioi.grids[0].rows if row[0] == made.V_MLP]
     assert of_mlp[0] == [
-        "mlp8", "trained", "-0.25 [-0.35, -0.15]", "0.75 [0.70, 0.80]", "0.25 [0.15, 0.35]", "0.70 (0.70, 0.70)",
-        "illusory",
+        "mlp8", "trained", "-0.25 [-0.35, -0.15]", "0.75 [0.70, 0.80]", "0.25 [0.15, 0.35]", "0.70 [0.68, 0.72]",
+        "illusory", "score 0.67, illusory from 0.40",
     ]  # fmt: skip
     assert mine.pictures == []
     assert "writes" not in mine.reading

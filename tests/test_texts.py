@@ -167,6 +167,7 @@ def test_a_file_that_is_no_parquet_is_named(tmp_path):
         read_column([tmp_path / "a.parquet"], "text")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "message"),
     [

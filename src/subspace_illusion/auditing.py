@@ -139,7 +139,8 @@ def audit(
     Mean difference, signs and readers come from one half of the pairs (split ``train``), every effect from the other.
 
     Args:
-        model: A folder with a model, a ``TransformerBridge`` with a tokenizer, or what ``open_model`` gives.
+        model: A folder with a model, a ``TransformerBridge`` in float32 with a tokenizer, which is frozen and put into
+            evaluation mode, or what ``open_model`` gives.
         pairs: A file with pairs, or a data frame, or a list of rows: columns ``base``, ``source``, ``base_answer``,
             ``source_answer``, and those of the README, "Your own pairs".
         site: The component, a TransformerBridge hook such as ``blocks.20.mlp.hook_post``.
@@ -154,6 +155,8 @@ def audit(
     Raises:
         InputError: If the model, the pairs, the site or a subspace is wrong; in one line.
     """
+    if not subspaces:
+        raise InputError("there is no subspace to audit: give some, by label")
     opened, at = _opened(model), Site.parse(site)
     opened.check(at)
     frames = {label: _frame(label, given, opened.width(at)) for label, given in subspaces.items()}
@@ -173,7 +176,10 @@ def audit(
 
     after = residual_after(at.block)
     everything = recorded_pairs(opened, prompts, listed_pairs, [at, after], at.start, BATCH)
-    marked = mark_kept(everything.table, keep_wrong)
+    try:
+        marked = mark_kept(everything.table, keep_wrong)
+    except InputError as error:  # which names the pipeline's parameter
+        raise InputError(str(error).replace("task.wrong_pairs=keep", "keep_wrong=True")) from error
     kept = replace(everything, table=marked).among(marked["kept"].to_numpy())
     train, test = (_of(kept, split, DIFFERENT) for split in ("train", "test"))
     values = values_of(kept.table)
@@ -215,6 +221,10 @@ def _opened(model: Any) -> Model:
         raise InputError(
             f"a {type(model).__name__} is no model to audit: give a folder, a TransformerBridge with its tokenizer, or "
             "what subspace_illusion.core.model.open_model gives"
+        )
+    if (dtype := next(model.parameters()).dtype) != torch.float32:
+        raise InputError(
+            f"the model's weights are {str(dtype).removeprefix('torch.')}: make them float32, model.float()"
         )
     return wrap_bridge(model, Tokenizer(model.tokenizer))
 

@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -158,12 +159,24 @@ def sha256(path: Path) -> str:
 
 
 def hash_of(path: Path) -> str:
-    """The sha256 of a file, or of the names and hashes of all files in a folder."""
+    """The sha256 of a file, or of the names and hashes of all files in a folder; read anew only where one was written
+    since this process read it last."""
     if not path.is_dir():
-        return sha256(path)
+        return _sha256_as_of(path, *_state(path))
     files = sorted(file for file in path.rglob("*") if file.is_file())
-    named = "".join(f"{file.relative_to(path).as_posix()} {sha256(file)}\n" for file in files)
+    named = "".join(f"{file.relative_to(path).as_posix()} {_sha256_as_of(file, *_state(file))}\n" for file in files)
     return hashlib.sha256(named.encode()).hexdigest()
+
+
+def _state(file: Path) -> tuple[int, int, int]:
+    """What tells that a file was written."""
+    found = file.stat()
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+@lru_cache(maxsize=4096)
+def _sha256_as_of(file: Path, inode: int, written: int, size: int) -> str:
+    return sha256(file)
 
 
 def column(table: pd.DataFrame, name: str) -> torch.Tensor:

@@ -61,8 +61,15 @@ def run(options: argparse.Namespace) -> None:
     if options.no_train and not options.direction:
         raise InputError("--no-train leaves nothing to look at without a --direction")
     chosen = [*model_overrides(options.model), *task_overrides(options)]
-    subspaces = dict(_direction(text, number) for number, text in enumerate(options.direction))
+    subspaces: dict[str, Any] = {}
+    for number, text in enumerate(options.direction):
+        label, direction = _direction(text, number)
+        if label in subspaces:
+            raise InputError(f"--direction {text}: another is called '{label}' already; give it a label, name=FILE")
+        subspaces[label] = direction
     every = EVERY in options.hook
+    if options.hook.count(EVERY) > 1:
+        raise InputError(f"--hook {options.hook}: one * alone, in the place of the block; name the head")
     blocks = range(n_blocks(chosen)) if every else [0]
     sites = [Site.parse(options.hook.replace(EVERY, str(block))) for block in blocks]
     asked = dict(rank=options.rank) | (dict(train=False) if options.no_train else {})
@@ -86,6 +93,12 @@ def run(options: argparse.Namespace) -> None:
         f"{name}: some minutes for a small model",
         flush=True,
     )
+    if every and subspaces and not middle.is_residual_vector:
+        print(
+            "the same direction is patched in every block, where its coordinates are those of other neurons or heads "
+            "each time",
+            flush=True,
+        )
     run_experiment(name, [*overrides, *options.set])
     print()
     print(HEADLINE.read_text(encoding="utf-8"))

@@ -11,6 +11,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from subspace_illusion.commands.experiment import check_project
@@ -22,6 +23,8 @@ from subspace_illusion.statistics import Bootstrap, interval, table
 
 HERE = "."
 FOLDER = RESULTS / "compare"
+SAME_LD = 0.01
+"""Clean logit differences of one prompt that differ by no more are of one model: machines round differently."""
 
 
 class Side(NamedTuple):
@@ -121,7 +124,9 @@ def differences(sides: list[Side], outcomes: list[dict[str, pd.DataFrame]], resa
         (a, way_a), (b, way_b) = (
             (of_run[where[0]], where[1]) for of_run, where in zip(outcomes, (one, other), strict=True)
         )
-        if not (a["pair"].equals(b["pair"]) and a["group"].equals(b["group"])):
+        # Numbers alone would be the same for other prompts too: the clean LD tells prompts and models.
+        same = a["pair"].equals(b["pair"]) and a["group"].equals(b["group"])
+        if not (same and np.allclose(a["ld"], b["ld"], atol=SAME_LD)):
             raise InputError(
                 f"{':'.join(one)} and {':'.join(other)} were not measured on the same pairs, so their difference means "
                 "nothing: run both with the same task, prompts and model"

@@ -66,7 +66,7 @@ def model_overrides(model: str) -> list[str]:
             f"--model {model}: neither a folder with a config.json nor one of {', '.join(known)} (conf/model); "
             "a model of the hub gets a file there, as conf/model/gpt2.yaml"
         )
-    return ["model=folder", f"model.name={folder.resolve().name}", f"model.path={folder.resolve()}"]
+    return ["model=folder", *_texts("model", name=folder.resolve().name, path=folder.resolve())]
 
 
 def task_overrides(options: argparse.Namespace) -> list[str]:
@@ -80,12 +80,12 @@ def task_overrides(options: argparse.Namespace) -> list[str]:
     inside = options.pairs.resolve().is_relative_to(Path.cwd())
     path = options.pairs.resolve().relative_to(Path.cwd()) if inside else keep(options.pairs)
     source = options.position if options.source_position is None else options.source_position
-    return ["task=pairs", f"task.path={path}", *_texts(position=options.position, source_position=source)]
+    return ["task=pairs", *_texts("task", path=path, position=options.position, source_position=source)]
 
 
-def _texts(**values: str) -> list[str]:
-    """Overrides of the task that are text, whatever they look like."""
-    return [f"task.{name}={json.dumps(str(value), ensure_ascii=False)}" for name, value in values.items()]
+def _texts(section: str, **values: str | Path) -> list[str]:
+    """Overrides that are text, whatever they look like."""
+    return [f"{section}.{name}={json.dumps(str(value), ensure_ascii=False)}" for name, value in values.items()]
 
 
 def keep(path: Path) -> Path:

@@ -19,6 +19,7 @@ from subspace_illusion.commands.experiment import (
     write_components,
 )
 from subspace_illusion.core.sites import Site, residual_after
+from subspace_illusion.experiments.localise import origin
 from subspace_illusion.files import RESULTS, read_json, read_table
 
 MOST = 4
@@ -50,7 +51,8 @@ def run(options: argparse.Namespace) -> None:
     window = read_json(RESULTS / "localise/window.json")
     tokens = read_table(RESULTS / "localise/map.csv").pivot(index="block", columns="tokens", values="fldd").round(2)
     print(f"\nShare of the clean logit difference lost, the residual stream patched by kind of token:\n\n{tokens}\n")
-    print(f"Block {window['writes']} writes, block {window['reads']} reads, between them the MLPs of {window['mlps']}.")
+    between = f"between them the MLPs of blocks {window['mlps']}" if window["mlps"] else "no MLP between them"
+    print(f"On {window['pairs']} pairs: {origin(window['writes'])}, block {window['reads']} reads it, {between}.")
     print("\nComponents worth looking at, for conf/components/<name>.yaml:\n")
     print(suggested(window["writes"], window["mlps"]))
 
@@ -58,7 +60,7 @@ def run(options: argparse.Namespace) -> None:
 def suggested(writes: int, mlps: list[int]) -> str:
     """A piece of YAML with the residual stream after the block that writes, and some of the MLPs that lie between."""
     step = max(1, -(-len(mlps) // MOST))
-    sites = [residual_after(writes), *(Site(block, "mlp.hook_post") for block in mlps[::step])]
+    sites = [residual_after(max(writes, 0)), *(Site(block, "mlp.hook_post") for block in mlps[::step])]
     components = {component_name(site): dict(hook=site.name, rank=1) for site in sites}
     first_mlp = next((component_name(site) for site in sites[1:]), None)
     roles = dict(v_true=component_name(sites[0]), v_mlp=first_mlp)

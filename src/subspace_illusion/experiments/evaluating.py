@@ -80,10 +80,7 @@ def table_of(patched: Patched) -> pd.DataFrame:
     single = {key: of for key, of in patched.outcomes.items() if key[1] != POOLED or key[0] not in seeds}
     parts = [((RESIDUAL, POOLED), patched.residual), *single.items()]
     return pd.concat(
-        [
-            pd.DataFrame(dict(way=way, seed=seed, ld=of.ld[0], top1_foil=of.top1_foil[0]))
-            for (way, seed), of in parts
-        ],
+        [pd.DataFrame(dict(way=way, seed=seed, ld=of.ld[0], top1_foil=of.top1_foil[0])) for (way, seed), of in parts],
         ignore_index=True,
     )
 

@@ -20,6 +20,7 @@ import torch
 from subspace_illusion.core.frames import SMALLEST_PART, split
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import Outcome
+from subspace_illusion.core.products import Products
 from subspace_illusion.core.seeds import derive, numpy_generator
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
@@ -72,6 +73,7 @@ def directions_of_pairs(
     steps: int,
     lr: float,
     loss: Loss,
+    products: Products = "float32",
     seed: int,
     on_step: Callable[[float], None] = lambda loss: None,
 ) -> torch.Tensor:
@@ -83,6 +85,7 @@ def directions_of_pairs(
         steps: As for ``train_das``.
         lr: Likewise.
         loss: Likewise.
+        products: Likewise.
         seed: Of the first directions.
         on_step: As for ``train_das``.
 
@@ -101,7 +104,17 @@ def directions_of_pairs(
     )
     seeds = [derive(seed, "direction of a pair", number) for number in range(len(pairs))]
     trained = train_das(
-        pairs.model, site, alone, rank=1, seeds=seeds, steps=steps, batch=1, lr=lr, loss=loss, on_step=on_step
+        pairs.model,
+        site,
+        alone,
+        rank=1,
+        seeds=seeds,
+        steps=steps,
+        batch=1,
+        lr=lr,
+        loss=loss,
+        products=products,
+        on_step=on_step,
     )
     return trained.frames[..., 0]
 

@@ -6,6 +6,7 @@ import pandas as pd
 import torch
 
 from subspace_illusion.core.model import Model
+from subspace_illusion.core.products import Products
 from subspace_illusion.core.sites import Site
 from subspace_illusion.experiments.fact_directions import (
     ONE,
@@ -67,6 +68,7 @@ def facts_tables(
     ridge: float,
     seed: int,
     loss: Loss,
+    products: Products,
     tolerance: float,
     resamples: int,
     on_block: Callable[[], object] = lambda: None,
@@ -87,6 +89,7 @@ def facts_tables(
         ridge: As for ``edit_keys``.
         seed: Of the first directions and the bootstrap.
         loss: As for ``train_das``.
+        products: Likewise; edits are searched for in float32.
         tolerance: Singular values of a readout below this share of the largest count as zero.
         resamples: Draws of the bootstrap over groups.
         on_block: Called after every block.
@@ -100,7 +103,7 @@ def facts_tables(
     for site, of_site in covariance.items():
         readout = test.model.readout(site)
         assert readout is not None
-        own = directions_of_pairs(test, site, steps=steps, lr=lr, loss=loss, seed=seed)
+        own = directions_of_pairs(test, site, steps=steps, lr=lr, loss=loss, products=products, seed=seed)
         shared = train_das(
             train.model,
             site,
@@ -111,6 +114,7 @@ def facts_tables(
             batch=shared_batch,
             lr=lr,
             loss=loss,
+            products=products,
         ).frames[..., 0]
         found = {ONE: own[None], SHARED: shared[:, None].expand(-1, len(test), -1)}
         patched += patch_block(test, site, found, readout, bootstrap, tolerance=tolerance, batch=BATCH)

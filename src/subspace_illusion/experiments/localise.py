@@ -15,20 +15,24 @@ from subspace_illusion.core.answers import answers_alone, outcomes_each
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.replay import record_all, replay
-from subspace_illusion.core.sites import Site, residual_after
+from subspace_illusion.core.sites import Site, residual_after, residual_entering
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import column
 from subspace_illusion.statistics import Bootstrap, summarise, table
 from subspace_illusion.subspace.pairs import Pairs, recorded_pairs
 
 RULE = (
-    "The residual stream after each block is patched whole. The block that writes is the one across which the effect "
-    "rises most; the block that reads is the one after it across which the effect falls most. The MLPs between are "
-    "those that run after the first attention and before the second."
+    "The residual stream after each block, and before the first, is patched whole. The block that writes is the one "
+    "across which the effect rises most, none where that is before the first: then the token itself has it. The block "
+    "that reads is the one after it across which the effect falls most. The MLPs between are those that run after the "
+    "first attention and before the second."
 )
 
 RESIDUAL = "residual stream"
-KINDS = (RESIDUAL, "attention output", "MLP output", "MLP hidden", "head")
+EMBEDDED = "residual stream before block 0"
+"""What a block cannot have written: where the position is a token that differs, it has the variable already."""
+TOKEN_ITSELF = -1
+"""In the place of the block that writes, where none does."""
 
 DIFFERING, POSITION, NEXT, FURTHER, END = "tokens that differ", "position", "next token", "further tokens", "END"
 TOKENS = (DIFFERING, POSITION, NEXT, FURTHER, END)
@@ -47,12 +51,18 @@ def block_sites(block: int, n_heads: int) -> dict[Site, str]:
     return named | {Site(block, "attn.hook_z", head): "head" for head in range(n_heads)}
 
 
+def all_sites(model: Model) -> list[dict[Site, str]]:
+    """What is patched whole in the model, by block, each site with its kind."""
+    by_block = [block_sites(block, model.n_heads) for block in range(model.n_blocks)]
+    return [{residual_entering(0): EMBEDDED} | by_block[0], *by_block[1:]]
+
+
 def patch_whole(pairs: Pairs) -> dict[Site, Outcome]:
     """Patches every component of every block, whole, from source to base, at the position."""
     model, rows = pairs.model, torch.arange(len(pairs))
     outcomes: dict[Site, Outcome] = {}
-    for block in range(model.n_blocks):
-        changes = {site: pairs.along(site, None)(rows) for site in block_sites(block, model.n_heads)}
+    for block, sites in enumerate(all_sites(model)):
+        changes = {site: pairs.along(site, None)(rows) for site in sites}
         outcomes |= outcomes_each(model, pairs.tail(block)(rows), changes, block, pairs.answer, pairs.foil)
     return outcomes
 
@@ -168,7 +178,8 @@ def localise(
     Returns:
         ``site``, ``kind``, ``block``, ``head``, ``pairs``, ``share_of_residual`` and the measures of ``summarise``.
     """
-    sites = [site for block in range(model.n_blocks) for site in block_sites(block, model.n_heads)]
+    by_block = all_sites(model)
+    sites = [site for of_block in by_block for site in of_block]
     by_number = prompts.set_index("prompt").loc[pairs["base"]]
     # Tails of like length together, so that little is spent on padding.
     pairs = pairs.iloc[(by_number["end"] - by_number["position"]).argsort(kind="stable").to_numpy()]
@@ -181,8 +192,8 @@ def localise(
     outcomes = {site: Outcome.joined(listed) for site, listed in parts.items()}
     clean, bootstrap = pairs["ld"].to_numpy(dtype=float), Bootstrap.of(pairs["group"].to_numpy(), resamples, seed)
     rows = []
-    for block in range(model.n_blocks):
-        for site, kind in block_sites(block, model.n_heads).items():
+    for block, of_block in enumerate(by_block):
+        for site, kind in of_block.items():
             over = dict(share_of_residual=outcomes[residual_after(block)].ld)
             about = dict(site=site.name, kind=kind, block=block, head=site.head, pairs=len(pairs))
             rows.append(about | summarise(outcomes[site], clean, bootstrap, over=over))
@@ -237,7 +248,7 @@ class Window:
     """The stretch of the model in which the residual stream at the position carries the variable.
 
     Attributes:
-        writes: The block that writes it.
+        writes: The block that writes it; ``TOKEN_ITSELF`` where none does.
         reads: The block that reads it.
         mlps: Blocks whose MLPs lie between.
     """
@@ -247,10 +258,16 @@ class Window:
     mlps: list[int]
 
 
-def find_window(residual_effects: list[float], parallel_blocks: bool) -> Window:
+def origin(writes: int) -> str:
+    """Where the variable comes from, in words."""
+    return "the token itself has it, before any block" if writes == TOKEN_ITSELF else f"block {writes} writes it"
+
+
+def find_window(embedded: float, residual_effects: list[float], parallel_blocks: bool) -> Window:
     """Applies ``RULE``.
 
     Args:
+        embedded: Effect of patching the residual stream before block 0.
         residual_effects: Effect of patching the residual stream after each block, in order.
         parallel_blocks: Whether a block's MLP cannot see its attention.
 
@@ -259,7 +276,10 @@ def find_window(residual_effects: list[float], parallel_blocks: bool) -> Window:
     """
     if len(residual_effects) < 2:
         raise InputError("a model of one block has no MLP between a writer and a reader")
-    steps = torch.tensor([0.0, *residual_effects]).diff()
-    writes = int(steps[:-1].argmax())
-    reads = writes + 1 + int(steps[writes + 1 :].argmin())
-    return Window(writes, reads, list(range(writes + int(parallel_blocks), reads)))
+    steps = torch.tensor([0.0, embedded, *residual_effects]).diff().tolist()
+    # The first step is the token's, the others one block's each; the last block has none after it to read.
+    wrote = max(range(len(steps) - 1), key=steps.__getitem__)
+    read = min(range(wrote + 1, len(steps)), key=steps.__getitem__)
+    writes, reads = wrote - 1, read - 1
+    first = 0 if writes == TOKEN_ITSELF else writes + int(parallel_blocks)
+    return Window(writes, reads, list(range(first, reads)))

@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ from subspace_illusion.pipeline.params import Compute
 from subspace_illusion.pipeline.stage import say, ticker
 
 LIBRARY = Path(__file__).parents[1]
-CODE = ("core", "experiments", "subspace", "tasks", "statistics.py")
+CODE = ("core", "experiments", "subspace", "tasks", "files.py", "statistics.py")
 """The rooms of the library that a unit's table can depend on."""
 PACKAGES = ("numpy", "pandas", "scikit-learn", "torch", "transformer-lens", "transformers")
 """The packages that it can."""
@@ -95,7 +94,7 @@ def unit(
 ) -> Unit:
     """A unit, its inputs hashed as they are now."""
     name = f"{function.__module__}:{function.__name__}"
-    return Unit(name, arguments, {str(path): _hash(path) for path in inputs}, hints or {})
+    return Unit(name, arguments, {str(path): hash_of(path) for path in inputs}, hints or {})
 
 
 def compute(of: Unit, store: Path, threads: int) -> None:
@@ -120,7 +119,7 @@ def compute(of: Unit, store: Path, threads: int) -> None:
     for name, digest in of.inputs.items():
         if not Path(name).exists():
             raise InputError(f"{here} has no {Path(name).absolute()}, which the unit reads")
-        if _hash(Path(name)) != digest:
+        if hash_of(Path(name)) != digest:
             raise InputError(f"{Path(name).absolute()} on {here} is another than where the run began")
     module, _, function = of.function.partition(":")
     with ALONE:
@@ -231,14 +230,3 @@ def _named(of: Unit) -> Iterator[None]:
     except Exception as error:
         error.add_note(of.words)
         raise
-
-
-def _hash(path: Path) -> str:
-    """The hash of a file or folder, read anew only where one of its files was written since."""
-    files = sorted(file for file in [path, *path.rglob("*")] if file.is_file())
-    return _hash_as_of(path, tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files))
-
-
-@lru_cache(maxsize=32)
-def _hash_as_of(path: Path, state: tuple[tuple[str, int, int], ...]) -> str:
-    return hash_of(path)

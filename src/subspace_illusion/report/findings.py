@@ -142,7 +142,7 @@ def _of_v_mlp(results: Results) -> Iterator[Finding]:
         ("v_mlp.full_patch", WHOLE, "the whole MLP patched"),
         ("v_mlp", TRAINED, "v_mlp patched"),
         ("v_mlp.row_only", ROW, "only the row part patched"),
-        ("v_mlp.null_only", NULL, "only the null part patched"),
+        ("v_mlp.null_only", NULL, "only the null part patched (0 by algebra)"),
         ("v_mlp.span", BOTH, "the span of both parts patched"),
         ("v_mlp.lent", LENT, "only what the null part lends to the row part"),
         ("v_mlp.own", OWN, "only what the row part does itself"),

@@ -101,11 +101,12 @@ def headline(results: Results, found: Sequence[Finding], verdicts: Mapping[tuple
 
 def asked(results: Results) -> str:
     """What was asked of which model, on how many pairs."""
-    kept = int(results.pairs["kept"].sum())
+    kept, of_effects = int(results.pairs["kept"].sum()), results.effects.iloc[0]
     left_out = f", {len(results.pairs) - kept} left out" if kept < len(results.pairs) else ""
+    measured = f"effects on {of_effects['pairs']} held-out ones in {of_effects['groups']} groups"
     return (
         f"{results.model}, {results.task}: which subspaces carry {variable_of(results.task)}? "
-        f"Patched at {place(results.at_end)}; {kept} pairs{left_out}."
+        f"Patched at {place(results.at_end)}; {kept} pairs{left_out}, {measured}."
     )
 
 

@@ -14,6 +14,8 @@ from typing import Any
 import pandas as pd
 
 from subspace_illusion.errors import InputError
+from subspace_illusion.experiments.figures import LENT
+from subspace_illusion.experiments.localise import TOKEN_ITSELF, origin
 from subspace_illusion.files import read_json, read_table, whole, whole_folder
 from subspace_illusion.report.page import draw, draw_picture, fill_in
 from subspace_illusion.report.plots.localise import localise_map_figure
@@ -24,8 +26,15 @@ from subspace_illusion.report.verdict import FAITHFUL, ILLUSORY, INCONCLUSIVE
 from subspace_illusion.report.words import in_order, variable_of, with_ends
 from subspace_illusion.statistics import POOLED, Estimate
 from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, ROW, WAYS, WHOLE, own_labels, part_of
+from subspace_illusion.tasks.table import FACTS
 
 TITLE = "What carries the variable, and what only seems to"
+CAUTION = "; "
+"""Behind it a verdict's reason says in what a subspace is unlike the planted cases that the error rates are from."""
+MANY_VALUES = {
+    FACTS: " A fact has as many values as there are answers, and one direction cannot carry them, wherever they are: "
+    "what these rows can tell is what one direction does, not where facts are."
+}
 DPI = 150
 
 
@@ -37,19 +46,17 @@ class TaskResults:
         name: The task.
         metrics: The headline figures.
         effects: What patching did; the rows that pool the seeds.
-        verdicts: The verdict of every subspace that was judged, by component and subspace.
+        verdicts: Every subspace that was judged, by component and subspace: ``verdict``, ``reason``, ``lent``.
         window: The blocks that write and read, where that was asked.
         tokens: The map of tokens and blocks, likewise.
-        decompositions: The decompositions of all components, where they stand beside the rest.
     """
 
     name: str
     metrics: dict[str, Any]
     effects: pd.DataFrame
-    verdicts: dict[tuple[str, str], str]
+    verdicts: dict[tuple[str, str], dict[str, Any]]
     window: dict[str, Any] | None
     tokens: pd.DataFrame | None
-    decompositions: pd.DataFrame | None
 
     @classmethod
     def read(cls, folder: Path) -> "TaskResults":
@@ -57,7 +64,7 @@ class TaskResults:
 
         Args:
             folder: ``metrics.json``, ``effects.csv`` and ``verdicts.csv``; where there are any,
-                ``localise/window.json``, ``localise/map.csv`` and ``decompose.csv``.
+                ``localise/window.json`` and ``localise/map.csv``.
 
         Raises:
             InputError: If they cannot be read, or sum up no whole run.
@@ -67,33 +74,26 @@ class TaskResults:
             raise InputError(f"{folder / 'metrics.json'} sums up no whole run; run dvc repro for this task again")
         effects = read_table(folder / "effects.csv", text=("seed",))
         judged = read_table(folder / "verdicts.csv").drop_duplicates(["component", "subspace"])
-        window, tokens, made_of = (
-            folder / name for name in ("localise/window.json", "localise/map.csv", "decompose.csv")
-        )
+        window, tokens = (folder / "localise" / name for name in ("window.json", "map.csv"))
         return cls(
             folder.name,
             metrics,
             effects[effects["seed"] == POOLED],
-            judged.set_index(["component", "subspace"])["verdict"].to_dict(),
+            judged.set_index(["component", "subspace"]).to_dict("index"),
             read_json(window) if window.exists() else None,
             read_table(tokens) if tokens.exists() else None,
-            read_table(made_of) if made_of.exists() else None,
         )
+
+    @property
+    def measured_on(self) -> str:
+        """How many held-out pairs and groups effects are measured on."""
+        row = self.effects.iloc[0]
+        return f"{int(row['pairs'])} ({int(row['groups'])})"
 
     def effect(self, component: str, way: str) -> Estimate | None:
         """The effect of patching a subspace as a share of the clean LD."""
         rows = self.effects[(self.effects["component"] == component) & (self.effects["subspace"] == way)]
         return None if rows.empty else Estimate.of(rows.iloc[0], "fldd")
-
-    def lent_share(self, component: str, way: str) -> Estimate | None:
-        """What the null part of a subspace lends, mean over seeds."""
-        of_all = self.decompositions
-        if of_all is None or "lent_share" not in of_all:
-            return None
-        rows = of_all[(of_all["component"] == component) & (of_all["subspace"] == way)].dropna(subset=["lent_share"])
-        if len(rows) == 1:
-            return Estimate.of(rows.iloc[0], "lent_share")
-        return None if rows.empty else Estimate.over(rows["lent_share"])
 
 
 def read_tasks(folder: Path) -> list[TaskResults]:
@@ -116,13 +116,28 @@ def overview(tasks: Sequence[TaskResults]) -> Grid:
     rows = []
     for task in tasks:
         run, pairs = task.metrics["run"], task.metrics["pairs"]
-        window = "" if task.window is None else f"{task.window['writes']} / {task.window['reads']}"
-        verdicts = list(task.verdicts.values())
-        counts = [str(verdicts.count(verdict)) for verdict in (FAITHFUL, ILLUSORY, INCONCLUSIVE)]
+        counts = [_counted(task, verdict) for verdict in (FAITHFUL, ILLUSORY, INCONCLUSIVE)]
         about = [task.name, variable_of(run["task"]), run["model"], run["position"]]
-        rows.append([*about, str(pairs["kept"]), str(pairs["left_out"]), window, *counts])
-    header = ["task", "variable", "model", "position", "pairs", "left out", "block that writes / reads"]
+        of_pairs = [str(pairs["kept"]), str(pairs["left_out"]), task.measured_on]
+        rows.append([*about, *of_pairs, _window(task), *counts])
+    header = ["task", "variable", "model", "position", "pairs kept", "left out", "held-out pairs (groups)"]
+    header += ["written / read"]
     return Grid([*header, *(f"{verdict} subspaces" for verdict in (FAITHFUL, ILLUSORY, INCONCLUSIVE))], rows)
+
+
+def _window(task: TaskResults) -> str:
+    """Where the variable comes from and the block that reads it."""
+    if task.window is None:
+        return ""
+    writes = task.window["writes"]
+    return f"{'the token itself' if writes == TOKEN_ITSELF else f'block {writes}'} / block {task.window['reads']}"
+
+
+def _counted(task: TaskResults, verdict: str) -> str:
+    """How many subspaces have a verdict, and how many of them unlike any planted case that counts."""
+    reasons = [of["reason"] for of in task.verdicts.values() if of["verdict"] == verdict]
+    unlike = sum(CAUTION in reason for reason in reasons)
+    return f"{len(reasons)}, {unlike} with a caution" if unlike else str(len(reasons))
 
 
 def section(task: TaskResults) -> Section:
@@ -136,16 +151,17 @@ def section(task: TaskResults) -> Section:
         pictures.append(Picture(f"map__{task.name}", alt, localise_map_figure(task.tokens)))
     found = ""
     if task.window is not None:
-        writes, reads = task.window["writes"], task.window["reads"]
+        window = task.window
         found = (
-            f" Block {writes} writes the variable and block {reads} reads it; {between(task.window['mlps'])} between."
+            f" By {window['pairs']} training pairs {origin(window['writes'])}, and block {window['reads']} reads it; "
+            f"{between(window['mlps'])} between."
         )
     return Section(
         task.name,
         f"Which subspaces carry {variable_of(run['task'])}?",
-        f"Model {run['model']}, position {run['position']}; {pairs['kept']} pairs, {pairs['left_out']} left out.{found}"
-        " Effects are shares of the clean logit difference that are lost, with 95 % bootstrap intervals over groups; "
-        "of the lent share round brackets hold the single seeds.",
+        f"Model {run['model']}, position {run['position']}; {pairs['kept']} pairs kept, {pairs['left_out']} left out; "
+        f"effects on {task.measured_on} held-out pairs (groups).{found} Effects are shares of the clean logit "
+        f"difference that are lost, with 95 % bootstrap intervals over groups.{MANY_VALUES.get(run['task'], '')}",
         pictures,
         [_subspaces(task)],
     )
@@ -158,10 +174,12 @@ def _subspaces(task: TaskResults) -> Grid:
         ways = [way for of, way in task.verdicts if of == component]
         for way in [way for way in in_order([*WAYS, *own_labels(ways)]) if way in ways]:
             figures = [task.effect(component, of) for of in (WHOLE, way, part_of(way, ROW))]
-            figures.append(task.lent_share(component, way))
+            verdict = task.verdicts[component, way]
+            figures.append(Estimate.of(verdict, LENT))
             shown = ["" if figure is None else with_ends(figure) for figure in figures]
-            rows.append([component, way, *shown, task.verdicts[component, way]])
-    header = ["component", "subspace", "effect, whole component", "subspace", "its row part", "lent share", "verdict"]
+            rows.append([component, way, *shown, verdict["verdict"], verdict["reason"]])
+    header = ["component", "subspace", "effect, whole component", "subspace", "its row part", "lent", "verdict"]
+    header += ["because"]
     return Grid(header, rows)
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from subspace_illusion.experiments.localise import RESIDUAL, TOKENS
+from subspace_illusion.experiments.localise import RESIDUAL, TOKEN_ITSELF, TOKENS
 from subspace_illusion.report.plots.style import BLUE, GREEN, GREY, ORANGE, STYLE, plt
 
 
@@ -14,7 +14,7 @@ def localise_figure(localised: pd.DataFrame, writes: int, reads: int, token: str
 
     Args:
         localised: Columns ``kind, block, head, effect, effect_lo, effect_hi``.
-        writes: The block that writes, which is marked.
+        writes: The block that writes, which is marked; ``TOKEN_ITSELF`` where none does.
         reads: The block that reads, likewise.
         token: The token at which they are patched, in words.
     """
@@ -25,9 +25,12 @@ def localise_figure(localised: pd.DataFrame, writes: int, reads: int, token: str
             rows = localised[localised["kind"] == kind].sort_values("block")
             lines.plot(rows["block"], rows["effect"], color=colour, marker=marker, markersize=4, label=kind)
             lines.fill_between(rows["block"], rows["effect_lo"], rows["effect_hi"], color=colour, alpha=0.25, lw=0)
-        lines.axvspan(writes - 0.5, reads - 0.5, color=GREY, alpha=0.2, lw=0)
+        lines.axvspan(max(writes, 0) - 0.5, reads - 0.5, color=GREY, alpha=0.2, lw=0)
         place = {"xycoords": ("data", "axes fraction"), "fontsize": 8}
-        lines.annotate(f"block {writes} writes", (writes - 0.6, 0.92), ha="right", **place)
+        if writes == TOKEN_ITSELF:
+            lines.annotate("in the token itself", (-0.4, 0.92), ha="left", **place)
+        else:
+            lines.annotate(f"block {writes} writes", (writes - 0.6, 0.92), ha="right", **place)
         lines.annotate(f"block {reads} reads", (reads - 0.4, 0.92), ha="left", **place)
         lines.axhline(0, color="black", lw=0.6)
         lines.set_ylabel("effect (logit difference lost)")

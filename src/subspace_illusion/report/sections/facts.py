@@ -17,6 +17,9 @@ SHOWN = {TRAINED: "DAS direction", WHOLE: "whole MLP", ROW: "row part"}
 EDITS = {EDIT: "ROME edit", SUBSPACE: "its subspace", SUBSPACE_ROW: "row part of that subspace"}
 """What is drawn, by the names of the published figures."""
 
+MOST_WITHOUT = 0.5
+"""The share of pairs without a direction that repeats their edit above which a block's are not drawn."""
+
 _PATCHED = dict(
     interchange_accuracy="gives the source's answer", flip_rate="LD < 0", effect="LD lost", fldd="of the clean LD",
 )  # fmt: skip
@@ -36,9 +39,12 @@ def section(results: Results) -> Iterator[Section]:
         patched, edited = (results.table(f"facts/{name}/{table}.csv") for table in ("by_block", "edits"))
         blocks = int(results.table("localise/components.csv")["block"].max()) + 1
         own = patched[patched["what"].isin([ONE, WHOLE])]
+        without = edited.set_index("block")["no_subspace"].dropna()
+        few = sorted(without[without > MOST_WITHOUT].index)
+        drawn = edited[~(edited["what"].isin([SUBSPACE, SUBSPACE_ROW]) & edited["block"].isin(few))]
         figure = facts_figure(
             {words: _by_block(own, "subspace", way, "interchange_accuracy") for way, words in SHOWN.items()},
-            {words: _by_block(edited, "what", what, "rewrite") for what, words in EDITS.items()},
+            {words: _by_block(drawn, "what", what, "rewrite") for what, words in EDITS.items()},
             read_table(PUBLISHED),
             blocks,
         )
@@ -50,11 +56,13 @@ def section(results: Results) -> Iterator[Section]:
             "rank-1 edits of their output matrix have to do with it?",
             f"{patched['pairs'].iloc[0]} held-out pairs. A direction fitted to a single pair and measured on it proves "
             "little by itself (Wu et al., arXiv 2401.12631), so one shared direction, fitted to other subjects and "
-            "sentences, stands beside. An edit W_out += b aᵀ that repeats a patch adds the same at the subject and a "
-            "little at the other tokens, so the two are compared in logit differences. An edit that is found for its "
-            "own sake is repeated by the patch along one direction wherever such a direction exists; the row part of "
-            "that direction, patched alone, says how much of it the null part lends. Published figures are GPT-2 XL's, "
-            "by relative depth.",
+            "sentences, stands beside; but a fact has as many values as there are answers, which one direction cannot "
+            "carry wherever they are, so that its failure says nothing of where facts are. An edit W_out += b aᵀ that "
+            "repeats a patch adds the same at the subject and a little at the other tokens, so the two are compared in "
+            "logit differences. An edit that is found for its own sake is repeated by the patch along one direction "
+            "where such a direction exists; the row part of that "
+            f"direction, patched alone, says how much of it the null part lends. {_without(few)}Published figures are "
+            "GPT-2 XL's, by relative depth.",
             [Picture("facts", "Patches and edits of facts by relative depth", figure)],
             [
                 Grid.of(patched, about | _PATCHED, list(_PATCHED)),
@@ -62,6 +70,16 @@ def section(results: Results) -> Iterator[Section]:
                 Grid.of(edited, dict(block="block", what="what") | _EDITED, list(_EDITED)),
             ],
         )
+
+
+def _without(blocks: list[int]) -> str:
+    """At which blocks there is hardly such a direction, as a sentence; nothing where there are none."""
+    if not blocks:
+        return ""
+    return (
+        f"At the blocks {', '.join(map(str, blocks))} most pairs have none: the rows there are of the direction that "
+        "comes nearest, which does not repeat the edit, and are not drawn. "
+    )
 
 
 def _by_block(rows: pd.DataFrame, column: str, value: str, measure: str) -> pd.Series:

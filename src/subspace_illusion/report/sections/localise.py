@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from subspace_illusion.experiments.localise import RESIDUAL
+from subspace_illusion.experiments.localise import EMBEDDED, RESIDUAL, TOKEN_ITSELF, origin
 from subspace_illusion.report.plots.localise import localise_figure, localise_map_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section
@@ -19,7 +19,9 @@ def section(results: Results) -> Iterator[Section]:
     found, localised = results.json("localise/window.json"), results.table("localise/components.csv")
     tokens = results.table("localise/map.csv")
     writes, reads = found["writes"], found["reads"]
-    around = localised[(localised["kind"] == RESIDUAL) & localised["block"].between(writes - 1, reads + 1)]
+    after = (localised["kind"] == RESIDUAL) & localised["block"].between(writes - 1, reads + 1)
+    before = (localised["kind"] == EMBEDDED) & (writes <= 0)
+    around = localised[after | before].assign(after=lambda of: of["block"].where(of["kind"] == RESIDUAL, TOKEN_ITSELF))
     token = place(results.at_end)
     yield Section(
         "E2  Where the variable is",
@@ -27,7 +29,7 @@ def section(results: Results) -> Iterator[Section]:
         "whole.",
         f"{found['rule']} Measured on {localised['pairs'].iloc[0]} training pairs: where to look for a subspace is "
         "chosen by this, and held-out pairs must have no say in it. "
-        f"By this rule block {writes} writes and block {reads} reads; {between(found['mlps'])} between. "
+        f"By this rule {origin(writes)}, and block {reads} reads it; {between(found['mlps'])} between. "
         f"The table has the residual stream around them. {_mapped(tokens)}",
         [
             Picture(
@@ -44,7 +46,11 @@ def section(results: Results) -> Iterator[Section]:
         [
             Grid.of(
                 around,
-                dict(block="residual stream after block", effect="effect (LD lost)", fldd="share of the clean LD"),
+                dict(
+                    after="residual stream after block (-1: before block 0)",
+                    effect="effect (LD lost)",
+                    fldd="share of the clean LD",
+                ),
                 ("effect", "fldd"),
             )
         ],
