@@ -28,6 +28,7 @@ from subspace_illusion.subspace.pairs import cached_pairs
 from subspace_illusion.tasks.table import DIFFERENT, chosen
 
 STEPS = 4
+ENDS = {"all 100 steps": 0.0, "ended by das.least_gain 0.02": 0.02}
 OUT = Path(__file__).parent / "results/das_step.json"
 
 
@@ -113,10 +114,12 @@ def main() -> None:
             batch_size=options.batch,
         )
 
-    def effects(products: Products) -> list[float]:
-        """Effect on held-out pairs of what three seeds train on all training pairs in 100 steps."""
+    def effects(products: Products, least_gain: float) -> list[float]:
+        """Effect on held-out pairs of what three seeds train on all training pairs in 100 steps at most."""
         train, test = cached_pairs(model, "train", *training_kinds(True)), cached_pairs(model, "test", DIFFERENT)
-        settings = dict(rank=1, seeds=[0, 1, 2], steps=100, batch=40, lr=0.02, loss="cross_entropy")
+        settings = dict(
+            rank=1, seeds=[0, 1, 2], steps=100, batch=40, lr=0.02, loss="cross_entropy", least_gain=least_gain
+        )
         frames = train_das(model, site, train.examples(site), products=products, **settings).frames  # type: ignore[arg-type]
         patched = test.patch(site, {i: test.along(site, frame) for i, frame in enumerate(frames)}, 200)
         return [round(float((test.ld_clean - of.ld[0]).mean()), 4) for of in patched.values()]
@@ -167,8 +170,8 @@ def main() -> None:
             )
         )
         print(rows[-1])
-    trained = {kind: effects(kind) for kind in kinds}
-    print(f"effects of what 100 steps train: {trained}")
+    trained = {f"{kind}, {said}": effects(kind, gain) for kind in kinds for said, gain in ENDS.items()}
+    print(f"effects of what DAS trains: {trained}")
     fit_seconds = {name: round(statistics.median(of), 3) for name, of in fit.items()}
     write_json(
         OUT,
