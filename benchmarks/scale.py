@@ -164,6 +164,7 @@ def draw(table: pd.DataFrame, processor: str, path: Path) -> None:
 
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
     figure, axes = plt.subplots(2, 3, figsize=(11, 6), layout="constrained")
     for axis, (grows, of) in zip(axes.flat, table.groupby("grows", sort=False), strict=True):
@@ -177,6 +178,8 @@ def draw(table: pd.DataFrame, processor: str, path: Path) -> None:
         for words, name, look in lines:
             scale = 1e-3 if whole and name == "step_ms" else 1
             axis.loglog(of["value"], of[name] * scale, look, ms=4, label=words)
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.set_xticks(of["value"], [f"{value:,}" for value in of["value"]], fontsize=7)
         axis.set_xlabel(str(grows))
         axis.set_ylabel(unit)
         memory = axis.twinx()
