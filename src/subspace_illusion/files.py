@@ -162,16 +162,16 @@ def hash_of(path: Path) -> str:
     """The sha256 of a file, or of the names and hashes of all files in a folder; read anew only where one was written
     since this process read it last."""
     if not path.is_dir():
-        return _sha256_as_of(path, *_state(path))
+        return _sha256_now(path)
     files = sorted(file for file in path.rglob("*") if file.is_file())
-    named = "".join(f"{file.relative_to(path).as_posix()} {_sha256_as_of(file, *_state(file))}\n" for file in files)
+    named = "".join(f"{file.relative_to(path).as_posix()} {_sha256_now(file)}\n" for file in files)
     return hashlib.sha256(named.encode()).hexdigest()
 
 
-def _state(file: Path) -> tuple[int, int, int]:
-    """What tells that a file was written."""
+def _sha256_now(file: Path) -> str:
+    """The sha256 of a file, read only if this process has not, or the file was written since."""
     found = file.stat()
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    return _sha256_as_of(file, found.st_ino, found.st_mtime_ns, found.st_size)
 
 
 @lru_cache(maxsize=4096)

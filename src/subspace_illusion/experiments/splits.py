@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from subspace_illusion.core.model import Model, open_model
+from subspace_illusion.core.model import open_model
 from subspace_illusion.core.sites import Site
 from subspace_illusion.experiments.own_readers import can_be_read, split_by_own_readers
 from subspace_illusion.files import MODEL, read_table
@@ -45,11 +45,11 @@ class Splits:
     batch: int
 
     @cached_property
-    def _model(self) -> Model:
-        return open_model(MODEL)
-
-    def _pairs(self, half: str) -> Pairs:
-        return cached_pairs(self._model, half, DIFFERENT, most=self.most)
+    def _halves(self) -> tuple[Pairs, Pairs]:
+        """Pairs to find readers on, and held-out ones, read when the first component asks."""
+        model = open_model(MODEL)
+        train, test = (cached_pairs(model, half, DIFFERENT, most=self.most) for half in SPLITS)
+        return train, test
 
     def of(self, name: str, site: Site, frames: Mapping[tuple[str, str], torch.Tensor]) -> pd.DataFrame | None:
         """What the readers see of a component's subspaces, pair for pair; ``None`` where no attention reads it.
@@ -63,6 +63,12 @@ class Splits:
             return read_table(self.done / f"{name}_by_pair.csv")
         if not can_be_read(site, self.n_blocks):
             return None
-        train, test = map(self._pairs, SPLITS)
-        settings = dict(resamples=self.resamples, seed=self.seed, batch=self.batch)
-        return split_by_own_readers(train, test, site, frames, tolerance=self.tolerance, **settings)[1]
+        return split_by_own_readers(
+            *self._halves,
+            site,
+            frames,
+            tolerance=self.tolerance,
+            resamples=self.resamples,
+            seed=self.seed,
+            batch=self.batch,
+        )[1]

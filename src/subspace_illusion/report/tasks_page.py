@@ -22,15 +22,13 @@ from subspace_illusion.report.plots.localise import localise_map_figure
 from subspace_illusion.report.plots.tasks_page import tasks_figure
 from subspace_illusion.report.section import Grid, Picture, Section
 from subspace_illusion.report.sections.localise import between
-from subspace_illusion.report.verdict import FAITHFUL, ILLUSORY, INCONCLUSIVE
+from subspace_illusion.report.verdict import CAUTION, FAITHFUL, ILLUSORY, INCONCLUSIVE
 from subspace_illusion.report.words import in_order, variable_of, with_ends
 from subspace_illusion.statistics import POOLED, Estimate
 from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, ROW, WAYS, WHOLE, own_labels, part_of
 from subspace_illusion.tasks.table import FACTS
 
 TITLE = "What carries the variable, and what only seems to"
-CAUTION = "; "
-"""Behind it a verdict's reason says in what a subspace is unlike the planted cases that the error rates are from."""
 MANY_VALUES = {
     FACTS: " A fact has as many values as there are answers, and one direction cannot carry them, wherever they are: "
     "what these rows can tell is what one direction does, not where facts are."

@@ -24,6 +24,9 @@ ALPHA = 0.025
 SMALLEST_EFFECT = 0.1
 """The share of the clean LD below which no effect is judged, unless the parameters say otherwise."""
 
+CAUTION = "; "
+"""Behind it a verdict's reason says in what a subspace is unlike the planted cases that the error rates are from."""
+
 Which = tuple[str, str]
 """A component and a way of choosing a subspace of it."""
 
@@ -115,7 +118,7 @@ def _verdict(score: Score, limits: Thresholds | None, p_effect: float, p_score: 
         return of(INCONCLUSIVE, "the effect is too small to ask what it is made of")
     if limits is None:
         return of(INCONCLUSIVE, f"fewer than {NEEDED} figures of the score apply")
-    weak = "".join(f"; {caution}" for caution in _cautions(score))
+    weak = "".join(CAUTION + caution for caution in _cautions(score))
     value, of_figures = fixed(score.draws[0]), f"of {' and '.join(score.figures)}" if len(score.figures) < 4 else ""
     said = f"score {value} {of_figures}".strip()
     zones = f"faithful up to {fixed(limits.faithful)}, illusory from {fixed(limits.illusory)}"
