@@ -1,44 +1,67 @@
-"""Times a DAS step with the tail replay against transformer_lens' own ``fit_das``, and both against the machine.
+"""Times a DAS step with the tail replay against what there is elsewhere, and against the machine.
 
-Same model (data/model), component, pairs, batch and loss (cross-entropy over the vocabulary), interleaved in one run.
-The replay is timed with one seed and with the default three in one batch, with products in float32 and, where the
-processor has them, in bfloat16. Beside it the matrix products of a step alone: the same shapes and weights, and nothing
-between. What bfloat16 trains is compared with what float32 trains by its effect on held-out pairs. Needs the outputs of
-the pipeline, and writes benchmarks/results/das_step.json:
+The others are transformer_lens' own ``fit_das`` and, where it is installed, pyvene's low-rank interchange. Same model,
+component, pairs, batch and loss (cross-entropy over the vocabulary), interleaved in one run; what is done once, before
+the first step, is left out everywhere (for ``fit_das`` and the replay the activations, which pyvene's model runs for in
+every step). The replay is timed with one seed and with several in one batch, with products in float32 and, where the
+device has them, in bfloat16. Beside it the matrix products of a step alone: the same shapes and weights, and nothing
+between. What bfloat16 trains, and what early stopping leaves, is compared with what float32 trains in all steps by its
+effect on held-out pairs. Needs the outputs of the pipeline:
 
-    python benchmarks/das_step.py [--component mlp20] [--batch 40] [--rounds 5]
+    python benchmarks/das_step.py [--hook blocks.20.mlp.hook_post] [--seeds 1 3] [--batch 40] [--rounds 5]
+    python benchmarks/das_step.py --shape llama-1b --hook blocks.10.mlp.hook_post --out FILE   # random weights
 """
 
 import argparse
+import importlib.util
 import statistics
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import torch
 from machine import machine, product_rate, seconds
 
-from subspace_illusion.core.activations import Activations
-from subspace_illusion.core.model import Model, open_model
+from subspace_illusion.core.checkpoints import open_tokenizer
+from subspace_illusion.core.model import Model, bridge_model, open_model, pick_device
 from subspace_illusion.core.products import Products, has_bfloat16, linear_modules
-from subspace_illusion.core.sites import Site
-from subspace_illusion.files import ACTIVATIONS, MODEL, PAIRS, PROMPTS, column, read_table, write_json
-from subspace_illusion.subspace.das import Examples, train_das, training_kinds
-from subspace_illusion.subspace.pairs import cached_pairs
-from subspace_illusion.tasks.table import DIFFERENT, chosen
+from subspace_illusion.core.sites import Site, residual_entering
+from subspace_illusion.files import MODEL, PROMPTS, column, read_table, write_json
+from subspace_illusion.subspace.das import train_das, training_kinds
+from subspace_illusion.subspace.pairs import Pairs, cached_pairs, recorded_pairs
+from subspace_illusion.tasks.table import DIFFERENT
 
-STEPS = 4
+SHAPES: dict[str, dict[str, Any]] = {
+    "llama-1b": dict(
+        hidden_size=2048, intermediate_size=8192, num_hidden_layers=16, num_attention_heads=32, num_key_value_heads=8
+    )
+}
 ENDS = {"all 100 steps": 0.0, "ended by das.least_gain 0.02": 0.02}
+LENGTH = 17
+STEPS = {"cpu": (2, 6), "cuda": (5, 45)}
+"""How many steps the two runs make whose difference is timed; on a GPU a step takes milliseconds."""
 OUT = Path(__file__).parent / "results/das_step.json"
+
+
+def step_seconds(steps_of: Callable[[int], object], device: torch.device) -> float:
+    """Seconds of one step, from two runs of different length, so that what is done once counts for nothing."""
+    few, many = STEPS[device.type]
+    return (seconds(lambda: steps_of(many)) - seconds(lambda: steps_of(few))) / (many - few)
 
 
 def products_alone(model: Model, site: Site, rows: int, dtype: torch.dtype) -> Callable[[], None]:
     """The matrix products of a step behind a site, every weight once in either direction, and nothing else."""
     weights = [weight for weight, _ in linear_modules(model, site.block + 1).values()]
     readout = model.readout(site)
-    weights = [of.to(dtype).contiguous() for of in (*weights, *([] if readout is None else [readout.T]))]
+    weights += [] if readout is None else [readout.T]
+    weights = [of.to(model.device, dtype).contiguous() for of in weights]
     ins, outs = (
-        {width: torch.randn(rows, width, dtype=dtype) for width in {weight.shape[side] for weight in weights}}
+        {
+            width: torch.randn(rows, width, dtype=dtype, device=model.device)
+            for width in {weight.shape[side] for weight in weights}
+        }
         for side in (1, 0)
     )
 
@@ -50,46 +73,90 @@ def products_alone(model: Model, site: Site, rows: int, dtype: torch.dtype) -> C
     return run
 
 
+def random_weights(shape: str) -> Model:
+    """A model of a shape of ``SHAPES``, with the pipeline's tokenizer."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    tokenizer = open_tokenizer(MODEL)
+    config = LlamaConfig(vocab_size=len(tokenizer.hf), tie_word_embeddings=True, **SHAPES[shape])
+    config.architectures = ["LlamaForCausalLM"]
+    return bridge_model(LlamaForCausalLM(config), tokenizer, pick_device())
+
+
+def random_pairs(model: Model, site: Site, n: int) -> tuple[Pairs, list[list[int]]]:
+    """Pairs of random tokens, and the tokens."""
+    tokens = torch.randint(1, 10_000, (2 * n, LENGTH), generator=torch.Generator().manual_seed(0)).tolist()
+    prompts = pd.DataFrame(dict(prompt=range(2 * n), tokens=tokens, position=LENGTH - 1))
+    pairs = pd.DataFrame(dict(base=range(n), source=range(n, 2 * n), answer_id=7, foil_id=8, target_id=8))
+    return recorded_pairs(model, prompts, pairs, [site, residual_entering(site.start)], site.start, batch=n), tokens
+
+
+def with_pyvene(
+    model: Model, site: Site, base: torch.Tensor, source: torch.Tensor, target: torch.Tensor
+) -> Callable[[int], None]:
+    """Steps of pyvene's low-rank interchange in a Hugging Face model of the same shape."""
+    import pyvene
+
+    hf = type(model.bridge.original_model)(model.bridge.original_model.config)
+    # What pyvene calls a gated MLP's activation is its gate's alone: other numbers, the same work.
+    kind = "mlp_activation" if site.readout == ("mlp", "out") else "block_output"
+    of_block = dict(
+        layer=site.block,
+        component=kind,
+        low_rank_dimension=1,
+        intervention_type=pyvene.LowRankRotatedSpaceIntervention,
+    )
+    patched = pyvene.IntervenableModel(pyvene.IntervenableConfig([of_block]), hf.to(model.device))
+    patched.set_device(model.device)
+    patched.disable_model_gradients()
+    optimizer = torch.optim.Adam(patched.get_trainable_parameters(), lr=0.01)
+    end = base.shape[1] - 1
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            _, out = patched(dict(input_ids=base), [dict(input_ids=source)], {"sources->base": end})
+            loss = torch.nn.functional.cross_entropy(out.logits[:, -1], target)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    return run
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--component", default="mlp20")
+    parser.add_argument("--shape", choices=SHAPES, help="random weights of this shape instead of the pipeline's model")
+    parser.add_argument("--hook", default="blocks.20.mlp.hook_post")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 3])
     parser.add_argument("--batch", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     from transformer_lens.tools.analysis.interchange import fit_das
 
-    model, cached = open_model(MODEL), Activations(ACTIVATIONS)
-    site = cached.site(options.component)
-    prompts = read_table(PROMPTS).set_index("prompt")
-    pairs = chosen(read_table(PAIRS), "train", DIFFERENT)
-    # fit_das takes prompts of one length: those of the first template.
-    pairs = pairs[(prompts["template"].loc[pairs["base"]] == 0).to_numpy()]
-    pairs = pairs.iloc[[i % len(pairs) for i in range(options.batch)]]
-    bases, target = pairs["base"].to_numpy(), column(pairs, "target_id")
-    base_tokens, source_tokens = (column(prompts.loc[pairs[side]], "tokens") for side in ("base", "source"))
-    positions = torch.full((options.batch,), base_tokens.shape[1] - 1)
-    examples = Examples(
-        cached.at(site, bases.tolist()),
-        cached.at(site, pairs["source"].tolist()),
-        target,
-        column(pairs, "answer_id"),
-        torch.ones(options.batch, dtype=torch.bool),
-        lambda rows: cached.tail(site.start, bases[rows.numpy()].tolist()),
-    )
+    site, batch = Site.parse(options.hook), options.batch
+    if options.shape:
+        model = random_weights(options.shape)
+        pairs, tokens = random_pairs(model, site, batch)
+    else:
+        model = open_model(MODEL)
+        prompts = read_table(PROMPTS).set_index("prompt")
+        pairs = cached_pairs(model, "train", DIFFERENT)
+        # fit_das takes prompts of one length: those of the first template.
+        pairs = pairs.among((prompts["template"].loc[pairs.bases] == 0).to_numpy())
+        tokens = prompts["tokens"].tolist()
+    device = model.device
+    rows = np.arange(batch) % len(pairs)
+    base, source = (torch.tensor([list(tokens[i]) for i in of[rows]]).to(device) for of in (pairs.bases, pairs.sources))
+    target = column(pairs.table.iloc[rows], "target_id").to(device)
+    positions = torch.full((batch,), base.shape[1] - 1, device=device)
+    examples = pairs.examples(site)
 
-    def with_replay(seeds: int, products: Products) -> None:
-        train_das(
-            model,
-            site,
-            examples,
-            rank=1,
-            seeds=list(range(seeds)),
-            steps=STEPS,
-            batch=options.batch,
-            lr=0.01,
-            loss="cross_entropy",
-            products=products,
+    def with_replay(seeds: int, products: Products) -> Callable[[int], object]:
+        settings: dict[str, Any] = dict(
+            rank=1, seeds=list(range(seeds)), batch=batch, lr=0.01, loss="cross_entropy", products=products
         )
+        return lambda steps: train_das(model, site, examples, steps=steps, **settings)
 
     def every_position(tokens: torch.Tensor) -> torch.Tensor:
         """What fit_das' own documentation shows: the whole sequence is unembedded."""
@@ -99,63 +166,58 @@ def main() -> None:
         """The leanest that the full forward pass allows: only END is unembedded."""
         return model.bridge.original_model(input_ids=tokens, logits_to_keep=1).logits[:, -1]
 
-    def with_fit_das(epochs: int, task_logits: Callable[[torch.Tensor], torch.Tensor]) -> None:
-        fit_das(
-            model.bridge,
-            site.hook,
-            base_tokens,
-            source_tokens,
-            target,
-            task_logits,
-            rank=1,
-            base_positions=positions,
-            source_positions=positions,
-            epochs=epochs,
-            batch_size=options.batch,
+    def with_fit_das(task_logits: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[int], object]:
+        at = dict(base_positions=positions, source_positions=positions, batch_size=batch)
+        # An epoch is a step.
+        return lambda epochs: fit_das(
+            model.bridge, site.hook, base, source, target, task_logits, rank=1, epochs=epochs, **at
         )
 
     def effects(products: Products, least_gain: float) -> list[float]:
         """Effect on held-out pairs of what three seeds train on all training pairs in 100 steps at most."""
         train, test = cached_pairs(model, "train", *training_kinds(True)), cached_pairs(model, "test", DIFFERENT)
-        settings = dict(
+        settings: dict[str, Any] = dict(
             rank=1, seeds=[0, 1, 2], steps=100, batch=40, lr=0.02, loss="cross_entropy", least_gain=least_gain
         )
-        frames = train_das(model, site, train.examples(site), products=products, **settings).frames  # type: ignore[arg-type]
+        frames = train_das(model, site, train.examples(site), products=products, **settings).frames
         patched = test.patch(site, {i: test.along(site, frame) for i, frame in enumerate(frames)}, 200)
         return [round(float((test.ld_clean - of.ld[0]).mean()), 4) for of in patched.values()]
 
-    kinds: list[Products] = ["float32", *(["bfloat16"] if has_bfloat16(model.device) else [])]  # type: ignore[list-item]
-    about = machine(model.device)
-    print(f"{options.batch} pairs a step at {site.name} on {about}")
-    with_replay(1, "float32")
-    baselines = {"as documented": every_position, "unembedding END alone": end_alone}
-    cases = [(kind, seeds) for kind in kinds for seeds in (1, 3)]
-    alone = {
-        (kind, seeds): products_alone(model, site, seeds * options.batch, getattr(torch, kind)) for kind, seeds in cases
+    kinds: list[Products] = ["float32", *(["bfloat16"] if has_bfloat16(device) else [])]  # type: ignore[list-item]
+    about = machine(device)
+    print(f"{batch} pairs a step at {site.name} on {about}", flush=True)
+    others = {
+        "fit_das as documented": with_fit_das(every_position),
+        "fit_das unembedding END alone": with_fit_das(end_alone),
     }
-    fit: dict[str, list[float]] = {name: [] for name in baselines}
+    if importlib.util.find_spec("pyvene"):
+        others["pyvene"] = with_pyvene(model, site, base, source, target)
+    cases = [(kind, seeds) for kind in kinds for seeds in options.seeds]
+    alone = {(kind, seeds): products_alone(model, site, seeds * batch, getattr(torch, kind)) for kind, seeds in cases}
+    for first in (with_replay(1, "float32"), *others.values()):
+        first(1)  # what a process does once
+    taken: dict[str, list[float]] = {name: [] for name in others}
     step, products, large = ({case: [] for case in cases} for _ in range(3))  # type: ignore[var-annotated]
     for number in range(options.rounds):
-        for name, task_logits in baselines.items():
-            # An epoch is a step; the difference leaves out collecting the activations, which the replay has cached.
-            twice, once = (seconds(partial(with_fit_das, epochs, task_logits)) for epochs in (2, 1))
-            fit[name].append(twice - once)
+        for name, steps_of in others.items():
+            taken[name].append(step_seconds(steps_of, device))
         for case in cases:
-            step[case].append(seconds(partial(with_replay, case[1], case[0])) / STEPS)
+            step[case].append(step_seconds(with_replay(case[1], case[0]), device))
+            alone[case]()
             products[case].append(seconds(alone[case]))
-            large[case].append(product_rate(model.device, getattr(torch, case[0])))
-        print(f"round {number + 1}: fit_das {fit['as documented'][-1]:.2f} s a step", flush=True)
+            large[case].append(product_rate(device, getattr(torch, case[0])))
+        print(f"round {number + 1}: { ({name: round(of[-1], 4) for name, of in taken.items()}) } s a step", flush=True)
 
     # What lies after the component, forward and backward; that its own block runs up to it again is the replay's cost.
-    readout = cached.readout(options.component)
-    flops = model.flops(site.block + 1, options.batch, backward=True)
-    flops += 0 if readout is None else 4.0 * options.batch * readout.numel()
-    rows = []
+    readout = model.readout(site)
+    flops = model.flops(site.block + 1, batch, backward=True)
+    flops += 0 if readout is None else 4.0 * batch * readout.numel()
+    results = []
     for kind, seeds in cases:
         case = (kind, seeds)
         times, shares = step[case], zip(step[case], products[case], large[case], strict=True)
         of_products, of_large = zip(*((p / t, flops * seeds / t / rate) for t, p, rate in shares), strict=True)
-        rows.append(
+        results.append(
             dict(
                 products=kind,
                 seeds=seeds,
@@ -163,21 +225,21 @@ def main() -> None:
                 gflops=round(flops * seeds / statistics.median(times) / 1e9),
                 share_of_products_alone=round(statistics.median(of_products), 3),
                 share_of_a_large_product=round(statistics.median(of_large), 3),
-                times_fit_das_in_float32={
-                    name: round(statistics.median(f * seeds / t for f, t in zip(fit[name], times, strict=True)), 1)
-                    for name in baselines
+                times_as_fast_a_seed_as={
+                    name: round(statistics.median(f * seeds / t for f, t in zip(of, times, strict=True)), 1)
+                    for name, of in taken.items()
                 },
             )
         )
-        print(rows[-1])
-    trained = {f"{kind}, {said}": effects(kind, gain) for kind in kinds for said, gain in ENDS.items()}
-    print(f"effects of what DAS trains: {trained}")
-    fit_seconds = {name: round(statistics.median(of), 3) for name, of in fit.items()}
-    write_json(
-        OUT,
-        dict(machine=about, component=site.name, batch=options.batch, gflop_a_step=round(flops / 1e9, 2))
-        | dict(fit_das_seconds=fit_seconds, steps=rows, effects_of_what_is_trained=trained),
-    )
+        print(results[-1], flush=True)
+    found = dict(machine=about, model=options.shape or "data/model", component=site.name, batch=batch)
+    found |= dict(gflop_a_step=round(flops / 1e9, 2), steps=results)
+    found |= dict(seconds_of_others_in_float32={name: round(statistics.median(of), 4) for name, of in taken.items()})
+    if not options.shape:
+        trained = {f"{kind}, {said}": effects(kind, gain) for kind in kinds for said, gain in ENDS.items()}
+        print(f"effects of what DAS trains: {trained}")
+        found |= dict(effects_of_what_is_trained=trained)
+    write_json(options.out, found)
 
 
 if __name__ == "__main__":

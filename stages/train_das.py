@@ -1,9 +1,10 @@
 """Trains the DAS subspaces of one component, one per seed (E3, E4); none where its parameter train is false."""
 
+from subspace_illusion.core.activations import Activations
 from subspace_illusion.core.checkpoints import weights_sha256
-from subspace_illusion.core.model import open_model
+from subspace_illusion.core.model import open_model, pick_device
 from subspace_illusion.core.products import resolved
-from subspace_illusion.files import MODEL, RESULTS, SUBSPACES, whole_folder, write_table
+from subspace_illusion.files import ACTIVATIONS, MODEL, RESULTS, SUBSPACES, whole_folder, write_table
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import duration, run, say, training_bar
 from subspace_illusion.subspace.das import mean_curve, nothing_trained, train_das, training_kinds
@@ -13,16 +14,17 @@ from subspace_illusion.subspace.trained import write_trained
 
 def main(params: Params, component: str) -> None:
     site, rank = params.components[component].at, params.components[component].rank
-    model = open_model(MODEL)
-    train = cached_pairs(model, "train", *training_kinds(params.das.same_value))
-    trained = nothing_trained(model.width(site), rank)
+    cached, device = Activations(ACTIVATIONS), pick_device()
+    trained = nothing_trained(cached.width(site), rank)
     seeds = params.das.seeds if params.components[component].train else []
-    if seeds:
+    if seeds:  # only then is the model opened, which takes longer than all else that is left
+        model = open_model(MODEL, device)
+        train = cached_pairs(model, "train", *training_kinds(params.das.same_value))
         rows = params.das.batch * len(seeds)
         flops = params.das.steps * model.flops(site.start, rows, train.tokens, backward=True)
         say(
             f"training {len(seeds)} subspaces of rank {rank} at {site.name} on {len(train)} pairs, "
-            f"up to {params.das.steps} steps, {duration(flops, model.device)}"
+            f"up to {params.das.steps} steps, {duration(flops, device)}"
         )
         trained = train_das(
             model,
@@ -37,10 +39,10 @@ def main(params: Params, component: str) -> None:
         model=params.model.name,
         model_sha256=weights_sha256(MODEL),
         hook=site.name,
-        position="last token" if train.tokens == 1 else "the task's own token",
+        position="last token" if cached.at_end else "the task's own token",
         task=params.task.name,
         seeds=" ".join(map(str, seeds)),
-        products=resolved(params.das.products, model.device),
+        products=resolved(params.das.products, device),
     )
     with whole_folder(SUBSPACES / component) as folder:
         write_trained(folder, dict(zip(seeds, trained.frames, strict=True)), about)

@@ -1,6 +1,7 @@
-"""The path to another device, as far as it goes without one: on ``meta``, which computes no values but knows devices.
+"""The path to another device.
 
-Adding a tensor there to one on the CPU is an error, as it would be with a GPU; multiplying their matrices is not.
+Without one it goes as far as ``meta``, which computes no values but knows devices: adding a tensor there to one on the
+CPU is an error, as it would be with a GPU; multiplying their matrices is not. What needs a GPU is skipped without one.
 """
 
 from dataclasses import replace
@@ -9,12 +10,19 @@ import pytest
 import torch
 
 import tiny
+from some_pairs import some_pairs
+from subspace_illusion.core import on_device
+from subspace_illusion.core.frames import random_frame
 from subspace_illusion.core.model import Model
+from subspace_illusion.core.on_device import Held, held, replaying
 from subspace_illusion.core.products import products_in
-from subspace_illusion.core.replay import record, replay
+from subspace_illusion.core.replay import Tail, record, record_all, replay
 from subspace_illusion.core.sites import Site, residual_after
+from subspace_illusion.subspace import patching
+from subspace_illusion.subspace.das import train_das
 
 META = torch.device("meta")
+on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU")
 SITES = (Site(1, "mlp.hook_post"), Site(1, "attn.hook_z", 2), residual_after(1))
 
 
@@ -40,6 +48,89 @@ def test_a_replay_forward_and_backward_stays_on_the_device(architecture: str, po
 def test_a_tensor_on_the_wrong_device_would_be_seen():
     with pytest.raises(RuntimeError, match="device"):
         torch.zeros(3, device=META) + torch.zeros(3)
+
+
+@pytest.fixture
+def mixed() -> tuple[Model, Tail]:
+    """Prompts of two lengths and three positions."""
+    model = tiny.tiny_model("gemma3")
+    prompts = torch.randint(1, 500, (9, 9), generator=torch.Generator().manual_seed(0)).tolist()
+    prompts = [prompt[: 8 + i % 2] for i, prompt in enumerate(prompts)]
+    tail = record_all(model, prompts, [5 + i % 3 for i in range(9)], (), tail_from=1, batch=4).tail
+    assert tail is not None
+    return model, tail
+
+
+def test_padding_that_nobody_needs_changes_nothing(mixed):
+    model, tail = mixed
+    few = torch.tensor([3, 0, 3])  # the shortest
+    change = {SITES[0]: torch.randn(3, model.width(SITES[0]), generator=torch.Generator().manual_seed(1))}
+    wide, narrow = tail.as_padded(few), tail.rows(few)
+    assert wide.nbytes > narrow.nbytes
+    padded, exact = (replay(model, of_few, change).logits for of_few in (wide, narrow))
+    torch.testing.assert_close(padded, exact, atol=1e-5, rtol=1e-5)
+
+
+def test_changes_in_one_batch_do_what_each_does_alone(monkeypatch):
+    model = tiny.tiny_model("llama")
+    pairs = some_pairs(model, [SITES[0]], 1, position=4)
+    changes = {seed: pairs.along(SITES[0], random_frame(model.width(SITES[0]), 2, seed)) for seed in range(5)}
+    told: list[int] = []
+    alone = pairs.patch(SITES[0], changes, batch=7, on_patch=told.append)
+    monkeypatch.setattr(patching, "at_once", lambda model, tail: 2)
+    together = pairs.patch(SITES[0], changes, batch=7, on_patch=told.append)
+    for key in changes:
+        torch.testing.assert_close(together[key].ld, alone[key].ld, atol=1e-5, rtol=1e-5)
+        assert (together[key].top1_foil == alone[key].top1_foil).all()
+    assert sum(told) == 2 * len(changes) * len(pairs)
+
+
+def test_a_processor_holds_no_tails_and_takes_one_change_at_a_time(mixed):
+    model, tail = mixed
+    assert held(tail.rows, len(tail), model.device) == tail.rows
+    assert on_device.at_once(model, tail) == 1
+
+
+@on_a_gpu
+@pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
+def test_a_gpu_gives_what_the_processor_gives_recorded_or_not(architecture):
+    here, there = (tiny.tiny_model(architecture, torch.device(name)) for name in ("cpu", "cuda"))
+    tokens = torch.randint(1, 500, (6, 9), generator=torch.Generator().manual_seed(0))
+    tail = record(here, tokens, tail_from=1, position=6).tail
+    on_gpu = held(tail.rows, len(tail), there.device)
+    assert isinstance(on_gpu, Held)
+    for site in SITES:
+        recorded = replaying(there, site, on_gpu)
+        for seed in range(3):
+            index = torch.randint(0, 6, (4,), generator=torch.Generator().manual_seed(seed))
+            change = torch.randn(4, here.width(site), generator=torch.Generator().manual_seed(seed))
+            runs = []
+            for run in (replaying(here, site, tail.rows), replaying(there, site, tail.rows), recorded):
+                asked = change.clone().requires_grad_()
+                logits = run(asked, index)
+                logits[:, 7].sum().backward()
+                runs.append((logits.detach().cpu().clone(), asked.grad))
+            for logits, gradient in runs[1:]:
+                torch.testing.assert_close(logits, runs[0][0], atol=1e-4, rtol=1e-4)
+                torch.testing.assert_close(gradient, runs[0][1], atol=1e-4, rtol=1e-4)
+
+
+@on_a_gpu
+def test_a_gpu_trains_the_same_bytes_again_and_what_the_processor_trains():
+    settings = dict(rank=1, seeds=[0, 1], steps=20, batch=8, lr=0.02, loss="cross_entropy", least_gain=0.1)
+    frames = []
+    for name in ("cpu", "cuda", "cuda"):
+        model = tiny.tiny_model("llama", torch.device(name))
+        frames.append(train_das(model, SITES[0], some_pairs(model, SITES, 1).examples(SITES[0]), **settings).frames)
+    assert torch.equal(frames[1], frames[2])
+    torch.testing.assert_close(frames[1], frames[0], atol=1e-3, rtol=0)
+
+
+@on_a_gpu
+def test_a_gpu_takes_changes_together():
+    model = tiny.tiny_model("llama", torch.device("cuda"))
+    pairs = some_pairs(model, [SITES[0]], 1)
+    assert on_device.at_once(model, pairs.tail(1)(torch.arange(len(pairs))).to(model.device)) > 100
 
 
 def on_meta(model: Model) -> Model:

@@ -23,6 +23,7 @@ from transformers import (
 from subspace_illusion.core.checkpoints import Tokenizer
 from subspace_illusion.core.model import Model, bridge_model
 
+CPU = torch.device("cpu")
 DATA = Path(__file__).parents[1] / "data"
 EXAMPLE = DATA.parent / "examples/probe/pairs.csv"
 ARCHITECTURES = ("gpt2", "neox", "llama", "gemma3")
@@ -72,9 +73,9 @@ def hf_model(architecture: str, vocabulary: int, seed: int = 0) -> torch.nn.Modu
     return model.eval()
 
 
-def tiny_model(architecture: str) -> Model:
+def tiny_model(architecture: str, device: torch.device = CPU) -> Model:
     words = tokenizer()
-    return bridge_model(hf_model(architecture, len(words)), Tokenizer(words), torch.device("cpu"))
+    return bridge_model(hf_model(architecture, len(words)), Tokenizer(words), device)
 
 
 def write_folder(folder: Path, architecture: str = "llama", seed: int = 0) -> None:

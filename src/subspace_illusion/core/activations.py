@@ -186,6 +186,15 @@ class Activations:
         """The site of a component."""
         return Site.parse(read_json(self.folder / "components" / f"{component}.json")["site"])
 
+    @property
+    def at_end(self) -> bool:
+        """Whether every prompt is read at its last token."""
+        return bool((self.index["position"] + 1 == self.index["length"]).all())
+
+    def width(self, site: Site) -> int:
+        """Dimension d of the activation at a site."""
+        return self.at(site, self.index.index[:1].tolist()).shape[-1]
+
     def at(self, site: Site, prompts: Sequence[int]) -> torch.Tensor:
         """Activations at the position, ``[n, d]``, of prompts in the order given."""
         groups = self._groups(prompts)

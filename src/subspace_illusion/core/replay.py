@@ -51,8 +51,13 @@ class Tail:
 
     @property
     def earlier(self) -> int:
-        """The most tokens that any of the prompts has before its position."""
-        return int(self.positions.max())
+        """How many tokens before the position there are keys for; behind the last block none."""
+        return next((keys.shape[2] for keys in self.keys.values()), 0)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of keys, values and residual streams."""
+        return sum(x.nbytes for part in (self.residual, self.keys, self.values) for x in part.values())
 
     @property
     def ends(self) -> torch.Tensor:
@@ -69,19 +74,41 @@ class Tail:
 
     def rows(self, index: torch.Tensor) -> Tail:
         """The tail of some of the prompts, in the order of ``index`` ``[m]``; an index may come twice."""
-        lengths, positions = self.lengths[index], self.positions[index]
+        found = self.as_padded(index)
         # No more padding than the longest of them needs.
-        earlier, longest = int(positions.max()), int((lengths - positions).max())
-        residual = {block: x[index][:, :longest] for block, x in self.residual.items()}
+        earlier, longest = int(found.positions.max()), int(found.ends.max()) + 1
+        residual = {block: x[:, :longest] for block, x in found.residual.items()}
         keys, values = (
-            {block: x[index][:, :, x.shape[2] - earlier :] for block, x in part.items()}
-            for part in (self.keys, self.values)
+            {block: x[:, :, x.shape[2] - earlier :] for block, x in part.items()} for part in (found.keys, found.values)
         )
-        return Tail(lengths, positions, residual, keys, values)
+        return replace(found, residual=residual, keys=keys, values=values)
+
+    def as_padded(self, index: torch.Tensor) -> Tail:
+        """``rows`` with the padding that all prompts have, so that the shape depends on nothing but how many."""
+        index = index.to(self.lengths.device)
+        residual, keys, values = (
+            {block: x[index] for block, x in part.items()} for part in (self.residual, self.keys, self.values)
+        )
+        return Tail(self.lengths[index], self.positions[index], residual, keys, values)
 
     def repeat(self, times: int) -> Tail:
         """The tail of the prompts, all of them, ``times`` times over."""
-        return self.rows(torch.arange(len(self)).repeat(times))
+        return self if times == 1 else self.rows(torch.arange(len(self)).repeat(times))
+
+    def to(self, device: torch.device) -> Tail:
+        """The tail on a device; itself where it is there."""
+        if self.lengths.device == device:
+            return self
+
+        def moved(x: torch.Tensor) -> torch.Tensor:
+            # From pinned memory a GPU fetches six times as fast, the copy into it included.
+            pinned = device.type == "cuda" and x.device.type == "cpu"
+            return (x.pin_memory() if pinned else x).to(device, non_blocking=pinned)
+
+        residual, keys, values = (
+            {block: moved(x) for block, x in part.items()} for part in (self.residual, self.keys, self.values)
+        )
+        return Tail(moved(self.lengths), moved(self.positions), residual, keys, values)
 
     @staticmethod
     def cat(tails: Sequence[Tail]) -> Tail:
@@ -127,7 +154,8 @@ class Places:
 
     def of(self, site: Site) -> tuple[torch.Tensor, torch.Tensor]:
         """Rows and tokens at which a site is read, each ``[n]``."""
-        return torch.arange(len(self.end)), self.end if site.at_end else self.position
+        rows = torch.arange(len(self.end), device=self.end.device)
+        return rows, self.end if site.at_end else self.position
 
 
 def record(
@@ -155,7 +183,7 @@ def record(
     kept = [] if tail_from is None else list(range(tail_from, n_blocks + 1))
     # Without the model's configuration the cache keeps every position, also where attention slides.
     cache: Any = Cache(layer_class_to_replicate=DynamicLayer)
-    places = Places(torch.full((n,), at), torch.full((n,), length - 1))
+    places = Places(*(torch.full((n,), token, device=model.device) for token in (at, length - 1)))
     with torch.no_grad(), _hooked(model, places, changes or {}, sites, kept, first=at) as read:
         output = model.bridge.original_model(
             input_ids=tokens.to(model.device), past_key_values=cache, use_cache=True, logits_to_keep=1
@@ -241,8 +269,9 @@ def replay(
     if start not in tail.residual or missing:
         raise InputError(f"the tail does not hold block {start} and all after it, so it cannot be replayed from there")
 
-    residual = tail.residual[start].to(model.device)
-    places = Places(torch.zeros(len(tail), dtype=torch.long), tail.ends)
+    tail = tail.since(start).to(model.device)
+    residual = tail.residual[start]
+    places = Places(torch.zeros_like(tail.ends), tail.ends)
     inside = {}
     for site, change in changes.items():
         if len(change) != len(tail):
@@ -253,14 +282,11 @@ def replay(
             inside[site] = change
     if skipped := [site.name for site in [*inside, *read] if site.block < start]:
         raise InputError(f"{', '.join(skipped)} cannot be changed or read in a replay that starts at block {start}")
-    earlier, steps = tail.earlier, torch.arange(residual.shape[1])
-    hidden = torch.arange(earlier + len(steps))[None] < earlier - tail.positions[:, None]
+    earlier, steps = tail.earlier, torch.arange(residual.shape[1], device=model.device)
+    hidden = torch.arange(earlier + len(steps), device=model.device)[None] < earlier - tail.positions[:, None]
     layer = _frozen_layer()
     layers: list[Any] = [
-        layer(earlier, tail.keys[block].to(model.device), tail.values[block].to(model.device))
-        if block >= start
-        else layer(earlier)
-        for block in range(model.n_blocks)
+        layer(earlier, tail.keys.get(block), tail.values.get(block)) for block in range(model.n_blocks)
     ]
     with (
         _entering(model, start, residual),
@@ -270,9 +296,9 @@ def replay(
         output = model.bridge.original_model(
             # Which tokens they are no longer matters: their embedding is thrown away with the blocks before `start`.
             input_ids=torch.zeros(len(tail), len(steps), dtype=torch.long, device=model.device),
-            attention_mask=(~hidden).long().to(model.device),
+            attention_mask=(~hidden).long(),
             # What pads a tail on the right stands where END does, so that no model runs out of positions.
-            position_ids=(tail.positions[:, None] + torch.minimum(steps[None], tail.ends[:, None])).to(model.device),
+            position_ids=tail.positions[:, None] + torch.minimum(steps[None], tail.ends[:, None]),
             past_key_values=Cache(layers=layers),
             use_cache=True,
         )
@@ -330,7 +356,7 @@ def _at_end(model: Model, ends: torch.Tensor, longest: int) -> Iterator[None]:
     if longest == 1:
         yield
         return
-    rows = torch.arange(len(ends))
+    rows = torch.arange(len(ends), device=ends.device)
     handle = model.bridge.unembed.register_forward_pre_hook(lambda _, args: (args[0][rows, ends][:, None], *args[1:]))
     try:
         yield

@@ -93,7 +93,7 @@ def directions_of_pairs(
         ``[n, d]``.
     """
     everything = pairs.examples(site)
-    tail = everything.tail(torch.arange(len(pairs)))
+    tail = everything.tail(torch.arange(len(pairs))).to(pairs.model.device)
     alone = Examples(
         pairs.base(site)[:, None],
         pairs.source(site)[:, None],

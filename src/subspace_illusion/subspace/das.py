@@ -13,9 +13,9 @@ import torch
 
 from subspace_illusion.core.frames import orthonormal, patch_change
 from subspace_illusion.core.model import Model
+from subspace_illusion.core.on_device import TailOf, replaying
 from subspace_illusion.core.outcome import logit_difference
 from subspace_illusion.core.products import Products, products_in
-from subspace_illusion.core.replay import Tail, replay
 from subspace_illusion.core.seeds import torch_generator
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
@@ -46,7 +46,7 @@ class Examples:
     target_id: torch.Tensor
     other_id: torch.Tensor
     changes: torch.Tensor
-    tail: Callable[[torch.Tensor], Tail]
+    tail: TailOf
 
     def __len__(self) -> int:
         return self.target_id.shape[-1]
@@ -142,6 +142,7 @@ def train_das(
     a_pass = max(-(-len(examples) // batch), SHORTEST_PASS)
     history: list[list[float]] = [[] for _ in seeds]
     curve = []
+    replayed = replaying(model, site, examples.tail)
     with products_in(model, products, site.start):
         for step in range(steps):
             index = torch.stack([next(order[run]) for run in running.tolist()])  # [running, batch]
@@ -150,7 +151,7 @@ def train_das(
             change = patch_change(base, source, frames)
             if readout is not None:
                 change = change @ readout[running]
-            logits = replay(model, examples.tail(index.flatten()), {site: change.flatten(0, 1)}).logits
+            logits = replayed(change.flatten(0, 1), index.flatten())
             target, other = (
                 of_runs(ids, 1, index).flatten().to(logits.device) for ids in (examples.target_id, examples.other_id)
             )

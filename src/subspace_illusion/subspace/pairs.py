@@ -11,6 +11,7 @@ import torch
 
 from subspace_illusion.core.activations import CLEAN, SIDES, Activations
 from subspace_illusion.core.model import Model
+from subspace_illusion.core.on_device import Held, TailOf, held
 from subspace_illusion.core.outcome import Outcome, logit_difference
 from subspace_illusion.core.replay import Recording, Tail, record_all
 from subspace_illusion.core.sites import Site
@@ -160,7 +161,7 @@ class Pairs:
         """Activations of the bases and of the sources, read as they are asked for: memory does not grow with pairs."""
         return OnDemand(self.prompts, site, self.bases), OnDemand(self.prompts, site, self.sources)
 
-    def tail(self, start: int, of_sources: bool = False) -> Callable[[torch.Tensor], Tail]:
+    def tail(self, start: int, of_sources: bool = False) -> TailOf:
         """Gives the tail, from block ``start`` on, of the bases (or the sources) of some pairs by their index."""
         numbers = self.sources if of_sources else self.bases
         return lambda rows: self.prompts.tail(start, numbers[rows.numpy()].tolist())
@@ -181,10 +182,12 @@ class Pairs:
         return patch_outcomes(self.model, site, changes, *of_bases, batch=batch, on_patch=on_patch)
 
     def examples(self, site: Site) -> Examples:
-        """The pairs as DAS learns from them, their activations read as they are asked for."""
+        """The pairs as DAS learns from them, their activations read as they are asked for, or all held on a GPU."""
         target = column(self.table, "target_id")
         other = self.answer + self.foil - target
-        return Examples(*self.ends(site), target, other, target != self.answer, self.tail(site.start))
+        tail = held(self.tail(site.start), len(self), self.model.device)
+        base, source = (self.base(site), self.source(site)) if isinstance(tail, Held) else self.ends(site)
+        return Examples(base, source, target, other, target != self.answer, tail)
 
 
 def cached_pairs(model: Model, split: str, *kinds: str, most: int | None = None) -> Pairs:

@@ -8,8 +8,9 @@ import torch
 from subspace_illusion.core.answers import answers_alone
 from subspace_illusion.core.frames import patch_change
 from subspace_illusion.core.model import Model
+from subspace_illusion.core.on_device import TailOf, at_once
 from subspace_illusion.core.outcome import Outcome
-from subspace_illusion.core.replay import Tail, replay
+from subspace_illusion.core.replay import replay
 from subspace_illusion.core.sites import Site
 
 Key = TypeVar("Key")
@@ -39,7 +40,7 @@ def patch_outcomes(
     model: Model,
     site: Site,
     changes: Mapping[Key, Change],
-    tail: Callable[[torch.Tensor], Tail],
+    tail: TailOf,
     lengths: torch.Tensor,
     answer: torch.Tensor,
     foil: torch.Tensor,
@@ -47,7 +48,7 @@ def patch_outcomes(
     batch: int,
     on_patch: Callable[[int], object] = lambda pairs: None,
 ) -> dict[Key, Outcome]:
-    """Makes one change after the other in every pair.
+    """Makes every change, alone, in every pair.
 
     Args:
         model: The model.
@@ -63,12 +64,17 @@ def patch_outcomes(
     """
     parts: dict[Key, list[Outcome]] = {key: [] for key in changes}
     order = lengths.argsort(stable=True)
+    keys = list(changes)
     for rows in order.split(batch):
-        of_rows = tail(rows)
-        for key, change in changes.items():
-            with answers_alone(model, answer[rows], foil[rows]):
-                logits = replay(model, of_rows, {site: change(rows)}).logits.cpu()
-            parts[key].append(Outcome.of_answers(logits))
-            on_patch(len(rows))
+        of_rows = tail(rows).to(model.device)
+        most = at_once(model, of_rows)
+        for first in range(0, len(keys), most):
+            together = keys[first : first + most]
+            change = torch.cat([changes[key](rows) for key in together])
+            with answers_alone(model, *(ids[rows].repeat(len(together)) for ids in (answer, foil))):
+                logits = replay(model, of_rows.repeat(len(together)), {site: change}).logits.cpu()
+            for key, of_key in zip(together, logits.split(len(rows)), strict=True):
+                parts[key].append(Outcome.of_answers(of_key))
+                on_patch(len(rows))
     back = order.argsort()
     return {key: Outcome.joined(listed).rows(back) for key, listed in parts.items()}
