@@ -14,8 +14,8 @@ from subspace_illusion.statistics import Bootstrap
 
 def main(params: Params) -> None:
     pairs, listed = held_out(str(MODEL)), params.components
-    patches = count({name: subspaces_of(name, of.hook, of.rank) for name, of in listed.items()})
-    flops = sum(pairs.model.flops(site.start, len(pairs) * number, pairs.tokens) for site, number in patches.items())
+    patches = {name: count(subspaces_of(name, of.hook, of.rank)) for name, of in listed.items()}
+    flops = sum(pairs.model.flops(listed[name].at.start, len(pairs) * n, pairs.tokens) for name, n in patches.items())
     time = duration(flops, pairs.model.device)
     say(f"making {sum(patches.values())} patches of {len(pairs)} held-out pairs in {len(listed)} components, {time}")
     units = [

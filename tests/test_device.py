@@ -4,6 +4,7 @@ Without one it goes as far as ``meta``, which computes no values but knows devic
 CPU is an error, as it would be with a GPU; multiplying their matrices is not. What needs a GPU is skipped without one.
 """
 
+import gc
 from dataclasses import replace
 
 import pytest
@@ -91,6 +92,28 @@ def test_a_processor_holds_no_tails_and_takes_one_change_at_a_time(mixed):
     assert on_device.at_once(model, tail) == 1
 
 
+def test_launches_are_recorded_once_for_a_size_while_nothing_is_collected(mixed, monkeypatch):
+    """An older record that is let go while another is made spoils it, as a GPU has shown."""
+    model, tail = mixed
+    collecting, sizes = [], []
+
+    def record_launches(function, buffers):
+        collecting.append(gc.isenabled())
+        sizes.append(len(buffers[1]))
+        return function
+
+    monkeypatch.setattr(torch.cuda, "make_graphed_callables", record_launches)
+    site = SITES[2]
+    recorded, plain = (replaying(model, site, of) for of in (Held(tail), tail.rows))
+    for size in (4, 4, 2, 4):
+        index = torch.randint(0, len(tail), (size,), generator=torch.Generator().manual_seed(size))
+        change = torch.randn(size, model.width(site), generator=torch.Generator().manual_seed(size))
+        torch.testing.assert_close(recorded(change, index), plain(change, index), atol=1e-5, rtol=1e-5)
+    assert sizes == [4, 2]
+    assert collecting == [False, False]
+    assert gc.isenabled()
+
+
 @on_a_gpu
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
 def test_a_gpu_gives_what_the_processor_gives_recorded_or_not(architecture):
@@ -122,7 +145,9 @@ def test_a_gpu_trains_the_same_bytes_again_and_what_the_processor_trains():
     for name in ("cpu", "cuda", "cuda"):
         model = tiny.tiny_model("llama", torch.device(name))
         frames.append(train_das(model, SITES[0], some_pairs(model, SITES, 1).examples(SITES[0]), **settings).frames)
-    assert torch.equal(frames[1], frames[2])
+    assert torch.equal(
+        frames[1], frames[2]
+    )  # and the second run's record, made while the first one's is let go, is good
     torch.testing.assert_close(frames[1], frames[0], atol=1e-3, rtol=0)
 
 

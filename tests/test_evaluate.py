@@ -23,7 +23,7 @@ from subspace_illusion.experiments.evaluate import (
     count,
     effects,
     halves,
-    patch_all,
+    patch_everything,
     templates,
 )
 from subspace_illusion.report.plots.evaluate import evaluate_figure, templates_figure
@@ -139,20 +139,37 @@ def components(llama: Model) -> dict[str, Subspaces]:
     return {"resid1": subspaces(llama, RESID), "mlp1": subspaces(llama, MLP)}
 
 
+def patched_all(pairs: Pairs, components: Mapping[str, Subspaces]) -> dict[str, Patched]:
+    settings = dict(tolerance=TOLERANCE, seed=0, batch=4)
+    return {name: patch_everything(pairs, name, subspaces, **settings) for name, subspaces in components.items()}
+
+
 @pytest.fixture(scope="module")
 def patched(pairs, components) -> dict[str, Patched]:
-    return patch_all(pairs, components, tolerance=TOLERANCE, seed=0, batch=4)
+    return patched_all(pairs, components)
 
 
-def test_every_patch_is_made_once_and_counted(pairs, components):
-    done: list[int] = []
-    patch_all(pairs, components, tolerance=TOLERANCE, seed=0, batch=100, on_patch=done.append)
-    patches = count(components)
-    # Whole, two trained, mean difference, random; the MLP's two row and null parts, spans, halves, a mean row part too.
-    assert patches == {RESID: 5, MLP: 5 + 2 * 3 + 2 * 2 + 1}
-    assert done == [len(pairs)] * sum(patches.values())
-    only_mlp = {"mlp1": components["mlp1"]}
-    assert count(only_mlp) == {RESID: 1, MLP: 16}
+def patches_made(monkeypatch, pairs: Pairs, components: Mapping[str, Subspaces]) -> list[int]:
+    """How many patches each component took."""
+    made: list[int] = []
+    patch = Pairs.patch
+    monkeypatch.setattr(
+        Pairs, "patch", lambda self, site, listed, batch: made.append(len(listed)) or patch(self, site, listed, batch)
+    )
+    totals = []
+    for name, of in components.items():
+        patch_everything(pairs, name, of, tolerance=TOLERANCE, seed=0, batch=100)
+        totals.append(sum(made))
+        made.clear()
+    return totals
+
+
+def test_every_patch_is_made_once_and_counted(pairs, components, monkeypatch):
+    counted = [count(of) for of in components.values()]
+    # Whole, two trained, mean difference, random; at the MLP also the residual stream after it, whole, two row and null
+    # parts, spans and halves, and a mean row part.
+    assert counted == [5, 1 + 5 + 2 * 3 + 2 * 2 + 1]
+    assert patches_made(monkeypatch, pairs, components) == counted
 
 
 def test_the_outcomes_are_those_of_the_patches(pairs, components, patched):
@@ -242,12 +259,11 @@ def with_own(llama: Model) -> dict[str, Subspaces]:
     }
 
 
-def test_own_subspaces_are_patched_whole_and_by_their_parts(pairs, with_own):
-    done: list[int] = []
-    patched = patch_all(pairs, with_own, tolerance=TOLERANCE, seed=0, batch=100, on_patch=done.append)
-    # At the MLP as without them 16, and for each of the two itself, three parts and two halves.
-    assert count(with_own) == {RESID: 4, MLP: 16 + 2 * 6}
-    assert done == [len(pairs)] * sum(count(with_own).values())
+def test_own_subspaces_are_patched_whole_and_by_their_parts(pairs, with_own, monkeypatch):
+    patched = patched_all(pairs, with_own)
+    # At the MLP as without them 17, and for each of the two itself, three parts and two halves.
+    assert {name: count(of) for name, of in with_own.items()} == {"mlp1": 17 + 2 * 6, "resid1": 4}
+    assert patches_made(monkeypatch, pairs, with_own) == [17 + 2 * 6, 4]
     assert {way for way, _ in patched["resid1"].outcomes} == {WHOLE, MEAN_DIFFERENCE, "mine", RANDOM}
     outcomes = patched["mlp1"].outcomes
     for label in ("probe", "SAE plane"):

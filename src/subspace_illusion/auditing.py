@@ -176,10 +176,7 @@ def audit(
 
     after = residual_after(at.block)
     everything = recorded_pairs(opened, prompts, listed_pairs, [at, after], at.start, BATCH)
-    try:
-        marked = mark_kept(everything.table, keep_wrong)
-    except InputError as error:  # which names the pipeline's parameter
-        raise InputError(str(error).replace("task.wrong_pairs=keep", "keep_wrong=True")) from error
+    marked = mark_kept(everything.table, keep_wrong, to_keep="keep_wrong=True")
     kept = replace(everything, table=marked).among(marked["kept"].to_numpy())
     train, test = (_of(kept, split, DIFFERENT) for split in ("train", "test"))
     values = values_of(kept.table)

@@ -5,7 +5,9 @@ kernels. So what is patched again and again goes through the model together, as 
 step, whose shapes stay the same, is launched once and recorded (a CUDA graph).
 """
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -86,8 +88,22 @@ def replaying(model: Model, site: Site, tail: TailOf) -> Callable[[torch.Tensor,
             buffers = change.detach().clone().requires_grad_(), index.clone()
             # They are older than the stream on which the record is made, as is meant.
             torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(False)
-            recorded[len(index)] = torch.cuda.make_graphed_callables(launch, buffers)
+            with _nothing_collected():
+                recorded[len(index)] = torch.cuda.make_graphed_callables(launch, buffers)
         logits: torch.Tensor = recorded[len(index)](change, index)
         return logits
 
     return again
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Keeps Python from letting go of an older record while a new one is made, which would spoil the new one."""
+    collects = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()

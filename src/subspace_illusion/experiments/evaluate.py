@@ -1,6 +1,6 @@
 """What patching each subspace of each component does to held-out pairs (E3, E4, E6)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -116,53 +116,35 @@ def changes(pairs: Pairs, name: str, subspaces: Subspaces, tolerance: float, see
     return made | {(RANDOM, ""): along(base, source, random)}
 
 
-def patch_all(
-    pairs: Pairs,
-    components: Mapping[str, Subspaces],
-    *,
-    tolerance: float,
-    seed: int,
-    batch: int,
-    on_patch: Callable[[int], object] = lambda pairs: None,
-) -> dict[str, Patched]:
-    """Patches every component whole and along every subspace.
+def patch_everything(
+    pairs: Pairs, name: str, subspaces: Subspaces, *, tolerance: float, seed: int, batch: int
+) -> Patched:
+    """Patches a component along every subspace and whole, and whole the residual stream after its block.
 
     Args:
         pairs: The pairs.
-        components: The components by name.
+        name: The component.
+        subspaces: Where it is, and its subspaces.
         tolerance: Singular values of a readout below this share of the largest count as zero.
-        seed: Seed of the random subspaces.
+        seed: Seed of the random subspace.
         batch: Pairs at a time.
-        on_patch: Told the number of pairs after every batch of every patch.
     """
-    whole: dict[Site, Outcome] = {}
-
-    def patched_whole(site: Site) -> Outcome:
-        if site not in whole:
-            whole[site] = pairs.patch(site, {WHOLE: pairs.along(site, None)}, batch, on_patch)[WHOLE]
-        return whole[site]
-
-    patched = {}
-    for name, subspaces in components.items():
-        site = subspaces.site
-        single = pairs.patch(site, changes(pairs, name, subspaces, tolerance, seed), batch, on_patch)
-        # What no seed trained has its one outcome as the pooled one.
-        outcomes = {key: outcome for key, outcome in single.items() if key[1]}
-        for way, keys in groupby(sorted(single), key=lambda key: key[0]):
-            outcomes[way, POOLED] = Outcome.pooled([single[key] for key in keys])
-        outcomes[WHOLE, POOLED] = patched_whole(site)
-        patched[name] = Patched(site, outcomes, patched_whole(residual_after(site.block)))
-    return patched
+    site, after = subspaces.site, residual_after(subspaces.site.block)
+    whole = {at: pairs.patch(at, {WHOLE: pairs.along(at, None)}, batch)[WHOLE] for at in dict.fromkeys((site, after))}
+    single = pairs.patch(site, changes(pairs, name, subspaces, tolerance, seed), batch)
+    # What no seed trained has its one outcome as the pooled one.
+    outcomes = {key: outcome for key, outcome in single.items() if key[1]}
+    for way, keys in groupby(sorted(single), key=lambda key: key[0]):
+        outcomes[way, POOLED] = Outcome.pooled([single[key] for key in keys])
+    outcomes[WHOLE, POOLED] = whole[site]
+    return Patched(site, outcomes, whole[after])
 
 
-def count(components: Mapping[str, Subspaces]) -> dict[Site, int]:
-    """How many patches ``patch_all`` makes at each site."""
-    made = dict.fromkeys({residual_after(subspaces.site.block) for subspaces in components.values()}, 1)
-    made |= {subspaces.site: 1 for subspaces in components.values()}
-    for subspaces in components.values():
-        made[subspaces.site] += len(subspaces.frames) + 1
-        made[subspaces.site] += 0 if subspaces.readout is None else 2 * len(subspaces.asked)
-    return made
+def count(subspaces: Subspaces) -> int:
+    """How many patches ``patch_everything`` makes."""
+    whole = len({subspaces.site, residual_after(subspaces.site.block)})
+    halved = 0 if subspaces.readout is None else 2 * len(subspaces.asked)
+    return whole + len(subspaces.frames) + 1 + halved
 
 
 def effects(pairs: Pairs, patched: Mapping[str, Patched], bootstrap: Bootstrap) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from subspace_illusion.core.activations import Activations
 from subspace_illusion.core.model import open_model
 from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.sites import Site
-from subspace_illusion.experiments.evaluate import Key, Patched, Subspaces, patch_all
+from subspace_illusion.experiments.evaluate import Key, Patched, Subspaces, patch_everything
 from subspace_illusion.files import ACTIVATIONS, DECOMPOSITIONS, hash_of, read_subspaces
 from subspace_illusion.statistics import POOLED
 from subspace_illusion.subspace.pairs import Pairs, cached_pairs
@@ -49,15 +49,15 @@ def patch_component(
         component: Its name.
         hook: Where it is.
         rank: As for ``Subspaces``.
-        tolerance: As for ``patch_all``.
+        tolerance: As for ``patch_everything``.
         seed: Likewise.
         batch: Likewise.
 
     Returns:
         ``way``, ``seed`` (``pooled`` where no seed trained the subspace), ``ld``, ``top1_foil``; the pairs in order.
     """
-    pairs, of = held_out(model), {component: subspaces_of(component, hook, rank)}
-    return table_of(patch_all(pairs, of, tolerance=tolerance, seed=seed, batch=batch)[component])
+    of = subspaces_of(component, hook, rank)
+    return table_of(patch_everything(held_out(model), component, of, tolerance=tolerance, seed=seed, batch=batch))
 
 
 def held_out(model: str) -> Pairs:

@@ -19,6 +19,7 @@ import torch
 from subspace_illusion.core.edits import edit_keys, edited_logits
 from subspace_illusion.core.frames import split
 from subspace_illusion.core.outcome import Outcome
+from subspace_illusion.core.products import Products, products_in
 from subspace_illusion.core.replay import replay
 from subspace_illusion.core.sites import Site, mlp_output
 from subspace_illusion.errors import InputError
@@ -106,6 +107,7 @@ def find_edits(
     *,
     steps: int,
     lr: float,
+    products: Products,
     on_step: Callable[[float], None] = lambda loss: None,
 ) -> torch.Tensor:
     """The change of an MLP's output at the position that makes the model give the source's answer, for every pair.
@@ -121,21 +123,29 @@ def find_edits(
         readout: Its output matrix, ``[d, d_model]``.
         steps: Number of steps.
         lr: Length of a step, as a share of the length of Delta.
+        products: What the model's matrix products are made in.
         on_step: Told the mean loss after every step.
 
     Returns:
         ``[n, d_model]``.
     """
-    tail = pairs.tail(site.start)(torch.arange(len(pairs)))
+    tail = pairs.tail(site.start)(torch.arange(len(pairs))).to(pairs.model.device)
     length = lr * (pairs.source(site) - pairs.base(site)).norm(dim=1, keepdim=True)
     hidden = torch.zeros(len(pairs), readout.shape[0], requires_grad=True)
-    for _ in range(steps):
-        logits = replay(pairs.model, tail, {mlp_output(site.block): hidden @ readout}).logits
-        losses = torch.nn.functional.cross_entropy(logits, pairs.foil.to(logits.device), reduction="none").cpu()
-        (gradient,) = torch.autograd.grad(losses.sum(), hidden)
-        with torch.no_grad():
-            hidden -= (losses > ENOUGH)[:, None] * length * torch.nn.functional.normalize(gradient, dim=1)
-        on_step(float(losses.detach().mean()))
+    left, losses = torch.arange(len(pairs)), torch.zeros(len(pairs))
+    with products_in(pairs.model, products, site.start):
+        for _ in range(steps):
+            logits = replay(pairs.model, tail.rows(left), {mlp_output(site.block): hidden[left] @ readout}).logits
+            wanted = pairs.foil[left].to(logits.device)
+            of_left = torch.nn.functional.cross_entropy(logits, wanted, reduction="none").cpu()
+            (gradient,) = torch.autograd.grad(of_left.sum(), hidden)
+            losses[left] = of_left.detach()
+            left = left[losses[left] > ENOUGH]
+            with torch.no_grad():
+                hidden[left] -= length[left] * torch.nn.functional.normalize(gradient[left], dim=1)
+            on_step(float(losses.mean()))
+            if not len(left):
+                break
     return (hidden @ readout).detach()
 
 
@@ -185,6 +195,7 @@ def edit_block(
     *,
     steps: int,
     lr: float,
+    products: Products,
     ridge: float,
     tolerance: float,
     batch: int,
@@ -202,6 +213,7 @@ def edit_block(
         bootstrap: Draws of the pairs' groups.
         steps: As for ``find_edits``.
         lr: Likewise.
+        products: Likewise.
         ridge: As for ``edit_keys``.
         tolerance: As for ``equivalent_subspaces``.
         batch: Pairs at a time.
@@ -217,7 +229,7 @@ def edit_block(
     base, difference = pairs.base(site), pairs.source(site) - pairs.base(site)
     keys = edit_keys(base, covariance, ridge)
     patch = change_along(difference, directions)
-    outputs = find_edits(pairs, site, readout, steps=steps, lr=lr, on_step=on_step)
+    outputs = find_edits(pairs, site, readout, steps=steps, lr=lr, products=products, on_step=on_step)
     repeated = equivalent_subspaces(outputs, difference, readout, tolerance)
     logits = {
         PATCH: logits_after(pairs, site, patch, batch),

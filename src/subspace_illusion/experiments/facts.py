@@ -89,7 +89,7 @@ def facts_tables(
         ridge: As for ``edit_keys``.
         seed: Of the first directions and the bootstrap.
         loss: As for ``train_das``.
-        products: Likewise; edits are searched for in float32.
+        products: What everything is searched for in; it is measured in float32.
         tolerance: Singular values of a readout below this share of the largest count as zero.
         resamples: Draws of the bootstrap over groups.
         on_block: Called after every block.
@@ -128,6 +128,7 @@ def facts_tables(
             bootstrap,
             steps=edit_steps,
             lr=edit_lr,
+            products=products,
             ridge=ridge,
             tolerance=tolerance,
             batch=BATCH,

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from subspace_illusion.core.sites import Site
-from subspace_illusion.experiments.evaluate import Patched, Subspaces, by_pair, patch_all
-from subspace_illusion.experiments.own_readers import can_be_read, split_by_own_readers
+from subspace_illusion.experiments.evaluate import Patched, Subspaces, by_pair, patch_everything
+from subspace_illusion.experiments.own_readers import split_by_own_readers
 from subspace_illusion.experiments.score import Score, score_component
 from subspace_illusion.subspace.pairs import Pairs
 
@@ -46,13 +46,11 @@ def score_on_the_spot(
         seed: Of the draws and the random subspaces.
         batch: Pairs at a time.
     """
-    model, readout = test.model, test.model.readout(site)
+    readout = test.model.readout(site)
     draws: dict[str, Any] = dict(tolerance=tolerance, resamples=resamples, seed=seed)
-    splits = None
-    if can_be_read(site, model.n_blocks):
-        splits = split_by_own_readers(train.different, test, site, frames, batch=batch, **draws)[1]
+    splits = split_by_own_readers(train.different, test, site, frames, batch=batch, **draws)
     component = Subspaces(site, frames, readout, rank)
-    patched = patch_all(test, {site.name: component}, tolerance=tolerance, seed=seed, batch=batch)[site.name]
+    patched = patch_everything(test, site.name, component, tolerance=tolerance, seed=seed, batch=batch)
     did = by_pair(test, patched)
     activations = test.base(site), test.source(site)
     return Scored(patched, score_component(did, frames, *activations, test.values, readout, splits, **draws))

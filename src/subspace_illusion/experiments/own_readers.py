@@ -44,7 +44,7 @@ def split_by_own_readers(
     resamples: int,
     seed: int,
     batch: int,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> pd.DataFrame | None:
     """Splits subspaces of a residual vector by what the heads see that respond to patching it.
 
     Args:
@@ -58,9 +58,11 @@ def split_by_own_readers(
         batch: Pairs at a time.
 
     Returns:
-        The tables of ``split_directions``.
+        What ``split_directions`` tells pair for pair; ``None`` where no attention reads the site.
     """
     model = train.model
+    if not can_be_read(site, model.n_blocks):
+        return None
     heads = heads_reached(model.n_blocks, model.n_heads, site)
     response = respond(train, site, batch)
     found = reader_table(heads, response, train.ld_clean, Bootstrap.of(train.groups, 1, seed), RULE)
@@ -76,4 +78,4 @@ def split_by_own_readers(
         draws=DRAWS,
         seed=seed,
         batch=batch,
-    )
+    )[1]

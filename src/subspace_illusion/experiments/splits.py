@@ -61,7 +61,7 @@ class Splits:
         """
         if name in self.asked:
             return read_table(self.done / f"{name}_by_pair.csv")
-        if not can_be_read(site, self.n_blocks):
+        if not can_be_read(site, self.n_blocks):  # asked here too, for else the model would be opened in vain
             return None
         return split_by_own_readers(
             *self._halves,
@@ -71,4 +71,4 @@ class Splits:
             resamples=self.resamples,
             seed=self.seed,
             batch=self.batch,
-        )[1]
+        )

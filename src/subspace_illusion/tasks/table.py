@@ -71,7 +71,7 @@ def source_sign(pairs: pd.DataFrame) -> np.ndarray:
     return np.select([own == pairs["answer_id"], own == pairs["foil_id"]], [1, -1], 0)
 
 
-def mark_kept(pairs: pd.DataFrame, keep_wrong: bool) -> pd.DataFrame:
+def mark_kept(pairs: pd.DataFrame, keep_wrong: bool, to_keep: str = "task.wrong_pairs=keep") -> pd.DataFrame:
     """Tells the pairs that the model gets right, and keeps those alone unless all are wanted.
 
     A pair is right where its own answer is likelier than the other one in the base and, if it is one of the two, in the
@@ -80,6 +80,7 @@ def mark_kept(pairs: pd.DataFrame, keep_wrong: bool) -> pd.DataFrame:
     Args:
         pairs: Columns ``ld``, ``ld_source`` besides those of a pair.
         keep_wrong: Whether wrong pairs are kept too.
+        to_keep: What the user sets to have them kept, for the message.
 
     Returns:
         The pairs with ``right`` and ``kept``.
@@ -96,6 +97,6 @@ def mark_kept(pairs: pd.DataFrame, keep_wrong: bool) -> pd.DataFrame:
             raise InputError(
                 f"the model gets none of the {len(of_split)} {split} pairs right (base and source both likelier to "
                 "give their own answer), so there is nothing to patch: use prompts that it can answer, or set "
-                "task.wrong_pairs=keep"
+                f"{to_keep}"
             )
     return marked
