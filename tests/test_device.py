@@ -19,6 +19,7 @@ from subspace_illusion.core.on_device import Held, held, replaying
 from subspace_illusion.core.products import products_in
 from subspace_illusion.core.replay import Tail, record, record_all, replay
 from subspace_illusion.core.sites import Site, residual_after
+from subspace_illusion.errors import InputError
 from subspace_illusion.subspace import patching
 from subspace_illusion.subspace.das import train_das
 
@@ -111,6 +112,21 @@ def test_launches_are_recorded_once_for_a_size_while_nothing_is_collected(mixed,
         torch.testing.assert_close(recorded(change, index), plain(change, index), atol=1e-5, rtol=1e-5)
     assert sizes == [4, 2]
     assert collecting == [False, False]
+    assert gc.isenabled()
+
+
+def test_launches_that_cannot_be_recorded_are_an_error_that_says_what_to_do(mixed, monkeypatch):
+    model, tail = mixed
+
+    def fails(function, buffers):
+        raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nmore")
+
+    monkeypatch.setattr(torch.cuda, "make_graphed_callables", fails)
+    change, index = torch.zeros(2, model.width(SITES[2])), torch.tensor([0, 1])
+    with pytest.raises(
+        InputError, match=r"blocks.1.hook_resid_post \(CUDA error.*capturing\): .*CUDA_VISIBLE_DEVICES="
+    ):
+        replaying(model, SITES[2], Held(tail))(change, index)
     assert gc.isenabled()
 
 

@@ -12,9 +12,11 @@ from typing import Any
 
 import torch
 
+from subspace_illusion.core.checkpoints import first_line
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.replay import Tail, replay
 from subspace_illusion.core.sites import Site
+from subspace_illusion.errors import InputError
 
 TailOf = Callable[[torch.Tensor], Tail]
 """Gives the tail of some prompts by their index ``[m]``."""
@@ -72,6 +74,7 @@ def replaying(model: Model, site: Site, tail: TailOf) -> Callable[[torch.Tensor,
 
     Returns:
         The logits at END ``[m, vocabulary]``, valid until the next call, from a change ``[m, d]`` and an index ``[m]``.
+        It raises ``InputError`` if the launches cannot be recorded, as where the forward pass asks for a value.
     """
     if not isinstance(tail, Held):
         return lambda change, index: replay(model, tail(index), {site: change}).logits
@@ -88,8 +91,14 @@ def replaying(model: Model, site: Site, tail: TailOf) -> Callable[[torch.Tensor,
             buffers = change.detach().clone().requires_grad_(), index.clone()
             # They are older than the stream on which the record is made, as is meant.
             torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(False)
-            with _nothing_collected():
-                recorded[len(index)] = torch.cuda.make_graphed_callables(launch, buffers)
+            try:
+                with _nothing_collected():
+                    recorded[len(index)] = torch.cuda.make_graphed_callables(launch, buffers)
+            except RuntimeError as error:
+                raise InputError(
+                    f"the GPU cannot record a DAS step of this model at {site.name} ({first_line(error)}): run it on "
+                    "the processor, with CUDA_VISIBLE_DEVICES= before the command"
+                ) from error
         logits: torch.Tensor = recorded[len(index)](change, index)
         return logits
 
