@@ -31,7 +31,7 @@ from subspace_illusion.errors import InputError
 from subspace_illusion.files import HEADLINE, RESULTS, read_table
 from subspace_illusion.statistics import POOLED
 from subspace_illusion.subspace.own import parse_spec
-from subspace_illusion.subspace.ways import TRAINED, WHOLE
+from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, TRAINED, WHOLE
 
 EVERY = "*"
 
@@ -125,16 +125,19 @@ def default_name(options: argparse.Namespace, chosen: list[str]) -> str:
 
 
 def by_block(sites: list[Site], labels: list[str]) -> pd.DataFrame:
-    """The map by block: effects as shares of the clean LD, and verdicts, of the component whole, trained, and yours."""
+    """The map by block: effects as shares of the clean LD, and verdicts, of the component whole, what was trained there
+    if anything was, the mean difference, and yours."""
     effects = read_table(RESULTS / "effects.csv", text=("seed",))
     effects = effects[effects["seed"] == POOLED].set_index(["component", "subspace"])["fldd"]
     verdicts = read_table(RESULTS / "verdicts.csv").drop_duplicates(["component", "subspace"])
     verdicts = verdicts.set_index(["component", "subspace"])["verdict"]
+    names = [component_name(site) for site in sites]
+    ways = [way for way in (TRAINED, MEAN_DIFFERENCE, *labels) if any((name, way) in effects.index for name in names)]
     rows: list[dict[str, Any]] = []
-    for site in sites:
-        name, row = component_name(site), dict(block=site.block)
-        row |= {way: round(effects.get((name, way), float("nan")), 2) for way in (WHOLE, TRAINED, *labels)}
-        rows.append(row | {f"{way} is": verdicts.get((name, way), "") for way in (TRAINED, *labels)})
+    for site, name in zip(sites, names, strict=True):
+        row: dict[str, Any] = dict(block=site.block)
+        row |= {way: round(effects.get((name, way), float("nan")), 2) for way in (WHOLE, *ways)}
+        rows.append(row | {f"{way} is": verdicts.get((name, way), "") for way in ways})
     return pd.DataFrame(rows)
 
 

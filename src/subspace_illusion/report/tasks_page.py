@@ -23,16 +23,13 @@ from subspace_illusion.report.plots.tasks_page import tasks_figure
 from subspace_illusion.report.section import Grid, Picture, Section
 from subspace_illusion.report.sections.localise import between
 from subspace_illusion.report.verdict import CAUTION, FAITHFUL, ILLUSORY, INCONCLUSIVE
-from subspace_illusion.report.words import in_order, variable_of, with_ends
+from subspace_illusion.report.words import MANY_VALUES, in_order, variable_of, with_ends
 from subspace_illusion.statistics import POOLED, Estimate
 from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, ROW, WAYS, WHOLE, own_labels, part_of
 from subspace_illusion.tasks.table import FACTS
 
 TITLE = "What carries the variable, and what only seems to"
-MANY_VALUES = {
-    FACTS: " A fact has as many values as there are answers, and one direction cannot carry them, wherever they are: "
-    "what these rows can tell is what one direction does, not where facts are."
-}
+CANNOT_TELL = {FACTS: f" But {MANY_VALUES}: these rows tell what one direction does, not where facts are."}
 DPI = 150
 
 
@@ -159,7 +156,7 @@ def section(task: TaskResults) -> Section:
         f"Which subspaces carry {variable_of(run['task'])}?",
         f"Model {run['model']}, position {run['position']}; {pairs['kept']} pairs kept, {pairs['left_out']} left out; "
         f"effects on {task.measured_on} held-out pairs (groups).{found} Effects are shares of the clean logit "
-        f"difference that are lost, with 95 % bootstrap intervals over groups.{MANY_VALUES.get(run['task'], '')}",
+        f"difference that are lost, with 95 % bootstrap intervals over groups.{CANNOT_TELL.get(run['task'], '')}",
         pictures,
         [_subspaces(task)],
     )

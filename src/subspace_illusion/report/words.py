@@ -8,6 +8,7 @@ from subspace_illusion.tasks.table import AGREEMENT, FACTS, IOI
 
 _VARIABLES = {IOI: "the place of the repeated name", AGREEMENT: "the subject's number", FACTS: "the fact"}
 _FOILS = {IOI: "S"}
+MANY_VALUES = "a fact has as many values as there are answers, and one direction cannot carry them, wherever they are"
 
 
 def variable_of(task: str) -> str:

@@ -10,6 +10,7 @@ from subspace_illusion.files import DATA, read_table
 from subspace_illusion.report.plots.facts import facts_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section
+from subspace_illusion.report.words import MANY_VALUES
 from subspace_illusion.subspace.ways import ROW, TRAINED, WHOLE
 
 PUBLISHED = DATA / "published_facts.csv"
@@ -56,10 +57,9 @@ def section(results: Results) -> Iterator[Section]:
             "rank-1 edits of their output matrix have to do with it?",
             f"{patched['pairs'].iloc[0]} held-out pairs. A direction fitted to a single pair and measured on it proves "
             "little by itself (Wu et al., arXiv 2401.12631), so one shared direction, fitted to other subjects and "
-            "sentences, stands beside; but a fact has as many values as there are answers, which one direction cannot "
-            "carry wherever they are, so that its failure says nothing of where facts are. An edit W_out += b aᵀ that "
-            "repeats a patch adds the same at the subject and a little at the other tokens, so the two are compared in "
-            "logit differences. An edit that is found for its own sake is repeated by the patch along one direction "
+            f"sentences, stands beside; but {MANY_VALUES}, so its failure says nothing of where facts are. An edit "
+            "W_out += b aᵀ that repeats a patch adds the same at the subject and a little at the other tokens, so the "
+            "two are compared in logit differences. An edit that is found for its own sake is repeated by the patch along one direction "
             "where such a direction exists; the row part of that direction, patched alone, says how much of it the "
             f"null part lends. {_without(few)}Published figures are GPT-2 XL's, by relative depth.",
             [Picture("facts", "Patches and edits of facts by relative depth", figure)],
