@@ -59,9 +59,9 @@ def section(results: Results) -> Iterator[Section]:
             "little by itself (Wu et al., arXiv 2401.12631), so one shared direction, fitted to other subjects and "
             f"sentences, stands beside; but {MANY_VALUES}, so its failure says nothing of where facts are. An edit "
             "W_out += b aᵀ that repeats a patch adds the same at the subject and a little at the other tokens, so the "
-            "two are compared in logit differences. An edit that is found for its own sake is repeated by the patch along one direction "
-            "where such a direction exists; the row part of that direction, patched alone, says how much of it the "
-            f"null part lends. {_without(few)}Published figures are GPT-2 XL's, by relative depth.",
+            "two are compared in logit differences. An edit that is found for its own sake is repeated by the patch "
+            "along one direction where such a direction exists; the row part of that direction, patched alone, says "
+            f"how much of it the null part lends. {_without(few)}Published figures are GPT-2 XL's, by relative depth.",
             [Picture("facts", "Patches and edits of facts by relative depth", figure)],
             [
                 Grid.of(patched, about | _PATCHED, list(_PATCHED)),
