@@ -15,7 +15,7 @@ from some_pairs import some_pairs
 from subspace_illusion.core import on_device
 from subspace_illusion.core.frames import random_frame
 from subspace_illusion.core.model import Model
-from subspace_illusion.core.on_device import Held, held, replaying
+from subspace_illusion.core.on_device import Kept, kept, replaying
 from subspace_illusion.core.products import products_in
 from subspace_illusion.core.replay import Tail, record, record_all, replay
 from subspace_illusion.core.sites import Site, residual_after
@@ -65,16 +65,19 @@ def mixed() -> tuple[Model, Tail]:
 
 def test_padding_that_nobody_needs_changes_nothing(mixed):
     model, tail = mixed
-    few = torch.tensor([3, 0, 3])  # the shortest
+    few = torch.tensor([0, 6, 0])  # those with the fewest tokens before and behind
     change = {SITES[0]: torch.randn(3, model.width(SITES[0]), generator=torch.Generator().manual_seed(1))}
-    wide, narrow = tail.as_padded(few), tail.rows(few)
-    assert wide.nbytes > narrow.nbytes
+    wide, narrow = tail.rows(few, trim=False), tail.rows(few)
+    assert wide.earlier > narrow.earlier
+    assert wide.residual[1].shape[1] > narrow.residual[1].shape[1]
     padded, exact = (replay(model, of_few, change).logits for of_few in (wide, narrow))
     torch.testing.assert_close(padded, exact, atol=1e-5, rtol=1e-5)
 
 
-def test_changes_in_one_batch_do_what_each_does_alone(monkeypatch):
-    model = tiny.tiny_model("llama")
+@pytest.mark.parametrize("name", ["cpu", pytest.param("cuda", marks=on_a_gpu)])
+def test_changes_in_one_batch_do_what_each_does_alone(monkeypatch, name):
+    model = tiny.tiny_model("llama", torch.device(name))
+    monkeypatch.setattr(patching, "at_once", lambda model, tail: 1)
     pairs = some_pairs(model, [SITES[0]], 1, position=4)
     changes = {seed: pairs.along(SITES[0], random_frame(model.width(SITES[0]), 2, seed)) for seed in range(5)}
     told: list[int] = []
@@ -87,64 +90,97 @@ def test_changes_in_one_batch_do_what_each_does_alone(monkeypatch):
     assert sum(told) == 2 * len(changes) * len(pairs)
 
 
-def test_a_processor_holds_no_tails_and_takes_one_change_at_a_time(mixed):
+def test_a_processor_keeps_no_tails_and_takes_one_change_at_a_time(mixed):
     model, tail = mixed
-    assert held(tail.rows, len(tail), model.device) == tail.rows
+    assert kept(tail.rows, len(tail), model.device) == tail.rows
     assert on_device.at_once(model, tail) == 1
 
 
-def test_launches_are_recorded_once_for_a_size_while_nothing_is_collected(mixed, monkeypatch):
-    """An older record that is let go while another is made spoils it, as a GPU has shown."""
+def test_launches_are_captured_when_the_size_changes_while_nothing_is_collected(mixed, monkeypatch):
+    """An older capture that is let go while another is made spoils it, as a GPU has shown."""
     model, tail = mixed
     collecting, sizes = [], []
 
-    def record_launches(function, buffers):
+    def capture(function, buffers):
         collecting.append(gc.isenabled())
         sizes.append(len(buffers[1]))
-        return function
+        assert buffers[0].requires_grad
 
-    monkeypatch.setattr(torch.cuda, "make_graphed_callables", record_launches)
+        def repeat(change, index):
+            with torch.no_grad():
+                for buffer, given in zip(buffers, (change, index), strict=True):
+                    assert buffer.data_ptr() != given.data_ptr()
+                    buffer.copy_(given)
+            return function(*buffers)
+
+        return repeat
+
+    monkeypatch.setattr(torch.cuda, "make_graphed_callables", capture)
     site = SITES[2]
-    recorded, plain = (replaying(model, site, of) for of in (Held(tail), tail.rows))
+    captured, plain = (replaying(model, site, of) for of in (Kept(tail), tail.rows))
     for size in (4, 4, 2, 4):
         index = torch.randint(0, len(tail), (size,), generator=torch.Generator().manual_seed(size))
         change = torch.randn(size, model.width(site), generator=torch.Generator().manual_seed(size))
-        torch.testing.assert_close(recorded(change, index), plain(change, index), atol=1e-5, rtol=1e-5)
-    assert sizes == [4, 2]
-    assert collecting == [False, False]
+        torch.testing.assert_close(captured(change, index), plain(change, index), atol=1e-5, rtol=1e-5)
+    assert sizes == [4, 2, 4]
+    assert not any(collecting)
     assert gc.isenabled()
 
 
-def test_launches_that_cannot_be_recorded_are_an_error_that_says_what_to_do(mixed, monkeypatch):
+NOT_PERMITTED = RuntimeError("CUDA error: operation not permitted when stream is capturing\nmore")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            NOT_PERMITTED,
+            (InputError, r"blocks.1.hook_resid_post cannot be captured \(CUDA.*\): .*CUDA_VISIBLE_DEVICES="),
+        ),
+        (torch.OutOfMemoryError("17 GiB"), (InputError, "does not fit the GPU's memory: lower das.batch")),
+        (RuntimeError("shapes differ"), (RuntimeError, "shapes differ")),
+    ],
+)
+def test_what_cannot_be_captured_is_an_error_that_says_what_to_do(mixed, monkeypatch, error, said):
     model, tail = mixed
 
     def fails(function, buffers):
-        raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nmore")
+        raise error
 
     monkeypatch.setattr(torch.cuda, "make_graphed_callables", fails)
     change, index = torch.zeros(2, model.width(SITES[2])), torch.tensor([0, 1])
-    with pytest.raises(
-        InputError, match=r"blocks.1.hook_resid_post \(CUDA error.*capturing\): .*CUDA_VISIBLE_DEVICES="
-    ):
-        replaying(model, SITES[2], Held(tail))(change, index)
+    with pytest.raises(said[0], match=said[1]):
+        replaying(model, SITES[2], Kept(tail))(change, index)
     assert gc.isenabled()
+
+
+def test_a_batch_on_a_gpu_has_so_many_tails_or_what_memory_holds(mixed, monkeypatch):
+    model, tail = mixed
+    there = replace(model, device=torch.device("cuda"))
+    monkeypatch.setattr(on_device, "free_bytes", lambda device: 80e9)
+    assert on_device.at_once(there, tail) == on_device.ROWS // len(tail)
+    monkeypatch.setattr(on_device, "free_bytes", lambda device: 100 * tail.nbytes)
+    assert 1 <= on_device.at_once(there, tail) < 25
+    monkeypatch.setattr(on_device, "free_bytes", lambda device: 0)
+    assert on_device.at_once(there, tail) == 1
+    assert kept(tail.rows, len(tail), there.device) == tail.rows  # there is no room
 
 
 @on_a_gpu
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
-def test_a_gpu_gives_what_the_processor_gives_recorded_or_not(architecture):
+def test_a_gpu_gives_what_the_processor_gives_captured_or_not(architecture):
     here, there = (tiny.tiny_model(architecture, torch.device(name)) for name in ("cpu", "cuda"))
     tokens = torch.randint(1, 500, (6, 9), generator=torch.Generator().manual_seed(0))
     tail = record(here, tokens, tail_from=1, position=6).tail
-    on_gpu = held(tail.rows, len(tail), there.device)
-    assert isinstance(on_gpu, Held)
+    on_gpu = kept(tail.rows, len(tail), there.device)
+    assert isinstance(on_gpu, Kept)
     for site in SITES:
-        recorded = replaying(there, site, on_gpu)
+        captured = replaying(there, site, on_gpu)
         for seed in range(3):
             index = torch.randint(0, 6, (4,), generator=torch.Generator().manual_seed(seed))
             change = torch.randn(4, here.width(site), generator=torch.Generator().manual_seed(seed))
             runs = []
-            for run in (replaying(here, site, tail.rows), replaying(there, site, tail.rows), recorded):
+            for run in (replaying(here, site, tail.rows), replaying(there, site, tail.rows), captured):
                 asked = change.clone().requires_grad_()
                 logits = run(asked, index)
                 logits[:, 7].sum().backward()
@@ -158,20 +194,15 @@ def test_a_gpu_gives_what_the_processor_gives_recorded_or_not(architecture):
 def test_a_gpu_trains_the_same_bytes_again_and_what_the_processor_trains():
     settings = dict(rank=1, seeds=[0, 1], steps=20, batch=8, lr=0.02, loss="cross_entropy", least_gain=0.1)
     frames = []
+    before = gc.get_threshold()
     for name in ("cpu", "cuda", "cuda"):
         model = tiny.tiny_model("llama", torch.device(name))
-        frames.append(train_das(model, SITES[0], some_pairs(model, SITES, 1).examples(SITES[0]), **settings).frames)
-    assert torch.equal(
-        frames[1], frames[2]
-    )  # and the second run's record, made while the first one's is let go, is good
+        examples = some_pairs(model, SITES, 1).examples(SITES[0])
+        gc.set_threshold(1)  # so that the first capture is let go as soon as it may be, at worst during the second
+        frames.append(train_das(model, SITES[0], examples, **settings).frames)
+        gc.set_threshold(*before)
+    assert torch.equal(frames[1], frames[2])
     torch.testing.assert_close(frames[1], frames[0], atol=1e-3, rtol=0)
-
-
-@on_a_gpu
-def test_a_gpu_takes_changes_together():
-    model = tiny.tiny_model("llama", torch.device("cuda"))
-    pairs = some_pairs(model, [SITES[0]], 1)
-    assert on_device.at_once(model, pairs.tail(1)(torch.arange(len(pairs))).to(model.device)) > 100
 
 
 def on_meta(model: Model) -> Model:

@@ -1,19 +1,22 @@
 """Facts patched and edited (E16), on a small model."""
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from some_pairs import prompts_and_pairs
+from some_pairs import prompts_and_pairs, some_pairs
 from subspace_illusion.core.edits import covariances, edit_keys, edited, edited_logits
 from subspace_illusion.core.frames import split
 from subspace_illusion.core.replay import record
 from subspace_illusion.core.sites import Site, mlp_output
 from subspace_illusion.errors import InputError
+from subspace_illusion.experiments import fact_edits
 from subspace_illusion.experiments.fact_directions import ONE, SHARED, change_along, sites_of_blocks, spread_over_groups
 from subspace_illusion.experiments.fact_edits import EDIT, PATCH, PATCH_EDIT, SUBSPACE, equivalent_subspaces, medians
 from subspace_illusion.experiments.facts import facts_pairs, facts_tables
 from subspace_illusion.statistics import Bootstrap
+from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.subspace.ways import NULL, ROW, TRAINED, WHOLE
 from subspace_illusion.tasks.table import DIFFERENT
 
@@ -60,6 +63,26 @@ def test_at_the_token_the_edit_adds_exactly_what_was_asked_for(model):
     torch.testing.assert_close(changed.activations[out] - clean.activations[out], wanted, atol=5e-3, rtol=1e-2)
     logits = edited_logits(model, tokens.tolist(), SITE, keys, wanted, batch=3)
     torch.testing.assert_close(logits, changed.logits, atol=1e-4, rtol=1e-4)
+
+
+def test_an_edit_is_the_same_alone_and_among_others_that_are_done_sooner(llama, monkeypatch):
+    pairs = some_pairs(llama, [SITE], 1, kinds=(DIFFERENT,), position=3)
+    readout = llama.readout(SITE)
+    losses: list[float] = []
+
+    def found(of: Pairs) -> torch.Tensor:
+        return fact_edits.find_edits(of, SITE, readout, steps=12, lr=0.3, products="float32", on_step=losses.append)
+
+    monkeypatch.setattr(fact_edits, "ENOUGH", 6.0)
+    together, steps_together = found(pairs), len(losses)
+    steps = []
+    for number in range(len(pairs)):
+        losses.clear()
+        alone = found(pairs.among(np.arange(len(pairs)) == number))
+        steps.append(len(losses))
+        torch.testing.assert_close(alone[0], together[number], atol=1e-4, rtol=1e-3)
+    assert len(set(steps)) > 2  # some are done sooner than others
+    assert max(steps) == steps_together
 
 
 def test_the_tables_of_all_blocks(llama):

@@ -1,8 +1,8 @@
-"""What a GPU does otherwise than a processor: it keeps the tails, takes changes together, and records its launches.
+"""What a GPU does otherwise than a processor: it keeps tails, takes changes together, and repeats captured launches.
 
-Replaying some hundred tails through a small model takes a GPU less time than it takes Python to launch its thousand
-kernels. So what is patched again and again goes through the model together, as much as the free memory holds; and a DAS
-step, whose shapes stay the same, is launched once and recorded (a CUDA graph).
+Replaying some hundred tails through a small model takes a GPU less time than it takes Python to launch the thousand
+kernels. So what is patched in the same pairs goes through the model together; and a DAS step, whose shapes stay the
+same, is launched once and captured (a CUDA graph).
 """
 
 import gc
@@ -14,15 +14,17 @@ import torch
 
 from subspace_illusion.core.checkpoints import first_line
 from subspace_illusion.core.model import Model
-from subspace_illusion.core.replay import Tail, replay
+from subspace_illusion.core.replay import Tail, TailOf, replay
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 
-TailOf = Callable[[torch.Tensor], Tail]
-"""Gives the tail of some prompts by their index ``[m]``."""
+ROWS = 4096
+"""Tails in one batch on a GPU: more are hardly faster, and the same number every time gives the same last digits."""
+SLICE = 256
+"""Tails that go to a GPU at a time, so that memory need not hold them all."""
 
 
-class Held:
+class Kept:
     """A ``TailOf`` whose tails are all on a GPU.
 
     Attributes:
@@ -36,36 +38,45 @@ class Held:
         return self.tail.rows(index)
 
 
-def held(tail: TailOf, prompts: int, device: torch.device) -> TailOf:
-    """The tails of some prompts on their device for good, where that is a GPU with four times the memory they take."""
-    if device.type != "cuda" or prompts * tail(torch.zeros(1, dtype=torch.long)).nbytes > free_bytes(device) / 4:
+def kept(tail: TailOf, prompts: int, device: torch.device) -> TailOf:
+    """The tails of some prompts on their device for good, if that is a GPU with four times their size free."""
+    if device.type != "cuda":
         return tail
-    return Held(tail(torch.arange(prompts)).to(device))
+    slices = torch.arange(prompts).split(SLICE)
+    if tail(slices[0]).nbytes / len(slices[0]) * prompts > free_bytes(device) / 4:
+        return tail
+    return Kept(Tail.cat([tail(rows).to(device) for rows in slices]))
 
 
 def free_bytes(device: torch.device) -> int:
-    """How much of a GPU's memory nobody has: what its driver has left, and what torch has given back to itself."""
-    mine = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return int(torch.cuda.mem_get_info(device)[0]) + mine
+    """How much of a GPU's memory a new tensor can have: what the driver has, and what torch holds for nobody."""
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(torch.cuda.mem_get_info(device)[0]) + unused
 
 
 def at_once(model: Model, tail: Tail) -> int:
-    """How often a tail should be in one batch: once on a processor, which gains nothing, and as often as half of the
-    free memory holds on a GPU."""
+    """How often a tail should be in one batch: once on a processor, which gains nothing; on a GPU until there are
+    ``ROWS``, or fewer where half of the free memory holds no more."""
     if model.device.type != "cuda":
         return 1
-    streams = sum(x.nbytes for x in tail.residual.values())
-    # The keys and values twice; of a block's inside, which is freed after it, a multiple of the stream; two copies of
-    # the logits, which are asked for where the foil is likelier.
-    one = 2 * tail.nbytes + 32 * streams + 8 * len(tail) * int(model.bridge.cfg.d_vocab)
-    return max(1, int(free_bytes(model.device) / 2 / one))
+    n, longest = len(tail), int(tail.ends.max()) + 1
+    caches = [(tail.keys[block], tail.values[block]) for block in tail.keys]
+    of_block = max((keys.nbytes + values.nbytes for keys, values in caches), default=0)
+    # Besides the tail: in a block its keys and values with those of the tail, and again for every head that shares
+    # them; attention's scores, some times over; the hidden activations, a multiple of the stream; two copies of the
+    # logits, which are asked for where the foil is likelier.
+    shared = max((model.n_heads // keys.shape[1] for keys, _ in caches), default=1)
+    scores = 12 * n * model.n_heads * longest * (tail.earlier + longest)
+    streams = 32 * 4 * n * longest * int(model.bridge.cfg.d_model)
+    one = tail.nbytes + (1 + shared) * of_block + scores + streams + 8 * n * int(model.bridge.cfg.d_vocab)
+    return max(1, min(ROWS // n, int(free_bytes(model.device) / 2 / one)))
 
 
 def replaying(model: Model, site: Site, tail: TailOf) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
     """A function that replays one change at a site, batch after batch, differentiable with respect to the change.
 
-    Where the tails are ``held``, the launches of a replay and of its gradient are recorded with the first batch of a
-    size. The model must then stay as it is: what its modules compute with is in the record.
+    Where the tails are ``kept`` on a GPU, the launches of a replay and of its gradient are captured with the first
+    batch of a size, and repeated until another size comes. What the model's modules compute with must then stay.
 
     Args:
         model: The model.
@@ -74,45 +85,56 @@ def replaying(model: Model, site: Site, tail: TailOf) -> Callable[[torch.Tensor,
 
     Returns:
         The logits at END ``[m, vocabulary]``, valid until the next call, from a change ``[m, d]`` and an index ``[m]``.
-        It raises ``InputError`` if the launches cannot be recorded, as where the forward pass asks for a value.
+        It raises ``InputError`` if the launches cannot be captured, as where the forward pass asks for a value.
     """
-    if not isinstance(tail, Held):
+    if not isinstance(tail, Kept):
         return lambda change, index: replay(model, tail(index), {site: change}).logits
     everything = tail.tail
-    recorded: dict[int, Any] = {}
+    captured: dict[int, Any] = {}
 
     def launch(change: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-        return replay(model, everything.as_padded(index), {site: change}).logits
+        return replay(model, everything.rows(index, trim=False), {site: change}).logits
 
     def again(change: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
         change, index = change.to(model.device), index.to(model.device)
-        if len(index) not in recorded:
-            # Buffers of the record's own, into which every later batch is copied.
+        if len(index) not in captured:
+            captured.clear()  # runs end and batches shrink, so what was captured before is not needed again
+            # Buffers of its own, into which every later batch is copied.
             buffers = change.detach().clone().requires_grad_(), index.clone()
-            # They are older than the stream on which the record is made, as is meant.
-            torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(False)
-            try:
-                with _nothing_collected():
-                    recorded[len(index)] = torch.cuda.make_graphed_callables(launch, buffers)
-            except RuntimeError as error:
-                raise InputError(
-                    f"the GPU cannot record a DAS step of this model at {site.name} ({first_line(error)}): run it on "
-                    "the processor, with CUDA_VISIBLE_DEVICES= before the command"
-                ) from error
-        logits: torch.Tensor = recorded[len(index)](change, index)
+            with _capturing(site):
+                captured[len(index)] = torch.cuda.make_graphed_callables(launch, buffers)
+        logits: torch.Tensor = captured[len(index)](change, index)
         return logits
 
     return again
 
 
 @contextmanager
-def _nothing_collected() -> Iterator[None]:
-    """Keeps Python from letting go of an older record while a new one is made, which would spoil the new one."""
+def _capturing(site: Site) -> Iterator[None]:
+    """Keeps Python from letting go of an older capture within, which would spoil the new one.
+
+    Raises:
+        InputError: If the capture fails, or the memory does not suffice.
+    """
     collects = gc.isenabled()
     gc.collect()
     gc.disable()
+    # The buffers are older than the stream that is captured, of which autograd would warn.
+    torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(False)
     try:
         yield
+    except torch.OutOfMemoryError as error:
+        raise InputError(
+            f"a DAS step at {site.name} does not fit the GPU's memory: lower das.batch, or train fewer seeds at a time"
+        ) from error
+    except RuntimeError as error:
+        if "captur" not in str(error):
+            raise
+        raise InputError(
+            f"the launches of a DAS step at {site.name} cannot be captured ({first_line(error)}): run it on the "
+            "processor, with CUDA_VISIBLE_DEVICES= before the command"
+        ) from error
     finally:
+        torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(True)
         if collects:
             gc.enable()

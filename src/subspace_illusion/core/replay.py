@@ -72,24 +72,23 @@ class Tail:
         )
         return replace(self, residual=residual, keys=keys, values=values)
 
-    def rows(self, index: torch.Tensor) -> Tail:
-        """The tail of some of the prompts, in the order of ``index`` ``[m]``; an index may come twice."""
-        found = self.as_padded(index)
-        # No more padding than the longest of them needs.
-        earlier, longest = int(found.positions.max()), int(found.ends.max()) + 1
-        residual = {block: x[:, :longest] for block, x in found.residual.items()}
-        keys, values = (
-            {block: x[:, :, x.shape[2] - earlier :] for block, x in part.items()} for part in (found.keys, found.values)
-        )
-        return replace(found, residual=residual, keys=keys, values=values)
+    def rows(self, index: torch.Tensor, trim: bool = True) -> Tail:
+        """The tail of some of the prompts, in the order of ``index`` ``[m]``; an index may come twice.
 
-    def as_padded(self, index: torch.Tensor) -> Tail:
-        """``rows`` with the padding that all prompts have, so that the shape depends on nothing but how many."""
+        Args:
+            index: Which prompts.
+            trim: Whether padding is cut to what the longest of them needs. Without, the shape depends on their number
+                alone.
+        """
         index = index.to(self.lengths.device)
-        residual, keys, values = (
-            {block: x[index] for block, x in part.items()} for part in (self.residual, self.keys, self.values)
+        lengths, positions = self.lengths[index], self.positions[index]
+        earlier, longest = (int(positions.max()), int((lengths - positions).max())) if trim else (self.earlier, None)
+        residual = {block: x[index][:, :longest] for block, x in self.residual.items()}
+        keys, values = (
+            {block: x[index][:, :, x.shape[2] - earlier :] for block, x in part.items()}
+            for part in (self.keys, self.values)
         )
-        return Tail(self.lengths[index], self.positions[index], residual, keys, values)
+        return Tail(lengths, positions, residual, keys, values)
 
     def repeat(self, times: int) -> Tail:
         """The tail of the prompts, all of them, ``times`` times over."""
@@ -101,9 +100,9 @@ class Tail:
             return self
 
         def moved(x: torch.Tensor) -> torch.Tensor:
-            # From pinned memory a GPU fetches six times as fast, the copy into it included.
+            # From pinned memory a GPU fetches three times as fast, the copy into it included.
             pinned = device.type == "cuda" and x.device.type == "cpu"
-            return (x.pin_memory() if pinned else x).to(device, non_blocking=pinned)
+            return (x.contiguous().pin_memory() if pinned else x).to(device, non_blocking=pinned)
 
         residual, keys, values = (
             {block: moved(x) for block, x in part.items()} for part in (self.residual, self.keys, self.values)
@@ -127,6 +126,10 @@ class Tail:
         )
         lengths, positions = (torch.cat([getattr(tail, name) for tail in tails]) for name in ("lengths", "positions"))
         return Tail(lengths, positions, residual, keys, values)
+
+
+TailOf = Callable[[torch.Tensor], Tail]
+"""Gives the tail of some prompts by their index ``[m]``."""
 
 
 @dataclass(frozen=True)

@@ -135,17 +135,17 @@ def find_edits(
     left, losses = torch.arange(len(pairs)), torch.zeros(len(pairs))
     with products_in(pairs.model, products, site.start):
         for _ in range(steps):
-            logits = replay(pairs.model, tail.rows(left), {mlp_output(site.block): hidden[left] @ readout}).logits
+            logits = replay(pairs.model, tail, {mlp_output(site.block): hidden[left] @ readout}).logits
             wanted = pairs.foil[left].to(logits.device)
             of_left = torch.nn.functional.cross_entropy(logits, wanted, reduction="none").cpu()
             (gradient,) = torch.autograd.grad(of_left.sum(), hidden)
             losses[left] = of_left.detach()
-            left = left[losses[left] > ENOUGH]
+            on_step(float(losses.mean()))
+            if not (missing := losses[left] > ENOUGH).any():
+                break
+            tail, left = tail.rows(missing.nonzero().flatten()), left[missing]
             with torch.no_grad():
                 hidden[left] -= length[left] * torch.nn.functional.normalize(gradient[left], dim=1)
-            on_step(float(losses.mean()))
-            if not len(left):
-                break
     return (hidden @ readout).detach()
 
 

@@ -13,9 +13,10 @@ import torch
 
 from subspace_illusion.core.frames import orthonormal, patch_change
 from subspace_illusion.core.model import Model
-from subspace_illusion.core.on_device import TailOf, replaying
+from subspace_illusion.core.on_device import replaying
 from subspace_illusion.core.outcome import logit_difference
 from subspace_illusion.core.products import Products, products_in
+from subspace_illusion.core.replay import TailOf
 from subspace_illusion.core.seeds import torch_generator
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError

@@ -11,9 +11,9 @@ import torch
 
 from subspace_illusion.core.activations import CLEAN, SIDES, Activations
 from subspace_illusion.core.model import Model
-from subspace_illusion.core.on_device import Held, TailOf, held
+from subspace_illusion.core.on_device import Kept, kept
 from subspace_illusion.core.outcome import Outcome, logit_difference
-from subspace_illusion.core.replay import Recording, Tail, record_all
+from subspace_illusion.core.replay import Recording, Tail, TailOf, record_all
 from subspace_illusion.core.sites import Site
 from subspace_illusion.files import ACTIVATIONS, column, read_table
 from subspace_illusion.subspace.das import Examples
@@ -177,16 +177,17 @@ class Pairs:
         batch: int,
         on_patch: Callable[[int], object] = lambda pairs: None,
     ) -> dict[Key, Outcome]:
-        """Makes one change at the site after the other in every pair."""
+        """Makes every change at the site, alone, in every pair."""
         of_bases = self.tail(site.start), self.tail_lengths, self.answer, self.foil
         return patch_outcomes(self.model, site, changes, *of_bases, batch=batch, on_patch=on_patch)
 
     def examples(self, site: Site) -> Examples:
-        """The pairs as DAS learns from them, their activations read as they are asked for, or all held on a GPU."""
+        """The pairs as DAS learns from them, their activations read as they are asked for; all at once where
+        the tails are kept on a GPU."""
         target = column(self.table, "target_id")
         other = self.answer + self.foil - target
-        tail = held(self.tail(site.start), len(self), self.model.device)
-        base, source = (self.base(site), self.source(site)) if isinstance(tail, Held) else self.ends(site)
+        tail = kept(self.tail(site.start), len(self), self.model.device)
+        base, source = (self.base(site), self.source(site)) if isinstance(tail, Kept) else self.ends(site)
         return Examples(base, source, target, other, target != self.answer, tail)
 
 

@@ -8,9 +8,9 @@ import torch
 from subspace_illusion.core.answers import answers_alone
 from subspace_illusion.core.frames import patch_change
 from subspace_illusion.core.model import Model
-from subspace_illusion.core.on_device import TailOf, at_once
+from subspace_illusion.core.on_device import at_once
 from subspace_illusion.core.outcome import Outcome
-from subspace_illusion.core.replay import replay
+from subspace_illusion.core.replay import TailOf, replay
 from subspace_illusion.core.sites import Site
 
 Key = TypeVar("Key")
