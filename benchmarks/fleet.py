@@ -2,9 +2,8 @@
 
 Operations per unit are those of ``Model.flops``. The rates are what a DAS step of twelve seeds reached on one H100 in a
 model of 1.1 billion weights (das_step_llama_1b_h100.json), with products in bfloat16 for training and in float32 for
-evaluation, which has no gradient and should not do worse. Workers open the model once; a unit reads its component's
-activations and tails through a file server that all workers share. Prints a table by number of workers and writes
-benchmarks/results/fleet.csv:
+evaluation. Workers open the model once; a unit reads its component's activations and tails through a file server that
+all workers share. Prints a table by number of workers and writes benchmarks/results/fleet.csv:
 
     python benchmarks/fleet.py [--components 1000] [--seeds 10]
 """

@@ -26,9 +26,9 @@ def product_rate(device: torch.device, dtype: torch.dtype) -> float:
     return 2 * n**3 / min(seconds(lambda: (x @ x)[0, 0].item()) for _ in range(8))
 
 
-def read_rate() -> float:
-    """Bytes per second that a sum over 256 MB of memory reads."""
-    x = torch.randn(1 << 26)
+def read_rate(device: torch.device) -> float:
+    """Bytes per second that a sum over 256 MB of the device's memory reads."""
+    x = torch.randn(1 << 26, device=device)
     return x.nbytes / min(seconds(lambda: x.sum().item()) for _ in range(5))
 
 
@@ -40,4 +40,4 @@ def machine(device: torch.device) -> dict[str, object]:
     kinds = [torch.float32, torch.bfloat16] if has_bfloat16(device) else [torch.float32]
     rates = {str(kind).removeprefix("torch."): round(product_rate(device, kind) / 1e9) for kind in kinds}
     about = dict(processor=name, threads=torch.get_num_threads(), torch=torch.__version__)
-    return about | dict(gflops=rates, gigabytes_per_second=round(read_rate() / 1e9))
+    return about | dict(gflops=rates, gigabytes_per_second=round(read_rate(device) / 1e9))
