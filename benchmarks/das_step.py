@@ -6,7 +6,7 @@ the first step, is left out everywhere (for ``fit_das`` and the replay the activ
 every step). The replay is timed with one seed and with several in one batch, with products in float32 and, where the
 device has them, in bfloat16. Beside it the matrix products of a step alone: the same shapes and weights, and nothing
 between. What bfloat16 trains, and what early stopping leaves, is compared with what float32 trains in all steps by its
-effect on held-out pairs. Needs the outputs of the pipeline:
+effect on held-out pairs. Needs the outputs of the pipeline, and with ``--shape`` nothing:
 
     python benchmarks/das_step.py [--hook blocks.20.mlp.hook_post] [--seeds 1 3] [--batch 40] [--rounds 5]
     python benchmarks/das_step.py --shape llama-1b --hook blocks.10.mlp.hook_post --out FILE   # random weights
@@ -23,9 +23,9 @@ import numpy as np
 import pandas as pd
 import torch
 from machine import machine, product_rate, seconds
+from random_llama import random_llama
 
-from subspace_illusion.core.checkpoints import open_tokenizer
-from subspace_illusion.core.model import Model, bridge_model, open_model, pick_device
+from subspace_illusion.core.model import Model, open_model
 from subspace_illusion.core.products import Products, has_bfloat16, linear_modules
 from subspace_illusion.core.sites import Site, residual_entering
 from subspace_illusion.files import MODEL, PROMPTS, column, read_table, write_json
@@ -35,7 +35,13 @@ from subspace_illusion.tasks.table import DIFFERENT
 
 SHAPES: dict[str, dict[str, Any]] = {
     "llama-1b": dict(
-        hidden_size=2048, intermediate_size=8192, num_hidden_layers=16, num_attention_heads=32, num_key_value_heads=8
+        vocab_size=49152,
+        hidden_size=2048,
+        num_hidden_layers=16,
+        num_attention_heads=32,
+        num_key_value_heads=8,
+        intermediate_size=8192,
+        tie_word_embeddings=True,
     )
 }
 ENDS = {"all 100 steps": 0.0, "ended by das.least_gain 0.02": 0.02}
@@ -71,16 +77,6 @@ def products_alone(model: Model, site: Site, rows: int, dtype: torch.dtype) -> C
             outs[weight.shape[0]] @ weight
 
     return run
-
-
-def random_weights(shape: str) -> Model:
-    """A model of a shape of ``SHAPES``, with the pipeline's tokenizer."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    tokenizer = open_tokenizer(MODEL)
-    config = LlamaConfig(vocab_size=len(tokenizer.hf), tie_word_embeddings=True, **SHAPES[shape])
-    config.architectures = ["LlamaForCausalLM"]
-    return bridge_model(LlamaForCausalLM(config), tokenizer, pick_device())
 
 
 def random_pairs(model: Model, site: Site, n: int) -> tuple[Pairs, list[list[int]]]:
@@ -136,7 +132,7 @@ def main() -> None:
 
     site, batch = Site.parse(options.hook), options.batch
     if options.shape:
-        model = random_weights(options.shape)
+        model = random_llama(**SHAPES[options.shape])
         pairs, tokens = random_pairs(model, site, batch)
     else:
         model = open_model(MODEL)

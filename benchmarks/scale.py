@@ -35,30 +35,6 @@ SMALL = dict(width=64, blocks=4, vocabulary=1000)
 BATCH = 40
 
 
-def made(width: int, blocks: int, vocabulary: int) -> Any:
-    """A model of Llama's shape with random weights, and a tokenizer that is never asked."""
-    import torch
-    from tokenizers import Tokenizer as Words
-    from tokenizers.models import WordLevel
-    from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
-
-    from subspace_illusion.core.checkpoints import Tokenizer
-    from subspace_illusion.core.model import bridge_model, pick_device
-
-    config = LlamaConfig(
-        vocab_size=vocabulary,
-        hidden_size=width,
-        num_hidden_layers=blocks,
-        num_attention_heads=width // 32,
-        intermediate_size=4 * width,
-        max_position_embeddings=512,
-    )
-    config.architectures = ["LlamaForCausalLM"]
-    torch.manual_seed(0)
-    words = PreTrainedTokenizerFast(tokenizer_object=Words(WordLevel({"<unk>": 0}, unk_token="<unk>")))
-    return bridge_model(AutoModelForCausalLM.from_config(config), Tokenizer(words), pick_device())
-
-
 class Watched:
     """The most memory of this process that is its own (files that are mapped can always be dropped), in megabytes."""
 
@@ -76,6 +52,7 @@ class Watched:
 def measure(pairs: int, length: int, width: int, blocks: int, vocabulary: int, rank: int) -> dict[str, float]:
     """Seconds to record a prompt, of a DAS step, and to evaluate a patch in a pair; and the memory that it took."""
     import torch
+    from random_llama import random_llama
 
     from subspace_illusion.core.activations import (
         Activations,
@@ -91,7 +68,15 @@ def measure(pairs: int, length: int, width: int, blocks: int, vocabulary: int, r
     from subspace_illusion.subspace.das import train_das
     from subspace_illusion.subspace.pairs import Pairs
 
-    model, site = made(width, blocks, vocabulary), Site(blocks // 2, "mlp.hook_post")
+    model = random_llama(
+        vocab_size=vocabulary,
+        hidden_size=width,
+        num_hidden_layers=blocks,
+        num_attention_heads=width // 32,
+        intermediate_size=4 * width,
+        max_position_embeddings=512,
+    )
+    site = Site(blocks // 2, "mlp.hook_post")
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(1, vocabulary, (2 * pairs, length), generator=generator)
     prompts = pd.DataFrame(dict(prompt=range(2 * pairs), tokens=tokens.tolist(), end=length - 1, position=length - 1))

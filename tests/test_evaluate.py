@@ -50,6 +50,7 @@ from subspace_illusion.subspace.ways import (
 pytestmark = pytest.mark.filterwarnings("error")
 MLP, RESID = Site(1, "mlp.hook_post"), residual_after(1)
 TOLERANCE = 1e-5
+SETTINGS = dict(tolerance=TOLERANCE, seed=0)
 
 
 @pytest.fixture(autouse=True)
@@ -139,29 +140,26 @@ def components(llama: Model) -> dict[str, Subspaces]:
     return {"resid1": subspaces(llama, RESID), "mlp1": subspaces(llama, MLP)}
 
 
-def patched_all(pairs: Pairs, components: Mapping[str, Subspaces]) -> dict[str, Patched]:
-    settings = dict(tolerance=TOLERANCE, seed=0, batch=4)
-    return {name: patch_everything(pairs, name, subspaces, **settings) for name, subspaces in components.items()}
-
-
 @pytest.fixture(scope="module")
 def patched(pairs, components) -> dict[str, Patched]:
-    return patched_all(pairs, components)
+    return {name: patch_everything(pairs, name, of, batch=4, **SETTINGS) for name, of in components.items()}
 
 
-def patches_made(monkeypatch, pairs: Pairs, components: Mapping[str, Subspaces]) -> list[int]:
-    """How many patches each component took."""
+def patched_and_counted(
+    monkeypatch, pairs: Pairs, components: Mapping[str, Subspaces]
+) -> tuple[dict[str, Patched], list[int]]:
+    """What patching each component did, and how many patches it took."""
     made: list[int] = []
     patch = Pairs.patch
     monkeypatch.setattr(
         Pairs, "patch", lambda self, site, listed, batch: made.append(len(listed)) or patch(self, site, listed, batch)
     )
-    totals = []
+    patched, totals = {}, []
     for name, of in components.items():
-        patch_everything(pairs, name, of, tolerance=TOLERANCE, seed=0, batch=100)
+        patched[name] = patch_everything(pairs, name, of, batch=100, **SETTINGS)
         totals.append(sum(made))
         made.clear()
-    return totals
+    return patched, totals
 
 
 def test_every_patch_is_made_once_and_counted(pairs, components, monkeypatch):
@@ -169,7 +167,7 @@ def test_every_patch_is_made_once_and_counted(pairs, components, monkeypatch):
     # Whole, two trained, mean difference, random; at the MLP also the residual stream after it, whole, two row and null
     # parts, spans and halves, and a mean row part.
     assert counted == [5, 1 + 5 + 2 * 3 + 2 * 2 + 1]
-    assert patches_made(monkeypatch, pairs, components) == counted
+    assert patched_and_counted(monkeypatch, pairs, components)[1] == counted
 
 
 def test_the_outcomes_are_those_of_the_patches(pairs, components, patched):
@@ -260,10 +258,10 @@ def with_own(llama: Model) -> dict[str, Subspaces]:
 
 
 def test_own_subspaces_are_patched_whole_and_by_their_parts(pairs, with_own, monkeypatch):
-    patched = patched_all(pairs, with_own)
+    patched, made = patched_and_counted(monkeypatch, pairs, with_own)
     # At the MLP as without them 17, and for each of the two itself, three parts and two halves.
     assert {name: count(of) for name, of in with_own.items()} == {"mlp1": 17 + 2 * 6, "resid1": 4}
-    assert patches_made(monkeypatch, pairs, with_own) == [17 + 2 * 6, 4]
+    assert made == [17 + 2 * 6, 4]
     assert {way for way, _ in patched["resid1"].outcomes} == {WHOLE, MEAN_DIFFERENCE, "mine", RANDOM}
     outcomes = patched["mlp1"].outcomes
     for label in ("probe", "SAE plane"):

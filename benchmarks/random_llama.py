@@ -1,0 +1,25 @@
+"""Models of Llama's shape with random weights: what a benchmark runs where only the shape matters."""
+
+from typing import Any
+
+import torch
+
+from subspace_illusion.core.checkpoints import Tokenizer
+from subspace_illusion.core.model import Model, bridge_model, pick_device
+
+
+def random_llama(**shape: Any) -> Model:
+    """A model, always with the same weights, and a tokenizer that is never asked.
+
+    Args:
+        shape: What differs from transformers' ``LlamaConfig``.
+    """
+    from tokenizers import Tokenizer as Words
+    from tokenizers.models import WordLevel
+    from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
+
+    config = LlamaConfig(**shape)
+    config.architectures = ["LlamaForCausalLM"]
+    torch.manual_seed(0)
+    words = PreTrainedTokenizerFast(tokenizer_object=Words(WordLevel({"<unk>": 0}, unk_token="<unk>")))
+    return bridge_model(AutoModelForCausalLM.from_config(config), Tokenizer(words), pick_device())
