@@ -18,7 +18,7 @@ def main(params: Params, component: str) -> None:
     trained = nothing_trained(cached.width(site), rank)
     seeds = params.das.seeds if params.components[component].train else []
     if seeds:  # only then is the model opened, which takes longer than all else that is left
-        model = open_model(MODEL, device)
+        model = open_model(MODEL)
         train = cached_pairs(model, "train", *training_kinds(params.das.same_value))
         rows = params.das.batch * len(seeds)
         flops = params.das.steps * model.flops(site.start, rows, train.tokens, backward=True)

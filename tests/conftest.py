@@ -7,7 +7,9 @@ import torch
 
 import tiny
 from subspace_illusion.core.model import Model
+from subspace_illusion.pipeline.process import spare_memory_management
 
+spare_memory_management()  # as a stage does
 torch.set_num_threads(1)  # the tiny models are so small that threads only wait for one another
 
 LONGEST = ("test_smollm2.py", "test_pipeline.py", "test_pipeline_tasks.py", "test_pipeline_inputs.py", "test_replay.py")

@@ -1,7 +1,7 @@
 """Models: an HF folder opened as a TransformerBridge, and the few facts about it that the rest asks for.
 
-The bridge is the one code path for every architecture; the device is chosen here. Activations stay in
-memory, and what runs the model brings them over.
+The bridge is the one code path for every architecture; the device is chosen here. Activations stay in memory, and what
+runs the model brings them over.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def kept(tail: TailOf, prompts: int, device: torch.device) -> TailOf:
     slices = torch.arange(prompts).split(SLICE)
     if tail(slices[0]).nbytes / len(slices[0]) * prompts > free_bytes(device) / 4:
         return tail
-    return Kept(Tail.cat([tail(rows).to(device) for rows in slices]))
+    return Kept(Tail.cat([tail(rows) for rows in slices]))
 
 
 def free_bytes(device: torch.device) -> int:

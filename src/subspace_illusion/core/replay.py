@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -66,11 +66,7 @@ class Tail:
 
     def since(self, start: int) -> Tail:
         """The tail without what lies before a block."""
-        residual, keys, values = (
-            {block: x for block, x in part.items() if block >= start}
-            for part in (self.residual, self.keys, self.values)
-        )
-        return replace(self, residual=residual, keys=keys, values=values)
+        return Tail(self.lengths, self.positions, **self._parts(lambda part, block, x: x, start))
 
     def rows(self, index: torch.Tensor, trim: bool = True) -> Tail:
         """The tail of some of the prompts, in the order of ``index`` ``[m]``; an index may come twice.
@@ -83,12 +79,11 @@ class Tail:
         index = index.to(self.lengths.device)
         lengths, positions = self.lengths[index], self.positions[index]
         earlier, longest = (int(positions.max()), int((lengths - positions).max())) if trim else (self.earlier, None)
-        residual = {block: x[index][:, :longest] for block, x in self.residual.items()}
-        keys, values = (
-            {block: x[index][:, :, x.shape[2] - earlier :] for block, x in part.items()}
-            for part in (self.keys, self.values)
-        )
-        return Tail(lengths, positions, residual, keys, values)
+
+        def chosen(part: str, block: int, x: torch.Tensor) -> torch.Tensor:
+            return x[index][:, :longest] if part == "residual" else x[index][:, :, x.shape[2] - earlier :]
+
+        return Tail(lengths, positions, **self._parts(chosen))
 
     def repeat(self, times: int) -> Tail:
         """The tail of the prompts, all of them, ``times`` times over."""
@@ -104,10 +99,7 @@ class Tail:
             pinned = device.type == "cuda" and x.device.type == "cpu"
             return (x.contiguous().pin_memory() if pinned else x).to(device, non_blocking=pinned)
 
-        residual, keys, values = (
-            {block: moved(x) for block, x in part.items()} for part in (self.residual, self.keys, self.values)
-        )
-        return Tail(moved(self.lengths), moved(self.positions), residual, keys, values)
+        return Tail(moved(self.lengths), moved(self.positions), **self._parts(lambda part, block, x: moved(x)))
 
     @staticmethod
     def cat(tails: Sequence[Tail]) -> Tail:
@@ -115,17 +107,24 @@ class Tail:
         earlier = max(tail.earlier for tail in tails)
         longest = max(int(tail.ends.max()) + 1 for tail in tails)
 
-        def joined(part: str, block: int) -> torch.Tensor:
+        def joined(part: str, block: int, first: torch.Tensor) -> torch.Tensor:
             listed = [getattr(tail, part)[block] for tail in tails]
             if part == "residual":
                 return torch.cat([pad(x, (0, 0, 0, longest - x.shape[1])) for x in listed])
             return torch.cat([pad(x, (0, 0, earlier - x.shape[2], 0)) for x in listed])
 
-        residual, keys, values = (
-            {block: joined(part, block) for block in getattr(tails[0], part)} for part in ("residual", "keys", "values")
-        )
         lengths, positions = (torch.cat([getattr(tail, name) for tail in tails]) for name in ("lengths", "positions"))
-        return Tail(lengths, positions, residual, keys, values)
+        return Tail(lengths, positions, **tails[0]._parts(joined))
+
+    def _parts(
+        self, of: Callable[[str, int, torch.Tensor], torch.Tensor], start: int = 0
+    ) -> dict[str, dict[int, torch.Tensor]]:
+        """What a function gives of residual stream, keys and values by block, told the part's name and the block, from
+        block ``start`` on; named as ``Tail`` takes them."""
+        return {
+            part: {block: of(part, block, x) for block, x in getattr(self, part).items() if block >= start}
+            for part in ("residual", "keys", "values")
+        }
 
 
 TailOf = Callable[[torch.Tensor], Tail]

@@ -92,16 +92,11 @@ def directions_of_pairs(
     Returns:
         ``[n, d]``.
     """
-    everything = pairs.examples(site)
-    tail = everything.tail(torch.arange(len(pairs))).to(pairs.model.device)
-    alone = Examples(
-        pairs.base(site)[:, None],
-        pairs.source(site)[:, None],
-        everything.target_id[:, None],
-        everything.other_id[:, None],
-        everything.changes[:, None],
-        lambda _: tail,  # every run's only example, in the order of the runs
-    )
+    tail = pairs.tail(site.start)(torch.arange(len(pairs)))
+    ends = pairs.base(site), pairs.source(site)
+    # Of every run its only example, in the order of the runs.
+    base, source, target, other, changes = (of_pairs[:, None] for of_pairs in (*ends, *pairs.targets))
+    alone = Examples(base, source, target, other, changes, lambda _: tail)
     seeds = [derive(seed, "direction of a pair", number) for number in range(len(pairs))]
     trained = train_das(
         pairs.model,

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import METRICS, SUMMARIES, TIMINGS, read_json, remove, write_json
 from subspace_illusion.pipeline.params import read_params
+from subspace_illusion.pipeline.process import spare_memory_management
 
 T = TypeVar("T")
 
@@ -40,6 +41,7 @@ def run(main: Callable[..., None], about: str | None, fetches: bool = False) -> 
         if which in signature(main).parameters:
             parser.add_argument(which, help=f"a name under {under} in params.yaml")
     arguments = vars(parser.parse_args())
+    spare_memory_management()
     if not fetches:
         os.environ["HF_HUB_OFFLINE"] = "1"  # the client reads this when it is imported
     stage = Path(sys.argv[0]).stem

@@ -118,6 +118,13 @@ class Pairs:
         """Token ids of the bases' foils, ``[n]``."""
         return column(self.table, "foil_id")
 
+    @property
+    def targets(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """What each base should answer once it has its source's value, of answer and foil the other one, and whether
+        the first is another than the base's own answer; each ``[n]``."""
+        target = column(self.table, "target_id")
+        return target, self.answer + self.foil - target, target != self.answer
+
     @cached_property
     def groups(self) -> np.ndarray:
         """The group of each pair: what is resampled whole."""
@@ -162,9 +169,10 @@ class Pairs:
         return OnDemand(self.prompts, site, self.bases), OnDemand(self.prompts, site, self.sources)
 
     def tail(self, start: int, of_sources: bool = False) -> TailOf:
-        """Gives the tail, from block ``start`` on, of the bases (or the sources) of some pairs by their index."""
+        """Gives the tail, from block ``start`` on, of the bases (or the sources) of some pairs by their index, where
+        the model is."""
         numbers = self.sources if of_sources else self.bases
-        return lambda rows: self.prompts.tail(start, numbers[rows.numpy()].tolist())
+        return lambda rows: self.prompts.tail(start, numbers[rows.numpy()].tolist()).to(self.model.device)
 
     def along(self, site: Site, frame: torch.Tensor | None) -> Change:
         """What patching along a subspace of the site adds; along all of it where the frame is ``None``."""
@@ -184,11 +192,9 @@ class Pairs:
     def examples(self, site: Site) -> Examples:
         """The pairs as DAS learns from them, their activations read as they are asked for; all at once where
         the tails are kept on a GPU."""
-        target = column(self.table, "target_id")
-        other = self.answer + self.foil - target
         tail = kept(self.tail(site.start), len(self), self.model.device)
         base, source = (self.base(site), self.source(site)) if isinstance(tail, Kept) else self.ends(site)
-        return Examples(base, source, target, other, target != self.answer, tail)
+        return Examples(base, source, *self.targets, tail)
 
 
 def cached_pairs(model: Model, split: str, *kinds: str, most: int | None = None) -> Pairs:
