@@ -61,7 +61,7 @@ def outcomes_each(
         rows[place] = change  # every change has rows of its own and leaves the others' alone
         together[site] = rows.flatten(0, 1)
     with answers_alone(model, answer.repeat(times), foil.repeat(times)):
-        logits = replay(model, tail.since(start).repeat(times), together, start=start).logits.cpu()
+        logits = replay(model, tail.since(start).to(model.device).repeat(times), together, start=start).logits.cpu()
     of_each = (Outcome.of_answers(of_change) for of_change in logits.split(len(tail)))
     return dict(zip(changes, of_each, strict=True))
 

@@ -59,7 +59,7 @@ def replay_holding(model: Model, tail: Tail, outputs: Mapping[Site, torch.Tensor
         The logits, ``[n, vocabulary]``, on the CPU.
     """
 
-    rows = torch.arange(len(tail), device=tail.ends.device)
+    rows = torch.arange(len(tail))
 
     def holder(of_block: Mapping[int, torch.Tensor]) -> Any:
         def hold(z: torch.Tensor, hook: Any) -> torch.Tensor:
@@ -109,15 +109,15 @@ def score_gradient(
     if not heads:
         raise InputError(f"no reader lies downstream of {site.name}")
     # The earlier tokens are padded on the left to the most that there are, and so are the keys.
-    first, second = (at.to(tail.positions.device) + tail.earlier - tail.positions for at in (first, second))
-    rows = torch.arange(len(tail), device=tail.ends.device)
+    shift = tail.earlier - tail.positions
+    rows = torch.arange(len(tail))
     change = torch.zeros(len(tail), model.width(site), requires_grad=True)
     preferences = []
 
     def collect(of_block: Sequence[int]) -> Any:
         def read(scores: torch.Tensor, hook: Any) -> None:
             end = scores[rows, :, tail.ends][:, of_block]  # [n, heads, keys]
-            preferences.append((end[rows, :, first] - end[rows, :, second]).sum())
+            preferences.append((end[rows, :, first + shift] - end[rows, :, second + shift]).sum())
 
         return read
 

@@ -42,10 +42,11 @@ def kept(tail: TailOf, prompts: int, device: torch.device) -> TailOf:
     """The tails of some prompts on their device for good, if that is a GPU with four times their size free."""
     if device.type != "cuda":
         return tail
+    gc.collect()  # what was captured before holds memory until then
     slices = torch.arange(prompts).split(SLICE)
     if tail(slices[0]).nbytes / len(slices[0]) * prompts > free_bytes(device) / 4:
         return tail
-    return Kept(Tail.cat([tail(rows) for rows in slices]))
+    return Kept(Tail.cat([tail(rows).to(device) for rows in slices]))
 
 
 def free_bytes(device: torch.device) -> int:

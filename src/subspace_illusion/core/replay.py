@@ -13,6 +13,7 @@ tail on the right, where no token before can see them; so distances between toke
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -308,6 +309,7 @@ def replay(
     return Recording(found.activations, output.logits.squeeze(1).float(), entering=found.entering)
 
 
+@functools.cache
 def _frozen_layer() -> type:
     """The class of a cache layer that hands out the earlier keys and values and keeps nothing of the tail's own."""
     from transformers.cache_utils import DynamicLayer

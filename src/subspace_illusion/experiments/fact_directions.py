@@ -92,7 +92,7 @@ def directions_of_pairs(
     Returns:
         ``[n, d]``.
     """
-    tail = pairs.tail(site.start)(torch.arange(len(pairs)))
+    tail = pairs.tail(site.start)(torch.arange(len(pairs))).to(pairs.model.device)
     ends = pairs.base(site), pairs.source(site)
     # Of every run its only example, in the order of the runs.
     base, source, target, other, changes = (of_pairs[:, None] for of_pairs in (*ends, *pairs.targets))

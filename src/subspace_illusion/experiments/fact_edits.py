@@ -129,7 +129,7 @@ def find_edits(
     Returns:
         ``[n, d_model]``.
     """
-    tail = pairs.tail(site.start)(torch.arange(len(pairs)))
+    tail = pairs.tail(site.start)(torch.arange(len(pairs))).to(pairs.model.device)
     length = lr * (pairs.source(site) - pairs.base(site)).norm(dim=1, keepdim=True)
     hidden = torch.zeros(len(pairs), readout.shape[0], requires_grad=True)
     left, losses = torch.arange(len(pairs)), torch.zeros(len(pairs))

@@ -169,10 +169,9 @@ class Pairs:
         return OnDemand(self.prompts, site, self.bases), OnDemand(self.prompts, site, self.sources)
 
     def tail(self, start: int, of_sources: bool = False) -> TailOf:
-        """Gives the tail, from block ``start`` on, of the bases (or the sources) of some pairs by their index, where
-        the model is."""
+        """Gives the tail, from block ``start`` on, of the bases (or the sources) of some pairs by their index."""
         numbers = self.sources if of_sources else self.bases
-        return lambda rows: self.prompts.tail(start, numbers[rows.numpy()].tolist()).to(self.model.device)
+        return lambda rows: self.prompts.tail(start, numbers[rows.numpy()].tolist())
 
     def along(self, site: Site, frame: torch.Tensor | None) -> Change:
         """What patching along a subspace of the site adds; along all of it where the frame is ``None``."""

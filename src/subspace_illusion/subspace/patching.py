@@ -66,7 +66,7 @@ def patch_outcomes(
     order = lengths.argsort(stable=True)
     keys = list(changes)
     for rows in order.split(batch):
-        of_rows = tail(rows)
+        of_rows = tail(rows).to(model.device)
         most = at_once(model, of_rows)
         for first in range(0, len(keys), most):
             together = keys[first : first + most]

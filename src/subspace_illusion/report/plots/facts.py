@@ -24,13 +24,13 @@ def facts_figure(
         n_blocks: Number of blocks of the model.
     """
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, 2, figsize=(7, 3.2), sharex=True, sharey=True)
+        figure, axes = plt.subplots(1, 2, figsize=(7, 3.6), sharex=True, sharey=True)
         _panel(axes[0], patched, published, n_blocks, "patches that give the source's answer")
         _panel(axes[1], edited, published, n_blocks, "median rewrite score")
         axes[0].plot([], [], color="0.4", lw=0.9, ls="--", label="GPT-2 XL (paper)")
         for axis in axes:
             axis.set_xlabel("block / number of blocks")
-            axis.legend(loc="best", fontsize=8)
+            axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)  # no corner is free of lines
     return figure
 
 
