@@ -4,7 +4,8 @@ Writes the parameters as conf/components/<name>.yaml, runs them as a DVC experim
 dvc exp show), and prints each verdict with its evidence. A subspace is also trained there (DAS), and so is one of the
 residual stream after the component's block, to stand beside yours.
 
-A hook with * for the block (blocks.*.mlp.hook_post) names a component of every block and gives a map by block.
+A hook with * for the block (blocks.*.mlp.hook_post) names a component of every block and gives a map by block, without
+controls.
 """
 
 import argparse
@@ -48,7 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a subspace of yours: safetensors, npy, a torch file, an SAELens folder; may be given several times",
     )
     parser.add_argument("--rank", type=int, default=1, help="of the subspace that is trained beside (default: 1)")
-    parser.add_argument("--no-train", action="store_true", help="train none at the component, which takes less time")
+    parser.add_argument(
+        "--no-train",
+        action="store_true",
+        help="train none at the component, and leave out the controls, which takes less time (the one of the residual "
+        "stream is trained all the same, so at hook_resid_post this trains)",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
