@@ -246,6 +246,14 @@ def test_the_readmes_table_is_this_runs():
     assert with_table(readme, table.read_text(encoding="utf-8")) == readme
 
 
+def test_the_readmes_first_answer_is_the_examples():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    quoted = readme.partition("```\nmlp10, trained:")[2].partition("```")[0].splitlines()
+    answer = (ROOT / "examples/probe/answer.txt").read_text(encoding="utf-8")
+    assert len(quoted) == 5
+    assert all(line.strip().removesuffix(" ...") in answer for line in quoted)
+
+
 def test_judging_draws_nothing():
     """Neither ``judge`` nor the parameters, which name the criteria, need a drawing library."""
     seen, left = set(), {ROOT / "stages/judge.py", ROOT / "src/subspace_illusion/pipeline/params.py"}
