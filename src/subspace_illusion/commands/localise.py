@@ -1,7 +1,8 @@
 """Where does a variable live in a model? Patches every component of every block whole on your pairs.
 
-It takes some of the training pairs (24 of them; --set localise.pairs=200 takes more). Prints which block writes it and which reads it, at which token it is when, and a piece of YAML with the components
-worth looking at. The list has to be written out, because DVC makes its stages from it: there is no "components: auto".
+It takes some of the training pairs (24; --set localise.pairs=200 takes more). Prints which block writes it and which
+reads it, at which token it is when, and a piece of YAML with the components worth looking at. The list has to be
+written out, because DVC makes its stages from it: there is no "components: auto".
 """
 
 import argparse
