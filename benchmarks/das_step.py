@@ -25,8 +25,8 @@ import torch
 from machine import machine, product_rate, seconds
 from random_llama import random_llama
 
+from subspace_illusion.core.matmul import MatmulDtype, has_bfloat16, linear_modules
 from subspace_illusion.core.model import Model, open_model
-from subspace_illusion.core.products import Products, has_bfloat16, linear_modules
 from subspace_illusion.core.sites import Site, residual_entering
 from subspace_illusion.files import MODEL, PROMPTS, column, read_table, write_json
 from subspace_illusion.subspace.das import train_das, training_kinds
@@ -44,7 +44,7 @@ SHAPES: dict[str, dict[str, Any]] = {
         tie_word_embeddings=True,
     )
 }
-ENDS = {"all 100 steps": 0.0, "ended by das.least_gain 0.02": 0.02}
+ENDS = {"all 100 steps": 0.0, "ended by das.min_gain 0.02": 0.02}
 LENGTH = 17
 STEPS = {"cpu": (2, 6), "cuda": (5, 45)}
 """How many steps the two runs make whose difference is timed; on a GPU a step takes milliseconds."""
@@ -139,18 +139,21 @@ def main() -> None:
         prompts = read_table(PROMPTS).set_index("prompt")
         pairs = cached_pairs(model, "train", DIFFERENT)
         # fit_das takes prompts of one length: those of the first template.
-        pairs = pairs.among((prompts["template"].loc[pairs.bases] == 0).to_numpy())
+        pairs = pairs.among((prompts["template"].loc[pairs.base_prompts] == 0).to_numpy())
         tokens = prompts["tokens"].tolist()
     device = model.device
     rows = np.arange(batch) % len(pairs)
-    base, source = (torch.tensor([list(tokens[i]) for i in of[rows]]).to(device) for of in (pairs.bases, pairs.sources))
+    base, source = (
+        torch.tensor([list(tokens[i]) for i in of[rows]]).to(device)
+        for of in (pairs.base_prompts, pairs.source_prompts)
+    )
     target = column(pairs.table.iloc[rows], "target_id").to(device)
     positions = torch.full((batch,), base.shape[1] - 1, device=device)
     examples = pairs.examples(site)
 
-    def with_replay(seeds: int, products: Products) -> Callable[[int], object]:
+    def with_replay(seeds: int, matmul_dtype: MatmulDtype) -> Callable[[int], object]:
         settings: dict[str, Any] = dict(
-            rank=1, seeds=list(range(seeds)), batch=batch, lr=0.01, loss="cross_entropy", products=products
+            rank=1, seeds=list(range(seeds)), batch=batch, lr=0.01, loss="cross_entropy", matmul_dtype=matmul_dtype
         )
         return lambda steps: train_das(model, site, examples, steps=steps, **settings)
 
@@ -169,17 +172,17 @@ def main() -> None:
             model.bridge, site.hook, base, source, target, task_logits, rank=1, epochs=epochs, **at
         )
 
-    def effects(products: Products, least_gain: float) -> list[float]:
+    def effects(matmul_dtype: MatmulDtype, min_gain: float) -> list[float]:
         """Effect on held-out pairs of what three seeds train on all training pairs in 100 steps at most."""
         train, test = cached_pairs(model, "train", *training_kinds(True)), cached_pairs(model, "test", DIFFERENT)
         settings: dict[str, Any] = dict(
-            rank=1, seeds=[0, 1, 2], steps=100, batch=40, lr=0.02, loss="cross_entropy", least_gain=least_gain
+            rank=1, seeds=[0, 1, 2], steps=100, batch=40, lr=0.02, loss="cross_entropy", min_gain=min_gain
         )
-        frames = train_das(model, site, train.examples(site), products=products, **settings).frames
-        patched = test.patch(site, {i: test.along(site, frame) for i, frame in enumerate(frames)}, 200)
+        bases = train_das(model, site, train.examples(site), matmul_dtype=matmul_dtype, **settings).bases
+        patched = test.patch(site, {i: test.along(site, basis) for i, basis in enumerate(bases)}, 200)
         return [round(float((test.ld_clean - of.ld[0]).mean()), 4) for of in patched.values()]
 
-    kinds: list[Products] = ["float32", *(["bfloat16"] if has_bfloat16(device) else [])]  # type: ignore[list-item]
+    kinds: list[MatmulDtype] = ["float32", *(["bfloat16"] if has_bfloat16(device) else [])]  # type: ignore[list-item]
     about = machine(device)
     print(f"{batch} pairs a step at {site.name} on {about}", flush=True)
     others = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from subspace_illusion.core.products import has_bfloat16
+from subspace_illusion.core.matmul import has_bfloat16
 
 
 def seconds(run: Callable[[], object]) -> float:

@@ -41,9 +41,9 @@ def count(command: list[str]) -> None:
 
     def counted(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
         nonlocal of_weights
-        ways = 2 if x.requires_grad else 1
-        flops[weight.dtype] = flops.get(weight.dtype, 0.0) + 2.0 * x.numel() * weight.shape[0] * ways
-        of_weights += weight.nbytes * ways
+        methods = 2 if x.requires_grad else 1
+        flops[weight.dtype] = flops.get(weight.dtype, 0.0) + 2.0 * x.numel() * weight.shape[0] * methods
+        of_weights += weight.nbytes * methods
         return linear(x, weight, bias)
 
     torch.nn.functional.linear = counted  # type: ignore[assignment]

@@ -62,7 +62,7 @@ def measure(pairs: int, length: int, width: int, blocks: int, vocabulary: int, r
         sites_of,
         with_clean,
     )
-    from subspace_illusion.core.frames import random_frame
+    from subspace_illusion.core.basis import random_basis
     from subspace_illusion.core.sites import Site
     from subspace_illusion.statistics import Bootstrap, summarise
     from subspace_illusion.subspace.das import train_das
@@ -101,11 +101,11 @@ def measure(pairs: int, length: int, width: int, blocks: int, vocabulary: int, r
         settings: dict[str, Any] = dict(rank=rank, seeds=[0], batch=BATCH, lr=0.01, loss="cross_entropy")
         train_das(model, site, examples, steps=1, **settings)
         start = time.perf_counter()
-        train_das(model, site, examples, steps=4, products="float32", **settings)
+        train_das(model, site, examples, steps=4, matmul_dtype="float32", **settings)
         step = (time.perf_counter() - start) / 4
-        frame = random_frame(model.width(site), rank, 0)
+        basis = random_basis(model.width(site), rank, 0)
         start = time.perf_counter()
-        outcome = of.patch(site, {"v": of.along(site, frame)}, 200)["v"]
+        outcome = of.patch(site, {"v": of.along(site, basis)}, 200)["v"]
         summarise(outcome, of.ld_clean, Bootstrap.of(of.groups, 2000, 0))
         evaluated = time.perf_counter() - start
     watched.on = False

@@ -11,10 +11,10 @@ import shutil
 from subspace_illusion.core.activations import cache_shard, finish_cache, megabytes, shards_of, sites_of, with_clean
 from subspace_illusion.core.model import open_model
 from subspace_illusion.errors import InputError
-from subspace_illusion.files import ACTIVATIONS, MODEL, PAIRS, PROMPTS, read_table, whole_folder
+from subspace_illusion.files import ACTIVATIONS, MODEL, PAIRS, PROMPTS, atomic_folder, read_table
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import duration, progress, run, say
-from subspace_illusion.subspace.own import read_own
+from subspace_illusion.subspace.user_subspaces import read_user_subspace
 from subspace_illusion.tasks.table import mark_kept, replayed
 
 
@@ -25,7 +25,7 @@ def main(params: Params) -> None:
         model.check(component.at)
         # Before what takes minutes: whether the user's own subspaces fit.
         for own in component.subspaces.values():
-            read_own(own.file, model.width(component.at), own.tensor, own.rows)
+            read_user_subspace(own.file, model.width(component.at), own.tensor, own.rows)
     sites = list(dict.fromkeys(site for component in components.values() for site in sites_of(component)))
     pairs, prompts = read_table(PAIRS), read_table(PROMPTS)
     prompts["has_tail"] = prompts["prompt"].isin(replayed(pairs))
@@ -35,7 +35,7 @@ def main(params: Params) -> None:
     if size * 1e6 > shutil.disk_usage(".").free:
         raise InputError(f"the disk has no room for {size:.0f} MB: lower prompts.train_cases or prompts.test_cases")
     shards = shards_of(prompts, params.cache.shard_size)
-    with whole_folder(ACTIVATIONS) as folder:
+    with atomic_folder(ACTIVATIONS) as folder:
         cached = [
             cache_shard(folder, f"{number:04d}", model, group, pairs, list(components.values()), sites)
             for number, group in enumerate(progress(shards, "shard"))

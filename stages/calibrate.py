@@ -6,10 +6,10 @@ Part of stages/calibration, which make calibrate runs.
 import numpy as np
 import pandas as pd
 
-from subspace_illusion.experiments.calibration import MOVES, by_effect, calibrate, curve, roc, sweep
 from subspace_illusion.files import CALIBRATION, RESULTS, read_table, write_json, write_table
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import run, say
+from subspace_illusion.verdict.calibration import MOVES, by_effect, calibrate, curve, roc, sweep
 
 CUTS = np.round(np.linspace(0, 1, 101), 2)
 """Where the sweep looks."""

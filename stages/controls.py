@@ -1,13 +1,13 @@
 """Patches and trains where there is nothing to find, at one component (E12). See also random_model.py."""
 
 from subspace_illusion.core.model import open_model
-from subspace_illusion.experiments.controls import controls, learn, make_changes, random_frames
 from subspace_illusion.files import DECOMPOSITIONS, MODEL, RESULTS, SUBSPACES, read_subspaces, read_table, write_table
+from subspace_illusion.measures.controls import controls, learn, make_changes, random_bases
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import duration, run, say, ticker, training_bar
 from subspace_illusion.subspace.das import training_kinds
+from subspace_illusion.subspace.methods import TRAINED, user_labels
 from subspace_illusion.subspace.pairs import cached_pairs
-from subspace_illusion.subspace.ways import TRAINED, own_labels
 from subspace_illusion.tasks.table import KINDS
 
 
@@ -27,11 +27,11 @@ def main(params: Params, component: str) -> None:
         f"{duration(training + patching, model.device)}"
     )
     stored = read_subspaces(DECOMPOSITIONS / component / "subspaces.safetensors")
-    trained = [frame for (way, _), frame in stored.items() if way == TRAINED]
-    own = {label: stored[label, ""] for label in own_labels(way for way, _ in stored)}
+    trained = [basis for (method, _), basis in stored.items() if method == TRAINED]
+    own = {label: stored[label, ""] for label in user_labels(method for method, _ in stored)}
     bar = training_bar(runs * params.das.steps)
     learnt = learn(site, train, rank=rank, seeds=seeds, settings=params.das.to_the_end, on_step=bar)
-    random = random_frames(model.width(site), rank, params.controls.random_directions, seed, component)
+    random = random_bases(model.width(site), rank, params.controls.random_directions, seed, component)
     tried = make_changes(site, train, test, trained, own, learnt, random)
     measured = controls(
         component,

@@ -1,22 +1,22 @@
 """Splits the subspaces of one component, trained and the user's own, by its readout matrix (E4, E5)."""
 
 from subspace_illusion.core.activations import Activations
-from subspace_illusion.experiments.decompose import classes, decompose
 from subspace_illusion.files import (
     ACTIVATIONS,
     DECOMPOSITIONS,
     PROMPTS,
+    atomic_folder,
     read_table,
-    whole_folder,
     write_subspaces,
     write_table,
 )
+from subspace_illusion.measures.decompose import classes, decompose
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import run, say
 from subspace_illusion.statistics import Bootstrap
-from subspace_illusion.subspace.own import read_own
 from subspace_illusion.subspace.pairs import kept_pairs
 from subspace_illusion.subspace.trained import read_trained
+from subspace_illusion.subspace.user_subspaces import read_user_subspace
 from subspace_illusion.tasks.table import DIFFERENT, KINDS, chosen, prompts_of, values_of
 
 
@@ -32,10 +32,10 @@ def main(params: Params, component: str) -> None:
     )
     own = {}
     for label, asked in params.components[component].subspaces.items():
-        read = read_own(asked.file, of_train.activations.shape[1], asked.tensor, asked.rows)
-        own[label] = read.frame
-        say(f"{label}: {read.frame.shape[1]} direction(s) from {asked.file}" + (f"; {read.note}" if read.note else ""))
-    v_true = {seed: true.oriented(frame) for seed, frame in read_trained(params.roles.v_true).items()}
+        read = read_user_subspace(asked.file, of_train.activations.shape[1], asked.tensor, asked.rows)
+        own[label] = read.basis
+        say(f"{label}: {read.basis.shape[1]} direction(s) from {asked.file}" + (f"; {read.note}" if read.note else ""))
+    v_true = {seed: true.oriented(basis) for seed, basis in read_trained(params.roles.v_true).items()}
     result = decompose(
         read_trained(component),
         own,
@@ -50,7 +50,7 @@ def main(params: Params, component: str) -> None:
         seed=params.decompose.seed,
     )
     projections = result.projections.join(test[["prompt", "value"]], on="row").drop(columns="row")
-    with whole_folder(DECOMPOSITIONS / component) as folder:
+    with atomic_folder(DECOMPOSITIONS / component) as folder:
         write_subspaces(folder / "subspaces.safetensors", result.subspaces)
         write_table(folder / "summary.parquet", result.summary)
         write_table(folder / "projections.parquet", projections)

@@ -3,9 +3,9 @@
 The work is in units, one a component: with compute.scheduler they go to the workers of a cluster.
 """
 
-from subspace_illusion.experiments.evaluate import by_pair, count, effects, templates
-from subspace_illusion.experiments.evaluating import files_of, held_out, patch_component, patched_of, subspaces_of
-from subspace_illusion.files import MODEL, OUTCOMES, PROMPTS, RESULTS, read_table, whole_folder, write_table
+from subspace_illusion.files import MODEL, OUTCOMES, PROMPTS, RESULTS, atomic_folder, read_table, write_table
+from subspace_illusion.measures.effect_units import files_of, held_out, patch_component, patched_of, subspaces_of
+from subspace_illusion.measures.effects import by_pair, count, effects, templates
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import duration, run, say
 from subspace_illusion.pipeline.units import run_units, unit
@@ -38,7 +38,7 @@ def main(params: Params) -> None:
     write_table(RESULTS / "effects.csv", effects(pairs, patched, Bootstrap.of(pairs.groups, **settings)))
     texts = read_table(PROMPTS).set_index("prompt")["text"]
     write_table(RESULTS / "templates.csv", templates(pairs, patched, texts, **settings))
-    with whole_folder(OUTCOMES) as folder:
+    with atomic_folder(OUTCOMES) as folder:
         for name, component in patched.items():
             write_table(folder / f"{name}.parquet", by_pair(pairs, component))
 

@@ -5,7 +5,7 @@ from subspace_illusion.core.model import open_model
 from subspace_illusion.experiments.fact_directions import sites_of_blocks
 from subspace_illusion.experiments.facts import facts_pairs, facts_tables
 from subspace_illusion.experiments.text import Text
-from subspace_illusion.files import MODEL, PROMPTS, RESULTS, TEXT, read_table, read_tensors, whole_folder, write_table
+from subspace_illusion.files import MODEL, PROMPTS, RESULTS, TEXT, atomic_folder, read_table, read_tensors, write_table
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import duration, run, say, ticker
 from subspace_illusion.subspace.pairs import kept_pairs
@@ -28,12 +28,12 @@ def main(params: Params, component: str) -> None:
         covariance,
         **params.facts.model_dump(exclude={"blocks", "pairs"}),
         loss=params.das.loss,
-        products=params.das.products,
+        matmul_dtype=params.das.matmul_dtype,
         tolerance=params.decompose.rank_tolerance,
         resamples=params.evaluate.resamples,
         on_block=ticker(len(sites), "block").update,
     )
-    with whole_folder(RESULTS / "facts" / component) as folder:
+    with atomic_folder(RESULTS / "facts" / component) as folder:
         write_table(folder / "by_block.csv", by_block)
         write_table(folder / "edits.csv", edits)
 

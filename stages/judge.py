@@ -2,7 +2,6 @@
 
 import pandas as pd
 
-from subspace_illusion.experiments.score import read_scores
 from subspace_illusion.files import (
     HEADLINE,
     METRICS,
@@ -10,8 +9,8 @@ from subspace_illusion.files import (
     README_TABLE,
     RESULTS,
     SCORES,
+    atomic_write,
     read_table,
-    whole,
     write_json,
     write_table,
 )
@@ -23,6 +22,7 @@ from subspace_illusion.report.findings import decomposition, findings, findings_
 from subspace_illusion.report.readme import headline, metrics, readme_table
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.verdict import judge, verdict_table
+from subspace_illusion.verdict.score import read_scores
 
 
 def main(params: Params) -> None:
@@ -54,7 +54,7 @@ def main(params: Params) -> None:
         README_TABLE: readme_table(found, comparable(published, params.task.name, found), params.task.name),
     }
     for path, text in texts.items():
-        with whole(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_text(text, encoding="utf-8")
 
 

@@ -4,7 +4,8 @@ And the residual stream at every kind of token: where, in block and prompt, the 
 """
 
 from subspace_illusion.core.model import open_model
-from subspace_illusion.experiments.localise import (
+from subspace_illusion.files import MODEL, PROMPTS, RESULTS, atomic_folder, read_table, write_json, write_table
+from subspace_illusion.measures.localise import (
     EMBEDDED,
     RESIDUAL,
     RULE,
@@ -15,7 +16,6 @@ from subspace_illusion.experiments.localise import (
     origin,
     swaps_of,
 )
-from subspace_illusion.files import MODEL, PROMPTS, RESULTS, read_table, whole_folder, write_json, write_table
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import duration, run, say, ticker
 from subspace_illusion.subspace.pairs import kept_pairs
@@ -39,7 +39,7 @@ def main(params: Params) -> None:
     tokens = map_tokens(model, mapped, swaps, on_pairs=ticker(patches, "pair and kind of token").update, **settings)
     before, after = (found.loc[found["kind"] == kind, "effect"].tolist() for kind in (EMBEDDED, RESIDUAL))
     window = find_window(before[0], after, model.parallel_blocks)
-    with whole_folder(RESULTS / "localise") as folder:
+    with atomic_folder(RESULTS / "localise") as folder:
         write_table(folder / "components.csv", found)
         # For dvc plots: one line a kind of component.
         layers = found[~found["kind"].isin(["head", EMBEDDED])].pivot(index="block", columns="kind", values="effect")

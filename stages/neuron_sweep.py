@@ -32,13 +32,13 @@ def main(params: Params, component: str) -> None:
         batch=batch,
         lr=params.das.lr,
         loss=params.das.loss,
-        products=params.das.products,
+        matmul_dtype=params.das.matmul_dtype,
     )
     swept = neuron_sweep(
         component,
         site,
         test,
-        dict(zip(runs, trained.frames, strict=True)),
+        dict(zip(runs, trained.bases, strict=True)),
         read_table(OUTCOMES / f"{component}.parquet")["residual"].to_numpy(),
         seed=seed,
         resamples=params.evaluate.resamples,

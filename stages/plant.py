@@ -6,15 +6,15 @@ units, a block or a natural component each: with compute.scheduler they go to th
 
 import pandas as pd
 
+from subspace_illusion.core.matmul import resolved
 from subspace_illusion.core.model import pick_device
-from subspace_illusion.core.products import resolved
 from subspace_illusion.errors import InputError
-from subspace_illusion.experiments.planted import KINDS
-from subspace_illusion.experiments.planting import look_at, plant_block
 from subspace_illusion.files import CALIBRATION, MODEL, write_table
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import run, say
 from subspace_illusion.pipeline.units import run_units, unit
+from subspace_illusion.planting.cases import KINDS
+from subspace_illusion.planting.units import look_at, plant_block
 
 
 def main(params: Params, task: str) -> None:
@@ -41,7 +41,7 @@ def main(params: Params, task: str) -> None:
         off_route=asked.off_route,
         # Here and not by each worker, so that the results are the same whoever works.
         settings=params.das.learning
-        | dict(steps=asked.steps, batch=asked.batch, products=resolved(params.das.products, pick_device())),
+        | dict(steps=asked.steps, batch=asked.batch, matmul_dtype=resolved(params.das.matmul_dtype, pick_device())),
         batch=params.evaluate.batch,
         resamples=params.evaluate.resamples,
         tolerance=params.decompose.rank_tolerance,

@@ -3,8 +3,8 @@
 from subspace_illusion.core.checkpoints import open_tokenizer, random_model
 from subspace_illusion.core.model import bridge_model, pick_device
 from subspace_illusion.core.sites import residual_after
-from subspace_illusion.experiments.random_model import random_model_control
 from subspace_illusion.files import MODEL, PROMPTS, RESULTS, read_table, write_table
+from subspace_illusion.measures.random_model import random_model_control
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import duration, run, say, ticker, training_bar
 from subspace_illusion.subspace.das import train_das

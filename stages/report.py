@@ -1,7 +1,6 @@
 """Draws the pictures and writes the report, results/report.html and results/report.md."""
 
 from subspace_illusion.core.checkpoints import open_tokenizer
-from subspace_illusion.experiments.score import read_scores
 from subspace_illusion.files import (
     FIGURES,
     MODEL,
@@ -9,10 +8,10 @@ from subspace_illusion.files import (
     RESULTS,
     SCORES,
     TIMINGS,
+    atomic_folder,
+    atomic_write,
     read_table,
     sha256,
-    whole,
-    whole_folder,
     write_table,
 )
 from subspace_illusion.pipeline.params import Params, shown_params
@@ -24,6 +23,7 @@ from subspace_illusion.report.findings import findings
 from subspace_illusion.report.page import render
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.verdict import judge
+from subspace_illusion.verdict.score import read_scores
 
 
 def main(params: Params) -> None:
@@ -42,7 +42,7 @@ def main(params: Params) -> None:
     published = comparable(read_table(PUBLISHED), params.task.name, found)
     comparison = compare(published, found, params.model.name == "gpt2")
     write_table(RESULTS / "comparison.csv", comparison)
-    with whole_folder(FIGURES) as figures:
+    with atomic_folder(FIGURES) as figures:
         report = whole_report(
             results,
             found,
@@ -57,7 +57,7 @@ def main(params: Params) -> None:
             dpi=params.plots.dpi,
         )
     for path, page in zip(("report.html", "report.md"), render(report, FIGURES, FIGURES.name), strict=True):
-        with whole(RESULTS / path) as partial:
+        with atomic_write(RESULTS / path) as partial:
             partial.write_text(page, encoding="utf-8")
 
 

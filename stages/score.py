@@ -3,11 +3,8 @@
 from typing import Any
 
 from subspace_illusion.core.activations import Activations
-from subspace_illusion.core.frames import spaces
+from subspace_illusion.core.basis import spaces
 from subspace_illusion.core.sites import residual_after
-from subspace_illusion.experiments.off_distribution import distances, looked_at
-from subspace_illusion.experiments.score import Score, draws_table, score_component, score_table
-from subspace_illusion.experiments.splits import Splits
 from subspace_illusion.files import (
     ACTIVATIONS,
     DECOMPOSITIONS,
@@ -19,12 +16,15 @@ from subspace_illusion.files import (
     read_table,
     write_table,
 )
+from subspace_illusion.measures.off_distribution import distances, looked_at
+from subspace_illusion.measures.stored_splits import Splits
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import progress, run, say
 from subspace_illusion.statistics import Bootstrap, table
+from subspace_illusion.subspace.methods import WHOLE
 from subspace_illusion.subspace.pairs import kept_pairs
-from subspace_illusion.subspace.ways import WHOLE
 from subspace_illusion.tasks.table import DIFFERENT, chosen, codes, values_of
+from subspace_illusion.verdict.score import Score, draws_table, score_component, score_table
 
 
 def main(params: Params) -> None:
@@ -43,17 +43,17 @@ def main(params: Params) -> None:
     left = []
     for name, component in progress(list(params.components.items()), "component"):
         at, after, readout = component.at, residual_after(component.at.block), cached.readout(name)
-        frames = read_subspaces(DECOMPOSITIONS / name / "subspaces.safetensors")
+        bases = read_subspaces(DECOMPOSITIONS / name / "subspaces.safetensors")
         did = read_table(OUTCOMES / f"{name}.parquet")
         ends, entering = ((cached.at(site, base), cached.at(site, source)) for site in (at, after))
-        of = score_component(did, frames, *ends, values, readout, split.of(name, at, frames), **settings)
-        scores |= {(name, way): score for way, score in of.items()}
+        of = score_component(did, bases, *ends, values, readout, split.of(name, at, bases), **settings)
+        scores |= {(name, method): score for method, score in of.items()}
         halves = None if readout is None else spaces(readout, tolerance)
-        first = {way: frame for (way, _), frame in reversed(frames.items()) if way in of}
-        for way, frame in {WHOLE: None, **first}.items():
-            clouds = looked_at(*ends, frame, readout, halves, entering)
+        first = {method: basis for (method, _), basis in reversed(bases.items()) if method in of}
+        for method, basis in {WHOLE: None, **first}.items():
+            clouds = looked_at(*ends, basis, readout, halves, entering)
             rows = distances(clouds, groups, bootstrap, params.score.halvings, params.evaluate.seed)
-            left += [dict(component=name, subspace=way) | row for row in rows]
+            left += [dict(component=name, subspace=method) | row for row in rows]
     write_table(RESULTS / "score.csv", score_table(scores))
     write_table(SCORES, draws_table(scores))
     write_table(RESULTS / "off_distribution.csv", table(left))

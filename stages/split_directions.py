@@ -4,8 +4,6 @@ import torch
 
 from subspace_illusion.core.heads import score_gradient
 from subspace_illusion.core.model import open_model
-from subspace_illusion.experiments.find_readers import READER, heads_reached, listed, name_of
-from subspace_illusion.experiments.split_directions import split_directions
 from subspace_illusion.files import (
     DECOMPOSITIONS,
     MODEL,
@@ -15,11 +13,13 @@ from subspace_illusion.files import (
     read_table,
     write_table,
 )
+from subspace_illusion.measures.find_readers import READER, heads_reached, listed, name_of
+from subspace_illusion.measures.split_directions import split_directions
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import duration, run, say, ticker
 from subspace_illusion.statistics import Bootstrap
+from subspace_illusion.subspace.methods import GRADIENT, MEAN_DIFFERENCE, TRAINED, user_labels
 from subspace_illusion.subspace.pairs import cached_pairs
-from subspace_illusion.subspace.ways import GRADIENT, MEAN_DIFFERENCE, TRAINED, own_labels
 from subspace_illusion.tasks.ioi import name_positions
 from subspace_illusion.tasks.table import DIFFERENT
 
@@ -30,24 +30,24 @@ def main(params: Params, component: str) -> None:
     found = listed(read_table(RESULTS / "find_readers/readers.csv", text=("head",)), "reader", READER)
     readers = [head for head in heads_reached(model.n_blocks, model.n_heads, site) if name_of(head) in found]
     subspaces = read_subspaces(DECOMPOSITIONS / component / "subspaces.safetensors")
-    ways = {TRAINED, MEAN_DIFFERENCE, *own_labels(way for way, _ in subspaces)}
-    frames = {key: frame for key, frame in subspaces.items() if key[0] in ways}
+    methods = {TRAINED, MEAN_DIFFERENCE, *user_labels(method for method, _ in subspaces)}
+    bases = {key: basis for key, basis in subspaces.items() if key[0] in methods}
     draws = params.split_directions.random_subspaces
     # In IOI there is a gradient too. Random subspaces divide the first seed alone of the trained directions.
-    patches = (3 * (len(frames) + 1) + 3 * 2 * draws if readers else len(frames)) * len(pairs)
+    patches = (3 * (len(bases) + 1) + 3 * 2 * draws if readers else len(bases)) * len(pairs)
     by_what = f"by what {len(readers)} readers see" if readers else "whole, because no reader lies downstream"
     time = duration(model.flops(site.start, patches, pairs.tokens), model.device)
     say(f"patching directions at {site.name} {by_what}, {len(pairs)} pairs, {time}")
     if readers and params.task.name == "ioi":  # whose attention tells which of two names it moves
         train = cached_pairs(model, "train", DIFFERENT, most=params.split_directions.pairs)
-        positions = name_positions(read_table(PROMPTS).set_index("prompt").loc[train.bases])
+        positions = name_positions(read_table(PROMPTS).set_index("prompt").loc[train.base_prompts])
         tail = train.tail(site.start)(torch.arange(len(train)))
-        frames[GRADIENT, ""] = score_gradient(model, site, tail, readers, *positions)
+        bases[GRADIENT, ""] = score_gradient(model, site, tail, readers, *positions)
     bar = ticker(patches, "patch")
     split, by_pair = split_directions(
         pairs,
         site,
-        frames,
+        bases,
         readers,
         pairs.tokens > 1,
         Bootstrap.of(pairs.groups, params.evaluate.resamples, params.evaluate.seed),

@@ -1,7 +1,7 @@
 """Asks whether the projections on one component's directions tell the names apart, the position taken out (E3)."""
 
 from subspace_illusion.core.activations import Activations
-from subspace_illusion.core.frames import main_axis
+from subspace_illusion.core.basis import main_axis
 from subspace_illusion.experiments.tell_names import tell_names
 from subspace_illusion.files import (
     ACTIVATIONS,
@@ -14,7 +14,7 @@ from subspace_illusion.files import (
 )
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import run, say
-from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, TRAINED
+from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, TRAINED
 
 
 def main(params: Params, component: str) -> None:

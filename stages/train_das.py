@@ -2,9 +2,9 @@
 
 from subspace_illusion.core.activations import Activations
 from subspace_illusion.core.checkpoints import weights_sha256
+from subspace_illusion.core.matmul import resolved
 from subspace_illusion.core.model import open_model, pick_device
-from subspace_illusion.core.products import resolved
-from subspace_illusion.files import ACTIVATIONS, MODEL, RESULTS, SUBSPACES, whole_folder, write_table
+from subspace_illusion.files import ACTIVATIONS, MODEL, RESULTS, SUBSPACES, atomic_folder, write_table
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import duration, run, say, training_bar
 from subspace_illusion.subspace.das import mean_curve, nothing_trained, train_das, training_kinds
@@ -42,10 +42,10 @@ def main(params: Params, component: str) -> None:
         position="last token" if cached.at_end else "the task's own token",
         task=params.task.name,
         seeds=" ".join(map(str, seeds)),
-        products=resolved(params.das.products, device),
+        matmul_dtype=resolved(params.das.matmul_dtype, device),
     )
-    with whole_folder(SUBSPACES / component) as folder:
-        write_trained(folder, dict(zip(seeds, trained.frames, strict=True)), about)
+    with atomic_folder(SUBSPACES / component) as folder:
+        write_trained(folder, dict(zip(seeds, trained.bases, strict=True)), about)
         write_table(folder / "curve.parquet", trained.curve)
     write_table(RESULTS / "train_das" / f"{component}.csv", mean_curve(trained.curve))
 

@@ -12,7 +12,7 @@ from subspace_illusion.pipeline.process import spare_memory_management
 spare_memory_management()  # as a stage does
 torch.set_num_threads(1)  # the tiny models are so small that threads only wait for one another
 
-LONGEST = ("test_smollm2.py", "test_pipeline.py", "test_pipeline_tasks.py", "test_pipeline_inputs.py", "test_replay.py")
+LONGEST = ("test_smollm2.py", "test_run.py", "test_tasks.py", "test_inputs.py", "test_replay.py")
 """The files that take minutes."""
 FIRST = (*LONGEST, "test_units.py")
 """The files that go first, so that no core is left with one of them in the end."""

@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from subspace_illusion.experiments.calibration import HALF, Calibration, Thresholds, figure_sets
-from subspace_illusion.experiments.figures import named
-from subspace_illusion.experiments.localise import DIFFERING, END
-from subspace_illusion.experiments.score import Score
 from subspace_illusion.experiments.tell_names import ALIKE, APART
 from subspace_illusion.experiments.toy_example import toy_example
 from subspace_illusion.files import write_json, write_table
+from subspace_illusion.measures.localise import DIFFERING, END
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.verdict import Verdict, judge
 from subspace_illusion.statistics import POOLED
-from subspace_illusion.subspace.ways import LENT, MEAN_DIFFERENCE, NULL, ROW, TRAINED, WHOLE, part_of
+from subspace_illusion.subspace.methods import LENT, MEAN_DIFFERENCE, NULL, ROW, TRAINED, WHOLE, part_of
 from subspace_illusion.tasks.table import DIFFERENT, SAME
+from subspace_illusion.verdict.calibration import HALF, Calibration, Thresholds, figure_sets
+from subspace_illusion.verdict.score import Score
+from subspace_illusion.verdict.sub_scores import named
 
 V_TRUE, V_MLP = "resid8", "mlp8"
 COMPONENTS = (V_TRUE, V_MLP)
@@ -68,11 +68,11 @@ def effects() -> pd.DataFrame:
         (V_MLP, MEAN_DIFFERENCE): patched(-1.0, whole_share=1.0, row_share=1.0),
     }
     rows = []
-    for (component, way), measures in pooled.items():
-        about = dict(component=component, subspace=way, pairs=4, groups=2)
-        if way in (TRAINED, ROW, NULL, LENT):
+    for (component, method), measures in pooled.items():
+        about = dict(component=component, subspace=method, pairs=4, groups=2)
+        if method in (TRAINED, ROW, NULL, LENT):
             for seed, more in zip(SEEDS, (-0.1, 0.1), strict=True):
-                moved = {name: x if way == NULL else x + more for name, x in measures.items()}
+                moved = {name: x if method == NULL else x + more for name, x in measures.items()}
                 rows.append(about | dict(seed=seed) | moved)
         rows.append(about | dict(seed=POOLED) | measures)
     return pd.DataFrame(rows)
@@ -108,7 +108,7 @@ def own_effects() -> pd.DataFrame:
         part_of(PROBE, LENT): patched(0.28, share_of_subspace=0.47),
     }
     about = dict(component=V_MLP, seed=POOLED)
-    return pd.DataFrame([about | dict(subspace=way) | row for way, row in rows.items()])
+    return pd.DataFrame([about | dict(subspace=method) | row for method, row in rows.items()])
 
 
 def with_own() -> dict[str, pd.DataFrame]:
@@ -118,7 +118,7 @@ def with_own() -> dict[str, pd.DataFrame]:
     row = dict(subspace=PROBE, row_norm=0.7, null_norm=0.7, cos_v_true=0.3, cos_random=0.04, cos_mean_difference=0.2)
     of_probe = pd.DataFrame([row | measured(0.05, lent_share=0.45)])
     cosines = [("trained", "mean difference", 0.4), ("trained", PROBE, 0.5), ("mean difference", PROBE, 0.2)]
-    cosines += [(way, "random", 0.05) for way in ("trained", "mean difference", PROBE)]
+    cosines += [(method, "random", 0.05) for method in ("trained", "mean difference", PROBE)]
     asleep = made["dormant.csv"].iloc[:1].assign(subspace=PROBE, outside=0.3, outside_lo=0.2, outside_hi=0.4)
     return {
         "effects.csv": pd.concat([made["effects.csv"], own_effects()]),
@@ -147,11 +147,11 @@ def scores() -> dict[tuple[str, str], Score]:
 def calibration() -> Calibration:
     """Thresholds at 0.3 and 0.4 for every set of figures, and four planted cases to every component, none misjudged."""
     cases = [
-        dict(task="ioi", block=block, dose=dose, null=0.0, kind="MLP", way=way, score=0.8 - 0.7 * dose, judged=True,
+        dict(task="ioi", block=block, dose=dose, null=0.0, kind="MLP", way=method, score=0.8 - 0.7 * dose, judged=True,
              counted=True, setting=block < 2, truth={0.0: 1.0, 0.5: None, 1.0: 0.0}[dose])
         for block in range(4)
         for dose in (0.0, 0.5, 1.0)
-        for way in (TRAINED, "probe")
+        for method in (TRAINED, "probe")
     ]  # fmt: skip
     confusions = [
         dict(truth=truth, cases=8, groups=4, faithful=good, inconclusive=0.125, illusory=0.875 - good, wrong=0.0,
@@ -184,8 +184,8 @@ def verdicts() -> dict[tuple[str, str], Verdict]:
 def distances() -> pd.DataFrame:
     """How far patches leave the natural distribution."""
     rows = [
-        dict(component=V_MLP, subspace=way, place=place, part=part, floor=0.02) | measured(0.01, distance=far)
-        for way, far in ((WHOLE, 0.03), (TRAINED, 0.3))
+        dict(component=V_MLP, subspace=method, place=place, part=part, floor=0.02) | measured(0.01, distance=far)
+        for method, far in ((WHOLE, 0.03), (TRAINED, 0.3))
         for place, part in (("component", "all of it"), ("component", "what acts"), ("output", "all of it"))
     ]
     return pd.DataFrame(rows)
@@ -260,9 +260,9 @@ def tables() -> dict[str, Any]:
         "effects.csv": effects(),
         "dormant.csv": pd.DataFrame(
             [
-                dict(component=V_MLP, subspace=way)
+                dict(component=V_MLP, subspace=method)
                 | measured(clean_gap=-1.0, patched_gap=2.0, gap_ratio=-2.0, outside=outside)
-                for way, outside in ((TRAINED, 0.9), (MEAN_DIFFERENCE, 0.05))
+                for method, outside in ((TRAINED, 0.9), (MEAN_DIFFERENCE, 0.05))
             ]
         ),
         "off_distribution.csv": distances(),

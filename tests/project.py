@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 import tiny
-from subspace_illusion.commands.experiment import OPTIONAL
+from subspace_illusion.cli.experiment import OPTIONAL
 from subspace_illusion.pipeline.compose import compose
 
 ROOT = Path(__file__).parents[1]

@@ -4,12 +4,12 @@ import torch
 
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import (
+    atomic_folder,
+    atomic_write,
     read_json,
     read_table,
     read_tensors,
     read_yaml,
-    whole,
-    whole_folder,
     write_table,
     write_tensors,
 )
@@ -20,7 +20,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
     path.write_text("old")
 
     def fail() -> None:
-        with whole(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_text("half")
             raise RuntimeError
 
@@ -34,7 +34,7 @@ def test_what_a_killed_run_left_behind_is_cleared(tmp_path):
     left = tmp_path / ".out.partial"
     left.mkdir()
     (left / "rubbish").write_text("")
-    with whole_folder(tmp_path / "out") as partial:
+    with atomic_folder(tmp_path / "out") as partial:
         (partial / "a").write_text("whole")
     assert [file.name for file in tmp_path.rglob("*")] == ["out", "a"]
 

@@ -17,11 +17,9 @@ from subspace_illusion.core.checkpoints import Tokenizer
 from subspace_illusion.core.model import Model, open_model, wrap_bridge
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.errors import InputError
-from subspace_illusion.experiments.calibration import Calibration
-from subspace_illusion.experiments.decompose import Decomposition, classes, decompose
-from subspace_illusion.experiments.evaluate import effects
-from subspace_illusion.experiments.on_the_spot import score_on_the_spot
-from subspace_illusion.files import whole
+from subspace_illusion.files import atomic_write
+from subspace_illusion.measures.decompose import Decomposition, classes, decompose
+from subspace_illusion.measures.effects import effects
 from subspace_illusion.report.calibration import read_calibration
 from subspace_illusion.report.page import draw_picture, fill_in
 from subspace_illusion.report.section import Grid
@@ -29,12 +27,14 @@ from subspace_illusion.report.sections.verdict import evidence_grid, rules, verd
 from subspace_illusion.report.verdict import SMALLEST_EFFECT, Verdict, judge
 from subspace_illusion.report.words import in_order
 from subspace_illusion.statistics import Bootstrap
-from subspace_illusion.subspace.own import own_of, read_own
+from subspace_illusion.subspace.methods import user_labels
 from subspace_illusion.subspace.pairs import Pairs, recorded_pairs
-from subspace_illusion.subspace.ways import own_labels
+from subspace_illusion.subspace.user_subspaces import read_user_subspace, user_subspace
 from subspace_illusion.tasks.pairs_file import pairs_of, read_pairs
 from subspace_illusion.tasks.table import DIFFERENT, mark_kept, prompts_of, values_of
 from subspace_illusion.tasks.tokenise import LAST, tokenise
+from subspace_illusion.verdict.calibration import Calibration
+from subspace_illusion.verdict.in_memory import score_on_the_spot
 
 BATCH = 32
 """Prompts, and pairs, in one forward pass."""
@@ -67,7 +67,8 @@ class Audit:
     def __str__(self) -> str:
         """One line a subspace: its verdict, and why."""
         lines = [
-            f"{way} at {self.site}: {verdict.verdict} ({verdict.reason})" for way, verdict in self.verdicts.items()
+            f"{method} at {self.site}: {verdict.verdict} ({verdict.reason})"
+            for method, verdict in self.verdicts.items()
         ]
         return "\n".join(lines)
 
@@ -80,7 +81,7 @@ class Audit:
         target = Path(path)
         if target.suffix not in (".html", ".md"):
             raise InputError(f"{path}: a report is a file that ends in .html or .md")
-        named = {(self.site, way): verdict for way, verdict in self.verdicts.items()}
+        named = {(self.site, method): verdict for method, verdict in self.verdicts.items()}
         picture = verdict_picture(named, self.calibration)
         figures = target.with_name(f"{target.stem}_figures")
         with TemporaryDirectory() as folder:
@@ -101,7 +102,7 @@ class Audit:
             if target.suffix == ".md":
                 figures.mkdir(parents=True, exist_ok=True)
                 (figures / f"{picture.name}.png").write_bytes((Path(folder) / f"{picture.name}.png").read_bytes())
-        with whole(target) as partial:
+        with atomic_write(target) as partial:
             partial.write_text(html if target.suffix == ".html" else markdown, encoding="utf-8")
 
     def _grids(self) -> dict[str, Grid]:
@@ -159,8 +160,8 @@ def audit(
         raise InputError("there is no subspace to audit: give some, by label")
     opened, at = _opened(model), Site.parse(site)
     opened.check(at)
-    frames = {label: _frame(label, given, opened.width(at)) for label, given in subspaces.items()}
-    if wrong := [label for label in frames if own_labels([label]) != [label]]:
+    bases = {label: _basis(label, given, opened.width(at)) for label, given in subspaces.items()}
+    if wrong := [label for label in bases if user_labels([label]) != [label]]:
         raise InputError(f"'{wrong[0]}' is the name of another way of choosing a subspace: take another label")
     in_file, name = isinstance(pairs, str | Path), "the pairs"
     raw = read_pairs(Path(pairs)) if in_file else pairs_of(pd.DataFrame(pairs).to_dict("records"), name)
@@ -185,10 +186,10 @@ def audit(
         return classes(of.prompts, where, prompts_of(prompts, of.table), values)
 
     measured = prompts_of(prompts, test.table)
-    rank = max(frame.shape[1] for frame in frames.values())
+    rank = max(basis.shape[1] for basis in bases.values())
     result = decompose(
         {},
-        frames,
+        bases,
         opened.readout(at),
         None,
         by_value(at, _of(kept, "train")),
@@ -199,13 +200,15 @@ def audit(
         random_directions=RANDOM,
         seed=seed,
     )
-    found = {(way, ""): frame for (way, _), frame in result.subspaces.items()}
+    found = {(method, ""): basis for (method, _), basis in result.subspaces.items()}
     settings: dict[str, Any] = dict(tolerance=TOLERANCE, resamples=resamples, seed=seed, batch=BATCH)
     of = score_on_the_spot(train, test, at, found, rank=rank, **settings)
     did = effects(test, {at.name: of.patched}, Bootstrap.of(test.groups, resamples, seed))
     calibration = read_calibration()
-    verdicts = judge({(at.name, way): score for way, score in of.scores.items()}, calibration, SMALLEST_EFFECT)
-    return Audit(at.name, {way: verdict for (_, way), verdict in verdicts.items()}, did, result, marked, calibration)
+    verdicts = judge({(at.name, method): score for method, score in of.scores.items()}, calibration, SMALLEST_EFFECT)
+    return Audit(
+        at.name, {method: verdict for (_, method), verdict in verdicts.items()}, did, result, marked, calibration
+    )
 
 
 def _opened(model: Any) -> Model:
@@ -226,11 +229,11 @@ def _opened(model: Any) -> Model:
     return wrap_bridge(model, Tokenizer(model.tokenizer))
 
 
-def _frame(label: str, given: Any, width: int) -> torch.Tensor:
-    """A subspace, whatever it is given as, as a frame ``[d, k]``."""
+def _basis(label: str, given: Any, width: int) -> torch.Tensor:
+    """A subspace, whatever it is given as, as a basis ``[d, k]``."""
     if isinstance(given, str | Path):
-        return read_own(Path(given), width).frame
-    return own_of(label, torch.as_tensor(given), width).frame
+        return read_user_subspace(Path(given), width).basis
+    return user_subspace(label, torch.as_tensor(given), width).basis
 
 
 def _of(pairs: Pairs, split: str, *kinds: str) -> Pairs:

@@ -48,7 +48,7 @@ TIMINGS = RESULTS / "timings.json"
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A place to write a file or folder that becomes ``path`` only if the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
@@ -63,9 +63,9 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path) -> Iterator[Path]:
     """An empty folder to fill that becomes ``path`` only if the block ends well."""
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.mkdir()
         yield partial
 
@@ -85,7 +85,7 @@ def one_line(error: BaseException) -> str:
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Writes parquet or csv, as the name says."""
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         if path.suffix == ".csv":
             table.to_csv(partial, index=False, lineterminator="\n")
         else:
@@ -117,12 +117,12 @@ def read_yaml(path: Path) -> Any:
 
 
 def write_json(path: Path, value: Any) -> None:
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial)
 
 
@@ -136,13 +136,15 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def write_subspaces(path: Path, subspaces: Mapping[tuple[str, int | None], torch.Tensor]) -> None:
-    """Writes frames by way of choosing and training seed."""
-    write_tensors(path, {f"{way}:{'' if seed is None else seed}": frame for (way, seed), frame in subspaces.items()})
+    """Writes bases by methodnd training seed."""
+    write_tensors(
+        path, {f"{method}:{'' if seed is None else seed}": basis for (method, seed), basis in subspaces.items()}
+    )
 
 
 def read_subspaces(path: Path) -> dict[tuple[str, str], torch.Tensor]:
-    """Frames by way of choosing and training seed, which is empty where no seed trained them."""
-    return {(way, seed): frame for key, frame in read_tensors(path).items() for way, seed in [key.split(":")]}
+    """Bases by methodnd training seed, which is empty where no seed trained them."""
+    return {(method, seed): basis for key, basis in read_tensors(path).items() for method, seed in [key.split(":")]}
 
 
 def read_lines(path: Path) -> list[str]:

@@ -1,1 +1,1 @@
-"""Running a model and patching it: sites, tail replay, frames, outcomes. The only package that touches a bridge."""
+"""Running a model and patching it: sites, tail replay, bases, outcomes. The only package that touches a bridge."""

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 import torch
 
+from subspace_illusion.core.matmul import linear_modules
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import Outcome
-from subspace_illusion.core.products import linear_modules
 from subspace_illusion.core.replay import Tail, replay
 from subspace_illusion.core.sites import Site
 
@@ -28,7 +28,7 @@ def answers_alone(model: Model, answer: torch.Tensor, foil: torch.Tensor) -> Ite
     """
     ((module, (weight, bias)),) = linear_modules(model, model.n_blocks).items()
     ids = torch.stack([answer, foil], 1).to(model.device)
-    # Past the module's own attribute setter, as in products.py.
+    # Past the module's own attribute setter, as in matmul.py.
     module.__dict__["forward"] = _unembedding(weight, bias, ids)
     try:
         with torch.no_grad():
@@ -52,8 +52,8 @@ def outcomes_each(
         tail: The tail of the base prompts.
         changes: Changes, ``[n, d]`` by site.
         start: The first block to run.
-        answer: Token ids of the bases' answers, ``[n]``.
-        foil: Token ids of the bases' foils, ``[n]``.
+        answer: Token ids of the base prompts' answers, ``[n]``.
+        foil: Token ids of the base prompts' foils, ``[n]``.
     """
     together, times = {}, len(changes)
     for place, (site, change) in enumerate(changes.items()):

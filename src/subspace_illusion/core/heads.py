@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from subspace_illusion.core.attribution import FrozenNorm
-from subspace_illusion.core.frames import orthonormal
+from subspace_illusion.core.basis import orthonormal
 from subspace_illusion.core.linear import matrix_of
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.replay import Tail, replay
@@ -100,7 +100,7 @@ def score_gradient(
         second: Position of the second, ``[n]``.
 
     Returns:
-        A frame ``[d, 1]``.
+        A basis ``[d, 1]``.
 
     Raises:
         InputError: If no reader lies downstream of the site, or the scores do not depend on it.

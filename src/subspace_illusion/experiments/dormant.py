@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from subspace_illusion.core.frames import main_axis, patch_change
+from subspace_illusion.core.basis import main_axis, patch_change
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 from subspace_illusion.statistics import Bootstrap, interval, ratio
-from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, TRAINED, own_labels
+from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, TRAINED, user_labels
 from subspace_illusion.tasks.table import values_of
 
 COLUMNS = ("clean_gap", "patched_gap", "gap_ratio", "outside", "outside_same")
@@ -41,20 +41,20 @@ def nothing_measured() -> pd.DataFrame:
 
 
 def axes(v_true: Mapping[tuple[str, str], torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The direction of v_true along which the classes differ, a frame ``[d_model, 1]``, by training seed.
+    """The direction of v_true along which the classes differ, a basis ``[d_model, 1]``, by training seed.
 
     Args:
-        v_true: The subspaces found in v_true's place, by way of choosing and training seed.
+        v_true: The subspaces found in v_true's place, by methodnd training seed.
     """
     difference = v_true[MEAN_DIFFERENCE, ""]
-    return {seed: main_axis(frame, difference) for (way, seed), frame in v_true.items() if way == TRAINED}
+    return {seed: main_axis(basis, difference) for (method, seed), basis in v_true.items() if method == TRAINED}
 
 
 def written(
     table: pd.DataFrame,
     base: torch.Tensor,
     source: torch.Tensor,
-    frames: Mapping[tuple[str, str], torch.Tensor],
+    bases: Mapping[tuple[str, str], torch.Tensor],
     readout: torch.Tensor | None,
     v_true: Mapping[str, torch.Tensor],
 ) -> pd.DataFrame:
@@ -62,30 +62,30 @@ def written(
 
     Args:
         table: The pairs.
-        base: Activations of the bases at the component, ``[n, d]``.
+        base: Activations of the base prompts at the component, ``[n, d]``.
         source: Activations of the sources, ``[n, d]``.
-        frames: The component's subspaces by way of choosing and training seed, which is empty where none trained it.
+        bases: The component's subspaces by methodnd training seed, which is empty where none trained it.
         readout: ``[d, d_model]``, or ``None`` where the component holds what it writes.
-        v_true: The direction, a frame ``[d_model, 1]``, by training seed.
+        v_true: The direction, a basis ``[d_model, 1]``, by training seed.
 
     Returns:
         ``pair``, ``group``, ``base_value``, ``source_value``, ``subspace``, ``seed``, ``clean``, ``patched``.
     """
     about = table[["pair", "group", "base_value", "source_value"]]
-    ways = [way for way, _ in frames]
+    methods = [method for method, _ in bases]
     parts = []
-    for way in [*(way for way in (TRAINED, MEAN_DIFFERENCE) if way in ways), *own_labels(ways)]:
+    for method in [*(method for method in (TRAINED, MEAN_DIFFERENCE) if method in methods), *user_labels(methods)]:
         for seed, axis in v_true.items():
-            frame = frames[way, seed if way == TRAINED else ""]
-            clean, patched = written_along(base, source, frame, readout, axis)
-            parts.append(about.assign(subspace=way, seed=seed, clean=clean, patched=patched))
+            basis = bases[method, seed if method == TRAINED else ""]
+            clean, patched = written_along(base, source, basis, readout, axis)
+            parts.append(about.assign(subspace=method, seed=seed, clean=clean, patched=patched))
     return pd.concat(parts, ignore_index=True)
 
 
 def written_along(
     base: torch.Tensor,
     source: torch.Tensor,
-    frame: torch.Tensor,
+    basis: torch.Tensor,
     readout: torch.Tensor | None,
     axis: torch.Tensor,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -94,15 +94,15 @@ def written_along(
     The constant that a bias of the readout adds to all of it is left out.
 
     Args:
-        base: Activations of the bases at the component, ``[n, d]``.
+        base: Activations of the base prompts at the component, ``[n, d]``.
         source: Activations of the sources, ``[n, d]``.
-        frame: The subspace that is patched, ``[d, k]``.
+        basis: The subspace that is patched, ``[d, k]``.
         readout: ``[d, d_model]``, or ``None`` where the component holds what it writes.
-        axis: The direction, a frame ``[d_model, 1]``.
+        axis: The direction, a basis ``[d_model, 1]``.
     """
     towards = axis if readout is None else readout @ axis
     clean = base @ towards
-    change = patch_change(base, source, frame) @ towards
+    change = patch_change(base, source, basis) @ towards
     return clean.squeeze(1).double().numpy(), (clean + change).squeeze(1).double().numpy()
 
 
@@ -119,10 +119,10 @@ def waking(
         seed: Seed of the draws.
 
     Returns:
-        ``clean_gap``: clean mean of bases with the second value minus those with the first; ``patched_gap``: the same
-        of patched values by the *source's* value; ``gap_ratio``: their ratio; ``outside``: share of what is patched
-        from the other value that lies out of the range of clean values; ``outside_same``: from the same value, NaN
-        where there are no such pairs.
+        ``clean_gap``: clean mean of base prompts with the second value minus those with the first; ``patched_gap``:
+        the same of patched values by the *source's* value; ``gap_ratio``: their ratio; ``outside``: share of what is
+        patched from the other value that lies out of the range of clean values; ``outside_same``: from the same value,
+        NaN where there are no such pairs.
 
     Raises:
         InputError: If there are not two values, or one is never a base whose source has the other.
@@ -171,7 +171,7 @@ def summary(written: pd.DataFrame, range_percentiles: tuple[float, float], *, re
         One row a subspace: ``subspace``, ``pairs``, ``groups``, and what ``waking`` measures.
     """
     rows = []
-    for way, of_way in written.groupby("subspace", sort=False):
-        about = dict(subspace=way, pairs=of_way["pair"].nunique(), groups=of_way["group"].nunique())
-        rows.append(about | waking(of_way, range_percentiles, resamples=resamples, seed=seed))
+    for method, of_method in written.groupby("subspace", sort=False):
+        about = dict(subspace=method, pairs=of_method["pair"].nunique(), groups=of_method["group"].nunique())
+        rows.append(about | waking(of_method, range_percentiles, resamples=resamples, seed=seed))
     return rows

@@ -17,17 +17,17 @@ import numpy as np
 import pandas as pd
 import torch
 
-from subspace_illusion.core.frames import SMALLEST_PART, split
+from subspace_illusion.core.basis import SMALLEST_PART, split
+from subspace_illusion.core.matmul import MatmulDtype
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import Outcome
-from subspace_illusion.core.products import Products
 from subspace_illusion.core.seeds import derive, numpy_generator
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 from subspace_illusion.statistics import Bootstrap, interval, ratio, summarise
 from subspace_illusion.subspace.das import Examples, Loss, train_das
+from subspace_illusion.subspace.methods import NULL, ROW, TRAINED, WHOLE
 from subspace_illusion.subspace.pairs import Pairs
-from subspace_illusion.subspace.ways import NULL, ROW, TRAINED, WHOLE
 
 ONE = "one direction per pair"
 SHARED = "one shared direction"
@@ -73,7 +73,7 @@ def directions_of_pairs(
     steps: int,
     lr: float,
     loss: Loss,
-    products: Products = "float32",
+    matmul_dtype: MatmulDtype = "float32",
     seed: int,
     on_step: Callable[[float], None] = lambda loss: None,
 ) -> torch.Tensor:
@@ -85,7 +85,7 @@ def directions_of_pairs(
         steps: As for ``train_das``.
         lr: Likewise.
         loss: Likewise.
-        products: Likewise.
+        matmul_dtype: Likewise.
         seed: Of the first directions.
         on_step: As for ``train_das``.
 
@@ -108,10 +108,10 @@ def directions_of_pairs(
         batch=1,
         lr=lr,
         loss=loss,
-        products=products,
+        matmul_dtype=matmul_dtype,
         on_step=on_step,
     )
-    return trained.frames[..., 0]
+    return trained.bases[..., 0]
 
 
 def change_along(difference: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
@@ -174,15 +174,15 @@ def patch_block(
     geometry_of: dict[tuple[str, str], dict[str, float]] = {}
     for what, directions in found.items():
         row, null = parts_of(directions, readout, tolerance)
-        for way, vectors in ((TRAINED, directions), (ROW, unit(row)), (NULL, unit(null))):
-            changes[what, way] = change_along(difference, vectors)
+        for method, vectors in ((TRAINED, directions), (ROW, unit(row)), (NULL, unit(null))):
+            changes[what, method] = change_along(difference, vectors)
         geometry_of[what, TRAINED] = geometry(difference, row, null, bootstrap)
     rows: list[dict[str, object]] = []
-    for (what, way), by_seed in changes.items():
+    for (what, method), by_seed in changes.items():
         outcomes = pairs.patch(site, dict(enumerate(change.__getitem__ for change in by_seed)), batch)
-        about = dict(block=site.block, what=what, subspace=way, seeds=len(by_seed), pairs=len(pairs))
+        about = dict(block=site.block, what=what, subspace=method, seeds=len(by_seed), pairs=len(pairs))
         measured = summarise(Outcome.pooled(list(outcomes.values())), pairs.ld_clean, bootstrap)
-        rows.append(about | measured | geometry_of.get((what, way), {}))
+        rows.append(about | measured | geometry_of.get((what, method), {}))
     return rows
 
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from subspace_illusion.core.basis import split
 from subspace_illusion.core.edits import edit_keys, edited_logits
-from subspace_illusion.core.frames import split
+from subspace_illusion.core.matmul import MatmulDtype, matmul_in
 from subspace_illusion.core.outcome import Outcome
-from subspace_illusion.core.products import Products, products_in
 from subspace_illusion.core.replay import replay
 from subspace_illusion.core.sites import Site, mlp_output
 from subspace_illusion.errors import InputError
@@ -107,7 +107,7 @@ def find_edits(
     *,
     steps: int,
     lr: float,
-    products: Products,
+    matmul_dtype: MatmulDtype,
     on_step: Callable[[float], None] = lambda loss: None,
 ) -> torch.Tensor:
     """The change of an MLP's output at the position that makes the model give the source's answer, for every pair.
@@ -123,7 +123,7 @@ def find_edits(
         readout: Its output matrix, ``[d, d_model]``.
         steps: Number of steps.
         lr: Length of a step, as a share of the length of Delta.
-        products: What the model's matrix products are made in.
+        matmul_dtype: What the model's matrix products are made in.
         on_step: Told the mean loss after every step.
 
     Returns:
@@ -133,7 +133,7 @@ def find_edits(
     length = lr * (pairs.source(site) - pairs.base(site)).norm(dim=1, keepdim=True)
     hidden = torch.zeros(len(pairs), readout.shape[0], requires_grad=True)
     left, losses = torch.arange(len(pairs)), torch.zeros(len(pairs))
-    with products_in(pairs.model, products, site.start):
+    with matmul_in(pairs.model, matmul_dtype, site.start):
         for _ in range(steps):
             logits = replay(pairs.model, tail, {mlp_output(site.block): hidden[left] @ readout}).logits
             wanted = pairs.foil[left].to(logits.device)
@@ -195,7 +195,7 @@ def edit_block(
     *,
     steps: int,
     lr: float,
-    products: Products,
+    matmul_dtype: MatmulDtype,
     ridge: float,
     tolerance: float,
     batch: int,
@@ -205,7 +205,7 @@ def edit_block(
 
     Args:
         pairs: Pairs of facts.
-        prompts: Token ids of their bases, which edits are run on in full.
+        prompts: Token ids of their base prompts, which edits are run on in full.
         site: The MLP's hidden activations.
         directions: A direction for each pair, ``[n, d]``.
         covariance: The uncentred covariance of the activations over a text, ``[d, d]``.
@@ -213,7 +213,7 @@ def edit_block(
         bootstrap: Draws of the pairs' groups.
         steps: As for ``find_edits``.
         lr: Likewise.
-        products: Likewise.
+        matmul_dtype: Likewise.
         ridge: As for ``edit_keys``.
         tolerance: As for ``equivalent_subspaces``.
         batch: Pairs at a time.
@@ -229,7 +229,7 @@ def edit_block(
     base, difference = pairs.base(site), pairs.source(site) - pairs.base(site)
     keys = edit_keys(base, covariance, ridge)
     patch = change_along(difference, directions)
-    outputs = find_edits(pairs, site, readout, steps=steps, lr=lr, products=products, on_step=on_step)
+    outputs = find_edits(pairs, site, readout, steps=steps, lr=lr, matmul_dtype=matmul_dtype, on_step=on_step)
     repeated = equivalent_subspaces(outputs, difference, readout, tolerance)
     logits = {
         PATCH: logits_after(pairs, site, patch, batch),

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 import pandas as pd
 import torch
 
+from subspace_illusion.core.matmul import MatmulDtype
 from subspace_illusion.core.model import Model
-from subspace_illusion.core.products import Products
 from subspace_illusion.core.sites import Site
 from subspace_illusion.experiments.fact_directions import (
     ONE,
@@ -68,7 +68,7 @@ def facts_tables(
     ridge: float,
     seed: int,
     loss: Loss,
-    products: Products,
+    matmul_dtype: MatmulDtype,
     tolerance: float,
     resamples: int,
     on_block: Callable[[], object] = lambda: None,
@@ -89,7 +89,7 @@ def facts_tables(
         ridge: As for ``edit_keys``.
         seed: Of the first directions and the bootstrap.
         loss: As for ``train_das``.
-        products: What everything is searched for in; it is measured in float32.
+        matmul_dtype: What everything is searched for in; it is measured in float32.
         tolerance: Singular values of a readout below this share of the largest count as zero.
         resamples: Draws of the bootstrap over groups.
         on_block: Called after every block.
@@ -98,12 +98,12 @@ def facts_tables(
         ``patch_block``'s and ``edit_block``'s rows.
     """
     bootstrap = Bootstrap.of(test.groups, resamples, seed)
-    tokens = prompts.set_index("prompt")["tokens"].loc[test.bases].tolist()
+    tokens = prompts.set_index("prompt")["tokens"].loc[test.base_prompts].tolist()
     patched, edited = [], []
     for site, of_site in covariance.items():
         readout = test.model.readout(site)
         assert readout is not None
-        own = directions_of_pairs(test, site, steps=steps, lr=lr, loss=loss, products=products, seed=seed)
+        own = directions_of_pairs(test, site, steps=steps, lr=lr, loss=loss, matmul_dtype=matmul_dtype, seed=seed)
         shared = train_das(
             train.model,
             site,
@@ -114,8 +114,8 @@ def facts_tables(
             batch=shared_batch,
             lr=lr,
             loss=loss,
-            products=products,
-        ).frames[..., 0]
+            matmul_dtype=matmul_dtype,
+        ).bases[..., 0]
         found = {ONE: own[None], SHARED: shared[:, None].expand(-1, len(test), -1)}
         patched += patch_block(test, site, found, readout, bootstrap, tolerance=tolerance, batch=BATCH)
         edited += edit_block(
@@ -128,7 +128,7 @@ def facts_tables(
             bootstrap,
             steps=edit_steps,
             lr=edit_lr,
-            products=products,
+            matmul_dtype=matmul_dtype,
             ridge=ridge,
             tolerance=tolerance,
             batch=BATCH,

@@ -49,7 +49,7 @@ def neuron_sweep(
     component: str,
     site: Site,
     test: Pairs,
-    frames: Mapping[tuple[int, int], torch.Tensor],
+    bases: Mapping[tuple[int, int], torch.Tensor],
     ld_residual: np.ndarray,
     *,
     seed: int,
@@ -63,7 +63,7 @@ def neuron_sweep(
         component: The component's name.
         site: Where it is.
         test: Held-out pairs.
-        frames: The subspaces by number of neurons and draw.
+        bases: The subspaces by number of neurons and draw.
         ld_residual: LD of the pairs with the whole residual stream after the component's block patched.
         seed: Seed of the bootstrap.
         resamples: Draws of the bootstrap, over cases.
@@ -73,7 +73,7 @@ def neuron_sweep(
     Returns:
         One row a set of neurons; a draw is held fixed, every interval is over cases.
     """
-    outcomes = test.patch(site, {run: test.along(site, frame) for run, frame in frames.items()}, batch, on_patch)
+    outcomes = test.patch(site, {run: test.along(site, basis) for run, basis in bases.items()}, batch, on_patch)
     bootstrap = Bootstrap.of(test.groups, resamples, seed)
     return table(
         [

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from subspace_illusion.core.frames import random_frame
+from subspace_illusion.core.basis import random_basis
 from subspace_illusion.core.mlps import hidden_from_residual
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.seeds import torch_generator
@@ -72,7 +72,7 @@ def written(
     """For each size and direction: what tells it from others, the residual stream with the signs in it, the signs."""
     for about in (dict(block=block, z=size, direction=i) for size in z for i in range(directions)):
         labels = about.values()
-        direction = random_frame(residual.shape[1], 1, seed, "written", *labels)[:, 0]
+        direction = random_basis(residual.shape[1], 1, seed, "written", *labels)[:, 0]
         coins = torch.randint(2, (len(residual),), generator=torch_generator(seed, "signs", *labels))
         signs = 2.0 * coins - 1
         yield about, displaced(residual, direction, signs, about["z"]), signs

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 import torch
 
-from subspace_illusion.core.frames import random_frame, rank_of
+from subspace_illusion.core.basis import random_basis, rank_of
 from subspace_illusion.core.mlps import hidden_from_residual, weight_matrices
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.seeds import torch_generator
@@ -58,7 +58,7 @@ def recover_directions(
 
 def random_directions(width: int, count: int, seed: int, *labels: object) -> torch.Tensor:
     """Random unit vectors as columns, ``[width, count]``, each with a seed of its own."""
-    return torch.cat([random_frame(width, 1, seed, *labels, i) for i in range(count)], 1)
+    return torch.cat([random_basis(width, 1, seed, *labels, i) for i in range(count)], 1)
 
 
 class Ridge:

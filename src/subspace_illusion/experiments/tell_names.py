@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from subspace_illusion.core.frames import random_frame
+from subspace_illusion.core.basis import random_basis
 from subspace_illusion.core.seeds import numpy_generator
 from subspace_illusion.statistics import POOLED, permutation_p, ratio, table
-from subspace_illusion.subspace.ways import RANDOM
+from subspace_illusion.subspace.methods import RANDOM
 from subspace_illusion.tasks.ioi import VALUES
 
 NAMES = {"IO": "io", "S": "s"}
@@ -153,39 +153,39 @@ def tell_names(
     Args:
         x: Activations of held-out prompts, ``[n, d]``.
         prompts: The prompts, columns as in ``without_position``.
-        axes: Directions ``[d, 1]`` by way of choosing and training seed, which is empty where there is none.
+        axes: Directions ``[d, 1]`` by methodnd training seed, which is empty where there is none.
         random_directions: How many random directions to put beside them.
         permutations: Number of permutations.
         seed: Seed of permutations and random directions.
 
     Returns:
-        One row a way of choosing, seed, half (``ALIKE``, ``APART``) and name (``IO``, ``S``); a way with several seeds
+        One row a method, seed, half (``ALIKE``, ``APART``) and name (``IO``, ``S``); a way with several seeds
         has a pooled row too, whose p is that of the mean over seeds. Columns ``subspace, seed, half, name, directions``
         (their number), ``names, units``, ``f, omega_squared`` (means over the seeds; medians over random directions),
         ``p`` (of the random directions the median), ``permutations``, ``share_told`` (share of the directions with p
         below ``SIGNIFICANT``), ``left`` (share of the projection's variance that ``omega_squared`` is a share of).
     """
-    random = [random_frame(x.shape[1], 1, seed, "told names", draw) for draw in range(random_directions)]
+    random = [random_basis(x.shape[1], 1, seed, "told names", draw) for draw in range(random_directions)]
     directions = torch.cat([*axes.values(), *random], 1).double()
     halves = without_position((x.double() @ directions).numpy(), prompts)
     groups: dict[tuple[str, str], list[int]] = {}
-    for place, (way, number) in enumerate(axes):
-        groups.setdefault((way, POOLED), []).append(place)
+    for place, (method, number) in enumerate(axes):
+        groups.setdefault((method, POOLED), []).append(place)
         if number:
-            groups[way, number] = [place]
+            groups[method, number] = [place]
     groups[RANDOM, POOLED] = list(range(len(axes), directions.shape[1]))
     rows = []
     for half, name in product(halves, NAMES):
         units = halves[half]
         found = analyse(units, name, permutations, seed)
         single = np.array([found.p(place) for place in range(directions.shape[1])])
-        for (way, number), places in groups.items():
-            middle = np.median if way == RANDOM else np.mean
+        for (method, number), places in groups.items():
+            middle = np.median if method == RANDOM else np.mean
             rows.append(
-                dict(subspace=way, seed=number, half=half, name=name, directions=len(places))
+                dict(subspace=method, seed=number, half=half, name=name, directions=len(places))
                 | dict(names=found.names, units=found.units)
                 | dict(f=middle(found.f[places]), omega_squared=middle(found.omega_squared[places]))
-                | dict(p=np.median(single[places]) if way == RANDOM else found.p(*places), permutations=permutations)
+                | dict(p=np.median(single[places]) if method == RANDOM else found.p(*places), permutations=permutations)
                 | dict(share_told=np.nan if np.isnan(single).any() else np.mean(single[places] < SIGNIFICANT))
                 | dict(left=middle(units.left[places]))
             )

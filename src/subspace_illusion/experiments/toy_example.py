@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from subspace_illusion.core.frames import orthonormal, patch_change
+from subspace_illusion.core.basis import orthonormal, patch_change
 from subspace_illusion.core.seeds import torch_generator
 
 TOLERANCE = 1e-9
@@ -244,7 +244,7 @@ def toy_example(dimensions: Sequence[int], seed: int) -> dict[str, Any]:
         seed: Of the random inputs on which the generalisation is tried.
 
     Returns:
-        ``patches``, ``bases``, ``generalisation`` and ``cancelling_heads``, which has the tables ``patches``,
+        ``patches``, ``base prompts``, ``generalisation`` and ``cancelling_heads``, which has the tables ``patches``,
         ``change_of_basis`` and ``patches_in_new_basis``.
     """
     heads = {name: HEADS_PATCHES[name] for name in ("positive head", "negative head")}

@@ -14,7 +14,7 @@ from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.replay import Recording, Tail, replay
 from subspace_illusion.core.sites import Site
-from subspace_illusion.experiments.find_readers import (
+from subspace_illusion.measures.find_readers import (
     MINOR,
     MOVER,
     OTHER,
@@ -89,7 +89,7 @@ def groups_of(found: pd.DataFrame, heads: Sequence[Site]) -> dict[str, list[Site
 def trace(
     pairs: Pairs,
     site: Site,
-    frames: Mapping[int, torch.Tensor],
+    bases: Mapping[int, torch.Tensor],
     groups: Mapping[str, Sequence[Site]],
     batch: int,
     on_pairs: Callable[[int], object] = lambda pairs: None,
@@ -99,17 +99,17 @@ def trace(
     Args:
         pairs: The pairs.
         site: The component that is patched.
-        frames: The subspaces by training seed.
+        bases: The subspaces by training seed.
         groups: Heads to take from the patched run together, by name.
         batch: Pairs at a time.
         on_pairs: Told the number of pairs after every batch of every seed.
     """
     model, first = pairs.model, first_reached(site)
-    changes = {seed: pairs.along(site, frame) for seed, frame in frames.items()}
+    changes = {seed: pairs.along(site, basis) for seed, basis in bases.items()}
     tail, of_sources = pairs.tail(site.start), pairs.tail(site.start, of_sources=True)
     written = attention_sites(model, first)
     alone: list[HeadPaths] = []
-    together: dict[int, list[dict[str, Outcome]]] = {seed: [] for seed in frames}
+    together: dict[int, list[dict[str, Outcome]]] = {seed: [] for seed in bases}
     for rows in torch.arange(len(pairs)).split(batch):
         answer, foil = pairs.answer[rows], pairs.foil[rows]
         clean, base = clean_run(model, site, tail(rows))
@@ -172,12 +172,12 @@ def trace_heads(
 
     Args:
         model: The model.
-        base: The tail of the bases, as ``clean_run`` gives it.
+        base: The tail of the base prompts, as ``clean_run`` gives it.
         first: The first block whose heads the patch can reach.
         clean: The run without the patch.
         patched: The run with the patch.
-        answer: Token ids of the bases' answers, ``[n]``.
-        foil: Token ids of the bases' foils, ``[n]``.
+        answer: Token ids of the base prompts' answers, ``[n]``.
+        foil: Token ids of the base prompts' foils, ``[n]``.
     """
     alone: dict[Site, Outcome] = {}
     for block in range(first, model.n_blocks):
@@ -202,12 +202,12 @@ def trace_groups(
 
     Args:
         model: The model.
-        base: The tail of the bases, as ``clean_run`` gives it.
+        base: The tail of the base prompts, as ``clean_run`` gives it.
         clean: The run without the patch.
         patched: The run with the patch.
         groups: The heads by name.
-        answer: Token ids of the bases' answers, ``[n]``.
-        foil: Token ids of the bases' foils, ``[n]``.
+        answer: Token ids of the base prompts' answers, ``[n]``.
+        foil: Token ids of the base prompts' foils, ``[n]``.
     """
     outcomes = {}
     for name, heads in groups.items():
@@ -248,7 +248,7 @@ def head_table(
         paths: What the first seed's patch does head by head.
         found: The readers, columns ``head, reader, role``.
         whole: What the patch itself does to the same pairs.
-        ld_clean: LD of the bases, ``[pairs]``.
+        ld_clean: LD of the base prompts, ``[pairs]``.
         source_sign: The sign of the source's clean LD in terms of the base's answer and foil, ``[pairs]``.
         bootstrap: Draws of the same pairs.
 
@@ -266,8 +266,8 @@ def head_table(
         row |= interval("attribution_clean", bootstrap.means(clean))
         row |= interval("attribution_patched", bootstrap.means(patched))
         there = -source_sign * source
-        left, way = bootstrap.means(abs(patched - there)), bootstrap.means(abs(clean - there))
-        row |= interval("distance_left", ratio(left, way))
+        left, method = bootstrap.means(abs(patched - there)), bootstrap.means(abs(clean - there))
+        row |= interval("distance_left", ratio(left, method))
         row |= interval("moved", ratio(bootstrap.means(clean - patched), bootstrap.means(clean - there)))
         rows.append(row | summarise(outcome, ld_clean, bootstrap, over=dict(share_of_patch=whole.ld)))
     return table(rows)

@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from subspace_illusion.core.products import Products
+from subspace_illusion.core.matmul import MatmulDtype
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
-from subspace_illusion.experiments.evaluate import BY_PAIR
 from subspace_illusion.files import OWN
-from subspace_illusion.subspace.ways import own_labels
+from subspace_illusion.measures.effects import BY_PAIR
+from subspace_illusion.subspace.methods import user_labels
 
 PARAMS = Path("params.yaml")
 ONCE = ("localise", "cache_text", "recover_directions", "read_signs", "compare_mlps", "toy_example")
@@ -71,7 +71,7 @@ class Prompts(Group):
     test_share: Share
 
 
-class OwnSubspace(Group):
+class UserSubspace(Group):
     """A subspace of the user's own: a tensor in a file under ``data/own``."""
 
     file: Path
@@ -90,7 +90,7 @@ class Component(Group):
     hook: str
     rank: Count = 1
     train: bool = True
-    subspaces: dict[str, OwnSubspace] = {}
+    subspaces: dict[str, UserSubspace] = {}
 
     @field_validator("hook")
     @classmethod
@@ -102,9 +102,9 @@ class Component(Group):
 
     @field_validator("subspaces")
     @classmethod
-    def _labels_are_free(cls, subspaces: dict[str, OwnSubspace]) -> dict[str, OwnSubspace]:
+    def _labels_are_free(cls, subspaces: dict[str, UserSubspace]) -> dict[str, UserSubspace]:
         for label in subspaces:
-            if not re.fullmatch(r"[A-Za-z][\w -]*", label) or own_labels([label]) != [label] or label in BY_PAIR:
+            if not re.fullmatch(r"[A-Za-z][\w -]*", label) or user_labels([label]) != [label] or label in BY_PAIR:
                 raise ValueError(f"'{label}' is no label for a subspace: take letters and digits, and no way's name")
         return subspaces
 
@@ -143,8 +143,8 @@ class Das(Group):
     lr: Annotated[float, Field(gt=0)]
     loss: Literal["cross_entropy", "logit_difference"]
     same_value: bool
-    least_gain: Annotated[float, Field(ge=0, lt=1)]
-    products: Products
+    min_gain: Annotated[float, Field(ge=0, lt=1)]
+    matmul_dtype: MatmulDtype
 
     @field_validator("seeds")
     @classmethod
@@ -161,12 +161,12 @@ class Das(Group):
     @property
     def to_the_end(self) -> dict[str, Any]:
         """The same with all steps made: for runs that may find nothing, whose loss falls little from the start."""
-        return self.settings | dict(least_gain=0.0)
+        return self.settings | dict(min_gain=0.0)
 
     @property
     def learning(self) -> dict[str, Any]:
         """The same, whatever the number of steps and of pairs in each."""
-        return dict(lr=self.lr, loss=self.loss, least_gain=self.least_gain, products=self.products)
+        return dict(lr=self.lr, loss=self.loss, min_gain=self.min_gain, matmul_dtype=self.matmul_dtype)
 
 
 class Decompose(Group):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from subspace_illusion.experiments.calibration import FAITHFUL, ILLUSORY, SCORE, Calibration
 from subspace_illusion.files import read_json
+from subspace_illusion.verdict.calibration import FAITHFUL, ILLUSORY, SCORE, Calibration
 
 SHIPPED = Path(__file__).with_name("calibration.json")
 """The outcome of make calibrate that the library comes with."""

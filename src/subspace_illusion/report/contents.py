@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from subspace_illusion.experiments.calibration import Calibration
 from subspace_illusion.report.findings import Finding
 from subspace_illusion.report.page import Report, draw, draw_picture
 from subspace_illusion.report.results import Results
@@ -41,6 +40,7 @@ from subspace_illusion.report.sections.verdict import (
     verdict_picture,
 )
 from subspace_illusion.report.verdict import Verdict
+from subspace_illusion.verdict.calibration import Calibration
 
 TITLE = "Is this the subspace you are looking for?"
 QUESTION = (

@@ -7,14 +7,14 @@ from typing import Any
 import pandas as pd
 
 from subspace_illusion.errors import InputError
-from subspace_illusion.experiments.controls import ARBITRARY, PLACEBO, RANDOM_DIRECTION, RANDOM_MODEL, SAME_VALUE, SELF
-from subspace_illusion.experiments.split_directions import SEEN, UNSEEN
-from subspace_illusion.experiments.split_directions import WHOLE as ALL_OF_IT
 from subspace_illusion.experiments.tell_names import ALIKE
+from subspace_illusion.measures.controls import ARBITRARY, PLACEBO, RANDOM_DIRECTION, RANDOM_MODEL, SAME_VALUE, SELF
+from subspace_illusion.measures.split_directions import SEEN, UNSEEN
+from subspace_illusion.measures.split_directions import WHOLE as ALL_OF_IT
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.words import fixed, foil_of
 from subspace_illusion.statistics import POOLED, Estimate, p_in_words, table
-from subspace_illusion.subspace.ways import BOTH, GRADIENT, LENT, MEAN_DIFFERENCE, NULL, OWN, ROW, TRAINED, WHOLE
+from subspace_illusion.subspace.methods import BOTH, GRADIENT, LENT, MEAN_DIFFERENCE, NULL, OWN, ROW, TRAINED, WHOLE
 
 BOOTSTRAP = "95 % bootstrap over groups; seeds and draws held fixed"
 
@@ -92,12 +92,12 @@ def _measure(key: str, words: str, row: Mapping[str, Any], name: str, **about: A
         yield Finding(key, words, estimate, share, **about)
 
 
-def _patched(results: Results, key: str, words: str, component: str, way: str, name: str) -> Iterator[Finding]:
+def _patched(results: Results, key: str, words: str, component: str, method: str, name: str) -> Iterator[Finding]:
     """A measure of patching a subspace, with the values of the single training seeds, if it was patched."""
     pooled = results.effects
-    if (component, way) in pooled.index:
-        for finding in _measure(key, words, pooled.loc[(component, way)], name):
-            pooled_over, each = finding.estimate, results.by_seed(component, way, name)
+    if (component, method) in pooled.index:
+        for finding in _measure(key, words, pooled.loc[(component, method)], name):
+            pooled_over, each = finding.estimate, results.by_seed(component, method, name)
             estimate = Estimate(pooled_over.value, pooled_over.low, pooled_over.high, each)
             yield Finding(key, words, estimate, finding.share)
 
@@ -110,7 +110,7 @@ def _clean(results: Results) -> Iterator[Finding]:
     yield from _outcomes("residual.full_patch", "the whole residual stream patched", results.v_true, WHOLE, results)
 
 
-def _outcomes(key: str, words: str, component: str, way: str, results: Results) -> Iterator[Finding]:
+def _outcomes(key: str, words: str, component: str, method: str, results: Results) -> Iterator[Finding]:
     """What patching a subspace does to the answer."""
     for name, measure in dict(
         logit_diff=("LD", "ld_patched"),
@@ -118,7 +118,7 @@ def _outcomes(key: str, words: str, component: str, way: str, results: Results) 
         flip_rate=("flip rate (LD < 0)", "flip_rate"),
         interchange_accuracy=(_interchange(results), "interchange_accuracy"),
     ).items():
-        yield from _patched(results, f"{key}.{name}", f"{measure[0]}, {words}", component, way, measure[1])
+        yield from _patched(results, f"{key}.{name}", f"{measure[0]}, {words}", component, method, measure[1])
 
 
 def _interchange(results: Results) -> str:
@@ -138,7 +138,7 @@ def _of_v_mlp(results: Results) -> Iterator[Finding]:
     """What patching v_mlp, its parts and its whole component does (E4, E6)."""
     if results.v_mlp is None:
         return
-    for key, way, words in (
+    for key, method, words in (
         ("v_mlp.full_patch", WHOLE, "the whole MLP patched"),
         ("v_mlp", TRAINED, "v_mlp patched"),
         ("v_mlp.row_only", ROW, "only the row part patched"),
@@ -147,8 +147,8 @@ def _of_v_mlp(results: Results) -> Iterator[Finding]:
         ("v_mlp.lent", LENT, "only what the null part lends to the row part"),
         ("v_mlp.own", OWN, "only what the row part does itself"),
     ):
-        yield from _patched(results, f"{key}.effect", f"effect, {words}", results.v_mlp, way, "effect")
-        yield from _outcomes(key, words, results.v_mlp, way, results)
+        yield from _patched(results, f"{key}.effect", f"effect, {words}", results.v_mlp, method, "effect")
+        yield from _outcomes(key, words, results.v_mlp, method, results)
     for name, words in dict(
         share_of_residual="share of the residual patch's effect, v_mlp",
         effect_over_row_part="effect of v_mlp / of its row part",
@@ -241,15 +241,15 @@ def _split(results: Results) -> Iterator[Finding]:
     if results.v_true in results.ran("split_directions"):
         rows = results.table(f"split_directions/{results.v_true}.csv", text=("seed",))
         for row in pooled_rows(rows).to_dict("records"):
-            way, part = WAYS.get(row["subspace"]), PARTS.get(row["part"])
-            if way and part:
+            method, part = METHODS.get(row["subspace"]), PARTS.get(row["part"])
+            if method and part:
                 direction = "v_true" if row["subspace"] == TRAINED else f"{row['subspace']} in its place"
                 words = f"{direction} patched {row['part']}"
                 for name, measure in dict(logit_diff="LD", interchange_accuracy=_interchange(results)).items():
-                    yield from _measure(f"table1.{way}.{part}.{name}", f"{measure}, {words}", row, MEASURE[name])
+                    yield from _measure(f"table1.{method}.{part}.{name}", f"{measure}, {words}", row, MEASURE[name])
 
 
-WAYS = {TRAINED: "das", GRADIENT: "gradient", MEAN_DIFFERENCE: "mean"}
+METHODS = {TRAINED: "das", GRADIENT: "gradient", MEAN_DIFFERENCE: "mean"}
 PARTS = {ALL_OF_IT: "whole", SEEN: "readers", UNSEEN: "nullspace"}
 """Directions and parts of the paper's table 1, as levels of keys."""
 

@@ -6,8 +6,6 @@ from typing import Any
 
 import pandas as pd
 
-from subspace_illusion.experiments.calibration import Calibration
-from subspace_illusion.experiments.figures import FIGURES
 from subspace_illusion.files import README_TABLE
 from subspace_illusion.report.calibration import metrics_of
 from subspace_illusion.report.comparison import in_words
@@ -16,8 +14,10 @@ from subspace_illusion.report.results import Results
 from subspace_illusion.report.verdict import Verdict
 from subspace_illusion.report.words import fixed, place, variable_of, with_ends
 from subspace_illusion.statistics import Estimate
-from subspace_illusion.subspace.ways import TRAINED, WHOLE
+from subspace_illusion.subspace.methods import TRAINED, WHOLE
 from subspace_illusion.tasks.table import IOI
+from subspace_illusion.verdict.calibration import Calibration
+from subspace_illusion.verdict.sub_scores import FIGURES
 
 ROWS: Mapping[str, str] = {
     "clean.logit_diff": "",
@@ -92,9 +92,9 @@ def headline(results: Results, found: Sequence[Finding], verdicts: Mapping[tuple
     lines = [asked(results), ""]
     lines += [f"{finding.words:{width}} {fixed(finding.estimate.value):>7}   {finding.spread}" for finding in shown]
     lines += ["", f"Intervals: {BOOTSTRAP}.", ""]
-    for (component, way), verdict in verdicts.items():
-        lines.append(f"{component}, {way}: {verdict.verdict} ({verdict.reason})")
-        if evidence := in_short(results, component, way, verdict):
+    for (component, method), verdict in verdicts.items():
+        lines.append(f"{component}, {method}: {verdict.verdict} ({verdict.reason})")
+        if evidence := in_short(results, component, method, verdict):
             lines.append(f"    {evidence}")
     return "\n".join(line.rstrip() for line in lines)
 
@@ -110,10 +110,10 @@ def asked(results: Results) -> str:
     )
 
 
-def in_short(results: Results, component: str, way: str, verdict: Verdict) -> str:
+def in_short(results: Results, component: str, method: str, verdict: Verdict) -> str:
     """The evidence for a verdict in one line: effects as shares of the clean LD, the score and its figures."""
     effects, said = results.effects, []
-    for words, of in (("effect", way), ("whole component", WHOLE)):
+    for words, of in (("effect", method), ("whole component", WHOLE)):
         if (component, of) in effects.index:
             figure = Estimate.of(effects.loc[(component, of)], "fldd")
             said += [] if figure is None else [f"{words} {with_ends(figure)} of the clean LD"]

@@ -10,7 +10,7 @@ import pandas as pd
 
 from subspace_illusion.files import ACTIVATIONS, DATA, PROMPTS, RESULTS, read_json, read_table
 from subspace_illusion.statistics import POOLED
-from subspace_illusion.subspace.ways import TRAINED
+from subspace_illusion.subspace.methods import TRAINED
 from subspace_illusion.tasks.table import IOI
 
 

@@ -20,7 +20,7 @@ class Grid:
 
     @classmethod
     def of(cls, table: pd.DataFrame, columns: Mapping[str, str], measures: Collection[str] = ()) -> "Grid":
-        """Columns of a data frame, by their name in the frame, under headings in words; measures with intervals."""
+        """Columns of a data frame, by their name in the basis, under headings in words; measures with intervals."""
 
         def cell(row: Mapping[str, Any], name: str) -> str:
             if name not in measures:

@@ -14,9 +14,8 @@ from typing import Any
 import pandas as pd
 
 from subspace_illusion.errors import InputError
-from subspace_illusion.experiments.figures import LENT
-from subspace_illusion.experiments.localise import TOKEN_ITSELF, origin
-from subspace_illusion.files import read_json, read_table, whole, whole_folder
+from subspace_illusion.files import atomic_folder, atomic_write, read_json, read_table
+from subspace_illusion.measures.localise import TOKEN_ITSELF, origin
 from subspace_illusion.report.page import draw, draw_picture, fill_in
 from subspace_illusion.report.plots.localise import localise_map_figure
 from subspace_illusion.report.plots.tasks_page import tasks_figure
@@ -25,8 +24,9 @@ from subspace_illusion.report.sections.localise import between
 from subspace_illusion.report.verdict import CAUTION, FAITHFUL, ILLUSORY, INCONCLUSIVE
 from subspace_illusion.report.words import MANY_VALUES, in_order, variable_of, with_ends
 from subspace_illusion.statistics import POOLED, Estimate
-from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, ROW, WAYS, WHOLE, own_labels, part_of
+from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, METHODS, ROW, WHOLE, part_of, user_labels
 from subspace_illusion.tasks.table import FACTS
+from subspace_illusion.verdict.sub_scores import LENT
 
 TITLE = "What carries the variable, and what only seems to"
 CANNOT_TELL = {FACTS: f" But {MANY_VALUES}: these rows tell what one direction does, not where facts are."}
@@ -85,9 +85,9 @@ class TaskResults:
         row = self.effects.iloc[0]
         return f"{int(row['pairs'])} ({int(row['groups'])})"
 
-    def effect(self, component: str, way: str) -> Estimate | None:
+    def effect(self, component: str, method: str) -> Estimate | None:
         """The effect of patching a subspace as a share of the clean LD."""
-        rows = self.effects[(self.effects["component"] == component) & (self.effects["subspace"] == way)]
+        rows = self.effects[(self.effects["component"] == component) & (self.effects["subspace"] == method)]
         return None if rows.empty else Estimate.of(rows.iloc[0], "fldd")
 
 
@@ -166,13 +166,13 @@ def _subspaces(task: TaskResults) -> Grid:
     """Every subspace that was judged, by component."""
     rows = []
     for component in dict.fromkeys(component for component, _ in task.verdicts):
-        ways = [way for of, way in task.verdicts if of == component]
-        for way in [way for way in in_order([*WAYS, *own_labels(ways)]) if way in ways]:
-            figures = [task.effect(component, of) for of in (WHOLE, way, part_of(way, ROW))]
-            verdict = task.verdicts[component, way]
+        methods = [method for of, method in task.verdicts if of == component]
+        for method in [method for method in in_order([*METHODS, *user_labels(methods)]) if method in methods]:
+            figures = [task.effect(component, of) for of in (WHOLE, method, part_of(method, ROW))]
+            verdict = task.verdicts[component, method]
             figures.append(Estimate.of(verdict, LENT))
             shown = ["" if figure is None else with_ends(figure) for figure in figures]
-            rows.append([component, way, *shown, verdict["verdict"], verdict["reason"]])
+            rows.append([component, method, *shown, verdict["verdict"], verdict["reason"]])
     header = ["component", "subspace", "effect, whole component", "subspace", "its row part", "lent", "verdict"]
     header += ["because"]
     return Grid(header, rows)
@@ -180,9 +180,9 @@ def _subspaces(task: TaskResults) -> Grid:
 
 def effects_shown(task: TaskResults) -> pd.DataFrame:
     """The effects that the picture shows: whole components, trained and own subspaces and their row parts."""
-    judged = [way for way in dict.fromkeys(way for _, way in task.verdicts) if way != MEAN_DIFFERENCE]
-    ways = [WHOLE, *(of for way in judged for of in (way, part_of(way, ROW)))]
-    return task.effects[task.effects["subspace"].isin(ways)]
+    judged = [method for method in dict.fromkeys(method for _, method in task.verdicts) if method != MEAN_DIFFERENCE]
+    methods = [WHOLE, *(of for method in judged for of in (method, part_of(method, ROW)))]
+    return task.effects[task.effects["subspace"].isin(methods)]
 
 
 def tasks_page(tasks: Sequence[TaskResults], figures: Path, name: str) -> tuple[str, str]:
@@ -211,10 +211,10 @@ def write_page(folder: Path, out: Path) -> None:
         InputError: If there is nothing to show.
     """
     tasks, figures = read_tasks(folder), out.with_name(f"{out.name}_figures")
-    with whole_folder(figures) as partial:
+    with atomic_folder(figures) as partial:
         pages = tasks_page(tasks, partial, figures.name)
     for ending, page in zip((".html", ".md"), pages, strict=True):
-        with whole(out.with_name(out.name + ending)) as partial:
+        with atomic_write(out.with_name(out.name + ending)) as partial:
             partial.write_text(page, encoding="utf-8")
 
 

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control
 
-from subspace_illusion.experiments.calibration import FAITHFUL, ILLUSORY, INCONCLUSIVE, MOVES, Calibration, Thresholds
-from subspace_illusion.experiments.figures import FIGURES, LENT, NEEDED, OFF, named
-from subspace_illusion.experiments.score import Score
 from subspace_illusion.report.words import fixed
 from subspace_illusion.statistics import Estimate, interval
-from subspace_illusion.subspace.ways import axes_among
+from subspace_illusion.subspace.methods import axes_among
+from subspace_illusion.verdict.calibration import FAITHFUL, ILLUSORY, INCONCLUSIVE, MOVES, Calibration, Thresholds
+from subspace_illusion.verdict.score import Score
+from subspace_illusion.verdict.sub_scores import FIGURES, LENT, NEEDED, OFF, named
 
 ALPHA = 0.025
 """The level of a verdict, one-sided: for a single subspace, that the whole 95 % interval lies beyond the threshold."""
@@ -28,7 +28,7 @@ CAUTION = "; "
 """Behind it a verdict's reason says in what a subspace is unlike the planted cases that the error rates are from."""
 
 Which = tuple[str, str]
-"""A component and a way of choosing a subspace of it."""
+"""A component and a method of it."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def judge(scores: Mapping[Which, Score], calibration: Calibration, smallest_effe
     axes that have an effect is illusory.
 
     Args:
-        scores: By component and way of choosing, axes among them.
+        scores: By component and method, axes among them.
         calibration: What the planted cases say.
         smallest_effect: Share of the clean LD that an effect must exceed, in either direction.
 
@@ -141,8 +141,8 @@ def _cautions(score: Score) -> Iterator[str]:
 
 def _along_axes(which: Which, verdict: Verdict, all_of: Mapping[Which, Verdict]) -> Verdict:
     """A verdict, taken back where it is faithful and an axis of the subspace is illusory."""
-    component, way = which
-    axes = axes_among(way, [other for of, other in all_of if of == component])
+    component, method = which
+    axes = axes_among(method, [other for of, other in all_of if of == component])
     illusory = [axis for axis in axes if all_of[component, axis].verdict == ILLUSORY]
     if verdict.verdict == FAITHFUL and illusory:
         words = "; ".join(f"{axis} is illusory" for axis in illusory)
@@ -153,9 +153,9 @@ def _along_axes(which: Which, verdict: Verdict, all_of: Mapping[Which, Verdict])
 def verdict_table(verdicts: Mapping[Which, Verdict]) -> pd.DataFrame:
     """One row a component and subspace: the verdict, the score with its figures, the thresholds and the p values."""
     rows = []
-    for (component, way), verdict in verdicts.items():
+    for (component, method), verdict in verdicts.items():
         limits = verdict.thresholds
-        about = dict(component=component, subspace=way, verdict=verdict.verdict, reason=verdict.reason)
+        about = dict(component=component, subspace=method, verdict=verdict.verdict, reason=verdict.reason)
         zones = dict(
             faithful_up_to=np.nan if limits is None else limits.faithful,
             illusory_from=np.nan if limits is None else limits.illusory,

@@ -1,9 +1,9 @@
-"""How figures are written, the order of the ways of choosing a subspace, and the words of each task."""
+"""How figures are written, the order of the methods, and the words of each task."""
 
 from collections.abc import Iterable
 
 from subspace_illusion.statistics import Estimate
-from subspace_illusion.subspace.ways import PARTS, TRAINED, WAYS, own_labels, part_of
+from subspace_illusion.subspace.methods import METHODS, PARTS, TRAINED, part_of, user_labels
 from subspace_illusion.tasks.table import AGREEMENT, FACTS, IOI
 
 _VARIABLES = {IOI: "the place of the repeated name", AGREEMENT: "the subject's number", FACTS: "the fact"}
@@ -41,9 +41,9 @@ def with_ends(estimate: Estimate) -> str:
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """The names of ways in the order in which tables and pictures show them: that of ``WAYS``, and after the trained
+    """The names of ways in the order in which tables and pictures show them: that of ``METHODS``, and after the trained
     subspace and its parts the user's own, each with its parts."""
     given = list(dict.fromkeys(names))
-    own = [way for label in own_labels(given) for way in (label, *(part_of(label, part) for part in PARTS))]
-    behind = max(map(WAYS.index, (TRAINED, *PARTS))) + 1
-    return [way for way in (*WAYS[:behind], *own, *WAYS[behind:]) if way in given]
+    own = [method for label in user_labels(given) for method in (label, *(part_of(label, part) for part in PARTS))]
+    behind = max(map(METHODS.index, (TRAINED, *PARTS))) + 1
+    return [method for method in (*METHODS[:behind], *own, *METHODS[behind:]) if method in given]

@@ -1,6 +1,6 @@
 """Distributed alignment search (DAS): the subspace whose patching moves the answer, found by gradient descent (E3, E4).
 
-A frame is trained through the tail replay. Seeds are independent runs, but they go through the model as one batch:
+A basis is trained through the tail replay. Seeds are independent runs, but they go through the model as one batch:
 small matrix products are far from a machine's best rate, so three seeds cost little more than one.
 """
 
@@ -11,11 +11,11 @@ from typing import Literal
 import pandas as pd
 import torch
 
-from subspace_illusion.core.frames import orthonormal, patch_change
+from subspace_illusion.core.basis import orthonormal, patch_change
+from subspace_illusion.core.matmul import MatmulDtype, matmul_in
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.on_device import replaying
 from subspace_illusion.core.outcome import logit_difference
-from subspace_illusion.core.products import Products, products_in
 from subspace_illusion.core.replay import TailOf
 from subspace_illusion.core.seeds import torch_generator
 from subspace_illusion.core.sites import Site
@@ -33,13 +33,13 @@ class Examples:
     What may differ between runs may have their number as a first dimension: ``[runs, n, d]``, ``[runs, n]``.
 
     Attributes:
-        base: Activations of the bases where the subspace lives, ``[n, d]``; a tensor, or what reads rows.
+        base: Activations of the base prompts where the subspace lives, ``[n, d]``; a tensor, or what reads rows.
         source: Activations of the sources, the same shape.
         target_id: The token wanted under the patch, ``[n]``: the foil where the source has another value than the base,
             the answer where it has the same.
         other_id: Of answer and foil the other one, the same shape.
         changes: Whether the token wanted is another than the base's own answer, ``[n]``.
-        tail: Gives the tail of the bases of some of the pairs, by their index ``[m]``.
+        tail: Gives the tail of the base prompts of some of the pairs, by their index ``[m]``.
     """
 
     base: Rows
@@ -55,11 +55,11 @@ class Examples:
 
 @dataclass(frozen=True)
 class Trained:
-    """Trained subspaces: frames ``[seeds, d, k]`` and the training curve (columns ``seed, step, loss``,
+    """Trained subspaces: bases ``[seeds, d, k]`` and the training curve (columns ``seed, step, loss``,
     ``accuracy_change`` and ``accuracy_keep``: share of the pairs whose answer should change, or stay, that gave their
     target; NaN in a step without any)."""
 
-    frames: torch.Tensor
+    bases: torch.Tensor
     curve: pd.DataFrame
 
 
@@ -88,8 +88,8 @@ def train_das(
     batch: int,
     lr: float,
     loss: Loss,
-    least_gain: float = 0.0,
-    products: Products = "float32",
+    min_gain: float = 0.0,
+    matmul_dtype: MatmulDtype = "float32",
     support: torch.Tensor | None = None,
     readout: torch.Tensor | None = None,
     on_step: Callable[[float], None] = lambda loss: None,
@@ -103,15 +103,15 @@ def train_das(
         site: Where the model is changed.
         examples: Pairs and their targets.
         rank: Dimension k of the subspace.
-        seeds: Each seeds the first frame and the order of the examples of one run.
+        seeds: Each seeds the first basis and the order of the examples of one run.
         steps: Number of steps.
         batch: Pairs per step and seed.
         lr: Learning rate at the start.
         loss: ``cross_entropy`` of the target over the vocabulary, or ``logit_difference`` between the other name and
             the target.
-        least_gain: A run ends when a pass over the training pairs (``SHORTEST_PASS`` steps or more) adds less than
+        min_gain: A run ends when a pass over the training pairs (``SHORTEST_PASS`` steps or more) adds less than
             this share to what its mean loss has fallen since the first pass; with zero every run makes all its steps.
-        products: What the model's matrix products are made in; all else is float32.
+        matmul_dtype: What the model's matrix products are made in; all else is float32.
         support: Which dimensions the subspace of each run may use, ``[runs, d]`` of zeros and ones (E11); all if
             ``None``.
         readout: ``[runs, d, d_site]``, where the subspace does not live at the site but in something that writes to it
@@ -128,7 +128,7 @@ def train_das(
     allowed = torch.ones(len(seeds), d, 1) if support is None else support[..., None]
     start = [torch.randn(d, rank, generator=torch_generator(seed, "frame", site.name)) for seed in seeds]
     # A parameter a run, so that Adam leaves alone what has ended.
-    raw = [frame.requires_grad_() for frame in orthonormal(torch.stack(start) * allowed)]
+    raw = [basis.requires_grad_() for basis in orthonormal(torch.stack(start) * allowed)]
     running = torch.arange(len(seeds))
 
     def of_runs(values: Rows, shared_dims: int, index: torch.Tensor) -> torch.Tensor:
@@ -144,12 +144,12 @@ def train_das(
     history: list[list[float]] = [[] for _ in seeds]
     curve = []
     replayed = replaying(model, site, examples.tail)
-    with products_in(model, products, site.start):
+    with matmul_in(model, matmul_dtype, site.start):
         for step in range(steps):
             index = torch.stack([next(order[run]) for run in running.tolist()])  # [running, batch]
             base, source = (of_runs(x, 2, index) for x in (examples.base, examples.source))
-            frames = orthonormal(torch.stack([raw[run] for run in running.tolist()]) * allowed[running])
-            change = patch_change(base, source, frames)
+            bases = orthonormal(torch.stack([raw[run] for run in running.tolist()]) * allowed[running])
+            change = patch_change(base, source, bases)
             if readout is not None:
                 change = change @ readout[running]
             logits = replayed(change.flatten(0, 1), index.flatten())
@@ -183,15 +183,15 @@ def train_das(
                     )
                 )
             on_step(float(by_run.detach().mean()))
-            running = torch.tensor([run for run in running.tolist() if not _ended(history[run], a_pass, least_gain)])
+            running = torch.tensor([run for run in running.tolist() if not _ended(history[run], a_pass, min_gain)])
             if not len(running):
                 break
-    frames = orthonormal(torch.stack([frame.detach() for frame in raw]) * allowed)
-    if not frames.isfinite().all():
+    bases = orthonormal(torch.stack([basis.detach() for basis in raw]) * allowed)
+    if not bases.isfinite().all():
         raise InputError(
             f"the subspaces at {site.name} stopped being numbers in the last step: lower das.lr (now {lr})"
         )
-    return Trained(frames, pd.DataFrame(curve))
+    return Trained(bases, pd.DataFrame(curve))
 
 
 def training_kinds(same_value: bool) -> tuple[str, ...]:
@@ -216,18 +216,18 @@ def late_accuracy(curve: pd.DataFrame, kind: str, steps: int = 10) -> float:
     return float(curve.loc[curve["step"] > last - steps, f"accuracy_{kind}"].mean())
 
 
-def _ended(losses: Sequence[float], a_pass: int, least_gain: float) -> bool:
+def _ended(losses: Sequence[float], a_pass: int, min_gain: float) -> bool:
     """Whether the last pass over the training pairs has lowered a run's loss too little to go on.
 
     Args:
         losses: Of every step so far.
         a_pass: Steps of a pass.
-        least_gain: As for ``train_das``.
+        min_gain: As for ``train_das``.
     """
-    if not least_gain or len(losses) < 2 * a_pass or len(losses) % a_pass:
+    if not min_gain or len(losses) < 2 * a_pass or len(losses) % a_pass:
         return False
     passes = [sum(losses[at : at + a_pass]) / a_pass for at in range(0, len(losses), a_pass)]
-    return passes[-2] - passes[-1] < least_gain * (passes[0] - passes[-1])
+    return passes[-2] - passes[-1] < min_gain * (passes[0] - passes[-1])
 
 
 def _batches(n: int, batch: int, generator: torch.Generator) -> Iterator[torch.Tensor]:

@@ -110,12 +110,12 @@ class Pairs:
 
     @cached_property
     def answer(self) -> torch.Tensor:
-        """Token ids of the bases' answers, ``[n]``."""
+        """Token ids of the base prompts' answers, ``[n]``."""
         return column(self.table, "answer_id")
 
     @cached_property
     def foil(self) -> torch.Tensor:
-        """Token ids of the bases' foils, ``[n]``."""
+        """Token ids of the base prompts' foils, ``[n]``."""
         return column(self.table, "foil_id")
 
     @property
@@ -132,21 +132,21 @@ class Pairs:
 
     @property
     def tokens(self) -> float:
-        """How many tokens the bases' tails have, on the mean."""
+        """How many tokens the base prompts' tails have, on the mean."""
         return float(self.tail_lengths.double().mean())
 
     @cached_property
     def tail_lengths(self) -> torch.Tensor:
         """How many tokens each base's tail has, ``[n]``."""
-        return self.prompts.tail_lengths(self.bases.tolist())
+        return self.prompts.tail_lengths(self.base_prompts.tolist())
 
     @property
-    def bases(self) -> np.ndarray:
+    def base_prompts(self) -> np.ndarray:
         """Numbers of the base prompts, ``[n]``."""
         return self.table["base"].to_numpy()
 
     @property
-    def sources(self) -> np.ndarray:
+    def source_prompts(self) -> np.ndarray:
         """Numbers of the source prompts, ``[n]``."""
         return self.table["source"].to_numpy()
 
@@ -157,25 +157,25 @@ class Pairs:
         return codes(self.table["base_value"], listed), codes(self.table["source_value"], listed)
 
     def base(self, site: Site) -> torch.Tensor:
-        """Activations of the bases at a site, ``[n, d]``."""
-        return self.prompts.at(site, self.bases.tolist())
+        """Activations of the base prompts at a site, ``[n, d]``."""
+        return self.prompts.at(site, self.base_prompts.tolist())
 
     def source(self, site: Site) -> torch.Tensor:
         """Activations of the sources at a site, ``[n, d]``."""
-        return self.prompts.at(site, self.sources.tolist())
+        return self.prompts.at(site, self.source_prompts.tolist())
 
     def ends(self, site: Site) -> tuple[OnDemand, OnDemand]:
-        """Activations of the bases and of the sources, read as they are asked for: memory does not grow with pairs."""
-        return OnDemand(self.prompts, site, self.bases), OnDemand(self.prompts, site, self.sources)
+        """Activations of the base prompts and of the sources, read as they are asked for, so that memory stays."""
+        return OnDemand(self.prompts, site, self.base_prompts), OnDemand(self.prompts, site, self.source_prompts)
 
     def tail(self, start: int, of_sources: bool = False) -> TailOf:
-        """Gives the tail, from block ``start`` on, of the bases (or the sources) of some pairs by their index."""
-        numbers = self.sources if of_sources else self.bases
+        """Gives the tail, from block ``start`` on, of some pairs' base prompts (or sources) by their index."""
+        numbers = self.source_prompts if of_sources else self.base_prompts
         return lambda rows: self.prompts.tail(start, numbers[rows.numpy()].tolist())
 
-    def along(self, site: Site, frame: torch.Tensor | None) -> Change:
-        """What patching along a subspace of the site adds; along all of it where the frame is ``None``."""
-        return along(*self.ends(site), frame)
+    def along(self, site: Site, basis: torch.Tensor | None) -> Change:
+        """What patching along a subspace of the site adds; along all of it where the basis is ``None``."""
+        return along(*self.ends(site), basis)
 
     def patch(
         self,
@@ -203,7 +203,7 @@ def cached_pairs(model: Model, split: str, *kinds: str, most: int | None = None)
 
 
 def kept_pairs() -> pd.DataFrame:
-    """The pairs that experiments are made on, with the clean LD of their bases."""
+    """The pairs that experiments are made on, with the clean LD of their base prompts."""
     pairs = read_table(ACTIVATIONS / "pairs.parquet")
     return pairs[pairs["kept"]].reset_index(drop=True)
 
@@ -211,8 +211,8 @@ def kept_pairs() -> pd.DataFrame:
 def recorded_pairs(
     model: Model, prompts: pd.DataFrame, table: pd.DataFrame, sites: Sequence[Site], start: int, batch: int
 ) -> Pairs:
-    """Pairs whose prompts are run now, with a model that has no cache; the table gets the clean ``ld`` of bases and
-    ``ld_source`` of sources.
+    """Pairs whose prompts are run now, with a model that has no cache; the table gets the clean ``ld`` of base
+    prompts and ``ld_source`` of sources.
 
     Args:
         model: The model.

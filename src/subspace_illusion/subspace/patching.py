@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 import torch
 
 from subspace_illusion.core.answers import answers_alone
-from subspace_illusion.core.frames import patch_change
+from subspace_illusion.core.basis import patch_change
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.on_device import at_once
 from subspace_illusion.core.outcome import Outcome
@@ -15,7 +15,7 @@ from subspace_illusion.core.sites import Site
 
 Key = TypeVar("Key")
 Change = Callable[[torch.Tensor], torch.Tensor]
-"""Gives what to add to the bases of some of the pairs, ``[m, d]``, by the pairs' index ``[m]``."""
+"""Gives what to add to the base prompts of some of the pairs, ``[m, d]``, by the pairs' index ``[m]``."""
 
 
 class Rows(Protocol):
@@ -25,15 +25,15 @@ class Rows(Protocol):
         """The rows ``[m, d]`` of an index ``[m]``."""
 
 
-def along(base: Rows, source: Rows, frame: torch.Tensor | None) -> Change:
-    """Patching along a subspace, or of the whole component where the frame is ``None``.
+def along(base: Rows, source: Rows, basis: torch.Tensor | None) -> Change:
+    """Patching along a subspace, or of the whole component where the basis is ``None``.
 
     Args:
-        base: Activations of the bases, ``[n, d]``.
+        base: Activations of the base prompts, ``[n, d]``.
         source: Activations of the sources, ``[n, d]``.
-        frame: ``[d, k]``.
+        basis: ``[d, k]``.
     """
-    return lambda rows: patch_change(base[rows], source[rows], frame)
+    return lambda rows: patch_change(base[rows], source[rows], basis)
 
 
 def patch_outcomes(
@@ -54,11 +54,11 @@ def patch_outcomes(
         model: The model.
         site: The component.
         changes: The changes by name.
-        tail: Gives the tail of some of the bases by their index.
+        tail: Gives the tail of some of the base prompts by their index.
         lengths: How many tokens each base's tail has, ``[n]``: those of like length go together, so that little is
             spent on padding.
-        answer: Token ids of the bases' answers, ``[n]``.
-        foil: Token ids of the bases' foils, ``[n]``.
+        answer: Token ids of the base prompts' answers, ``[n]``.
+        foil: Token ids of the base prompts' foils, ``[n]``.
         batch: Pairs at a time.
         on_patch: Told the number of pairs after every batch of every change.
     """

@@ -6,23 +6,23 @@ from pathlib import Path
 import torch
 
 from subspace_illusion.files import SUBSPACES
-from subspace_illusion.subspace.exchange import read_subspace_file, write_subspace_file
-from subspace_illusion.subspace.ways import TRAINED
+from subspace_illusion.subspace.formats import read_subspace_file, write_subspace_file
+from subspace_illusion.subspace.methods import TRAINED
 
 FILE = "subspaces.safetensors"
 
 
-def write_trained(folder: Path, frames: Mapping[int, torch.Tensor], about: Mapping[str, str]) -> None:
-    """Writes frames ``[d, k]`` by seed and what they are of into a folder; no file where nothing is to be trained."""
-    if frames:
-        write_subspace_file(folder / FILE, {f"{TRAINED}:{seed}": frame for seed, frame in frames.items()}, about)
+def write_trained(folder: Path, bases: Mapping[int, torch.Tensor], about: Mapping[str, str]) -> None:
+    """Writes bases ``[d, k]`` by seed and what they are of into a folder; no file where nothing is to be trained."""
+    if bases:
+        write_subspace_file(folder / FILE, {f"{TRAINED}:{seed}": basis for seed, basis in bases.items()}, about)
 
 
 def read_trained(component: str) -> dict[int, torch.Tensor]:
-    """The frames ``[d, k]`` that were trained for a component, by seed; none where it is not to be trained."""
+    """The bases ``[d, k]`` that were trained for a component, by seed; none where it is not to be trained."""
     path = SUBSPACES / component / FILE
     if not path.exists():
         return {}
-    frames, _ = read_subspace_file(path)
-    by_seed = {int(name.removeprefix(f"{TRAINED}:")): frame for name, frame in frames.items()}
+    bases, _ = read_subspace_file(path)
+    by_seed = {int(name.removeprefix(f"{TRAINED}:")): basis for name, basis in bases.items()}
     return {seed: by_seed[seed] for seed in sorted(by_seed)}

@@ -40,12 +40,12 @@ def chosen(pairs: pd.DataFrame, split: str, *kinds: str) -> pd.DataFrame:
 
 
 def replayed(pairs: pd.DataFrame) -> set[int]:
-    """The prompts that are replayed: the bases, and the sources of another value, whose own run stands beside."""
+    """The prompts that are replayed: base prompts, and sources of another value, whose own run stands beside."""
     return {*pairs["base"], *pairs.loc[pairs["kind"] == DIFFERENT, "source"]}
 
 
 def prompts_of(prompts: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
-    """The prompts of some pairs, bases and sources, each once."""
+    """The prompts of some pairs, base prompts and sources, each once."""
     return prompts[prompts["prompt"].isin({*pairs["base"], *pairs["source"]})].reset_index(drop=True)
 
 

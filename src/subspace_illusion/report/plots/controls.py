@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
-from subspace_illusion.experiments.controls import (
+from subspace_illusion.measures.controls import (
     ARBITRARY,
     ARBITRARY_SAME,
     DIFFERENT_ONLY,
@@ -20,7 +20,7 @@ from subspace_illusion.experiments.controls import (
     of_own,
 )
 from subspace_illusion.report.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, STYLE, dots, grouped_rows, plt
-from subspace_illusion.subspace.ways import TRAINED
+from subspace_illusion.subspace.methods import TRAINED
 
 RANDOM_WEIGHTS, OWN_SUBSPACES = "random weights", "own subspaces"
 GROUPS = {

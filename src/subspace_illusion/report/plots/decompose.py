@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from subspace_illusion.report.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, panels
-from subspace_illusion.subspace.ways import NULL, ROW, TRAINED
+from subspace_illusion.subspace.methods import NULL, ROW, TRAINED
 
 _LOOKS = ((BLUE, ""), (ORANGE, "//"), (GREEN, "xx"), (PURPLE, ".."))
 """Colours and hatches of values; of more values all prompts are shown together, and each value's mean as a tick."""
@@ -24,16 +24,16 @@ def decompose_figure(projections: pd.DataFrame, name: str) -> Figure:
     first = projections["seed"].isna() | (projections["seed"] == projections["seed"].min())
     shown = projections[first.astype(bool)]
     parts = [part for part in PARTS if part in set(shown["part"])]
-    ways = list(dict.fromkeys(shown["subspace"]))
+    methods = list(dict.fromkeys(shown["subspace"]))
     values = sorted(shown["value"].unique())
-    with panels(len(ways) * len(parts), 2.15, 2.2, most=len(parts), sharex="row", sharey="row") as (figure, axes):
-        for line, way in enumerate(ways):
-            of_way = shown[shown["subspace"] == way]
-            bins = np.linspace(of_way["projection"].min(), of_way["projection"].max(), 60)
+    with panels(len(methods) * len(parts), 2.15, 2.2, most=len(parts), sharex="row", sharey="row") as (figure, axes):
+        for line, method in enumerate(methods):
+            of_method = shown[shown["subspace"] == method]
+            bins = np.linspace(of_method["projection"].min(), of_method["projection"].max(), 60)
             row = axes[line * len(parts) : (line + 1) * len(parts)]
             for axis, part in zip(row, parts, strict=True):
-                _histogram(axis, of_way[of_way["part"] == part], values, bins, part)
-            row[0].set_ylabel(f"held-out prompts, {name}" + ("" if way == TRAINED else f"\n{way}"))
+                _histogram(axis, of_method[of_method["part"] == part], values, bins, part)
+            row[0].set_ylabel(f"held-out prompts, {name}" + ("" if method == TRAINED else f"\n{method}"))
         for axis in axes[-len(parts) :]:
             axis.set_xlabel("projection (activation units)")
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from subspace_illusion.report.plots.style import BLUE, ORANGE, panels
-from subspace_illusion.subspace.ways import TRAINED
+from subspace_illusion.subspace.methods import TRAINED
 from subspace_illusion.tasks.table import values_of
 
 _LONGEST = 14

@@ -8,18 +8,18 @@ from matplotlib.figure import Figure
 
 from subspace_illusion.report.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, dots, panels
 from subspace_illusion.statistics import POOLED
-from subspace_illusion.subspace.ways import (
+from subspace_illusion.subspace.methods import (
     BOTH,
     LENT,
     MEAN_DIFFERENCE,
     MEAN_ROW,
+    METHODS,
     NULL,
     OWN,
     PARTS,
     RANDOM,
     ROW,
     TRAINED,
-    WAYS,
     WHOLE,
 )
 
@@ -31,38 +31,38 @@ _COLOURS = {
 }  # fmt: skip
 
 
-def colour_of(way: str) -> str:
-    """The colour of a way of choosing a subspace, of a part that of the part."""
-    if way in _COLOURS:
-        return _COLOURS[way]
-    return next((_COLOURS[part] for part in PARTS if way.startswith(f"{part} of ")), OF_OWN)
+def colour_of(method: str) -> str:
+    """The colour of a method, of a part that of the part."""
+    if method in _COLOURS:
+        return _COLOURS[method]
+    return next((_COLOURS[part] for part in PARTS if method.startswith(f"{part} of ")), OF_OWN)
 
 
-def evaluate_figure(effects: pd.DataFrame, components: Sequence[str], ways: Sequence[str]) -> Figure:
-    """Effect of every way of choosing the subspace, one panel a component.
+def evaluate_figure(effects: pd.DataFrame, components: Sequence[str], methods: Sequence[str]) -> Figure:
+    """Effect of every method, one panel a component.
 
     Args:
         effects: The table of effects. Bars are the rows that pool the seeds, dots the single seeds; ``none`` stands
             where a component has no such subspace.
         components: The components to show, in order.
-        ways: The ways of choosing a subspace to show, likewise.
+        ways: The methods to show, likewise.
     """
     is_pooled = effects["seed"] == POOLED
     pooled = effects[is_pooled].set_index(["component", "subspace"])
     width = 2.1 if len(components) > 1 else 3.2  # one panel has to leave room for the labels
-    with panels(len(components), width, 0.24 * len(ways) + 0.4, sharex=True, sharey=True) as (figure, axes):
+    with panels(len(components), width, 0.24 * len(methods) + 0.4, sharex=True, sharey=True) as (figure, axes):
         for axis, name in zip(axes, components, strict=True):
-            for place, way in enumerate(ways):
-                if (name, way) not in pooled.index:
+            for place, method in enumerate(methods):
+                if (name, method) not in pooled.index:
                     axis.text(0, place, " none", va="center", fontsize=8, color=GREY)
                     continue
-                row = pooled.loc[(name, way)]
-                axis.barh(place, row["effect"], color=colour_of(way), edgecolor="black", lw=0.4)
-                dots(axis, [place], pooled.loc[[(name, way)]], "effect", fmt="none", ecolor="black")
-                single = effects[~is_pooled & (effects["component"] == name) & (effects["subspace"] == way)]
+                row = pooled.loc[(name, method)]
+                axis.barh(place, row["effect"], color=colour_of(method), edgecolor="black", lw=0.4)
+                dots(axis, [place], pooled.loc[[(name, method)]], "effect", fmt="none", ecolor="black")
+                single = effects[~is_pooled & (effects["component"] == name) & (effects["subspace"] == method)]
                 axis.plot(single["effect"], [place] * len(single), "o", ms=2.5, mfc="white", mec="black", mew=0.5)
             axis.axvline(0, color="black", lw=0.6)
-            axis.set_yticks(range(len(ways)), ways)
+            axis.set_yticks(range(len(methods)), methods)
             axis.grid(axis="x", lw=0.3)
             axis.set_title(name)
         axes[0].invert_yaxis()
@@ -79,15 +79,15 @@ def templates_figure(templates: pd.DataFrame, components: Sequence[str]) -> Figu
     """
     here = templates[templates["component"].isin(components)]
     numbers = sorted(here["template"].unique())
-    ways = [way for way in WAYS if way in set(here["subspace"])]
-    height = 0.12 * len(numbers) * len(ways) + 0.6
+    methods = [method for method in METHODS if method in set(here["subspace"])]
+    height = 0.12 * len(numbers) * len(methods) + 0.6
     with panels(len(components), 2.6, height, most=2, sharex=True, sharey=True) as (figure, axes):
         for axis, name in zip(axes, components, strict=True):
-            for place, way in enumerate(ways):
-                rows = here[(here["component"] == name) & (here["subspace"] == way)]
-                places = rows["template"].map(numbers.index) + (place + 1) / (len(ways) + 1) - 0.5
-                look = dict(mfc="white") if way == MEAN_DIFFERENCE else {}
-                dots(axis, places, rows, "effect", fmt="o", color=_COLOURS[way], label=way, **look)
+            for place, method in enumerate(methods):
+                rows = here[(here["component"] == name) & (here["subspace"] == method)]
+                places = rows["template"].map(numbers.index) + (place + 1) / (len(methods) + 1) - 0.5
+                look = dict(mfc="white") if method == MEAN_DIFFERENCE else {}
+                dots(axis, places, rows, "effect", fmt="o", color=_COLOURS[method], label=method, **look)
             axis.axvline(0, color="black", lw=0.6)
             for edge in np.arange(1, len(numbers)) - 0.5:
                 axis.axhline(edge, color="black", lw=0.3)

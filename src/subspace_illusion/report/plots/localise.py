@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from subspace_illusion.experiments.localise import RESIDUAL, TOKEN_ITSELF, TOKENS
+from subspace_illusion.measures.localise import RESIDUAL, TOKEN_ITSELF, TOKENS
 from subspace_illusion.report.plots.style import BLUE, GREEN, GREY, ORANGE, STYLE, plt
 
 

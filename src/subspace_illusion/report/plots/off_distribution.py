@@ -16,21 +16,21 @@ def off_distribution_figure(distances: pd.DataFrame) -> Figure:
         distances: Of one component: ``subspace``, ``place``, ``part``, ``distance`` with its interval, ``floor``.
     """
     places = list(dict.fromkeys(distances["place"]))
-    ways = in_order(distances["subspace"])
+    methods = in_order(distances["subspace"])
     most = max(len(set(distances.loc[distances["place"] == place, "part"])) for place in places)
-    with panels(len(places), 2.9, 0.2 * most * (len(ways) + 1) + 0.7, most=3) as (figure, axes):
+    with panels(len(places), 2.9, 0.2 * most * (len(methods) + 1) + 0.7, most=3) as (figure, axes):
         for axis, place in zip(axes, places, strict=True):
             here = distances[distances["place"] == place]
             lines = {
-                part: [way for way in ways if way in set(of["subspace"])]
+                part: [method for method in methods if method in set(of["subspace"])]
                 for part, of in here.groupby("part", sort=False)
             }
             rows = grouped_rows(axis, {str(part): of for part, of in lines.items()})
-            keys = [(part, way) for part, of in lines.items() for way in of]
-            for (part, way), row in zip(keys, rows, strict=True):
-                found = here[(here["part"] == part) & (here["subspace"] == way)]
+            keys = [(part, method) for part, of in lines.items() for method in of]
+            for (part, method), row in zip(keys, rows, strict=True):
+                found = here[(here["part"] == part) & (here["subspace"] == method)]
                 axis.plot(found["floor"], [row], "|", color=GREY, ms=9, mew=2)
-                dots(axis, [row], found, "distance", fmt="o", color=COLOURS[ways.index(way) % len(COLOURS)])
+                dots(axis, [row], found, "distance", fmt="o", color=COLOURS[methods.index(method) % len(COLOURS)])
             axis.set_xlim(left=min(0, axis.get_xlim()[0]))
             axis.set_title(place)
             axis.set_xlabel("energy distance (share)")

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from subspace_illusion.report.plots.style import BLUE, ORANGE, STYLE, dots, grouped_rows, plt
 from subspace_illusion.statistics import POOLED
-from subspace_illusion.subspace.ways import TRAINED
+from subspace_illusion.subspace.methods import TRAINED
 
 
 def random_mlp_figure(random_mlp: pd.DataFrame, effects: pd.DataFrame, component: str) -> Figure:

@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from subspace_illusion.experiments.split_directions import (
+from subspace_illusion.measures.split_directions import (
     PARTS,
     RANDOM_SEEN,
     RANDOM_UNSEEN,
@@ -13,7 +13,7 @@ from subspace_illusion.experiments.split_directions import (
 )
 from subspace_illusion.report.plots.style import BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, dots, grouped_rows, plt
 from subspace_illusion.statistics import POOLED
-from subspace_illusion.subspace.ways import GRADIENT, MEAN_DIFFERENCE, TRAINED, own_labels
+from subspace_illusion.subspace.methods import GRADIENT, MEAN_DIFFERENCE, TRAINED, user_labels
 
 _LOOKS = {
     WHOLE: ("o", BLUE), SEEN: ("s", ORANGE), UNSEEN: ("^", GREEN), RANDOM_SEEN: ("D", SKY), RANDOM_UNSEEN: ("v", PURPLE)
@@ -21,9 +21,9 @@ _LOOKS = {
 
 
 def directions(splits: pd.DataFrame) -> list[str]:
-    """The ways of choosing a direction that were split, in the order in which they are shown."""
-    ways = splits["subspace"].tolist()
-    return [way for way in (TRAINED, *own_labels(ways), GRADIENT, MEAN_DIFFERENCE) if way in ways]
+    """The methods direction that were split, in the order in which they are shown."""
+    methods = splits["subspace"].tolist()
+    return [method for method in (TRAINED, *user_labels(methods), GRADIENT, MEAN_DIFFERENCE) if method in methods]
 
 
 def split_directions_figure(splits: pd.DataFrame) -> Figure:
@@ -35,15 +35,15 @@ def split_directions_figure(splits: pd.DataFrame) -> Figure:
     """
     pooled = splits[splits["seed"] == POOLED]
     is_draw = pooled["draw"].notna() & (pooled["draw"] != POOLED)
-    ways = {
-        way: pooled[~is_draw & (pooled["subspace"] == way)].sort_values("part", key=lambda x: x.map(PARTS.index))
-        for way in directions(splits)
+    methods = {
+        method: pooled[~is_draw & (pooled["subspace"] == method)].sort_values("part", key=lambda x: x.map(PARTS.index))
+        for method in directions(splits)
     }
-    shown, draws = pd.concat(ways.values()), pooled[is_draw]
+    shown, draws = pd.concat(methods.values()), pooled[is_draw]
     with plt.rc_context(STYLE):
-        size = (6.5, 0.2 * (len(shown) + len(ways)) + 1.3)
+        size = (6.5, 0.2 * (len(shown) + len(methods)) + 1.3)
         figure, (left, right) = plt.subplots(1, 2, figsize=size, sharey=True, width_ratios=[3, 2])
-        places = grouped_rows(left, {f"{way} direction": list(rows["part"]) for way, rows in ways.items()})
+        places = grouped_rows(left, {f"{method} direction": list(rows["part"]) for method, rows in methods.items()})
         place_of = dict(zip(zip(shown["subspace"], shown["part"], strict=True), places, strict=True))
         for part, (marker, colour) in _LOOKS.items():
             of_part = (shown["part"] == part).to_numpy()

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from subspace_illusion.report.plots.style import BLUE, GREY, ORANGE, STYLE, grouped_rows, plt
 from subspace_illusion.statistics import p_in_words
-from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, TRAINED
+from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, TRAINED
 
 _COLOURS = {TRAINED: BLUE, MEAN_DIFFERENCE: ORANGE}
 
@@ -16,15 +16,15 @@ def tell_names_figure(told: pd.DataFrame) -> Figure:
     Args:
         told: Columns ``subspace, name, omega_squared, p, permutations, left``, one row a direction and name.
     """
-    groups = {str(way): rows for way, rows in told.groupby("subspace", sort=False)}
+    groups = {str(method): rows for method, rows in told.groupby("subspace", sort=False)}
     shown = pd.concat(groups.values())
     of_left = shown["omega_squared"]
     shares = {"of what the place of S leaves\n(omega squared)": of_left, "of the whole": of_left * shown["left"]}
     with plt.rc_context(STYLE):
         size = (5.6, 0.22 * (len(shown) + len(groups)) + 1.2)
         figure, axes = plt.subplots(1, 2, figsize=size, sharex=True, sharey=True)
-        places = grouped_rows(axes[0], {way: list(rows["name"]) for way, rows in groups.items()})
-        colours = [_COLOURS.get(way, GREY) for way in shown["subspace"]]
+        places = grouped_rows(axes[0], {method: list(rows["name"]) for method, rows in groups.items()})
+        colours = [_COLOURS.get(method, GREY) for method in shown["subspace"]]
         for axis, (label, share) in zip(axes, shares.items(), strict=True):
             axis.barh(places, share, 0.62, color=colours, edgecolor="black", lw=0.4)
             axis.axvline(0, color="black", lw=0.6)

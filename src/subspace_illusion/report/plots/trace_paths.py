@@ -3,8 +3,8 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from subspace_illusion.experiments.find_readers import CLASSES, OTHER
 from subspace_illusion.experiments.trace_paths import PATCH
+from subspace_illusion.measures.find_readers import CLASSES, OTHER
 from subspace_illusion.report.plots.style import BLUE, GREY, ORANGE, PURPLE, SKY, STYLE, dots, grouped_rows, plt
 from subspace_illusion.statistics import POOLED
 

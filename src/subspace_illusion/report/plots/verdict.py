@@ -8,17 +8,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from subspace_illusion.core.seeds import numpy_generator
-from subspace_illusion.experiments.calibration import (
-    FAITHFUL,
-    FAITHFUL_DOSE,
-    ILLUSORY,
-    ILLUSORY_DOSE,
-    INCONCLUSIVE,
-    OFF_ROUTE,
-    Calibration,
-    sweep,
-)
-from subspace_illusion.experiments.figures import FIGURES, named
 from subspace_illusion.report.plots.style import (
     BLUE,
     GREEN,
@@ -33,7 +22,18 @@ from subspace_illusion.report.plots.style import (
     plt,
 )
 from subspace_illusion.report.verdict import ALPHA
-from subspace_illusion.subspace.ways import TRAINED
+from subspace_illusion.subspace.methods import TRAINED
+from subspace_illusion.verdict.calibration import (
+    FAITHFUL,
+    FAITHFUL_DOSE,
+    ILLUSORY,
+    ILLUSORY_DOSE,
+    INCONCLUSIVE,
+    OFF_ROUTE,
+    Calibration,
+    sweep,
+)
+from subspace_illusion.verdict.sub_scores import FIGURES, named
 
 LOOKS = {FAITHFUL: ("o", BLUE), INCONCLUSIVE: ("D", GREY), ILLUSORY: ("s", ORANGE)}
 """Marker and colour of a verdict."""
@@ -84,8 +84,8 @@ def _planted(axis: Any, calibration: Calibration) -> None:
     jitter = numpy_generator(0, "jitter").uniform(-0.05, 0.05, len(cases))
     looks = (("DAS", TRAINED, "o", GREY), ("DAS off the route: illusory at any dose", OFF_ROUTE, "s", ORANGE))
     rest = np.ones(len(cases), dtype=bool)
-    for words, way, marker, colour in looks:
-        of = (cases["way"] == way).to_numpy()
+    for words, method, marker, colour in looks:
+        of = (cases["way"] == method).to_numpy()
         rest &= ~of
         axis.plot(
             cases["score"][of], cases["dose"][of] + jitter[of], marker, color=colour, ms=3, alpha=0.6, label=words

@@ -5,10 +5,10 @@ from typing import Any
 
 import pandas as pd
 
-from subspace_illusion.experiments.calibration import FAITHFUL, ILLUSORY, INCONCLUSIVE, SCORE, Calibration
 from subspace_illusion.report.section import Grid
 from subspace_illusion.report.words import fixed, with_ends
 from subspace_illusion.statistics import Estimate
+from subspace_illusion.verdict.calibration import FAITHFUL, ILLUSORY, INCONCLUSIVE, SCORE, Calibration
 
 
 def in_words(calibration: Calibration) -> str:
@@ -22,19 +22,20 @@ def in_words(calibration: Calibration) -> str:
         "component is made to carry the signal to a known dose, without changing anything that the model computes, and "
         f"directions are found in it in several ways. {len(counted)} of the cases move the answer as the variable "
         "would, by at least a third of what patching the whole residual stream does. Illusory are those at a dose up "
-        f"to 0.2, and those that have no part in what is carried ({_ways(counted, 1)}); faithful are the others from a "
-        f"dose of 0.8 on ({_ways(counted, 0)}). Thresholds were set on half of the blocks and measured on the other "
-        f"half. There, {_said(rows[ILLUSORY], ILLUSORY, FAITHFUL)}; {_said(rows[FAITHFUL], FAITHFUL, ILLUSORY)}; the "
-        f"others are {INCONCLUSIVE}. The area under the ROC is {fixed(area['auc'])}"
+        f"to 0.2, and those that have no part in what is carried ({_methods(counted, 1)}); faithful are the others "
+        f"from a dose of 0.8 on ({_methods(counted, 0)}). Thresholds were set on half of the blocks and measured on "
+        f"the other half. There, {_said(rows[ILLUSORY], ILLUSORY, FAITHFUL)}; "
+        f"{_said(rows[FAITHFUL], FAITHFUL, ILLUSORY)}; "
+        f"the others are {INCONCLUSIVE}. The area under the ROC is {fixed(area['auc'])}"
         f"{_interval(area)}. Blocks are the unit: "
         f"{_room(rows[ILLUSORY], ILLUSORY)} and {_room(rows[FAITHFUL], FAITHFUL)}."
     )
 
 
-def _ways(counted: pd.DataFrame, truth: int) -> str:
+def _methods(counted: pd.DataFrame, truth: int) -> str:
     """How many cases of a truth there are, by the way of finding the direction."""
-    ways = counted.loc[counted["truth"] == truth, "way"].value_counts()
-    return ", ".join(f"{number} {way}" for way, number in ways.items()) or "none"
+    methods = counted.loc[counted["truth"] == truth, "way"].value_counts()
+    return ", ".join(f"{number} {method}" for method, number in methods.items()) or "none"
 
 
 def _said(row: pd.Series, right: str, wrong: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from subspace_illusion.experiments.controls import (
+from subspace_illusion.measures.controls import (
     ARBITRARY,
     DIFFERENT_ONLY,
     NEAR,
@@ -21,7 +21,7 @@ from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section
 from subspace_illusion.report.words import fixed, with_ends
 from subspace_illusion.statistics import Estimate
-from subspace_illusion.subspace.ways import TRAINED
+from subspace_illusion.subspace.methods import TRAINED
 
 NOTHING = 0.1
 """A mean effect of less than this share of the spread of a random model's logit differences is nothing."""

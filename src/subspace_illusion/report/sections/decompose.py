@@ -9,7 +9,7 @@ from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section
 from subspace_illusion.report.words import with_ends
 from subspace_illusion.statistics import Estimate
-from subspace_illusion.subspace.ways import TRAINED
+from subspace_illusion.subspace.methods import TRAINED
 
 _ABOUT = dict(component="component", subspace="subspace", seed="seed")
 _SPLIT = dict(
@@ -84,7 +84,7 @@ def _cosines(results: Results) -> Grid:
     """Cosines between every two subspaces of the components that have some of the user's own."""
     tables = []
     for name in dict.fromkeys(component for component, _ in results.own_subspaces):
-        order = {way: place for place, way in enumerate((TRAINED, *results.own[name]))}
+        order = {method: place for place, method in enumerate((TRAINED, *results.own[name]))}
         cosines = results.large(f"decompositions/{name}/cosines.parquet").assign(component=name)
         tables.append(cosines.sort_values("subspace", key=lambda of, order=order: of.map(order), kind="stable"))
     columns = dict(component="component", subspace="subspace", other="beside", cosine="cosine")

@@ -9,7 +9,7 @@ from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section
 from subspace_illusion.report.words import with_ends
 from subspace_illusion.statistics import Estimate
-from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, TRAINED
+from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, TRAINED
 from subspace_illusion.tasks.table import values_of
 
 _WAKING = dict(

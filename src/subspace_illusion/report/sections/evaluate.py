@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from subspace_illusion.experiments.evaluate import BY_TEMPLATE
+from subspace_illusion.measures.effects import BY_TEMPLATE
 from subspace_illusion.report.plots.evaluate import evaluate_figure, templates_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section
 from subspace_illusion.report.words import in_order, with_ends
 from subspace_illusion.statistics import POOLED, Estimate
-from subspace_illusion.subspace.ways import BOTH, LENT, OWN, ROW, TRAINED, WAYS, WHOLE, own_labels, part_of
+from subspace_illusion.subspace.methods import BOTH, LENT, METHODS, OWN, ROW, TRAINED, WHOLE, part_of, user_labels
 
 _MEASURES = dict(
     effect="effect (LD lost)",
@@ -25,11 +25,15 @@ def section(results: Results) -> Iterator[Section]:
     """Every component along every subspace, over all held-out pairs and sentence by sentence."""
     effects = results.table("effects.csv", text=("seed",))
     roles = list(dict.fromkeys(results.roles.values()))
-    ways = in_order(effects["subspace"])
-    own = [way for way in ways if way not in WAYS]
-    grids = [_ways(effects, [name], ways) for name in roles]
+    methods = in_order(effects["subspace"])
+    own = [method for method in methods if method not in METHODS]
+    grids = [_methods(effects, [name], methods) for name in roles]
     if others := [name for name in results.components if name not in roles]:
-        grids.append(_ways(effects, others, [way for way in ways if way in (WHOLE, TRAINED, LENT, OWN, ROW, *own)]))
+        grids.append(
+            _methods(
+                effects, others, [method for method in methods if method in (WHOLE, TRAINED, LENT, OWN, ROW, *own)]
+            )
+        )
     pooled = effects[effects["seed"] == POOLED]
     counts = pooled.iloc[0]
     yield Section(
@@ -45,7 +49,9 @@ def section(results: Results) -> Iterator[Section]:
                 "evaluate",
                 "Effect of patching every subspace of every component",
                 evaluate_figure(
-                    effects, results.components, [way for way in ways if way in (*WAYS, *own_labels(ways))]
+                    effects,
+                    results.components,
+                    [method for method in methods if method in (*METHODS, *user_labels(methods))],
                 ),
             ),
             *_own_picture(effects, results, own),
@@ -59,7 +65,7 @@ def _own_picture(effects: pd.DataFrame, results: Results, own: Sequence[str]) ->
     """The user's own subspaces with their parts, where some have parts."""
     with_parts = [name for name, label in results.own_subspaces if part_of(label, ROW) in own]
     if names := list(dict.fromkeys(with_parts)):
-        shown = [way for way in own if way in set(effects.loc[effects["component"].isin(names), "subspace"])]
+        shown = [method for method in own if method in set(effects.loc[effects["component"].isin(names), "subspace"])]
         yield Picture(
             "evaluate_own",
             "Effect of patching the user's own subspaces and their parts",
@@ -89,18 +95,18 @@ def _by_sentence(results: Results, roles: Sequence[str]) -> Iterator[Section]:
     )
 
 
-def _ways(effects: pd.DataFrame, components: Sequence[str], ways: Sequence[str]) -> Grid:
+def _methods(effects: pd.DataFrame, components: Sequence[str], methods: Sequence[str]) -> Grid:
     """What patching some subspaces does: the seeds pooled, and the single seeds' effects."""
     rows = []
     for name in components:
-        for way in ways:
-            of_way = effects[(effects["component"] == name) & (effects["subspace"] == way)]
-            if of_way.empty:
+        for method in methods:
+            of_method = effects[(effects["component"] == name) & (effects["subspace"] == method)]
+            if of_method.empty:
                 continue
-            single = of_way.loc[of_way["seed"] != POOLED, "effect"]
-            row = of_way[of_way["seed"] == POOLED].to_dict("records")[0]
+            single = of_method.loc[of_method["seed"] != POOLED, "effect"]
+            row = of_method[of_method["seed"] == POOLED].to_dict("records")[0]
             effect, *more = (_measure(row, measure) for measure in _MEASURES)
-            rows.append([name, way, effect, ", ".join(with_ends(Estimate(x)) for x in single), *more])
+            rows.append([name, method, effect, ", ".join(with_ends(Estimate(x)) for x in single), *more])
     effect, *more = _MEASURES.values()
     return Grid(["component", "subspace", effect, "of the single seeds", *more], rows)
 
@@ -114,26 +120,28 @@ def _measure(row: dict, measure: str) -> str:
 def _sentences_of(pooled: pd.DataFrame, results: Results) -> Iterator[str]:
     """What the table says of v_mlp (of v_true where there is none) and of the user's own subspaces."""
     name = results.v_true if results.v_mlp is None else results.v_mlp
-    for component, way in ((name, TRAINED), *results.own_subspaces):
-        yield from _of_subspace(pooled[pooled["component"] == component].set_index("subspace"), component, way)
+    for component, method in ((name, TRAINED), *results.own_subspaces):
+        yield from _of_subspace(pooled[pooled["component"] == component].set_index("subspace"), component, method)
 
 
-def _of_subspace(pooled: pd.DataFrame, name: str, way: str) -> Iterator[str]:
+def _of_subspace(pooled: pd.DataFrame, name: str, method: str) -> Iterator[str]:
     """What the table says of one subspace and its parts, from the rows of its component."""
     effects = {str(of): with_ends(Estimate(*row)) for of, row in _ends(pooled, "effect").items()}
-    called = "the trained subspace" if way == TRAINED else way
-    yield (f"At {name} {called} takes {effects[way]} off the logit difference, the whole component {effects[WHOLE]}.")
+    called = "the trained subspace" if method == TRAINED else method
+    yield (
+        f"At {name} {called} takes {effects[method]} off the logit difference, the whole component {effects[WHOLE]}."
+    )
     words = {
-        part_of(way, LENT): "what the null part lends",
-        part_of(way, OWN): "what happens inside the row space",
-        part_of(way, ROW): f"the row part, normalised, in {called}'s place",
+        part_of(method, LENT): "what the null part lends",
+        part_of(method, OWN): "what happens inside the row space",
+        part_of(method, ROW): f"the row part, normalised, in {called}'s place",
     }
     shares = _ends(pooled, "share_of_subspace") if "share_of_subspace" in pooled else {}
     said = [f"{words[part]} {with_ends(Estimate(*shares[part]))}" for part in words if part in shares]
     if said:
         yield f"Patched alone, and over {called}'s effect: {'; '.join(said)}."
-    both, row = part_of(way, BOTH), part_of(way, ROW)
-    if both in effects and row in effects and way == TRAINED:
+    both, row = part_of(method, BOTH), part_of(method, ROW)
+    if both in effects and row in effects and method == TRAINED:
         yield (
             f"Patched side by side, as the span of both, the parts have an effect of {effects[both]}, the row part "
             f"alone {effects[row]}: the same by algebra, since the readout is linear and maps the null part to zero, "
@@ -143,8 +151,8 @@ def _of_subspace(pooled: pd.DataFrame, name: str, way: str) -> Iterator[str]:
 
 def _ends(pooled: pd.DataFrame, measure: str) -> dict[str, tuple[float, float | None, float | None]]:
     """A measure and its ends by subspace, where there is one."""
-    found = {way: Estimate.of(row, measure) for way, row in pooled.to_dict("index").items()}
-    return {str(way): (x.value, x.low, x.high) for way, x in found.items() if x is not None}
+    found = {method: Estimate.of(row, measure) for method, row in pooled.to_dict("index").items()}
+    return {str(method): (x.value, x.low, x.high) for method, x in found.items() if x is not None}
 
 
 def _range(templates: pd.DataFrame, name: str) -> str:
@@ -156,19 +164,19 @@ def _range(templates: pd.DataFrame, name: str) -> str:
 
 def _sentences(templates: pd.DataFrame, components: Sequence[str]) -> Grid:
     """The effect of each way in every sentence."""
-    ways = [way for way in BY_TEMPLATE if way in set(templates["subspace"])]
+    methods = [method for method in BY_TEMPLATE if method in set(templates["subspace"])]
     measures = ("flip_rate", "interchange_accuracy")
     rows = []
     for name in components:
         here = templates[templates["component"] == name]
         for _, of_template in here.groupby("template"):
-            by_way = of_template.set_index("subspace").to_dict("index")
-            trained = by_way[TRAINED]
-            effects = [_measure(by_way.get(way, {}), "effect") for way in ways]
+            by_method = of_template.set_index("subspace").to_dict("index")
+            trained = by_method[TRAINED]
+            effects = [_measure(by_method.get(method, {}), "effect") for method in methods]
             about = [f"{trained['template']}: {trained['sentence']}", str(trained["pairs"])]
             rows.append(
                 [name, *about, _measure(trained, "ld_clean"), *effects, *(_measure(trained, m) for m in measures)]
             )
     header = ["component", "sentence, with the words of its first pair", "pairs", "LD clean"]
-    header += [f"effect, {way}" for way in ways] + [f"{_MEASURES[m]}, {TRAINED}" for m in measures]
+    header += [f"effect, {method}" for method in methods] + [f"{_MEASURES[m]}, {TRAINED}" for m in measures]
     return Grid(header, rows)

@@ -11,7 +11,7 @@ from subspace_illusion.report.plots.facts import facts_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section
 from subspace_illusion.report.words import MANY_VALUES
-from subspace_illusion.subspace.ways import ROW, TRAINED, WHOLE
+from subspace_illusion.subspace.methods import ROW, TRAINED, WHOLE
 
 PUBLISHED = DATA / "published_facts.csv"
 SHOWN = {TRAINED: "DAS direction", WHOLE: "whole MLP", ROW: "row part"}
@@ -44,7 +44,7 @@ def section(results: Results) -> Iterator[Section]:
         few = sorted(without[without > MOST_WITHOUT].index)
         drawn = edited[~(edited["what"].isin([SUBSPACE, SUBSPACE_ROW]) & edited["block"].isin(few))]
         figure = facts_figure(
-            {words: _by_block(own, "subspace", way, "interchange_accuracy") for way, words in SHOWN.items()},
+            {words: _by_block(own, "subspace", method, "interchange_accuracy") for method, words in SHOWN.items()},
             {words: _by_block(drawn, "what", what, "rewrite") for what, words in EDITS.items()},
             read_table(PUBLISHED),
             blocks,

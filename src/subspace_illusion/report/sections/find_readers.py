@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
-from subspace_illusion.experiments.find_readers import MINOR, MOVER, NEGATIVE, OTHER, READER
+from subspace_illusion.measures.find_readers import MINOR, MOVER, NEGATIVE, OTHER, READER
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Section
 

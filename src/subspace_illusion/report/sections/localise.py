@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from subspace_illusion.experiments.localise import EMBEDDED, RESIDUAL, TOKEN_ITSELF, origin
+from subspace_illusion.measures.localise import EMBEDDED, RESIDUAL, TOKEN_ITSELF, origin
 from subspace_illusion.report.plots.localise import localise_figure, localise_map_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from subspace_illusion.experiments.split_directions import PARTS, SEEN, WHOLE
+from subspace_illusion.measures.split_directions import PARTS, SEEN, WHOLE
 from subspace_illusion.report.plots.split_directions import directions, split_directions_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section, in_words
 from subspace_illusion.report.words import with_ends
 from subspace_illusion.statistics import POOLED, Estimate
-from subspace_illusion.subspace.ways import GRADIENT, TRAINED
+from subspace_illusion.subspace.methods import GRADIENT, TRAINED
 
 _MEASURES = dict(effect="effect (LD lost)", flip_rate="flip rate (LD < 0)", interchange_accuracy="interchange accuracy")
 _SHARES = dict(row_share="along the readers", random_row_share="along random subspaces")
@@ -74,16 +74,16 @@ def _parts(table: pd.DataFrame) -> Grid:
     """Every part of every direction: the seeds and draws pooled."""
     pooled = table[table["seed"] == POOLED]
     rows = []
-    for way in directions(table):
+    for method in directions(table):
         for part in PARTS:
-            here = pooled[(pooled["subspace"] == way) & (pooled["part"] == part)]
+            here = pooled[(pooled["subspace"] == method) & (pooled["part"] == part)]
             of_draws = here.loc[here["draw"].notna() & (here["draw"] != POOLED), "effect"]
             for row in here[here["draw"].isna() | (here["draw"] == POOLED)].to_dict("records"):
                 measures = [Estimate.of(row, measure) for measure in _MEASURES]
                 effect, *more = ["" if estimate is None else with_ends(estimate) for estimate in measures]
                 spread = f"{of_draws.min():.2f} to {of_draws.max():.2f}" if len(of_draws) else ""
                 norms = [in_words(row["norm"]), in_words(row["chance_norm"])]
-                rows.append([way, part, *norms, effect, spread, *more])
+                rows.append([method, part, *norms, effect, spread, *more])
     effect, *more = _MEASURES.values()
     header = ["direction", "part", "norm", "norm expected of a random direction", effect, "effect, range over draws"]
     return Grid([*header, *more], rows)
@@ -93,8 +93,8 @@ def _shares(table: pd.DataFrame) -> Grid:
     """What share of a direction's effect its part along the readers has, and along random subspaces."""
     whole = table[table["part"] == WHOLE]
     rows = []
-    for way in directions(table):
-        here = whole[whole["subspace"] == way]
+    for method in directions(table):
+        here = whole[whole["subspace"] == method]
         for row in here[here["seed"] == POOLED].to_dict("records"):
             cells = []
             for measure in _SHARES:
@@ -102,6 +102,6 @@ def _shares(table: pd.DataFrame) -> Grid:
                 single = here.loc[here["seed"] != POOLED, measure].dropna() if measure in here else []
                 each = ", ".join(with_ends(Estimate(x)) for x in single)
                 cells += ["" if estimate is None else with_ends(estimate), each]
-            rows.append([way, *cells])
+            rows.append([method, *cells])
     header = [cell for words in _SHARES.values() for cell in (f"effect {words}, over the whole's", "single seeds")]
     return Grid(["direction", *header], rows)

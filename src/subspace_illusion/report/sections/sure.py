@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
-from subspace_illusion.experiments.calibration import Calibration
-from subspace_illusion.experiments.figures import LENT, LOST
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.verdict import Verdict
 from subspace_illusion.report.words import fixed, with_ends
-from subspace_illusion.subspace.ways import MEAN_DIFFERENCE, TRAINED
+from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, TRAINED
+from subspace_illusion.verdict.calibration import Calibration
+from subspace_illusion.verdict.sub_scores import LENT, LOST
 
 
 def sure(
@@ -64,8 +64,8 @@ def _everywhere(results: Results, verdicts: Mapping[tuple[str, str], Verdict]) -
         "lost without it, and whether the component does as much by itself. "
     )
     said = []
-    for words, way in (("trained direction", TRAINED), ("mean difference", MEAN_DIFFERENCE)):
-        if (verdict := verdicts.get((results.v_mlp or "", way))) is not None:
+    for words, method in (("trained direction", TRAINED), ("mean difference", MEAN_DIFFERENCE)):
+        if (verdict := verdicts.get((results.v_mlp or "", method))) is not None:
             lent, lost = (verdict.figure(name) for name in (LENT, LOST))
             if lent is not None and lost is not None:
                 made_of = f"{with_ends(lent)} is lent and {with_ends(lost)} of the effect lost without the null part"

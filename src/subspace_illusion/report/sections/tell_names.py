@@ -9,7 +9,7 @@ from subspace_illusion.report.plots.tell_names import tell_names_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section, in_words
 from subspace_illusion.statistics import POOLED, p_in_words
-from subspace_illusion.subspace.ways import RANDOM, TRAINED
+from subspace_illusion.subspace.methods import RANDOM, TRAINED
 
 
 def section(results: Results) -> Iterator[Section]:

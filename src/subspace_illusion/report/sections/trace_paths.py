@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from subspace_illusion.experiments.find_readers import OTHER, READER
 from subspace_illusion.experiments.trace_paths import READERS
+from subspace_illusion.measures.find_readers import OTHER, READER
 from subspace_illusion.report.plots.trace_paths import trace_paths_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section

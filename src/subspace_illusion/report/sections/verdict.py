@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from subspace_illusion.experiments.calibration import Calibration
-from subspace_illusion.experiments.figures import FIGURES, NEEDED, named
 from subspace_illusion.report.findings import Finding
 from subspace_illusion.report.plots.verdict import sweep_figure, verdict_figure
 from subspace_illusion.report.results import Results
@@ -12,7 +10,9 @@ from subspace_illusion.report.sections.calibration import in_words
 from subspace_illusion.report.verdict import ALPHA, Verdict, verdict_table
 from subspace_illusion.report.words import fixed, foil_of, place, variable_of, with_ends
 from subspace_illusion.statistics import Estimate
-from subspace_illusion.subspace.ways import TRAINED
+from subspace_illusion.subspace.methods import TRAINED
+from subspace_illusion.verdict.calibration import Calibration
+from subspace_illusion.verdict.sub_scores import FIGURES, NEEDED, named
 
 Verdicts = Mapping[tuple[str, str], Verdict]
 

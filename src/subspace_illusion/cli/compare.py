@@ -1,0 +1,161 @@
+"""How do two runs, or two subspaces of one run, differ? Differences of effects on the same pairs, with intervals.
+
+A and B are experiments (dvc exp show), git revisions, or . for the run in this folder, and what is compared are all
+subspaces that both have; or component:subspace, such as mlp20:trained, in the run in this folder, or of another run
+run/component:subspace.
+"""
+
+import argparse
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from subspace_illusion.cli.experiment import check_project
+from subspace_illusion.errors import InputError
+from subspace_illusion.files import OUTCOMES, RESULTS, atomic_write, write_table
+from subspace_illusion.measures.effects import BY_PAIR
+from subspace_illusion.report.plots.compare import compare_figure
+from subspace_illusion.statistics import Bootstrap, interval, table
+
+HERE = "."
+FOLDER = RESULTS / "compare"
+SAME_LD = 0.01
+"""Clean logit differences of one prompt that differ by no more are of one model: machines round differently."""
+
+
+class Side(NamedTuple):
+    """What is compared: a run and, if named, one subspace of one component."""
+
+    run: str
+    component: str | None
+    subspace: str | None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("a", metavar="A")
+    parser.add_argument("b", metavar="B")
+    parser.add_argument("--resamples", type=int, default=2000, help="bootstrap draws of groups (default: 2000)")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Compares, prints the table, and draws it.
+
+    Raises:
+        InputError: If a side is not there, or the two have not the same pairs.
+    """
+    check_project()
+    sides = [parse_side(text) for text in (options.a, options.b)]
+    outcomes = [outcomes_of(side.run) for side in sides]
+    rows = list(differences(sides, outcomes, options.resamples))
+    if not rows:
+        raise InputError(f"{options.a} and {options.b} have no subspace of one component and name in common")
+    found = table(rows)
+    write_table(FOLDER / "differences.csv", found)
+    with atomic_write(FOLDER / "differences.png") as partial:
+        compare_figure(found, options.a, options.b).savefig(partial, dpi=150, format="png")
+    print(found[["what", "a", "b", "difference", "difference_lo", "difference_hi", "pairs"]].to_string(index=False))
+    print(f"\na and b: effect (logit difference lost); difference: b - a on the same pairs, 95 % over groups; {FOLDER}")
+
+
+def parse_side(text: str) -> Side:
+    """A side as it was named.
+
+    Raises:
+        InputError: If a component is named without a subspace.
+    """
+    if ":" not in text:
+        return Side(text, None, None)
+    where, _, subspace = text.partition(":")
+    of_run, _, component = where.rpartition("/")
+    if not (component and subspace):
+        raise InputError(f"'{text}' names no subspace: write component:subspace, such as mlp20:trained")
+    return Side(of_run or HERE, component, subspace)
+
+
+def outcomes_of(of_run: str) -> dict[str, pd.DataFrame]:
+    """What patches did in a run, pair by pair (``experiments.evaluate.by_pair``), by component.
+
+    Raises:
+        InputError: If the run, or what it left, is not there.
+    """
+    if of_run == HERE:
+        files = {path.stem: path.read_bytes() for path in sorted(OUTCOMES.glob("*.parquet"))}
+    else:
+        files = _of_revision(of_run)
+    if not files:
+        raise InputError(f"the run {of_run} has left no {OUTCOMES}: run it whole")
+    return {name: pd.read_parquet(BytesIO(content)) for name, content in files.items()}
+
+
+def _of_revision(revision: str) -> dict[str, bytes]:
+    """The files of an experiment's or a commit's outcomes, from DVC's cache."""
+    from dvc.api import DVCFileSystem
+    from dvc.exceptions import DvcException
+    from dvc.scm import RevError
+
+    try:
+        files = DVCFileSystem(HERE, rev=revision)
+        paths = files.find(OUTCOMES.as_posix())
+        return {Path(path).stem: files.read_bytes(path) for path in paths}
+    except (RevError, DvcException, OSError) as error:
+        raise InputError(
+            f"the run {revision} is not there: name an experiment of dvc exp show or a git revision whose outcomes are "
+            f"in the cache ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+        ) from error
+
+
+def differences(sides: list[Side], outcomes: list[dict[str, pd.DataFrame]], resamples: int) -> Iterator[dict]:
+    """One row a subspace that is compared: both effects and their difference, paired.
+
+    Args:
+        sides: A and B.
+        outcomes: Theirs, by component.
+        resamples: Draws of the bootstrap over groups.
+
+    Raises:
+        InputError: If a side is not there, or the two have not the same pairs.
+    """
+    for one, other in _matched(sides, outcomes):
+        (a, method_a), (b, method_b) = (
+            (of_run[where[0]], where[1]) for of_run, where in zip(outcomes, (one, other), strict=True)
+        )
+        # Numbers alone would be the same for other prompts too: the clean LD tells prompts and models.
+        same = a["pair"].equals(b["pair"]) and a["group"].equals(b["group"])
+        if not (same and np.allclose(a["ld"], b["ld"], atol=SAME_LD)):
+            raise InputError(
+                f"{':'.join(one)} and {':'.join(other)} were not measured on the same pairs, so their difference means "
+                "nothing: run both with the same task, prompts and model"
+            )
+        bootstrap = Bootstrap.of(a["group"].to_numpy(), resamples, 0)
+        effect_a, effect_b = (
+            bootstrap.means((side["ld"] - side[method]).to_numpy(dtype=float))
+            for side, method in ((a, method_a), (b, method_b))
+        )
+        what = ":".join(one) if one == other else f"{':'.join(one)} and {':'.join(other)}"
+        row = dict(what=what, pairs=len(a), groups=a["group"].nunique())
+        yield row | interval("a", effect_a) | interval("b", effect_b) | interval("difference", effect_b - effect_a)
+
+
+def _matched(
+    sides: list[Side], outcomes: list[dict[str, pd.DataFrame]]
+) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
+    """What is compared with what, each a component and a subspace."""
+    there = [
+        {(name, method) for name, rows in of_run.items() for method in rows.columns if method not in BY_PAIR}
+        for of_run in outcomes
+    ]
+    named = [(side.component, side.subspace) for side in sides]
+    for side, which, has in zip(sides, named, there, strict=True):
+        if which[0] is not None and which not in has:
+            known = ", ".join(sorted(f"{name}:{method}" for name, method in has))
+            raise InputError(f"there is no {which[0]}:{which[1]} in the run {side.run}; there are {known}")
+    if all(component is None for component, _ in named):
+        yield from ((key, key) for key in sorted(there[0] & there[1]))
+    else:
+        a, b = (own if own[0] is not None else other for own, other in (named, named[::-1]))
+        yield a, b  # type: ignore[misc]

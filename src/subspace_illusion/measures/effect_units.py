@@ -1,0 +1,108 @@
+"""Patches of one component from plain values: what a unit of work is in evaluate, wherever it is done.
+
+Units of one process share the model and the pairs, and a unit stays good while what it reads does: where a component
+comes, it alone is patched.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from subspace_illusion.core.activations import Activations
+from subspace_illusion.core.model import open_model
+from subspace_illusion.core.outcome import Outcome
+from subspace_illusion.core.sites import Site
+from subspace_illusion.files import ACTIVATIONS, DECOMPOSITIONS, hash_of, read_subspaces
+from subspace_illusion.measures.effects import Key, Patched, Subspaces, patch_everything
+from subspace_illusion.statistics import POOLED
+from subspace_illusion.subspace.pairs import Pairs, cached_pairs
+from subspace_illusion.tasks.table import DIFFERENT
+
+RESIDUAL = "residual"
+"""The method under which a table has what patching the residual stream after the component's block did."""
+
+INDEX = (ACTIVATIONS / "pairs.parquet", ACTIVATIONS / "index.parquet")
+"""What tells which pairs there are and where their activations lie."""
+
+
+def files_of(component: str) -> list[Path]:
+    """What ``patch_component`` reads besides the model; the manifest holds the hashes of the activations."""
+    return [*INDEX, ACTIVATIONS / "components" / f"{component}.json", DECOMPOSITIONS / component]
+
+
+def subspaces_of(component: str, hook: str, rank: int) -> Subspaces:
+    """A component with its subspaces as decompose has left them."""
+    bases = read_subspaces(DECOMPOSITIONS / component / "subspaces.safetensors")
+    return Subspaces(Site.parse(hook), bases, Activations(ACTIVATIONS).readout(component), rank)
+
+
+def patch_component(
+    *, model: str, component: str, hook: str, rank: int, tolerance: float, seed: int, batch: int
+) -> pd.DataFrame:
+    """Patches the held-out pairs of the cache at one component, whole and along every subspace.
+
+    Args:
+        model: The folder of the model.
+        component: Its name.
+        hook: Where it is.
+        rank: As for ``Subspaces``.
+        tolerance: As for ``patch_everything``.
+        seed: Likewise.
+        batch: Likewise.
+
+    Returns:
+        ``method``, ``seed`` (``pooled`` where no seed trained the subspace), ``ld``, ``top1_foil``; the pairs in order.
+    """
+    of = subspaces_of(component, hook, rank)
+    return table_of(patch_everything(held_out(model), component, of, tolerance=tolerance, seed=seed, batch=batch))
+
+
+def held_out(model: str) -> Pairs:
+    """The held-out pairs of different values, kept until the model or the pairs are others.
+
+    Args:
+        model: The folder of the model.
+    """
+    return _held_out(model, tuple(hash_of(path) for path in (Path(model), *INDEX)))
+
+
+@lru_cache(maxsize=1)
+def _held_out(model: str, content: tuple[str, ...]) -> Pairs:
+    return cached_pairs(open_model(Path(model)), "test", DIFFERENT)
+
+
+def table_of(patched: Patched) -> pd.DataFrame:
+    """What the patches of a component did, as one table, from which ``patched_of`` makes it again."""
+    seeds = {method for method, seed in patched.outcomes if seed != POOLED}
+    single = {key: of for key, of in patched.outcomes.items() if key[1] != POOLED or key[0] not in seeds}
+    parts = [((RESIDUAL, POOLED), patched.residual), *single.items()]
+    return pd.concat(
+        [
+            pd.DataFrame(dict(method=method, seed=seed, ld=of.ld[0], top1_foil=of.top1_foil[0]))
+            for (method, seed), of in parts
+        ],
+        ignore_index=True,
+    )
+
+
+def patched_of(table: pd.DataFrame, hook: str) -> Patched:
+    """What ``table_of`` made a table of.
+
+    Args:
+        table: The table.
+        hook: Where the component is.
+    """
+    outcomes = dict(_outcomes(table))
+    residual = outcomes.pop((RESIDUAL, POOLED))
+    for method in dict.fromkeys(method for method, seed in outcomes if seed != POOLED):
+        outcomes[method, POOLED] = Outcome.pooled([of for key, of in sorted(outcomes.items()) if key[0] == method])
+    return Patched(Site.parse(hook), outcomes, residual)
+
+
+def _outcomes(table: pd.DataFrame) -> Iterator[tuple[Key, Outcome]]:
+    for (method, seed), rows in table.groupby(["method", "seed"], sort=False):
+        ld, top1_foil = rows["ld"].to_numpy(dtype=float), rows["top1_foil"].to_numpy(dtype=bool)
+        yield (str(method), str(seed)), Outcome(ld[np.newaxis], top1_foil[np.newaxis])

@@ -1,0 +1,231 @@
+"""What patching each subspace of each component does to held-out pairs (E3, E4, E6)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import pandas as pd
+import torch
+
+from subspace_illusion.core.basis import random_basis, split
+from subspace_illusion.core.outcome import Outcome
+from subspace_illusion.core.sites import Site, residual_after
+from subspace_illusion.statistics import POOLED, Bootstrap, summarise, table
+from subspace_illusion.subspace.methods import (
+    LENT,
+    MEAN_DIFFERENCE,
+    NULL,
+    OWN,
+    RANDOM,
+    ROW,
+    TRAINED,
+    WHOLE,
+    part_of,
+    user_labels,
+)
+from subspace_illusion.subspace.pairs import Pairs
+from subspace_illusion.subspace.patching import Change, Rows, along
+
+BY_TEMPLATE = (TRAINED, WHOLE, MEAN_DIFFERENCE, ROW)
+"""The ways whose effect is shown sentence by sentence."""
+
+BY_PAIR = ("pair", "group", "ld", "residual")
+"""The columns of ``by_pair`` besides those of subspaces."""
+
+Key = tuple[str, str]
+"""A method, and the training seed, ``pooled`` for all of them or where no seed trained it."""
+
+
+@dataclass(frozen=True)
+class Subspaces:
+    """A component and the subspaces of it that were found.
+
+    Attributes:
+        site: Where it is.
+        bases: Bases ``[d, k]`` by methodnd training seed, which is empty where no seed trained them.
+        readout: ``[d, d_model]``, or ``None`` where the residual stream does not see it through a matrix.
+        rank: Of the subspaces that are trained there, or would be.
+    """
+
+    site: Site
+    bases: Mapping[tuple[str, str], torch.Tensor]
+    readout: torch.Tensor | None
+    rank: int
+
+    @property
+    def asked(self) -> dict[tuple[str, str], torch.Tensor]:
+        """The bases that were trained and the user's own: those whose parts and halves are patched too."""
+        methods = {TRAINED, *user_labels(method for method, _ in self.bases)}
+        return {key: basis for key, basis in self.bases.items() if key[0] in methods}
+
+
+@dataclass(frozen=True)
+class Patched:
+    """What the patches of one component did.
+
+    Attributes:
+        site: Where it is.
+        outcomes: By way and seed; ``pooled`` has every seed.
+        residual: What patching the residual stream after its block whole did.
+    """
+
+    site: Site
+    outcomes: Mapping[Key, Outcome]
+    residual: Outcome
+
+
+def halves(base: Rows, source: Rows, basis: torch.Tensor, readout: torch.Tensor, tolerance: float) -> dict[str, Change]:
+    """The two halves of patching along a subspace, which add up to it: ``LENT`` and ``OWN``.
+
+    The patch adds ``Delta V V^T``. With V = R + N, row and null part, its coordinates ``Delta V`` are those along the
+    row part and those along the null part; both are written along V, of which the readout sees R.
+
+    Args:
+        base: Activations of the base prompts, ``[n, d]``.
+        source: Activations of the sources, ``[n, d]``.
+        basis: ``[d, k]``.
+        readout: ``[d, d_model]``.
+        tolerance: Singular values of the readout below this share of the largest count as zero.
+    """
+    parts = split(basis, readout, tolerance)
+
+    def through(vectors: torch.Tensor) -> Change:
+        return lambda rows: ((source[rows] - base[rows]) @ vectors) @ basis.mT
+
+    return {LENT: through(parts.null_vectors), OWN: through(parts.row_vectors)}
+
+
+def changes(pairs: Pairs, name: str, subspaces: Subspaces, tolerance: float, seed: int) -> dict[Key, Change]:
+    """Every patch of one component: along each of its subspaces, the halves of those asked about, and a random one.
+
+    Args:
+        pairs: The pairs.
+        name: The component, which tells its random subspace from others'.
+        subspaces: The component.
+        tolerance: Singular values of the readout below this share of the largest count as zero.
+        seed: Seed of the random subspace.
+    """
+    base, source = pairs.ends(subspaces.site)
+    made = {key: along(base, source, basis) for key, basis in subspaces.bases.items()}
+    if subspaces.readout is not None:
+        for (method, number), basis in subspaces.asked.items():
+            for half, change in halves(base, source, basis, subspaces.readout, tolerance).items():
+                made[part_of(method, half), number] = change
+    random = random_basis(pairs.model.width(subspaces.site), subspaces.rank, seed, "random", name)
+    return made | {(RANDOM, ""): along(base, source, random)}
+
+
+def patch_everything(
+    pairs: Pairs, name: str, subspaces: Subspaces, *, tolerance: float, seed: int, batch: int
+) -> Patched:
+    """Patches a component along every subspace and whole, and whole the residual stream after its block.
+
+    Args:
+        pairs: The pairs.
+        name: The component.
+        subspaces: Where it is, and its subspaces.
+        tolerance: Singular values of a readout below this share of the largest count as zero.
+        seed: Seed of the random subspace.
+        batch: Pairs at a time.
+    """
+    site, after = subspaces.site, residual_after(subspaces.site.block)
+    whole = {at: pairs.patch(at, {WHOLE: pairs.along(at, None)}, batch)[WHOLE] for at in dict.fromkeys((site, after))}
+    single = pairs.patch(site, changes(pairs, name, subspaces, tolerance, seed), batch)
+    # What no seed trained has its one outcome as the pooled one.
+    outcomes = {key: outcome for key, outcome in single.items() if key[1]}
+    for method, keys in groupby(sorted(single), key=lambda key: key[0]):
+        outcomes[method, POOLED] = Outcome.pooled([single[key] for key in keys])
+    outcomes[WHOLE, POOLED] = whole[site]
+    return Patched(site, outcomes, whole[after])
+
+
+def count(subspaces: Subspaces) -> int:
+    """How many patches ``patch_everything`` makes."""
+    whole = len({subspaces.site, residual_after(subspaces.site.block)})
+    halved = 0 if subspaces.readout is None else 2 * len(subspaces.asked)
+    return whole + len(subspaces.bases) + 1 + halved
+
+
+def effects(pairs: Pairs, patched: Mapping[str, Patched], bootstrap: Bootstrap) -> pd.DataFrame:
+    """What every patch did: one row a component, way and seed, and one that pools the seeds.
+
+    Args:
+        pairs: The pairs.
+        patched: What the patches did, by component.
+        bootstrap: Draws of the pairs' groups.
+
+    Returns:
+        ``component``, ``site``, ``subspace``, ``seed``, ``pairs``, ``groups``, the measures of ``summarise``, and
+        ratios of effects: ``share_of_residual``, over that of the whole residual stream after the block;
+        ``whole_share``, the whole component's over this one; ``row_share``, its row part's over this one, and
+        ``effect_over_row_part``, the other way round; ``share_of_subspace``, of a row part or a half over that of the
+        subspace that it is a part of.
+    """
+    groups = len(np.unique(pairs.groups))
+    rows = []
+    for name, component in patched.items():
+        outcomes = component.outcomes
+        asked = [TRAINED, MEAN_DIFFERENCE, *user_labels(method for method, _ in outcomes)]
+        nulls = {part_of(method, NULL) for method in asked}
+        parts = {part_of(method, part): method for method in asked for part in (LENT, OWN, ROW)}
+        for (method, seed), outcome in sorted(outcomes.items()):
+            over = dict(share_of_residual=component.residual.ld)
+            under = {} if method in nulls else dict(whole_share=outcomes[WHOLE, POOLED].ld)  # over zero it is no share
+            if (row_part := outcomes.get((part_of(method, ROW), seed))) is not None:
+                over |= dict(effect_over_row_part=row_part.ld)
+                under |= dict(row_share=row_part.ld)
+            if (of := outcomes.get((parts.get(method, ""), seed))) is not None:
+                over |= dict(share_of_subspace=of.ld)
+            about = dict(component=name, site=component.site.name, subspace=method, seed=seed)
+            counts = dict(pairs=len(pairs), groups=groups)
+            rows.append(about | counts | summarise(outcome, pairs.ld_clean, bootstrap, over=over, under=under))
+    return table(rows)
+
+
+def templates(
+    pairs: Pairs, patched: Mapping[str, Patched], texts: pd.Series, *, resamples: int, seed: int
+) -> pd.DataFrame:
+    """What the patches did sentence by sentence, seeds pooled: one row a component, way and template.
+
+    Args:
+        pairs: The pairs.
+        patched: What the patches did, by component.
+        texts: The text of every prompt, by its number.
+        resamples: Number of bootstrap draws of a template's groups.
+        seed: Seed of the draws.
+
+    Returns:
+        ``component``, ``subspace``, ``template``, ``sentence`` (its first prompt), ``pairs``, ``groups`` and the
+        measures of ``summarise``.
+    """
+    of_pair = pairs.table["template"].to_numpy()
+    about = {}
+    for template in np.unique(of_pair):
+        here = of_pair == template
+        groups = pairs.groups[here]
+        words = dict(template=template, sentence=texts.loc[pairs.base_prompts[here][0]])
+        counts = dict(pairs=len(groups), groups=len(np.unique(groups)))
+        about[template] = here, words | counts, Bootstrap.of(groups, resamples, seed)
+    rows = []
+    for name, component in patched.items():
+        for method in BY_TEMPLATE:
+            if (outcome := component.outcomes.get((method, POOLED))) is None:
+                continue
+            for here, words_and_counts, bootstrap in about.values():
+                of_template = Outcome(outcome.ld[:, here], outcome.top1_foil[:, here])
+                measured = summarise(of_template, pairs.ld_clean[here], bootstrap)
+                rows.append(dict(component=name, subspace=method) | words_and_counts | measured)
+    return table(rows)
+
+
+def by_pair(pairs: Pairs, component: Patched) -> pd.DataFrame:
+    """What other experiments, and other runs, measure themselves against, pair for pair.
+
+    Returns:
+        ``pair``, ``group``, the clean LD ``ld``, the patched LD of the whole ``residual`` stream after the block, and
+        that of every method, mean over seeds, in a column of its name.
+    """
+    methods = {method: outcome.ld.mean(0) for (method, seed), outcome in component.outcomes.items() if seed == POOLED}
+    about = pairs.table[["pair", "group"]].assign(ld=pairs.ld_clean, residual=component.residual.ld[0])
+    return about.assign(**methods)

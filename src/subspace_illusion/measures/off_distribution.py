@@ -1,0 +1,198 @@
+"""Off the natural distribution (E15): how far a patch takes activations from the cloud of natural ones.
+
+The distance is the energy distance between the patched and the natural cloud as a share of twice the mean distance
+between a point of the one and a point of the other (the coefficient of inhomogeneity of Szekely and Rizzo): 0 where the
+two are the same, 1 where they lie infinitely far apart. Coordinates are standardised by the natural cloud, never by the
+patched one, whose spread the patch has made (Grant et al., arXiv 2511.04638).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.metrics import euclidean_distances
+
+from subspace_illusion.core.basis import patch_change
+from subspace_illusion.core.seeds import numpy_generator
+from subspace_illusion.statistics import Bootstrap, interval, ratio
+
+ALL, ACTS, UNREAD, WRITTEN = "all of it", "what acts", "what nothing reads", "along what is written"
+"""The parts of a cloud: what the readout sees of a component, what it maps to zero, and, of its output, what lies along
+the directions that the patch writes."""
+COMPONENT, OUTPUT, NEXT = "component", "output", "next block's input"
+"""Where the clouds are looked at."""
+
+SMALLEST_SPREAD = 1e-6
+"""The standard deviation, beside the largest coordinate's, of a coordinate that does not vary: it is left out."""
+
+
+MOST_PAIRS = 1000
+"""How many pairs a distance is taken between: its cost grows with their square. Of more, whole groups are drawn."""
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Natural and patched activations of the same pairs.
+
+    Attributes:
+        base: The base prompts, ``[n, d]``.
+        source: The sources, natural too, ``[n, d]``.
+        patched: The base prompts under the patch, ``[n, d]``.
+    """
+
+    base: torch.Tensor
+    source: torch.Tensor
+    patched: torch.Tensor
+
+    def rows(self, rows: np.ndarray) -> "Cloud":
+        """The clouds of some of the pairs."""
+        return Cloud(self.base[rows], self.source[rows], self.patched[rows])
+
+    def through(self, matrix: torch.Tensor) -> "Cloud":
+        """The cloud as a matrix ``[d, d']`` sees it."""
+        return Cloud(self.base @ matrix, self.source @ matrix, self.patched @ matrix)
+
+
+def cloud(base: torch.Tensor, source: torch.Tensor, basis: torch.Tensor | None) -> Cloud:
+    """The cloud of patching along a basis ``[d, k]``, or the whole component where it is ``None``."""
+    return Cloud(base, source, base + patch_change(base, source, basis))
+
+
+def inhomogeneity(of: Cloud, bootstrap: Bootstrap) -> np.ndarray:
+    """The distance of the patched cloud from the natural one, in ``[0, 1]``: the figure, then every draw's.
+
+    The natural cloud holds base prompts and sources alike, so that a patch that gives the source's own activation leads
+    nowhere new.
+
+    Args:
+        of: The clouds.
+        bootstrap: Draws of the pairs' groups, which draw a pair's natural and patched points together.
+    """
+    drawn, rows = bootstrap.some(MOST_PAIRS)
+    natural, patched = _standardised(of.rows(rows))
+    weights = drawn.weights
+    of_natural = np.concatenate([weights, weights], 1) / 2
+    across, of_patched, within = (
+        euclidean_distances(*of) for of in ((patched, natural), (patched, patched), (natural, natural))
+    )
+    return _coefficient(across, of_patched, within, weights, of_natural)
+
+
+def floor(of: Cloud, groups: np.ndarray, halvings: int, seed: int) -> float:
+    """What the same distance is between two halves of the natural cloud, groups kept whole: the mean of some halvings.
+
+    Args:
+        of: The clouds; the patched one is not used.
+        groups: The group of each pair, ``[n]``.
+        halvings: How often the groups are dealt to two halves.
+        seed: Deals them.
+
+    Returns:
+        NaN where there is one group only.
+    """
+    rows = Bootstrap.of(groups, 0, seed).some(MOST_PAIRS)[1]
+    natural, _ = _standardised(of.rows(rows))
+    units, unit = np.unique(groups[rows], return_inverse=True)
+    if len(units) < 2:
+        return float("nan")
+    rng, apart = numpy_generator(seed, "halves"), euclidean_distances(natural)
+    found = []
+    for _ in range(halvings):
+        half = np.tile(rng.permutation(len(units))[unit] % 2 == 0, 2)
+        one, other = (np.where(rows, 1.0, 0.0)[None] / rows.sum() for rows in (half, ~half))
+        found.append(_coefficient(apart, apart, apart, one, other)[0])
+    return float(np.mean(found))
+
+
+def along_what_is_written(of: Cloud, basis: torch.Tensor, readout: torch.Tensor) -> Cloud:
+    """The clouds as far as they lie in what the patch writes through a readout: its output in the span of ``W^T V``.
+
+    Args:
+        of: Clouds at the component.
+        basis: The subspace, ``[d, k]``.
+        readout: ``[d, d_out]``.
+    """
+    axes, sizes, _ = torch.linalg.svd((readout.mT @ basis).double(), full_matrices=False)
+    kept = axes[:, sizes > SMALLEST_SPREAD * sizes[0]] if float(sizes[0]) > 0 else axes[:, :0]
+    return of.through(readout @ kept.float())
+
+
+def looked_at(
+    base: torch.Tensor,
+    source: torch.Tensor,
+    basis: torch.Tensor | None,
+    readout: torch.Tensor | None,
+    halves: tuple[torch.Tensor, torch.Tensor] | None,
+    after: tuple[torch.Tensor, torch.Tensor],
+) -> Iterator[tuple[str, str, Cloud]]:
+    """The clouds of one patch, as ``(place, part, cloud)``.
+
+    Args:
+        base: Activations of the base prompts at the component, ``[n, d]``.
+        source: Those of the sources, ``[n, d]``.
+        basis: The subspace, ``[d, k]``; the whole component where it is ``None``.
+        readout: ``[d, d_model]``; ``None`` where what the component holds is itself a vector of the residual stream.
+        halves: What the readout sees and what it maps to zero, as ``bases.spaces`` gives them; ``None`` likewise.
+        after: The residual stream that enters the next block, of base prompts and sources, ``[n, d_model]``.
+    """
+    at = cloud(base, source, basis)
+    yield COMPONENT, ALL, at
+    written = at.patched - at.base
+    if readout is not None and halves is not None:
+        seen, unread = halves
+        yield COMPONENT, ACTS, at.through(seen)
+        if unread.shape[1]:
+            yield COMPONENT, UNREAD, at.through(unread)
+        yield OUTPUT, ALL, at.through(readout)
+        if basis is not None:
+            yield OUTPUT, WRITTEN, along_what_is_written(at, basis, readout)
+        written = written @ readout
+    yield NEXT, ALL, Cloud(*after, after[0] + written)
+
+
+def distances(
+    clouds: Iterator[tuple[str, str, Cloud]], groups: np.ndarray, bootstrap: Bootstrap, halvings: int, seed: int
+) -> Iterator[dict[str, object]]:
+    """One row a cloud: ``place``, ``part``, ``distance`` with its interval, ``floor`` (see ``floor``)."""
+    for place, part, of in clouds:
+        about: dict[str, object] = dict(place=place, part=part, floor=floor(of, groups, halvings, seed))
+        yield about | interval("distance", inhomogeneity(of, bootstrap))
+
+
+def _standardised(of: Cloud) -> tuple[np.ndarray, np.ndarray]:
+    """The natural points, base prompts before sources, ``[2 n, d]``, and the patched ones ``[n, d]``."""
+    natural = torch.cat([of.base, of.source]).double().numpy()
+    patched = of.patched.double().numpy()
+    centre, spread = natural.mean(0), natural.std(0)
+    varies = spread > SMALLEST_SPREAD * spread.max(initial=0)
+    if not varies.any():
+        return np.zeros((len(natural), 1)), np.zeros((len(patched), 1))
+    natural, patched = ((x[:, varies] - centre[varies]) / spread[varies] for x in (natural, patched))
+    return natural, patched
+
+
+def _coefficient(
+    across: np.ndarray, of_points: np.ndarray, of_others: np.ndarray, weights: np.ndarray, other_weights: np.ndarray
+) -> np.ndarray:
+    """The coefficient of inhomogeneity of two weighted clouds, by draw, ``[draws]``.
+
+    Args:
+        across: Distances of the points of one from those of the other, ``[n, m]``.
+        of_points: Distances within the one, ``[n, n]``.
+        of_others: Within the other, ``[m, m]``.
+        weights: Of each point of the one in every draw, ``[draws, n]``.
+        other_weights: Of each of the other, ``[draws, m]``.
+    """
+    apart = ((weights @ across) * other_weights).sum(1)
+    within = _within(of_points, weights) + _within(of_others, other_weights)
+    return np.clip(np.nan_to_num(ratio(2 * apart - within, 2 * apart)), 0, 1)
+
+
+def _within(distances: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The mean distance between two different points of a cloud, by draw, ``[draws]``.
+
+    A point drawn twice lies at no distance from itself, which would make every draw's cloud tighter than the sample's.
+    """
+    together = ((weights @ distances) * weights).sum(1)
+    return ratio(together, 1 - (weights**2).sum(1))

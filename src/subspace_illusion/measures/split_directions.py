@@ -1,0 +1,231 @@
+"""Directions of the residual stream split by what the readers see (E3 d; table 1 of arXiv 2311.17030).
+
+Readers at the position see it through their queries; those that look back at it from END through keys and values.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+
+from subspace_illusion.core.basis import Split, random_basis, split
+from subspace_illusion.core.heads import readers_readout
+from subspace_illusion.core.outcome import Outcome
+from subspace_illusion.core.sites import Site
+from subspace_illusion.statistics import POOLED, Bootstrap, interval, ratio, summarise, table
+from subspace_illusion.subspace.pairs import Pairs
+
+WHOLE, SEEN, UNSEEN = "whole", "along readers", "along nullspace"
+RANDOM_SEEN, RANDOM_UNSEEN = "along a random subspace", "off a random subspace"
+BY_PAIR = ("whole", "seen", "whole_by_chance", "seen_by_chance")
+"""The columns of ``split_by_pair`` that hold logit differences."""
+PARTS = (WHOLE, SEEN, UNSEEN, RANDOM_SEEN, RANDOM_UNSEEN)
+"""The parts of a direction: by what the readers see, and by random subspaces of the rank of what they see.
+
+Several readers see most of the residual stream, so that most of any direction lies along them.
+"""
+
+
+class Key(NamedTuple):
+    """A part of a direction: the method and its training seed (empty where it has none), and for parts by
+    random subspaces the draw."""
+
+    method: str
+    seed: str
+    part: str
+    draw: int | None = None
+
+
+class Part(NamedTuple):
+    """The basis of a part, ``[d, k]``, and its norm: root mean square norm of the columns before that."""
+
+    basis: torch.Tensor
+    norm: float
+
+
+def divide(
+    bases: Mapping[tuple[str, str], torch.Tensor],
+    readout: torch.Tensor | None,
+    tolerance: float,
+    draws: int,
+    seed: int,
+) -> tuple[dict[Key, Part], int]:
+    """Divides directions by what a readout sees, and those of each way's first seed by random subspaces of its rank.
+
+    Args:
+        bases: Bases ``[d, k]`` by methodnd training seed.
+        readout: ``[d, m]``; without one the directions are left whole.
+        tolerance: Singular values below this share of the largest count as zero.
+        draws: Number of random subspaces.
+        seed: Their seed.
+
+    Returns:
+        The parts that are not empty, and the rank of the readout.
+    """
+    parts = {Key(*which, WHOLE): Part(basis, 1.0) for which, basis in bases.items()}
+    if readout is None:
+        return parts, 0
+    divided = split_each(bases, readout, tolerance)
+    rank = next(iter(divided.values())).rank
+    halves: list[tuple[str, str, int | None, dict[tuple[str, str], Split]]] = [(SEEN, UNSEEN, None, divided)]
+    first = {method: (method, number) for method, number in reversed(list(bases))}
+    of_first = {which: bases[which] for which in bases if which in first.values()}
+    for draw in range(draws):
+        subspace = random_basis(len(readout), rank, seed, "random subspace", draw)
+        halves.append((RANDOM_SEEN, RANDOM_UNSEEN, draw, split_each(of_first, subspace, tolerance)))
+    for seen, unseen, number, by_basis in halves:
+        for which, of_basis in by_basis.items():
+            for part, of_part, vectors in (
+                (seen, of_basis.row, of_basis.row_vectors),
+                (unseen, of_basis.null, of_basis.null_vectors),
+            ):
+                if of_part is not None:
+                    parts[Key(*which, part, number)] = Part(of_part, float(vectors.square().sum(0).mean().sqrt()))
+    return parts, rank
+
+
+def split_each(
+    bases: Mapping[tuple[str, str], torch.Tensor], readout: torch.Tensor, tolerance: float
+) -> dict[tuple[str, str], Split]:
+    """Splits bases by the same readout, which is factorised once."""
+    whole = split(torch.cat(list(bases.values()), 1), readout, tolerance)
+    widths = [basis.shape[1] for basis in bases.values()]
+    columns = zip(bases, whole.row_vectors.split(widths, 1), whole.null_vectors.split(widths, 1), strict=True)
+    return {which: Split(row, null, whole.rank) for which, row, null in columns}
+
+
+def split_directions(
+    pairs: Pairs,
+    site: Site,
+    bases: Mapping[tuple[str, str], torch.Tensor],
+    heads: Sequence[Site],
+    look_back: bool,
+    bootstrap: Bootstrap,
+    *,
+    tolerance: float,
+    draws: int,
+    seed: int,
+    batch: int,
+    on_patch: Callable[[int], object] = lambda pairs: None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Patches directions of the residual stream whole and by their parts.
+
+    Args:
+        pairs: The pairs.
+        site: Where the directions live.
+        bases: Bases ``[d_model, k]`` by methodnd training seed.
+        heads: The readers downstream; without any the directions are patched whole, and no more.
+        look_back: Whether the position lies before END, where the readers sit.
+        bootstrap: Draws of the same pairs.
+        tolerance: As in ``divide``.
+        draws: Likewise.
+        seed: Likewise.
+        batch: Pairs at a time.
+        on_patch: Told the number of pairs after every batch of every patch.
+
+    Returns:
+        The table of ``split_table``, and that of ``split_by_pair``.
+    """
+    readout = readers_readout(pairs.model, heads, look_back) if heads else None
+    parts, rank = divide(bases, readout, tolerance, draws, seed)
+    changes = {key: pairs.along(site, part.basis) for key, part in parts.items()}
+    outcomes = pairs.patch(site, changes, batch, on_patch)
+    norms = {key: part.norm for key, part in parts.items()}
+    split = split_table(outcomes, norms, rank / pairs.model.width(site), pairs.ld_clean, bootstrap)
+    return split, split_by_pair(outcomes, pairs)
+
+
+def split_by_pair(outcomes: Mapping[Key, Outcome], pairs: Pairs) -> pd.DataFrame:
+    """What the score of residual subspaces rests on, pair for pair.
+
+    Returns:
+        ``pair``, ``subspace`` and the LD under the patch along the ``whole`` subspace and what its readers see of it,
+        ``seen``, means over seeds; the same two of the seed that random subspaces divide, ``whole_by_chance`` and
+        ``seen_by_chance``, the latter the mean over random subspaces. Without readers there are no rows.
+    """
+    tables = []
+    for method in dict.fromkeys(key.method for key in outcomes if key.part == SEEN):
+        by_part = {
+            part: [key for key in outcomes if (key.method, key.part) == (method, part)]
+            for part in (WHOLE, SEEN, RANDOM_SEEN)
+        }
+        divided = {key.seed for key in by_part[RANDOM_SEEN]}
+        first = [key for key in by_part[WHOLE] if key.seed in divided]
+        columns = dict(zip(BY_PAIR, (by_part[WHOLE], by_part[SEEN], first, by_part[RANDOM_SEEN]), strict=True))
+        means = {name: Outcome.pooled([outcomes[key] for key in keys]).ld.mean(0) for name, keys in columns.items()}
+        tables.append(pd.DataFrame(dict(pair=pairs.table["pair"].to_numpy(), subspace=method) | means))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["pair", "subspace", *BY_PAIR])
+
+
+def split_table(
+    outcomes: Mapping[Key, Outcome],
+    norms: Mapping[Key, float],
+    rank_share: float,
+    ld_clean: np.ndarray,
+    bootstrap: Bootstrap,
+) -> pd.DataFrame:
+    """One row a direction, part and seed, and of the random subspaces one a draw.
+
+    Every row with seed ``pooled`` pools the training seeds where there are several, every row with draw ``pooled`` the
+    random subspaces; single draws are given for the pooled seeds only. Random subspaces divide the directions of the
+    first seed alone, so that what is pooled there is that seed, and other seeds have no such rows.
+
+    Args:
+        outcomes: What patching each part does.
+        norms: Norms of the parts.
+        rank_share: Rank of what the readers see over the dimension.
+        ld_clean: LD of the base prompts, ``[pairs]``.
+        bootstrap: Draws of the same pairs.
+
+    Returns:
+        Columns ``subspace, part, seed, draw`` (empty for parts that no draw decides), ``norm``, ``chance_norm`` (root
+        mean square norm of a random direction's part), ``pairs``, the measures and, for whole directions,
+        ``row_share`` and ``random_row_share``: effect of the part along the readers, and of that along random
+        subspaces, over the effect of the whole, of the seeds that have the part.
+    """
+    chance = {SEEN: rank_share, RANDOM_SEEN: rank_share, UNSEEN: 1 - rank_share, RANDOM_UNSEEN: 1 - rank_share}
+    rows = []
+    for method in dict.fromkeys(key.method for key in outcomes):
+        seeds = list(dict.fromkeys(key.seed for key in outcomes if key.method == method))
+        for label, of_label in {POOLED: seeds, **{seed: [seed] for seed in seeds if seed}}.items():
+            by_part = {
+                part: [key for key in outcomes if (key.method, key.part) == (method, part) and key.seed in of_label]
+                for part in PARTS
+            }
+            for part, keys in by_part.items():
+                numbers = sorted({key.draw for key in keys if key.draw is not None})
+                draws: dict[object, list[Key]] = {POOLED if numbers else None: keys} if keys else {}
+                if label == POOLED:
+                    draws |= {draw: [key for key in keys if key.draw == draw] for draw in numbers}
+                for draw, of_draw in draws.items():
+                    outcome = Outcome.pooled([outcomes[key] for key in of_draw])
+                    shares: dict[str, float] = {}
+                    for name, seen in dict(row_share=by_part[SEEN], random_row_share=by_part[RANDOM_SEEN]).items():
+                        if seen and part == WHOLE:
+                            divided = [key for key in of_draw if key.seed in {key.seed for key in seen}]
+                            shares |= interval(name, share_of(outcomes, seen, divided, ld_clean, bootstrap))
+                    rows.append(
+                        dict(subspace=method, part=part, seed=label, draw=draw)
+                        | dict(norm=np.mean([norms[key] for key in of_draw]), chance_norm=chance.get(part, 1) ** 0.5)
+                        | dict(pairs=len(ld_clean))
+                        | summarise(outcome, ld_clean, bootstrap)
+                        | shares
+                    )
+    return table(rows)
+
+
+def share_of(
+    outcomes: Mapping[Key, Outcome],
+    parts: Sequence[Key],
+    wholes: Sequence[Key],
+    ld_clean: np.ndarray,
+    bootstrap: Bootstrap,
+) -> np.ndarray:
+    """The mean effect of some parts over that of the directions that they are parts of, by draw of pairs."""
+    clean = bootstrap.means(ld_clean)
+    of_part, of_whole = (
+        clean - bootstrap.means(Outcome.pooled([outcomes[key] for key in keys]).ld) for keys in (parts, wholes)
+    )
+    return ratio(of_part, of_whole)

@@ -1,0 +1,1 @@
+"""Components whose truth is made."""

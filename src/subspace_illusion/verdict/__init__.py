@@ -1,0 +1,1 @@
+"""The score of a subspace, its calibration, and the rule that judges."""

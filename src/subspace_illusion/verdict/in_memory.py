@@ -1,0 +1,56 @@
+"""Subspaces of one component patched and scored on pairs in memory, without the pipeline's files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from subspace_illusion.core.sites import Site
+from subspace_illusion.measures.effects import Patched, Subspaces, by_pair, patch_everything
+from subspace_illusion.measures.own_readers import split_by_own_readers
+from subspace_illusion.subspace.pairs import Pairs
+from subspace_illusion.verdict.score import Score, score_component
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What patching a component did, and the scores of its subspaces by method."""
+
+    patched: Patched
+    scores: Mapping[str, Score]
+
+
+def score_on_the_spot(
+    train: Pairs,
+    test: Pairs,
+    site: Site,
+    bases: Mapping[tuple[str, str], torch.Tensor],
+    *,
+    rank: int,
+    tolerance: float,
+    resamples: int,
+    seed: int,
+    batch: int,
+) -> Scored:
+    """Patches held-out pairs along every subspace, looks for a residual vector's readers, and scores.
+
+    Args:
+        train: Pairs that tell the readers; those of equal values are left out.
+        test: Held-out pairs of different values.
+        site: The component.
+        bases: Bases ``[d, k]`` by methodnd training seed, row parts and axes among them.
+        rank: Of the random subspace beside them.
+        tolerance: Singular values of a readout below this share of the largest count as zero.
+        resamples: Draws of the bootstrap.
+        seed: Of the draws and the random subspaces.
+        batch: Pairs at a time.
+    """
+    readout = test.model.readout(site)
+    draws: dict[str, Any] = dict(tolerance=tolerance, resamples=resamples, seed=seed)
+    splits = split_by_own_readers(train.different, test, site, bases, batch=batch, **draws)
+    component = Subspaces(site, bases, readout, rank)
+    patched = patch_everything(test, site.name, component, tolerance=tolerance, seed=seed, batch=batch)
+    did = by_pair(test, patched)
+    activations = test.base(site), test.source(site)
+    return Scored(patched, score_component(did, bases, *activations, test.values, readout, splits, **draws))

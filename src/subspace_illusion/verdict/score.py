@@ -1,0 +1,257 @@
+"""The illusion score (E13): how much of what patching a subspace does is not the component's own doing.
+
+Four figures, each between 0 (what the patch does is what the component does) and 1 (it is not), each of another look at
+the same patch. The score is the mean of those that apply, ``(lent + lost + apart + off) / 4`` where all do. Every draw
+of the bootstrap draws the groups of pairs for all of them together.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+
+from subspace_illusion.core.basis import row_space, split_by
+from subspace_illusion.measures.decompose import lent_draws
+from subspace_illusion.measures.effects import BY_PAIR as NOT_METHODS
+from subspace_illusion.measures.off_distribution import along_what_is_written, cloud, inhomogeneity
+from subspace_illusion.measures.split_directions import BY_PAIR
+from subspace_illusion.statistics import Bootstrap, interval, ratio
+from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, ROW, TRAINED, WHOLE, axes_among, part_of, user_labels
+from subspace_illusion.verdict.sub_scores import APART, FIGURES, LENT, LOST, NEEDED, OFF, named
+
+
+@dataclass(frozen=True)
+class Score:
+    """The score of one subspace with its figures: the value itself, then that of every draw, ``[1 + resamples]``.
+
+    Attributes:
+        fldd: Effect of the patch as a share of the clean LD.
+        figures: By name, those that apply.
+        moved: The effect as a share of that of patching the whole residual stream after the component's block.
+    """
+
+    fldd: np.ndarray
+    figures: Mapping[str, np.ndarray]
+    moved: float
+
+    @property
+    def applies(self) -> bool:
+        """Whether there are enough figures for a score."""
+        return len(self.figures) >= NEEDED
+
+    @property
+    def draws(self) -> np.ndarray:
+        """The score; NaN where too few figures apply."""
+        return np.mean(list(self.figures.values()), 0) if self.applies else np.full_like(self.fldd, np.nan)
+
+    def row(self) -> dict[str, object]:
+        """The effect, the score and its figures with their intervals, as columns of a table, NaN where one does not
+        apply, and the names of those that do."""
+        row: dict[str, object] = {**interval("fldd", self.fldd), **interval("score", self.draws)}
+        for name in FIGURES:
+            row |= interval(name, self.figures.get(name, np.full_like(self.fldd, np.nan)))
+        return row | dict(figures=named(self.figures), moved=self.moved)
+
+
+def score_of(
+    clean: np.ndarray,
+    patched: np.ndarray,
+    whole: np.ndarray | None,
+    row: np.ndarray | None,
+    residual: np.ndarray,
+    bootstrap: Bootstrap,
+    more: Mapping[str, np.ndarray] | None = None,
+) -> Score:
+    """Scores a subspace by what patches did, pair for pair.
+
+    Args:
+        clean: LD without a patch, ``[n]``.
+        patched: LD under the patch along the subspace, ``[n]``, or ``[seeds, n]``, of which the mean counts.
+        whole: LD with the whole component patched, ``[n]``; ``None`` where the subspace is the whole.
+        row: LD under the patch along the part that something reads, as ``patched``; ``None`` where there is no such
+            part to be told from the rest.
+        residual: LD with the whole residual stream after the component's block patched, ``[n]``.
+        bootstrap: Draws of the pairs' groups.
+        more: Figures that need no patch, as ``of_activations`` gives them.
+    """
+    ld = bootstrap.means(clean)
+    effect = ld - bootstrap.means(patched)
+    figures = {}
+    if row is not None:
+        figures[LOST] = _share(1 - ratio(ld - bootstrap.means(row), effect))
+    if whole is not None:
+        of_whole = ld - bootstrap.means(whole)
+        # Too much and too little alike: the smaller over the larger, none where the signs differ.
+        smaller, larger = np.sort(np.abs([effect, of_whole]), 0)
+        figures[APART] = 1 - np.where(effect * of_whole > 0, ratio(smaller, larger), 0.0)
+    figures |= more or {}
+    moved = ratio(effect[:1], ld[:1] - bootstrap.means(residual)[:1])
+    return Score(ratio(effect, ld), {name: figures[name] for name in FIGURES if name in figures}, float(moved[0]))
+
+
+def of_activations(
+    base: torch.Tensor,
+    source: torch.Tensor,
+    values: tuple[torch.Tensor, torch.Tensor],
+    bases: Sequence[torch.Tensor],
+    readout: torch.Tensor,
+    seen: torch.Tensor,
+    bootstrap: Bootstrap,
+) -> dict[str, np.ndarray]:
+    """The figures that need no run of the model: ``lent`` and ``off``, each the mean over a subspace's training seeds.
+
+    Where the readout maps nothing to zero, as that of attention's heads, nothing can be lent, and there is no ``lent``.
+
+    Args:
+        base: Activations of the base prompts, ``[n, d]``.
+        source: Activations of the sources, ``[n, d]``.
+        values: The variable's value in each base and each source, as its place in the list of all values, ``[n]``.
+        bases: The subspace, ``[d, k]``, once for each training seed.
+        readout: What the residual stream sees the component through, ``[d, d_model]``.
+        seen: Its ``row_space``, ``[d, rank]``.
+        bootstrap: Draws of the pairs' groups.
+    """
+    both, of_both = torch.cat([base, source]), torch.cat(values)
+    of_prompts = Bootstrap(bootstrap.counts, np.tile(bootstrap.unit, 2))
+    lent, off = [], []
+    for basis in bases:
+        null = split_by(basis, seen).null_vectors
+        lent.append(_share(lent_draws(both @ basis, both @ null, of_both, of_prompts)))
+        off.append(inhomogeneity(along_what_is_written(cloud(base, source, basis), basis, readout), bootstrap))
+    figures = {OFF: np.mean(off, 0)}
+    return figures | ({LENT: np.mean(lent, 0)} if leaves_unread(seen) else {})
+
+
+def leaves_unread(seen: torch.Tensor) -> bool:
+    """Whether a readout whose row space is ``[d, rank]`` maps anything to zero, so that a part of a subspace can go
+    unread."""
+    return seen.shape[1] < len(seen)
+
+
+def lost_to_readers(
+    clean: np.ndarray, whole: np.ndarray, seen: np.ndarray, by_chance: Sequence[np.ndarray], bootstrap: Bootstrap
+) -> dict[str, np.ndarray]:
+    """``lost`` of a residual subspace: what its readers do not see of the effect, beside what they miss of any.
+
+    Readers that see most of the residual stream see most of any direction. So the share that is lost is taken over the
+    share that random subspaces of their rank lose: 1 where the readers are no better than chance.
+
+    Args:
+        clean: LD without a patch, ``[n]``.
+        whole: LD under the patch along the subspace, ``[n]``.
+        seen: LD under the part that the readers see, ``[n]``.
+        by_chance: The same two for random subspaces of the readers' rank: whole, part.
+        bootstrap: Draws of the pairs' groups.
+
+    Returns:
+        The figure with every draw; nothing where random subspaces lose next to nothing, so that no readers could do
+        better.
+    """
+    ld = bootstrap.means(clean)
+
+    def missed(part: np.ndarray, of: np.ndarray) -> np.ndarray:
+        return 1 - ratio(ld - bootstrap.means(part), ld - bootstrap.means(of))
+
+    chance = missed(by_chance[1], by_chance[0])
+    return {LOST: _share(ratio(missed(seen, whole), chance))} if chance[0] > LEAST_MISSED else {}
+
+
+LEAST_MISSED = 0.05
+"""The share of the effect that random subspaces of the readers' rank must miss."""
+
+
+def score_component(
+    did: pd.DataFrame,
+    bases: Mapping[tuple[str, str], torch.Tensor],
+    base: torch.Tensor,
+    source: torch.Tensor,
+    values: tuple[torch.Tensor, torch.Tensor],
+    readout: torch.Tensor | None,
+    splits: pd.DataFrame | None,
+    *,
+    tolerance: float,
+    resamples: int,
+    seed: int,
+) -> dict[str, Score]:
+    """Scores every subspace of a component that was trained, is a mean difference, the user's own, or an axis of one.
+
+    Args:
+        did: What patching did pair for pair, as ``evaluate.by_pair`` gives it.
+        bases: Bases ``[d, k]`` by methodnd training seed.
+        base: Activations of the base prompts of the same pairs, ``[n, d]``.
+        source: Activations of the sources, ``[n, d]``.
+        values: As for ``of_activations``.
+        readout: ``[d, d_model]``; ``None`` where what the component holds is itself a vector of the residual stream.
+            There nothing is lent, and what a patch leaves of its own direction is true by algebra.
+        splits: For such a component what its readers see, as ``split_directions.split_by_pair`` gives it, where that
+            was asked; of the same pairs or some of them, which then are all that its score rests on.
+        tolerance: Singular values of the readout below this share of the largest count as zero.
+        resamples: Draws of the bootstrap.
+        seed: Of the draws.
+
+    Returns:
+        The scores by method.
+    """
+    found, space = {}, None if readout is None else row_space(readout, tolerance)
+    for method in scored_methods(did.columns):
+        ld, here = did, np.ones(len(did), dtype=bool)
+        of_method = None if splits is None else splits[splits["subspace"] == method].set_index("pair")
+        if of_method is not None and len(of_method):
+            here = did["pair"].isin(of_method.index).to_numpy()
+            ld, of_method = did[here], of_method.loc[did["pair"][here]]
+        bootstrap = Bootstrap.of(ld["group"].to_numpy(), resamples, seed)
+        clean, patched = ld["ld"].to_numpy(), ld[method].to_numpy()
+        row, more = None, {}
+        if readout is not None and space is not None:
+            if leaves_unread(space):
+                part = part_of(method, ROW)
+                row = ld[part].to_numpy() if part in ld else clean  # without a row part all of it is null part
+            of_seeds = [basis for (of, _), basis in bases.items() if of == method]
+            more = of_activations(base, source, values, of_seeds, readout, space, bootstrap)
+        elif of_method is not None and len(of_method):
+            whole, seen, *by_chance = (of_method[name].to_numpy() for name in BY_PAIR)
+            more = lost_to_readers(clean, whole, seen, by_chance, bootstrap)
+        found[method] = score_of(clean, patched, ld[WHOLE].to_numpy(), row, ld["residual"].to_numpy(), bootstrap, more)
+    return found
+
+
+def scored_methods(methods: Iterable[str]) -> list[str]:
+    """Of the methods those that are scored, each with its axes behind it."""
+    named = [method for method in dict.fromkeys(methods) if method not in NOT_METHODS]
+    judged = [method for method in (TRAINED, *user_labels(named), MEAN_DIFFERENCE) if method in named]
+    return [each for method in judged for each in (method, *axes_among(method, named))]
+
+
+def score_table(scores: Mapping[tuple[str, str], Score]) -> pd.DataFrame:
+    """One row a component and subspace: ``component``, ``subspace`` and the columns of ``Score.row``."""
+    return pd.DataFrame(
+        [dict(component=c, subspace=method) | score.row() for (c, method), score in scores.items()]
+    ).round(6)
+
+
+def draws_table(scores: Mapping[tuple[str, str], Score]) -> pd.DataFrame:
+    """Every draw, from which ``read_scores`` makes the scores again: ``component, subspace, draw``, ``fldd``, ``moved``
+    and one column a figure, NaN where it does not apply."""
+    tables = []
+    for (component, method), score in scores.items():
+        columns = {name: score.figures.get(name, np.full_like(score.fldd, np.nan)) for name in FIGURES}
+        about = dict(
+            component=component, subspace=method, draw=np.arange(len(score.fldd)), fldd=score.fldd, moved=score.moved
+        )
+        tables.append(pd.DataFrame(about | columns))
+    return pd.concat(tables, ignore_index=True)
+
+
+def read_scores(draws: pd.DataFrame) -> dict[tuple[str, str], Score]:
+    """The scores by component and subspace, from the table of ``draws_table``."""
+    found = {}
+    for (component, method), rows in draws.groupby(["component", "subspace"], sort=False):
+        figures = {name: rows[name].to_numpy() for name in FIGURES if rows[name].notna().all()}
+        found[str(component), str(method)] = Score(rows["fldd"].to_numpy(), figures, float(rows["moved"].iloc[0]))
+    return found
+
+
+def _share(draws: np.ndarray) -> np.ndarray:
+    return np.clip(np.nan_to_num(draws, nan=0.0), 0, 1)

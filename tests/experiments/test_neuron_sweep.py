@@ -1,0 +1,82 @@
+import pandas as pd
+import pytest
+import torch
+
+from drawing import drawn
+from some_pairs import some_pairs
+from subspace_illusion.core.model import Model
+from subspace_illusion.core.sites import Site
+from subspace_illusion.errors import InputError
+from subspace_illusion.experiments.neuron_sweep import linear_fit, neuron_sweep, random_supports
+from subspace_illusion.files import write_json, write_table
+from subspace_illusion.report.plots.neuron_sweep import neuron_sweep_figure
+from subspace_illusion.report.plots.style import plt
+from subspace_illusion.report.results import Results
+from subspace_illusion.report.sections.neuron_sweep import section
+from subspace_illusion.subspace.das import train_das
+
+SITE = Site(1, "mlp.hook_post")
+SWEPT = pd.DataFrame(dict(neurons=[8, 8, 64, 64], draw=[0, 1, 0, 1], share_of_residual=[0.1, 0.12, 0.5, 0.6]))
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def test_sets_are_nested_within_a_draw():
+    runs, supports = random_supports(40, [0.1, 0.5, 1.0], 2, 1, seed=0)
+    assert runs == [(4, 0), (4, 1), (20, 0), (20, 1), (40, 0), (40, 1)]
+    assert supports.sum(1).tolist() == [4, 4, 20, 20, 40, 40]
+    for draw in (0, 1):
+        small, half, full = supports[draw::2]
+        assert (small <= half).all()
+        assert (half <= full).all()
+    assert not torch.equal(supports[2], supports[3])
+
+
+def test_sizes_that_fall_together_are_an_error():
+    with pytest.raises(InputError, match="only 1 sizes"):
+        random_supports(10, [0.1, 0.12], 1, 1, seed=0)
+
+
+def test_the_line_by_hand():
+    fit = linear_fit(pd.DataFrame(dict(neurons=[0, 100, 200], share_of_residual=[0.1, 0.3, 0.5])))
+    assert fit == pytest.approx(dict(slope_per_neuron=0.002, intercept=0.1, r2=1.0, points=3), abs=1e-6)
+
+
+def test_a_subspace_stays_inside_its_neurons_and_has_its_own_row(llama: Model):
+    pairs = some_pairs(llama, [SITE], 1)
+    runs, supports = random_supports(llama.width(SITE), [0.25, 1.0], 2, 1, seed=0)
+    settings = dict(rank=1, seeds=[draw for _, draw in runs], steps=2, batch=4, lr=0.05, loss="cross_entropy")
+    trained = train_das(llama, SITE, pairs.examples(SITE), support=supports, **settings)
+    assert (trained.bases[..., 0][supports == 0] == 0).all()
+    bases = dict(zip(runs, trained.bases, strict=True))
+    swept = neuron_sweep("x", SITE, pairs, bases, pairs.ld_clean - 2.0, seed=0, resamples=100, batch=5)
+    assert list(zip(swept["neurons"], swept["draw"], strict=True)) == runs
+    outcome = pairs.patch(SITE, {0: pairs.along(SITE, bases[runs[2]])}, batch=30)[0]
+    effect = pairs.ld_clean.mean() - outcome.ld.mean()
+    assert swept["effect"][2] == pytest.approx(effect, abs=1e-4)
+    assert swept["share_of_residual"][2] == pytest.approx(effect / 2, abs=1e-4)
+    assert (swept["effect_lo"] < swept["effect_hi"]).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_neurons_and_the_line_through_them():
+    fit = dict(slope_per_neuron=0.0079, intercept=0.05, r2=0.97, points=4)
+    (axis,) = drawn(neuron_sweep_figure(SWEPT, fit, "mlp8")).axes
+    assert len(axis.collections[0].get_offsets()) == 4
+    assert axis.lines[0].get_ydata() == pytest.approx([0.05, 0.05 + 64 * 0.0079])
+    assert "R² = 0.97" in axis.get_legend().texts[0].get_text()
+    assert "mlp8" in axis.get_xlabel()
+    assert axis.get_ylabel()
+
+
+def test_the_section_shows_the_single_draws(tmp_path):
+    write_table(tmp_path / "neuron_sweep/mlp8.csv", SWEPT)
+    write_json(tmp_path / "neuron_sweep/mlp8.json", linear_fit(SWEPT))
+    (found,) = section(Results("m", ["mlp8"], "r", "mlp8", dict(neuron_sweep=["mlp8"]), folder=tmp_path))
+    assert found.grids[0].rows == [["8", "0.110", "0.10, 0.12"], ["64", "0.550", "0.50, 0.60"]]
+    assert "through the 4 single values has an R2 of 0.97" in found.reading
+    assert [picture.name for picture in found.pictures] == ["neuron_sweep__mlp8"]

@@ -1,0 +1,207 @@
+"""Text as token sequences: sampled, from files, from a dataset of the hub, and what is refused."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import huggingface_hub
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+import tiny
+from subspace_illusion.core.checkpoints import Tokenizer
+from subspace_illusion.core.sampling import sample_text
+from subspace_illusion.core.seeds import torch_generator
+from subspace_illusion.errors import InputError
+from subspace_illusion.experiments.text import (
+    SKIPPED,
+    Rows,
+    Text,
+    choose_rows,
+    read_column,
+    read_documents,
+    read_hub,
+    tokenise,
+)
+from subspace_illusion.pipeline.compose import compose
+
+ROOT = Path(__file__).parents[2]
+WORDS = "When Anna and Paul went to the park, Paul gave a drum to Anna. "
+
+
+def test_sampled_text_is_what_full_forward_passes_give(model):
+    ticks: list[None] = []
+    tokens = sample_text(model, 3, 12, 5, lambda: ticks.append(None))
+    assert tokens.shape == (3, 12)
+    assert len(ticks) == 11
+    assert tokens[:, 0].tolist() == [model.tokenizer.hf.eos_token_id] * 3
+    generator = torch_generator(5, "text")
+    for length in range(1, 12):
+        with torch.no_grad():
+            logits = model.bridge.original_model(input_ids=tokens[:, :length]).logits[:, -1]
+        drawn = torch.multinomial(logits.float().softmax(-1), 1, generator=generator)[:, 0]
+        assert torch.equal(drawn, tokens[:, length])
+
+
+def test_sampling_depends_on_the_seed_alone(llama):
+    first, other = (sample_text(llama, 2, 8, seed) for seed in (0, 1))
+    torch.manual_seed(3)
+    assert torch.equal(first, sample_text(llama, 2, 8, 0))
+    assert not torch.equal(first, other)
+
+
+def test_a_file_and_a_folder_are_read(tmp_path):
+    for name in ("b.txt", "a.txt", "c.md"):
+        (tmp_path / name).write_text(name)
+    assert read_documents(tmp_path) == ["a.txt", "b.txt"]
+    assert read_documents(tmp_path / "c.md") == ["c.md"]
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path):
+    with pytest.raises(InputError, match="nowhere cannot be read: .*No such file"):
+        read_documents(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="holds no .txt files"):
+        read_documents(tmp_path)
+    (tmp_path / "bad.txt").write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(InputError, match="cannot be read: .*utf-8"):
+        read_documents(tmp_path)
+
+
+def test_sequences_are_pieces_of_the_text_each_taken_once():
+    tokenizer = Tokenizer(tiny.tokenizer())
+    tokens = tokenise(tokenizer, [WORDS * 40, WORDS * 40], 5, 16, 0)
+    assert tokens.shape == (5, 16)
+    assert torch.equal(tokens, tokenise(tokenizer, [WORDS * 40, WORDS * 40], 5, 16, 0))
+    whole = tokenizer.encode(WORDS * 3)
+    for row in tokens.tolist():  # but for the first and last word, which a piece may cut
+        assert any(row[1:-1] == whole[start : start + 14] for start in range(len(whole)))
+    numbered = [f"{name} " * 200 for name in ("Anna", "Paul", "went", "park")]
+    rows = tokenise(tokenizer, numbered, 4, 100, 0)
+    assert len(set(rows[:, 5].tolist())) == 4
+
+
+@pytest.mark.parametrize("documents", [[], [""], ["When Anna"], [WORDS * 4]])
+def test_too_little_text_is_refused(documents):
+    with pytest.raises(InputError, match="the text is too short: it gives . sequences of 16 tokens, and 5 are wanted"):
+        tokenise(Tokenizer(tiny.tokenizer()), documents, 5, 16, 0)
+
+
+def test_positions_are_drawn_once_each_from_all_but_the_first():
+    rows = choose_rows(4, SKIPPED + 5, 20, 15, 0)
+    assert len({tuple(place) for place in rows.places.tolist()}) == 20
+    assert rows.position.min() == SKIPPED
+    assert set(rows.sequence[rows.training].tolist()) | set(rows.sequence[~rows.training].tolist()) == {0, 1, 2, 3}
+    assert len(rows.sequence[~rows.training].unique()) == 1
+
+
+def test_too_few_positions_or_sequences_are_named_by_their_parameter():
+    with pytest.raises(InputError, match="cache_text.text: .*hold 20 positions after the first 8 of each, and 21"):
+        choose_rows(4, SKIPPED + 5, 21, 15, 0)
+    with pytest.raises(InputError, match="hold 0 positions"):
+        choose_rows(4, 3, 10, 8, 0)
+    with pytest.raises(InputError, match="cache_text.text.sequences: whole sequences are held out"):
+        choose_rows(2, SKIPPED + 50, 50, 40, 0)  # one to train on, so none for the strength
+    with pytest.raises(InputError, match="do not part into 18 positions to train on"):
+        choose_rows(4, SKIPPED + 5, 20, 18, 0)
+
+
+@pytest.mark.parametrize(
+    ("sequences", "length", "positions", "train"), [(6, 48, 200, 160), (16, 64, 600, 480), (48, 256, 2000, 1600)]
+)
+def test_whole_sequences_are_held_out_at_every_size(sequences, length, positions, train):
+    rows = choose_rows(sequences, length, positions, train, 0)
+    fit, validation, held_out = (
+        set(rows.sequence[part].tolist())
+        for part in (rows.training & ~rows.validation, rows.validation, ~rows.training)
+    )
+    assert fit
+    assert validation
+    assert held_out
+    assert not (fit & validation) | (fit & held_out) | (validation & held_out)
+    assert int(rows.training.sum()) == train
+    assert len(rows.training) == positions
+
+
+def test_text_comes_back_from_its_tensors():
+    rows = Rows(torch.tensor([0, 1]), torch.tensor([8, 9]), torch.tensor([True, False]))
+    text = Text(torch.ones(2, 10, dtype=torch.long), rows, [torch.zeros(2, 4), torch.ones(2, 4)])
+    again = Text.of(text.tensors())
+    assert torch.equal(again.rows.places, rows.places)
+    assert again.rows.training.tolist() == [True, False]
+    assert [x.mean().item() for x in again.residuals] == [0, 1]
+
+
+@pytest.fixture
+def dataset(tmp_path, monkeypatch) -> Path:
+    """A folder that the hub's client answers with."""
+    info = SimpleNamespace(sha="0" * 40)
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", lambda *args, **kwargs: info)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *args, **kwargs: str(tmp_path))
+    return tmp_path
+
+
+def test_a_dataset_of_the_hub_is_read_from_parquet_alone(dataset):
+    (dataset / "plain/train").mkdir(parents=True)
+    (dataset / "loader.py").write_text("raise SystemExit")
+    pd.DataFrame(dict(text=["one", "two"], n=[1, 2])).to_parquet(dataset / "plain/train/0000.parquet")
+    assert read_hub("someone/text", "0" * 40, "text") == ["one", "two"]
+    with pytest.raises(InputError, match="column 'words' cannot be read from 0000.parquet"):
+        read_hub("someone/text", "0" * 40, "words")
+    with pytest.raises(InputError, match="column 'n' of 0000.parquet does not hold text"):
+        read_hub("someone/text", "0" * 40, "n")
+
+
+def test_a_dataset_with_a_loading_script_alone_is_refused(dataset):
+    (dataset / "loader.py").write_text("raise SystemExit")
+    with pytest.raises(InputError, match="holds no parquet files.* try the revision refs/convert/parquet"):
+        read_hub("someone/text", "0" * 40, "text")
+
+
+def test_a_file_that_is_no_parquet_is_named(tmp_path):
+    (tmp_path / "a.parquet").write_text("something else")
+    with pytest.raises(InputError, match="cannot be read from a.parquet"):
+        read_column([tmp_path / "a.parquet"], "text")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            dict(source="hub", repository="someone/text", revision="refs/convert/parquet", column="text"),
+            "someone/text at refs/convert/parquet could not be fetched from the hub",
+        ),
+        (
+            dict(source="hub", repository="someone/text", revision="0" * 40, column="text"),
+            f"someone/text at {'0' * 40} could not be fetched from the hub",
+        ),
+        (dict(source="path", path="nowhere.txt"), "the text nowhere.txt cannot be read"),
+        (
+            dict(source="hub", repository="someone/text", revision="main", column="text"),
+            "cache_text.text.revis",
+        ),
+        (dict(source="path"), "cache_text.text.path: Field required"),
+        (dict(source="ftp"), "cache_text.text: Input tag 'ftp'"),
+        (dict(source="model", length=0), "cache_text.text.length: Input should be greater than 0"),
+    ],
+)
+def test_the_stage_ends_in_one_line(tmp_path, monkeypatch, text, message):
+    monkeypatch.chdir(ROOT)
+    parameters = compose("size=quick")
+    parameters["cache_text"]["text"] = dict(sequences=16, length=64) | text
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(parameters))
+    online = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
+    env = online | {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "hub")}
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "stages/cache_text.py")],
+        cwd=tmp_path, env=env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("error: ")
+    assert message in line
+    assert "offline" not in line

@@ -1,0 +1,110 @@
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from subspace_illusion.errors import InputError
+from subspace_illusion.pipeline.compose import compose
+from subspace_illusion.pipeline.params import read_params
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _at_the_top(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+def write(tmp_path: Path, parameters: dict) -> Path:
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(parameters))
+    return path
+
+
+def test_params_yaml_is_what_conf_composes():
+    assert yaml.safe_load((ROOT / "params.yaml").read_text()) == compose()
+
+
+@pytest.mark.parametrize("components", [path.stem for path in (ROOT / "conf/components").glob("*_*.yaml")])
+@pytest.mark.parametrize("size", [path.stem for path in (ROOT / "conf/size").glob("*.yaml")])
+def test_every_composition_is_valid(tmp_path, components, size):
+    model, _, task = components.rpartition("_")
+    params = read_params(write(tmp_path, compose(f"model={model}", f"task={task}", f"size={size}")))
+    assert (params.model.name, params.task.name) == (model, task)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("das.learning_rate", 1, "das.learning_rate: Extra inputs are not permitted"),
+        ("das.lr", -0.1, "das.lr: Input should be greater than 0 (it is -0.1)"),
+        ("das.loss", "hinge", "das.loss: Input should be 'cross_entropy' or 'logit_difference' (it is 'hinge')"),
+        ("das.seeds", [1, 1], "das.seeds: the seeds must differ"),
+        ("das.seeds", [], "das.seeds: List should have at least 1 item"),
+        ("prompts.train_cases", 0, "prompts.train_cases: Input should be greater than 0 (it is 0)"),
+        ("prompts.test_share", 1.5, "prompts.test_share: Input should be less than 1"),
+        ("localise.pairs", 0, "localise.pairs: Input should be greater than 0"),
+        ("components.mlp20.hook", "block 20", "components.mlp20.hook: 'block 20' names no site"),
+        ("components.mlp20.rank", 0, "components.mlp20.rank: Input should be greater than 0"),
+        ("components", {}, "components: Dictionary should have at least 1 item"),
+        ("roles.v_mlp", "mlp7", "roles.v_mlp is 'mlp7', which is none of"),
+        ("roles.v_true", "mlp20", "roles.v_true is 'mlp20', which is not in the residual stream"),
+        ("roles.v_mlp", "resid20", "roles.v_mlp is 'resid20', which is not an MLP's hidden activations"),
+        ("experiments.controls", ["mlp7"], "experiments.controls: 'mlp7' is none of"),
+        ("experiments.localise", ["a", "b"], "experiments.localise: List should have at most 1 item"),
+        ("experiments.facts", ["mlp20"], "experiments.facts is of the task facts alone"),
+        ("experiments.find_readers", [], "experiments.trace_paths needs experiments.find_readers, which is empty"),
+        (
+            "components.mlp20",
+            dict(hook="blocks.20.mlp.hook_post", train=False, subspaces={"mine": {"file": "data/own/w.npy"}}),
+            "roles.v_mlp is 'mlp20', whose train is false",
+        ),
+        ("components.mlp21.train", False, "train is false and there are no subspaces"),
+        ("components.mlp20.hook", "blocks.20.mlp.hook_post@end", "components are read at the task's position"),
+        ("components.mlp20.subspaces", {"mine": {"file": "w.npy"}}, "'w.npy' lies outside data/own"),
+        ("components.mlp20.subspaces", {"row part": {"file": "data/own/w.npy"}}, "'row part' is no label"),
+        (
+            "experiments.split_directions",
+            ["mlp20"],
+            "experiments.split_directions: 'mlp20' is not in the residual stream",
+        ),
+        ("experiments.random_mlp", ["resid20"], "experiments.random_mlp: 'resid20' is not an MLP's hidden activations"),
+        ("experiments.neuron_sweep", ["mlp20", "mlp20"], "experiments.neuron_sweep: the names must differ"),
+        ("dormant.clean_range", [99, 1], "dormant.clean_range: the lower percentile must come first"),
+        ("neuron_sweep.shares", [0.5], "neuron_sweep.shares: List should have at least 2 items"),
+        ("find_readers.published", {"mover": ["9.9"]}, "find_readers.published.mover"),
+        ("calibrate.doses", [0.0, 2.0], "calibrate.doses"),
+        ("calibrate.tasks.ioi.natural", ["nowhere"], "'nowhere' names no site"),
+        ("model.file_sha256", "abc", "model.file_sha256: String should match pattern"),
+        ("task.name", "ioj", "task.name: Input should be 'ioi', 'agreement', 'facts' or 'pairs' (it is 'ioj')"),
+        ("das.same_value", "no way", "das.same_value: Input should be a valid boolean"),
+        ("cache_text.train", 1999, "cache_text: train is 1999 of 2000 positions"),
+        ("cache_text.text.length", 0, "cache_text.text.length: Input should be greater than 0"),
+        ("model.source", "ftp", "model: Input tag 'ftp'"),
+        ("plots", None, "plots: Input should be a valid dictionary"),
+    ],
+)
+def test_a_wrong_parameter_is_named(tmp_path, place, value, message):
+    parameters = copy.deepcopy(compose())
+    *levels, last = place.split(".")
+    section = parameters
+    for level in levels:
+        section = section[level]
+    section[last] = value
+    with pytest.raises(InputError) as error:
+        read_params(write(tmp_path, parameters))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_section_a_broken_file_and_no_file(tmp_path):
+    parameters = compose()
+    del parameters["das"]
+    with pytest.raises(InputError, match="das: Field required"):
+        read_params(write(tmp_path, parameters))
+    (tmp_path / "params.yaml").write_text("das: [")
+    with pytest.raises(InputError, match="is not YAML"):
+        read_params(tmp_path / "params.yaml")
+    with pytest.raises(InputError, match="cannot be read: No such file"):
+        read_params(tmp_path / "nothing.yaml")

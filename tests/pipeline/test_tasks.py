@@ -1,0 +1,119 @@
+"""The real pipeline on other tasks, other models and a direction of one's own."""
+
+import json
+import re
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import tiny
+from planted_made import cases as made_cases
+from project import SMALL, Project
+from subspace_illusion.pipeline.compose import compose
+from subspace_illusion.verdict.calibration import Calibration
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Project:
+    project = Project.on_tiny(tmp_path_factory.mktemp("a project"))
+    project.run("git", "add", "-A")
+    project.run("git", "commit", "-qm", "first")
+    return project
+
+
+def test_another_task_at_a_token_of_its_own(project):
+    """The subject's number, patched at the subject: no stage of IOI's runs, and every pair is told of."""
+    costly = [f"experiments.{name}=[]" for name in ("trace_paths", "random_mlp", "controls")]
+    project.params("task=agreement", "task.wrong_pairs=keep", *costly)
+    ran = project.repro()
+    assert not {stage.partition("@")[0] for stage in ran} & {"tell_names", "neuron_sweep", "toy_example", "cache_text"}
+    metrics = json.loads((project.top / "results/metrics.json").read_text())
+    assert metrics["run"]["task"] == "agreement"
+    assert metrics["run"]["position"] != "END"
+    assert metrics["pairs"]["left_out"] == 0
+    tokens = set(pd.read_csv(project.top / "results/localise/map.csv")["tokens"])
+    assert {"position", "next token", "END"} <= tokens
+    assert "E1 " in (project.top / "results/report.md").read_text()
+    project.params()
+
+
+def test_an_audit_of_a_direction_from_its_file_to_its_verdict(project):
+    """The example's pairs and a direction of one's own, on a model in a folder, by the command of the README."""
+    direction = project.top / "direction.npy"
+    np.save(direction, np.random.default_rng(0).standard_normal((1, 64)))
+    small = ["das.steps=3", "das.batch=8", "evaluate.resamples=100", "decompose.random_directions=20"]
+    output = project.run(
+        sys.executable, "-m", "subspace_illusion.cli.main", "audit",
+        "--model", "data/tiny", "--pairs", "examples/probe/pairs.csv", "--hook", "blocks.1.mlp.hook_post",
+        "--direction", f"mine={direction}", "--name", "mine", "--set", "task.wrong_pairs=keep",
+        *(part for override in small for part in ("--set", override)),
+    )  # fmt: skip
+    assert re.search(r"mlp1, mine: (faithful|illusory|inconclusive) \(", output)
+    assert "The experiment is mine" in output
+    verdicts = pd.read_csv(project.top / "results/verdicts.csv")
+    assert {"trained", "mine", "mean difference"} <= set(verdicts.loc[verdicts["component"] == "mlp1", "subspace"])
+    compared = project.run(sys.executable, "-m", "subspace_illusion.cli.main", "compare", "mlp1:trained", "mlp1:mine")
+    assert "mlp1:trained and mlp1:mine" in compared
+    project.run("git", "checkout", "-q", "--", ".")
+    project.params()
+
+
+def test_gpt2_runs_from_a_local_folder(tmp_path):
+    project = Project(tmp_path)
+    tiny.write_folder(tmp_path / "data/tiny", "gpt2")
+    project.params(
+        "+components.mid1.hook=blocks.1.hook_resid_mid",
+        "+components.head1.hook=blocks.1.attn.hook_z.2",
+        "experiments.trace_paths=[mid1,head1]",
+        "experiments.split_directions=[mid1]",
+        "experiments.tell_names=[mid1,head1]",
+        "experiments.neuron_sweep=[head1]",
+        "experiments.controls=[head1]",
+        "experiments.random_model=[head1]",
+        *(f"experiments.{name}=[]" for name in ("cache_text", "recover_directions", "read_signs", "compare_mlps")),
+        "experiments.toy_example=[]",
+    )
+    assert "report" in project.repro()
+    effects = pd.read_csv(tmp_path / "results/effects.csv")
+    assert set(effects["component"]) == {"resid1", "mlp1", "mid1", "head1"}
+    assert (pd.read_csv(tmp_path / "results/comparison.csv")["gpt2 here"] == "not run").all()
+
+
+def test_the_preset_of_the_papers_facts_on_a_model_as_deep_as_its_own(tmp_path):
+    """Block for block as for GPT-2 XL, whose weights only the hub has."""
+    project = Project(tmp_path)
+    tiny.write_folder(tmp_path / "data/tiny", tiny.GPT2_XL)
+    here = ["model.source=path", "+model.path=data/tiny", "~model.repository", "~model.revision"]
+    short = ["facts.pairs=2", "facts.steps=2", "facts.shared_steps=2", "facts.edit_steps=2", "task.wrong_pairs=keep"]
+    project.write_params(compose("model=gpt2_xl", "task=facts", "size=quick", *here, *short, *SMALL[2:]))
+    assert "facts@mlp15" in project.repro("facts@mlp15")
+    patched = pd.read_csv(tmp_path / "results/facts/mlp15/by_block.csv")
+    assert sorted(set(patched["block"])) == [0, 5, 10, 15, 20, 25, 30, 35, 40, 45]
+
+
+def test_signals_are_planted_and_the_score_is_calibrated_apart_from_the_rest(project):
+    """A model with random weights carries no signal: every case is measured, and no threshold can be set on them."""
+    cases = ["calibrate.train_cases=12", "calibrate.test_cases=12", "calibrate.steps=3", "calibrate.batch=4"]
+    project.params(*cases)
+    calibration = "stages/calibration/dvc.yaml"
+    output = project.run("dvc", "repro", calibration, fails=True)
+    assert "all of one truth, so no threshold can be set" in output
+    assert "Traceback" not in output
+    folder = project.top / "results/calibration"
+    planted = pd.read_csv(folder / "planted_ioi.csv")
+    assert set(planted["kind"]) == {"MLP", "random MLP", "attention"}
+    assert set(pd.read_csv(folder / "natural_ioi.csv")["component"]) == {"blocks.1.hook_attn_out"}
+    assert not (folder / "calibration.json").exists()
+    for task in ("ioi", "agreement"):
+        made_cases().query("task == @task").drop(columns="task").assign(task=task).to_csv(
+            folder / f"planted_{task}.csv", index=False
+        )
+    project.run(sys.executable, "stages/calibrate.py")
+    found = Calibration.from_json(json.loads((folder / "calibration.json").read_text()))
+    assert found.about == dict(model="tiny", size="quick", tasks="ioi and agreement")
+    assert found.measured.loc["faithful", "wrong"] == 0
+    assert len(pd.read_csv(project.top / "results/calibration.csv")) == len(made_cases())
+    project.run("git", "checkout", "-q", "--", ".")
+    project.params()
