@@ -1,0 +1,78 @@
+"""``verdict.json``: what an audit found, for programs. ``schema.json`` beside this file is its JSON schema."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FORMAT = "subspace-illusion/verdict/1"
+"""The form of the document; another number means that a program has to be changed to read it."""
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Figure(Part):
+    """A figure; ``low`` and ``high`` are its 95 % interval over groups of pairs, where it has one."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+class Zones(Part):
+    """Where verdicts lie: faithful up to the one score, illusory from the other on."""
+
+    faithful_up_to: float
+    illusory_from: float
+
+
+class SubspaceVerdict(Part):
+    """The verdict on one subspace of one component."""
+
+    hook: str
+    subspace: str = Field(description="the label of yours, or trained, or mean difference; axis 1 of ..., where k > 1")
+    yours: bool = Field(description="whether it is one that was given")
+    rank: int
+    verdict: Literal["faithful", "illusory", "inconclusive"]
+    reason: str
+    cautions: list[str]
+    effect: Figure = Field(description="logit difference lost on held-out pairs, as a share of the clean one")
+    whole_component: Figure = Field(description="the same of patching the whole component")
+    score: Figure | None
+    sub_scores: dict[str, Figure]
+    zones: Zones | None
+    p_effect: float = Field(description="that the effect is no larger than the smallest that is judged")
+    p_score: float = Field(description="that the score is not beyond the zone that it seems beyond")
+
+
+class ProofOf(Part):
+    """What was off, at most, where nothing may be, in logits."""
+
+    replay: float = Field(description="a replay's logits against the full forward pass")
+    self_patch: float = Field(description="the logit difference under a patch of a prompt from itself")
+    null_part: float | None = Field(description="the logit difference under patches along null parts alone")
+    allowed: float
+
+
+class PairCounts(Part):
+    """The pairs."""
+
+    kept: int
+    left_out: int = Field(description="the model gets them wrong")
+    train: int = Field(description="kept, of different values: mean difference, DAS and readers are from these")
+    test: int = Field(description="kept, of different values: effects are measured on these")
+    test_groups: int
+    source: dict[str, Any] = Field(description="file and sha256, where the pairs are from a file")
+
+
+class Document(Part):
+    """What an audit found."""
+
+    format: Literal["subspace-illusion/verdict/1"]
+    versions: dict[str, str]
+    model: dict[str, Any] = Field(description="architecture, size, and path and sha256 of the weights where known")
+    pairs: PairCounts
+    settings: dict[str, Any]
+    proof: ProofOf
+    verdicts: list[SubspaceVerdict]

@@ -1,0 +1,149 @@
+"""What an audit is given, whatever form it comes in: a model, pairs, hooks, subspaces."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from subspace_illusion.core.checkpoints import Tokenizer, weights_sha256
+from subspace_illusion.core.model import Model, open_model, wrap_bridge
+from subspace_illusion.core.sites import Site
+from subspace_illusion.errors import InputError
+from subspace_illusion.files import sha256
+from subspace_illusion.subspace.methods import user_labels
+from subspace_illusion.subspace.user_subspaces import UserSubspace, parse_spec, read_user_subspace, user_subspace
+from subspace_illusion.tasks.pairs_file import pairs_of, read_pairs
+
+EVERY = "*"
+"""In the place of a block's number: a component of every block."""
+LABEL = re.compile(r"[A-Za-z][\w -]*")
+
+
+@dataclass(frozen=True)
+class GivenModel:
+    """A model that is open, and what is known of where it comes from, as values of JSON."""
+
+    model: Model
+    about: Mapping[str, Any]
+
+
+def given_model(given: Any) -> GivenModel:
+    """The model, from a folder, a TransformerBridge or what ``open_model`` gives.
+
+    Raises:
+        InputError: If it is none of these, or cannot be audited.
+    """
+    if isinstance(given, str | Path):
+        folder = Path(given)
+        model = open_model(folder)
+        return GivenModel(model, _about(model) | dict(path=str(folder.resolve()), sha256=weights_sha256(folder)))
+    if isinstance(given, Model):
+        return GivenModel(given, _about(given))
+    if getattr(given, "tokenizer", None) is None or not hasattr(given, "original_model"):
+        raise InputError(
+            f"a {type(given).__name__} is no model to audit: give a folder, a TransformerBridge with its tokenizer, or "
+            "what subspace_illusion.core.model.open_model gives"
+        )
+    if (dtype := next(given.parameters()).dtype) != torch.float32:
+        raise InputError(
+            f"the model's weights are {str(dtype).removeprefix('torch.')}: make them float32, model.float()"
+        )
+    model = wrap_bridge(given, Tokenizer(given.tokenizer))
+    return GivenModel(model, _about(model))
+
+
+def _about(model: Model) -> dict[str, Any]:
+    return dict(
+        architecture=type(model.bridge.original_model).__name__,
+        blocks=model.n_blocks,
+        d_model=int(model.bridge.cfg.d_model),
+        device=str(model.device),
+        dtype="float32",
+    )
+
+
+def given_pairs(given: Any) -> tuple[pd.DataFrame, str, dict[str, Any]]:
+    """The raw table of pairs, what messages call it, and where it is from as values of JSON.
+
+    Args:
+        given: A file, a data frame, a list of rows, or a mapping of columns.
+
+    Raises:
+        InputError: If it is none of these, or no table of pairs.
+    """
+    if isinstance(given, str | Path):
+        path = Path(given)
+        return read_pairs(path), str(given), dict(file=path.name, sha256=sha256(path))
+    name = "the pairs"
+    try:
+        rows = pd.DataFrame(given).to_dict("records")
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"a {type(given).__name__} is no table of pairs: give a file, a data frame, or a list with a mapping of "
+            "base, source, base_answer and source_answer for every pair"
+        ) from error
+    return pairs_of([{str(column): value for column, value in row.items()} for row in rows], name), name, {}
+
+
+def given_sites(hooks: str | Sequence[str], model: Model) -> list[Site]:
+    """The components, in the order given; ``*`` for the block names one of every block.
+
+    Raises:
+        InputError: If a hook is not there, or one comes twice.
+    """
+    listed = [hooks] if isinstance(hooks, str) else list(hooks)
+    if not listed:
+        raise InputError("there is no hook to look at: give one, such as blocks.20.mlp.hook_post")
+    sites: list[Site] = []
+    for hook in listed:
+        if hook.count(EVERY) > 1:
+            raise InputError(f"{hook}: one {EVERY} alone, in the place of the block; name the head")
+        blocks = range(model.n_blocks) if EVERY in hook else [0]
+        sites += [Site.parse(hook.replace(EVERY, str(block))) for block in blocks]
+    for site in sites:
+        model.check(site)
+        if site.at_end:
+            raise InputError(f"'{site.name}': components are read at the pairs' position; leave @end away")
+        if sites.count(site) > 1:
+            raise InputError(f"'{site.name}' is asked for twice: give it once")
+    return sites
+
+
+def given_subspaces(
+    given: Mapping[str, Any], sites: Sequence[Site], model: Model
+) -> dict[str, UserSubspace]:
+    """The user's subspaces by label.
+
+    Args:
+        given: By label a tensor or array ``[d]``, ``[k, d]`` or ``[d, k]``, or a file, as text with ``#tensor:rows``
+            behind it where that has to be said.
+        sites: The components, all of the width that the subspaces have.
+        model: The model.
+
+    Raises:
+        InputError: If one is wrong, or its label is that of another method.
+    """
+    widths = {model.width(site): site for site in sites}
+    if given and len(widths) > 1:
+        raise InputError(
+            "the hooks hold vectors of different length ("
+            + ", ".join(f"{site.name}: {width}" for width, site in widths.items())
+            + "), so no direction fits all of them: audit them one by one"
+        )
+    found = {}
+    for label, subspace in given.items():
+        if not LABEL.fullmatch(label):
+            raise InputError(f"'{label}' is no label for a subspace: take a letter, then letters, digits, - and _")
+        if user_labels([label]) != [label]:
+            raise InputError(f"'{label}' is the name of another method of choosing a subspace: take another label")
+        (width,) = widths
+        if isinstance(subspace, str | Path):
+            file, tensor, rows = parse_spec(str(subspace))
+            found[label] = read_user_subspace(file, width, tensor, rows)
+        else:
+            found[label] = user_subspace(label, torch.as_tensor(subspace), width)
+    return found

@@ -1,0 +1,245 @@
+"""What an audit found: verdicts with their evidence, as tables, as a page, and as a folder that can be read again."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from pydantic import ValidationError
+
+from subspace_illusion.auditing.document import (
+    FORMAT,
+    Document,
+    Figure,
+    PairCounts,
+    ProofOf,
+    SubspaceVerdict,
+    Zones,
+)
+from subspace_illusion.auditing.proof import Proof
+from subspace_illusion.core.sites import Site
+from subspace_illusion.errors import InputError
+from subspace_illusion.files import (
+    atomic_folder,
+    atomic_write,
+    one_line,
+    read_json,
+    read_table,
+    read_tensors,
+    write_json,
+    write_table,
+    write_tensors,
+)
+from subspace_illusion.report.audit_page import AuditPage, lines, notebook_view, write_page
+from subspace_illusion.report.calibration import read_calibration
+from subspace_illusion.report.verdict import SMALLEST_EFFECT, Verdict, judge
+from subspace_illusion.statistics import Estimate
+from subspace_illusion.subspace.methods import WHOLE
+from subspace_illusion.tasks.table import DIFFERENT, chosen
+from subspace_illusion.verdict.calibration import Calibration
+from subspace_illusion.verdict.score import Score, draws_table, read_scores
+
+VERDICT, REPORT, SUBSPACES = "verdict.json", "report.html", "subspaces.safetensors"
+PAIRS, SCORES = "pairs", "scores"
+"""The tables, besides those of what was found, that the folder of an audit has."""
+TABLES = ("effects", "outcomes", "decomposition", "cosines", "off_distribution", "training", "controls", "readers")
+"""What was found, in the order in which one asks; an audit has those that it made."""
+
+Which = tuple[str, str]
+"""A component by its hook and a method."""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit found.
+
+    Attributes:
+        sites: The components.
+        labels: Those of the user's own subspaces.
+        pairs: The table of pairs, with what was kept and which token of base and source was read.
+        tables: The tables of ``TABLES``, each with a column ``component``.
+        bases: ``[d, k]`` by ``<hook>:<method>:<seed>``.
+        scores: By component and method.
+        proof: How far off was, at most, what has to be equal.
+        about: ``model``, ``pairs``, ``settings``, ``versions``, ``notes`` (what was done to the user's subspaces), as values of
+            JSON.
+    """
+
+    sites: Sequence[Site]
+    labels: Sequence[str]
+    pairs: pd.DataFrame
+    tables: Mapping[str, pd.DataFrame]
+    bases: Mapping[str, torch.Tensor]
+    scores: Mapping[Which, Score]
+    proof: Proof
+    about: Mapping[str, Any]
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """What planted cases say of scores."""
+        return read_calibration()
+
+    @cached_property
+    def verdicts(self) -> Mapping[Which, Verdict]:
+        """The verdicts by component and subspace, judged together."""
+        return judge(self.scores, self.calibration, SMALLEST_EFFECT)
+
+    @property
+    def effects(self) -> pd.DataFrame:
+        """What every patch did to held-out pairs, as ``measures.effects.effects`` gives it."""
+        return self.tables["effects"]
+
+    @property
+    def decomposition(self) -> pd.DataFrame:
+        """Row and null part, lent share, cosines with the mean difference, of what was trained and of yours."""
+        return self.tables["decomposition"]
+
+    @property
+    def controls(self) -> pd.DataFrame | None:
+        """The controls; ``None`` where none were made."""
+        return self.tables.get("controls")
+
+    @property
+    def document(self) -> Document:
+        """All that a program wants, in the form of ``verdict.json``."""
+        kept = self.pairs[self.pairs["kept"]]
+        train, test = (chosen(kept, split, DIFFERENT) for split in ("train", "test"))
+        counts = dict(kept=len(kept), left_out=len(self.pairs) - len(kept), train=len(train), test=len(test))
+        return Document(
+            format=FORMAT,
+            versions=self.about["versions"],
+            model=self.about["model"],
+            pairs=PairCounts(**counts, test_groups=test["group"].nunique(), source=self.about["pairs"]),
+            settings=self.about["settings"],
+            proof=ProofOf(**vars(self.proof)),
+            verdicts=[self._verdict(which, verdict) for which, verdict in self.verdicts.items()],
+        )
+
+    def _verdict(self, which: Which, verdict: Verdict) -> SubspaceVerdict:
+        hook, method = which
+        effects = self.effects.set_index(["component", "subspace"])
+        whole = Estimate.of(effects.loc[(hook, WHOLE)].to_dict(), "fldd")
+        effect, score = verdict.figure("fldd"), verdict.figure("score")
+        assert whole is not None
+        assert effect is not None
+        limits = verdict.thresholds
+        return SubspaceVerdict(
+            hook=hook,
+            subspace=method,
+            yours=method in self.labels,
+            rank=self._rank(hook, method),
+            verdict=verdict.verdict,
+            reason=verdict.reason,
+            cautions=[],
+            effect=_figure(effect),
+            whole_component=_figure(whole),
+            score=None if score is None else _figure(score),
+            sub_scores={name: _figure(figure) for name in verdict.score.figures if (figure := verdict.figure(name))},
+            zones=None if limits is None else Zones(faithful_up_to=limits.faithful, illusory_from=limits.illusory),
+            p_effect=verdict.p_effect,
+            p_score=verdict.p_score,
+        )
+
+    def _rank(self, hook: str, method: str) -> int:
+        return next(basis.shape[1] for name, basis in self.bases.items() if name.startswith(f"{hook}:{method}:"))
+
+    @property
+    def by_block(self) -> pd.DataFrame | None:
+        """The map: effects as shares of the clean LD and verdicts, a row a component; ``None`` of one component."""
+        if len(self.sites) < 2:
+            return None
+        fldd = self.effects[self.effects["seed"] == "pooled"].set_index(["component", "subspace"])["fldd"]
+        methods = list(dict.fromkeys(method for _, method in self.verdicts))
+        rows: list[dict[str, Any]] = []
+        for site in self.sites:
+            row: dict[str, Any] = dict(hook=site.name, block=site.block)
+            row |= {method: fldd.get((site.name, method)) for method in (WHOLE, *methods)}
+            found = {method: self.verdicts.get((site.name, method)) for method in methods}
+            rows.append(row | {f"{method} is": verdict.verdict for method, verdict in found.items() if verdict})
+        return pd.DataFrame(rows)
+
+    def __str__(self) -> str:
+        """Each verdict, and its evidence in a line."""
+        return "\n".join(lines(self._page))
+
+    def _repr_html_(self) -> str:
+        """The verdicts as a notebook shows them."""
+        return notebook_view(self._page)
+
+    @cached_property
+    def _page(self) -> AuditPage:
+        return AuditPage(
+            labels=self.labels,
+            pairs=self.pairs,
+            tables=self.tables,
+            verdicts=self.verdicts,
+            calibration=self.calibration,
+            by_block=self.by_block,
+            proof=vars(self.proof),
+            about=self.about,
+        )
+
+    def report(self, path: str | Path) -> None:
+        """Writes what was found as one page that opens offline: HTML, or Markdown with its pictures beside it.
+
+        Raises:
+            InputError: If the name ends in neither ``.html`` nor ``.md``.
+        """
+        target = Path(path)
+        if target.suffix not in (".html", ".md"):
+            raise InputError(f"{path}: a report is a file that ends in .html or .md")
+        write_page(self._page, target)
+
+    def save(self, folder: str | Path, force: bool = False) -> None:
+        """Writes what was found into a folder, whole or not at all: ``verdict.json``, ``report.html``, the tables in
+        parquet, ``subspaces.safetensors``.
+
+        Args:
+            folder: Where to.
+            force: Whether a folder of an audit that is there makes room.
+
+        Raises:
+            InputError: If there is something else in that place.
+        """
+        target = Path(folder)
+        check_out(target, force)
+        with atomic_folder(target) as partial:
+            write_json(partial / VERDICT, self.document.model_dump() | dict(about=dict(self.about), hooks=self._hooks))
+            tables = {**self.tables, PAIRS: self.pairs, SCORES: draws_table(self.scores)}
+            for name, found in tables.items():
+                write_table(partial / f"{name}.parquet", found)
+            write_tensors(partial / SUBSPACES, self.bases)
+            self.report(partial / REPORT)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Audit":
+        """Reads what ``save`` wrote.
+
+        Raises:
+            InputError: If the folder holds no audit, or one of another form.
+        """
+        source = Path(folder)
+        if not (source / VERDICT).is_file():
+            raise InputError(f"{folder} holds no audit: it has no {VERDICT}")
+        raise NotImplementedError
+
+
+def check_out(folder: Path, force: bool) -> None:
+    """Makes sure that an audit may be written to a folder.
+
+    Raises:
+        InputError: If something is there that is no audit, or an audit that is not to make room.
+    """
+    if not folder.exists():
+        return
+    if not (folder / VERDICT).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} is there already and is no audit: name a folder that is not there")
+    if (folder / VERDICT).is_file() and not force:
+        raise InputError(f"{folder} holds an audit already: name another folder, or add --force to replace it")
+
+
+def _figure(estimate: Estimate) -> Figure:
+    return Figure(value=estimate.value, low=estimate.low, high=estimate.high)
