@@ -17,7 +17,7 @@ tasks: .venv/installed
 
 calibrate: .venv/installed  ## the score's thresholds and error rates anew, 20 minutes; verdicts then rest on them
 	$(ENV) dvc repro stages/calibration/dvc.yaml
-	cp results/calibration/calibration.json src/subspace_illusion/report/calibration.json
+	cp results/calibration/calibration.json src/subspace_illusion/verdict/calibration.json
 
 test: .venv/installed-test
 	$(ENV) ruff check .

@@ -40,8 +40,8 @@ def main(params: Params) -> None:
     write_table(CALIBRATION / "curve.csv", curve(counted))
     write_table(CALIBRATION / "roc.csv", roc(measuring))
     write_table(CALIBRATION / "sweep.csv", sweep(measuring, CUTS))
-    half = found.cases[~found.cases["setting"]]
-    write_table(CALIBRATION / "by_effect.csv", by_effect(half, found.thresholds, SHARES))
+    half, smallest = found.cases[~found.cases["setting"]], params.verdict.smallest_effect
+    write_table(CALIBRATION / "by_effect.csv", by_effect(half, found.thresholds, smallest, SHARES))
     write_table(CALIBRATION / "natural.csv", found.natural)
     write_json(CALIBRATION / "calibration.json", found.as_json())
     say(found.confusions[found.confusions["measured_on"] == found.confusions["measured_on"][0]].to_string(index=False))

@@ -16,13 +16,14 @@ from subspace_illusion.files import (
 )
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import run, say
-from subspace_illusion.report.calibration import read_calibration
 from subspace_illusion.report.comparison import comparable
 from subspace_illusion.report.findings import decomposition, findings, findings_table
 from subspace_illusion.report.readme import headline, metrics, readme_table
 from subspace_illusion.report.results import Results
-from subspace_illusion.report.verdict import judge, verdict_table
+from subspace_illusion.report.verdict import verdict_table
+from subspace_illusion.verdict.judge import judge
 from subspace_illusion.verdict.score import read_scores
+from subspace_illusion.verdict.shipped import read_calibration
 
 
 def main(params: Params) -> None:

@@ -16,14 +16,14 @@ from subspace_illusion.files import (
 )
 from subspace_illusion.pipeline.params import Params, shown_params
 from subspace_illusion.pipeline.stage import run, say
-from subspace_illusion.report.calibration import read_calibration
 from subspace_illusion.report.comparison import comparable, compare
 from subspace_illusion.report.contents import whole_report
 from subspace_illusion.report.findings import findings
 from subspace_illusion.report.page import render
 from subspace_illusion.report.results import Results
-from subspace_illusion.report.verdict import judge
+from subspace_illusion.verdict.judge import judge
 from subspace_illusion.verdict.score import read_scores
+from subspace_illusion.verdict.shipped import read_calibration
 
 
 def main(params: Params) -> None:

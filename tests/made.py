@@ -12,11 +12,12 @@ from subspace_illusion.experiments.toy_example import toy_example
 from subspace_illusion.files import write_json, write_table
 from subspace_illusion.measures.localise import DIFFERING, END
 from subspace_illusion.report.results import Results
-from subspace_illusion.report.verdict import Verdict, judge
 from subspace_illusion.statistics import POOLED
 from subspace_illusion.subspace.methods import LENT, MEAN_DIFFERENCE, NULL, ROW, TRAINED, WHOLE, part_of
 from subspace_illusion.tasks.table import DIFFERENT, SAME
-from subspace_illusion.verdict.calibration import HALF, Calibration, Thresholds, figure_sets
+from subspace_illusion.verdict.calibration import HALF, Calibration, sub_score_sets
+from subspace_illusion.verdict.judge import Verdict, judge
+from subspace_illusion.verdict.rule import Thresholds
 from subspace_illusion.verdict.score import Score
 from subspace_illusion.verdict.sub_scores import named
 
@@ -128,10 +129,10 @@ def with_own() -> dict[str, pd.DataFrame]:
     }
 
 
-def score(fldd: float = 0.75, half: float = 0.02, **figures: float) -> Score:
-    """A score of these figures, each with an interval of this half-width."""
+def score(fldd: float = 0.75, half: float = 0.02, **sub_scores: float) -> Score:
+    """A score of these sub-scores, each with an interval of this half-width."""
     spread = np.concatenate([[0.0], np.linspace(-half, half, 401)])
-    return Score(fldd + spread, {name: np.clip(value + spread, 0, 1) for name, value in figures.items()}, fldd)
+    return Score(fldd + spread, {name: np.clip(value + spread, 0, 1) for name, value in sub_scores.items()}, fldd)
 
 
 def scores() -> dict[tuple[str, str], Score]:
@@ -145,7 +146,7 @@ def scores() -> dict[tuple[str, str], Score]:
 
 
 def calibration() -> Calibration:
-    """Thresholds at 0.3 and 0.4 for every set of figures, and four planted cases to every component, none misjudged."""
+    """Thresholds at 0.3 and 0.4 for every set of sub-scores; four planted cases to every component, none misjudged."""
     cases = [
         dict(task="ioi", block=block, dose=dose, null=0.0, kind="MLP", way=method, score=0.8 - 0.7 * dose, judged=True,
              counted=True, setting=block < 2, truth={0.0: 1.0, 0.5: None, 1.0: 0.0}[dose])
@@ -164,7 +165,7 @@ def calibration() -> Calibration:
         dict(evidence="placebo", words="a placebo", cases=16, groups=4, auc=0.5, auc_lo=0.4, auc_hi=0.6,
              score_auc=1.0, illusory_passed=1.0, faithful_passed=1.0),
     ]  # fmt: skip
-    limits = {named(chosen): Thresholds(0.3, 0.4) for chosen in figure_sets()}
+    limits = {named(chosen): Thresholds(0.3, 0.4) for chosen in sub_score_sets()}
     about = dict(model="tiny", size="quick", tasks="ioi")
     effect = {f"{name}{end}": 0.5 for name in ("fldd", "whole_fldd") for end in ("", "_lo", "_hi")}
     natural = [

@@ -12,8 +12,8 @@ import tiny
 from subspace_illusion import audit
 from subspace_illusion.errors import InputError
 from subspace_illusion.pipeline.compose import compose
-from subspace_illusion.report.calibration import SHIPPED
-from subspace_illusion.report.verdict import SMALLEST_EFFECT
+from subspace_illusion.verdict.rule import SMALLEST_EFFECT
+from subspace_illusion.verdict.shipped import SHIPPED
 
 HOOK = "blocks.1.mlp.hook_post"
 SETTINGS = dict(keep_wrong=True, resamples=200)
@@ -62,7 +62,7 @@ def test_what_is_given_may_be_a_file_or_in_memory_and_gives_the_same(folder, lla
 
 def test_in_the_residual_stream_what_the_readers_see_stands_for_the_row_part(llama):
     found = audit(llama, tiny.EXAMPLE, "blocks.1.hook_resid_post", {"mine": direction()[:32]}, **SETTINGS)
-    assert set(found.verdicts["mine"].score.figures) <= {"lost", "apart"}
+    assert set(found.verdicts["mine"].score.sub_scores) <= {"lost", "apart"}
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from subspace_illusion.errors import InputError
 from subspace_illusion.files import PUBLISHED, read_table
 from subspace_illusion.report.findings import BOOTSTRAP, Finding, decomposition, findings, findings_table
 from subspace_illusion.report.readme import END, ROWS, START, headline, metrics, readme_table, with_table
-from subspace_illusion.report.verdict import judge
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.methods import NULL
+from subspace_illusion.verdict.judge import judge
 
 
 @pytest.fixture

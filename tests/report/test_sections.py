@@ -21,7 +21,7 @@ from subspace_illusion.report.sections.verdict import (
     verdict_grid,
     verdict_picture,
 )
-from subspace_illusion.report.verdict import judge
+from subspace_illusion.verdict.judge import judge
 
 pytestmark = pytest.mark.filterwarnings("error")
 

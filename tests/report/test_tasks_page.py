@@ -15,7 +15,8 @@ from subspace_illusion.report.findings import decomposition
 from subspace_illusion.report.plots.style import GREY, plt
 from subspace_illusion.report.plots.tasks_page import tasks_figure
 from subspace_illusion.report.tasks_page import effects_shown, overview, read_tasks, section, write_page
-from subspace_illusion.report.verdict import judge, verdict_table
+from subspace_illusion.report.verdict import verdict_table
+from subspace_illusion.verdict.judge import judge
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -12,31 +12,28 @@ from planted_made import cases
 from subspace_illusion.errors import InputError
 from subspace_illusion.report.sections.calibration import natural_grid
 from subspace_illusion.verdict.calibration import (
-    FAITHFUL,
     HALF,
-    ILLUSORY,
-    INCONCLUSIVE,
     TOLERATED,
     Calibration,
-    Thresholds,
     areas,
     by_effect,
     calibrate,
+    calls,
     curve,
-    figure_sets,
-    natural_calls,
     prepared,
     roc,
     set_thresholds,
+    sub_score_sets,
     sweep,
 )
+from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE, Thresholds
 
 LIMITS = {"lent+lost+apart+off": Thresholds(0.35, 0.5)}
 ABOUT = dict(model="tiny", size="quick", tasks="ioi")
 
 
 def natural() -> pd.DataFrame:
-    """Two natural cases: one with all figures, one with too few."""
+    """Two natural cases: one with all sub-scores, one with too few."""
     whole = dict(whole_fldd=0.5, whole_fldd_lo=0.4, whole_fldd_hi=0.6)
     about = [
         dict(task="ioi", component="blocks.1.mlp.hook_post", figures="lent+lost+apart+off", score=0.1, score_lo=0.05),
@@ -83,13 +80,6 @@ def test_thresholds_call_few_of_either_truth_the_other(illusory, faithful):
     assert (np.array(faithful) > limits.illusory).sum() <= TOLERATED * len(faithful) + 1
 
 
-def test_a_call_needs_the_whole_interval():
-    limits = Thresholds(0.3, 0.4)
-    assert [limits.call(*ends) for ends in ((0.1, 0.3), (0.2, 0.31), (0.39, 0.5), (0.4, 0.6))] == [
-        FAITHFUL, INCONCLUSIVE, INCONCLUSIVE, ILLUSORY
-    ]  # fmt: skip
-
-
 def test_cases_that_lie_apart_are_called_right():
     found = calibrate(cases(), natural(), 0.1, 50, 0, ABOUT)
     measured = found.measured
@@ -100,12 +90,12 @@ def test_cases_that_lie_apart_are_called_right():
     # None of four components misjudged leaves room for six in ten.
     assert measured.loc[ILLUSORY, "wrong_groups_most"] == pytest.approx(1 - 0.025 ** (1 / 4), abs=1e-6)
     assert "ioi, set on the other tasks" in set(found.confusions["measured_on"])
-    assert set(found.thresholds) == {"+".join(chosen) for chosen in figure_sets()}
+    assert set(found.thresholds) == {"+".join(chosen) for chosen in sub_score_sets()}
 
 
 def test_areas_of_the_score_and_of_what_tells_nothing():
     of = prepared(cases(), 0.1)
-    rows = areas(of[of["counted"]], LIMITS, 50, 0).set_index("evidence")
+    rows = areas(of[of["counted"]], LIMITS, 0.1, 50, 0).set_index("evidence")
     assert rows.loc["score", "auc"] == 1
     assert rows.loc["lent", "auc"] == 0.5
     # Directions off the route are illusory at a dose at which others are faithful: the component cannot tell them.
@@ -116,7 +106,7 @@ def test_areas_of_the_score_and_of_what_tells_nothing():
     assert rows.loc["interchange_accuracy", "illusory_passed"] > 0.5
     assert (rows["score_auc"] == 1).all()
     noisy = prepared(cases(spread=0.4), 0.1)
-    worse = areas(noisy[noisy["counted"]], LIMITS, 50, 0).set_index("evidence")
+    worse = areas(noisy[noisy["counted"]], LIMITS, 0.1, 50, 0).set_index("evidence")
     assert worse.loc["score", "auc_lo"] < worse.loc["score", "auc"] < 1
 
 
@@ -134,7 +124,7 @@ def test_curve_roc_and_sweep():
 def test_from_which_effect_on_directions_count():
     of = prepared(cases(), 0.1)
     limits = calibrate(cases(), natural(), 0.1, 20, 0, ABOUT).thresholds
-    found = by_effect(of[~of["setting"]], limits, [0.0, 1 / 3, 0.99])
+    found = by_effect(of[~of["setting"]], limits, 0.1, [0.0, 1 / 3, 0.99])
     assert found["illusory"].is_monotonic_decreasing
     counted = of[of["counted"] & ~of["setting"]]
     assert found["illusory"].tolist()[1:] == [(counted["truth"] == 1).sum(), 0]
@@ -153,16 +143,23 @@ def test_it_comes_back_from_json():
         Calibration.from_json({"thresholds": {}})
 
 
-def test_natural_cases_are_called_by_the_figures_that_they_have():
+def test_cases_are_called_by_the_sub_scores_that_they_have():
     limits = {"lost+apart": Thresholds(0.3, 0.4)}
     rows = [
-        dict(fldd_lo=0.5, fldd_hi=0.6, figures="lost+apart", score_lo=0.1, score_hi=0.2),
-        dict(fldd_lo=-0.6, fldd_hi=-0.5, figures="lost+apart", score_lo=0.5, score_hi=0.6),
-        dict(fldd_lo=0.0, fldd_hi=0.6, figures="lost+apart", score_lo=0.1, score_hi=0.2),
-        dict(fldd_lo=0.5, fldd_hi=0.6, figures="apart", score_lo=np.nan, score_hi=np.nan),
+        dict(fldd=0.55, fldd_lo=0.5, fldd_hi=0.6, figures="lost+apart", score=0.15, score_lo=0.1, score_hi=0.2),
+        dict(fldd=-0.55, fldd_lo=-0.6, fldd_hi=-0.5, figures="lost+apart", score=0.55, score_lo=0.5, score_hi=0.6),
+        dict(fldd=0.3, fldd_lo=0.0, fldd_hi=0.6, figures="lost+apart", score=0.15, score_lo=0.1, score_hi=0.2),
+        dict(fldd=0.55, fldd_lo=0.5, fldd_hi=0.6, figures="apart", score=np.nan, score_lo=np.nan, score_hi=np.nan),
     ]
-    called = natural_calls(pd.DataFrame(rows), limits, 0.1)["called"].tolist()
+    called = calls(pd.DataFrame(rows), limits, 0.1).tolist()
     assert called == [FAITHFUL, ILLUSORY, INCONCLUSIVE, INCONCLUSIVE]
+
+
+def test_cases_that_strengthen_the_answer_are_not_counted():
+    """Verdicts on such subspaces say so: no error rate is theirs."""
+    turned = cases().assign(fldd=lambda rows: -rows["fldd"])
+    turned[["fldd_lo", "fldd_hi"]] = -cases()[["fldd_hi", "fldd_lo"]]
+    assert not prepared(turned, 0.1)["judged"].any()
 
 
 def test_the_first_row_is_the_measuring_half():

@@ -1,187 +1,90 @@
-"""The verdict, on linear models whose truth is known by design and on scores made by hand.
-
-A linear model of the residual stream: LD = r . reader, where r = skip + h W. The component is h, W its readout, and the
-variable x = +-1 is carried by the skip connection, by h, or by both. Everything is measured by the functions that
-measure the real models.
-"""
+"""The one rule, and that users are judged by it as planted cases are."""
 
 import numpy as np
+import pandas as pd
 import pytest
-import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 import made
-from subspace_illusion.core.basis import orthonormal, patch_change, row_space, split
-from subspace_illusion.report.verdict import judge, verdict_table
-from subspace_illusion.statistics import Bootstrap
-from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, TRAINED, axis_of
-from subspace_illusion.verdict.calibration import FAITHFUL, ILLUSORY, INCONCLUSIVE
-from subspace_illusion.verdict.score import Score, of_activations, score_of
+from subspace_illusion.statistics import Estimate
+from subspace_illusion.verdict.calibration import calls
+from subspace_illusion.verdict.judge import judge
+from subspace_illusion.verdict.rule import CALLS, FAITHFUL, ILLUSORY, INCONCLUSIVE, Call, Reason, Thresholds, call
+from subspace_illusion.verdict.score import Score
+from subspace_illusion.verdict.sub_scores import SUB_SCORES
 
-CALIBRATION = made.calibration()
-
-
-def score_on(
-    carried: torch.Tensor, readout: torch.Tensor, direction: torch.Tensor, skip: float, n: int = 400, noise: float = 0.1
-) -> Score:
-    """The score of one direction of the component of a linear model.
-
-    Args:
-        carried: What x = 1 adds to the hidden activations, ``[d]``.
-        readout: What the hidden activations add to the one residual dimension that is read, ``[d]``.
-        direction: The direction that is judged, ``[d]``.
-        skip: What x adds to it past the component.
-        n: Pairs.
-        noise: Spread of the hidden activations over prompts.
-    """
-    generator = torch.Generator().manual_seed(0)
-    x = torch.where(torch.arange(n) % 2 == 0, 1.0, -1.0)[:, None]
-    base, source = (sign * x * carried + noise * torch.randn(n, len(carried), generator=generator) for sign in (1, -1))
-    basis, w = orthonormal(direction[:, None]), readout[:, None]
-    clean = (x * (skip * x + base @ w)).squeeze(1)  # the model answers with the sign of x
-
-    def ld(of: torch.Tensor | None) -> np.ndarray:
-        return (clean + (x * (patch_change(base, source, of) @ w)).squeeze(1)).double().numpy()
-
-    bootstrap = Bootstrap.of(range(n), 200, 0)
-    row = split(basis, w, 1e-5).row
-    values = tuple((sign * x.squeeze(1) > 0).long() for sign in (1, -1))
-    more = of_activations(base, source, values, [basis], w, row_space(w, 1e-5), bootstrap)
-    ld_clean = clean.double().numpy()
-    return score_of(ld_clean, ld(basis), ld(None), ld_clean if row is None else ld(row), -ld_clean, bootstrap, more)
+LIMITS = Thresholds(0.3, 0.4)
+LARGE = Estimate(0.5, 0.4, 0.6)
 
 
-def verdict_on(*model: torch.Tensor, **more: float):
-    return judge({("mlp", TRAINED): score_on(*model, **more)}, CALIBRATION, 0.1)["mlp", TRAINED]
+@pytest.mark.parametrize(
+    ("score", "verdict", "reason"),
+    [
+        (Estimate(0.2, 0.1, 0.3), FAITHFUL, Reason.BEYOND),
+        (Estimate(0.2, 0.1, 0.31), INCONCLUSIVE, Reason.BETWEEN),
+        (Estimate(0.35), INCONCLUSIVE, Reason.BETWEEN),
+        (Estimate(0.45, 0.39, 0.5), INCONCLUSIVE, Reason.BETWEEN),
+        (Estimate(0.45, 0.4, 0.5), ILLUSORY, Reason.BEYOND),
+        (Estimate(0.1), FAITHFUL, Reason.BEYOND),  # a figure that no resampling moves stands for itself
+        (Estimate(0.31, 0.1, 0.3), INCONCLUSIVE, Reason.BETWEEN),  # and one outside its interval widens it
+        (None, INCONCLUSIVE, Reason.FEW_SUB_SCORES),
+    ],
+)
+def test_a_call_needs_the_whole_interval_of_the_score(score, verdict, reason):
+    assert call(LARGE, score, LIMITS, 0.1) == Call(verdict, reason)
 
 
-E1, E2, E3 = torch.eye(3)
+@pytest.mark.parametrize(
+    ("effect", "asked"),
+    [
+        (Estimate(0.2, 0.11, 0.3), True),
+        (Estimate(0.2, 0.1, 0.3), False),
+        (Estimate(-0.2, -0.3, -0.11), True),
+        (Estimate(-0.2, -0.3, -0.09), False),
+        (Estimate(0.2, -0.3, 0.3), False),
+        (Estimate(0.2), True),
+        (None, False),
+    ],
+)
+def test_a_call_needs_the_whole_interval_of_the_effect_in_either_direction(effect, asked):
+    found = call(effect, Estimate(0.1, 0.05, 0.15), LIMITS, 0.1)
+    assert found == (Call(FAITHFUL, Reason.BEYOND) if asked else Call(INCONCLUSIVE, Reason.SMALL_EFFECT))
 
 
-def test_the_posts_illusion_is_illusory():
-    """e2 knows x and is not read, e3 is read and does not know x; x reaches the answer past the component."""
-    found = verdict_on(E2, 2 * E3, E2 + E3, skip=1.0)
-    assert found.verdict == ILLUSORY
-    figures = {name: draws[0] for name, draws in found.score.figures.items()}
-    # Of (e2 + e3) / sqrt 2 all that is read of x is read along e2, and a component that writes no x moves nothing.
-    assert figures["lent"] == pytest.approx(1, abs=0.02)
-    assert figures["lost"] == pytest.approx(1, abs=0.02)
-    assert figures["apart"] == pytest.approx(1, abs=0.02)
-    assert figures["off"] > 0.3
+def test_without_thresholds_there_is_no_call():
+    assert call(LARGE, Estimate(0.1), None, 0.1) == Call(INCONCLUSIVE, Reason.FEW_SUB_SCORES)
 
 
-def test_a_component_that_is_truly_in_the_circuit_is_faithful():
-    found = verdict_on(E1, E1 + 0.1 * E2, E1, skip=0.5)
-    assert found.verdict == FAITHFUL
-    assert found.score.draws[0] < 0.05
+SHARES = st.floats(0, 1)
 
 
-def test_the_correct_direction_beside_an_irrelevant_one_is_faithful():
-    """The whole component does what the direction does: the irrelevant unit adds nothing."""
-    assert verdict_on(E1 + E2, E1 + 2 * E3, E1, skip=0.0).verdict == FAITHFUL
+@st.composite
+def scores(draw: st.DrawFn) -> Score:
+    """A score of any sub-scores, of draws of any spread, around the thresholds and the smallest effect as well."""
+    names = draw(st.lists(st.sampled_from(list(SUB_SCORES)), unique=True))
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    spread = draw(st.sampled_from([0.0, 0.01, 0.1]))
+    near = st.one_of(SHARES, st.floats(0.25, 0.45))
+    effect = draw(st.one_of(st.floats(-2, 2), st.floats(0.05, 0.2)))
+    sub_scores = {name: np.clip(draw(near) + spread * rng.normal(size=41), 0, 1) for name in names}
+    return Score(effect + spread * rng.normal(size=41), sub_scores, draw(st.floats(-1, 1)))
 
 
-def test_the_verdict_is_relative_to_the_component_as_the_unit():
-    """The post's appendix: with e1, e2 and e3 in one unit, e2 + e3 does what the unit does.
-
-    Its row part lends from its null part all the same, which is why the score is not near zero.
-    """
-    found = score_on(E1 + E2, E1 + 2 * E3, E2 + E3, skip=0.0)
-    assert found.figures["apart"][0] < 0.1
-    assert found.figures["lent"][0] > 0.5
-
-
-@pytest.mark.parametrize(("genuine", "expected"), [(0.95, FAITHFUL), (0.1, ILLUSORY)])
-def test_a_mixture_with_known_weights(genuine, expected):
-    """Two units: one is read and knows x with weight g = ``genuine``, the other is not read and knows it in full.
-
-    Patching (1, 1 - g) moves the output by 2 / (1 + (1 - g)^2), its row part by 2 g: what is lost without the null part
-    is 1 - g (1 + (1 - g)^2), and the whole component does g of it.
-    """
-    e1, e2 = torch.eye(2)
-    found = verdict_on(genuine * e1 + e2, 2 * e1, e1 + (1 - genuine) * e2, skip=1.0)
-    assert found.verdict == expected
-    assert found.score.figures["lost"][0] == pytest.approx(1 - genuine * (1 + (1 - genuine) ** 2), abs=0.03)
-    assert found.score.figures["apart"][0] == pytest.approx(1 - genuine * (1 + (1 - genuine) ** 2), abs=0.03)
+@given(st.lists(scores(), min_size=1, max_size=6), st.floats(0, 0.3))
+def test_users_are_judged_as_planted_cases_are_called(found, smallest_effect):
+    """The same scores in, by draws for the one and by a table's row for the other: the same calls out."""
+    calibration = made.calibration()
+    verdicts = judge({("mlp8", str(i)): score for i, score in enumerate(found)}, calibration, smallest_effect)
+    table = pd.DataFrame([score.row() for score in found])
+    called = calls(table, calibration.thresholds, smallest_effect)
+    assert [verdict.verdict for verdict in verdicts.values()] == called.tolist()
+    assert set(called) <= set(CALLS)
 
 
-def test_the_score_falls_as_more_of_the_variable_is_carried():
-    e1, e2 = torch.eye(2)
-    scores = [score_on(g * e1 + e2, 2 * e1, e1 + (1 - g) * e2, skip=1.0).draws[0] for g in (0.1, 0.3, 0.6, 0.95)]
-    assert scores == sorted(scores, reverse=True)
-
-
-def test_pure_noise_is_inconclusive():
-    generator = torch.Generator().manual_seed(1)
-    direction, readout = torch.randn(2, 8, generator=generator)
-    found = verdict_on(torch.zeros(8), readout, direction, skip=1.0)
-    assert (found.verdict, found.reason) == (INCONCLUSIVE, "the effect is too small to ask what it is made of")
-
-
-def test_a_direction_that_strengthens_the_answer_is_judged_like_any_other():
-    """The component works against the skip connection, and the direction does as much of that as the component."""
-    found = verdict_on(-0.5 * E1, E1, E1, skip=1.5)
-    assert found.score.fldd[0] < -0.1
-    assert found.verdict == FAITHFUL
-
-
-def test_verdicts_made_by_hand():
-    found = made.verdicts()
-    assert {which: verdict.verdict for which, verdict in found.items()} == {
-        (made.V_TRUE, TRAINED): FAITHFUL,
-        (made.V_TRUE, MEAN_DIFFERENCE): INCONCLUSIVE,
-        (made.V_MLP, TRAINED): ILLUSORY,
-        (made.V_MLP, MEAN_DIFFERENCE): FAITHFUL,
-    }
-    planted_elsewhere = "in the residual stream, where no case was planted"
-    assert (
-        found[made.V_TRUE, TRAINED].reason == f"score 0.07 of lost and apart, faithful up to 0.30; {planted_elsewhere}"
-    )
-    assert found[made.V_MLP, MEAN_DIFFERENCE].reason.endswith("it strengthens the answer, which no planted case does")
-    assert found[made.V_TRUE, MEAN_DIFFERENCE].reason == "fewer than 2 figures of the score apply"
-    assert found[made.V_MLP, TRAINED].reason == "score 0.67, illusory from 0.40"
-
-
-@pytest.mark.parametrize("value", [0.29, 0.35, 0.41])
-def test_a_score_too_near_a_threshold_is_inconclusive(value):
-    score = made.score(lent=value, lost=value, apart=value, off=value, half=0.05)
-    found = judge({("mlp8", TRAINED): score}, CALIBRATION, 0.1)["mlp8", TRAINED]
-    assert found.verdict == INCONCLUSIVE
-    assert "between the thresholds or too near one: faithful up to 0.30, illusory from 0.40" in found.reason
-
-
-def test_many_verdicts_are_corrected_for_their_number():
-    """Three draws of 201 lie beyond the threshold: enough alone, too little among many that say nothing."""
-    spread = np.concatenate([[0.0], np.zeros(198), [0.2] * 3])
-    near = Score(np.full(202, 0.5), dict.fromkeys(("lent", "lost", "apart", "off"), 0.25 + spread), 0.5)
-    unclear = made.score(lent=0.35, lost=0.35, apart=0.35, off=0.35)
-    alone = judge({("a", TRAINED): near}, CALIBRATION, 0.1)["a", TRAINED]
-    among = judge({("a", TRAINED): near} | {(str(i), TRAINED): unclear for i in range(20)}, CALIBRATION, 0.1)
-    assert alone.verdict == FAITHFUL
-    assert among["a", TRAINED].verdict == INCONCLUSIVE
-
-
-def test_a_subspace_is_faithful_only_if_none_of_its_axes_is_illusory():
-    good, bad = (dict.fromkeys(("lent", "lost", "apart", "off"), value) for value in (0.1, 0.7))
-    axes = [axis_of("mine", number) for number in (1, 2)]
-    scores = {("mlp8", "mine"): made.score(**good), ("mlp8", axes[0]): made.score(**good)}
-    scores["mlp8", axes[1]] = made.score(**bad)
-    found = judge(scores, CALIBRATION, 0.1)
-    assert (found["mlp8", "mine"].verdict, found["mlp8", "mine"].reason) == (
-        INCONCLUSIVE, "axis 2 of mine is illusory"
-    )  # fmt: skip
-    scores["mlp8", axes[1]] = made.score(fldd=0.01, **bad)  # an axis that does nothing says nothing
-    assert judge(scores, CALIBRATION, 0.1)["mlp8", "mine"].verdict == FAITHFUL
-
-
-def test_the_table_has_what_does_not_apply_as_missing():
-    rows = verdict_table(made.verdicts()).set_index(["component", "subspace"])
-    assert np.isnan(rows.loc[(made.V_TRUE, TRAINED), "lent"])
-    assert np.isnan(rows.loc[(made.V_TRUE, MEAN_DIFFERENCE), "score"])
-    assert rows.loc[(made.V_MLP, TRAINED), "figures"] == "lent+lost+apart+off"
-    assert rows.loc[(made.V_MLP, TRAINED), "illusory_from"] == 0.4
-
-
-def test_a_direction_weaker_than_what_was_calibrated_says_so():
-    found = judge({("a", TRAINED): made.score(0.2, lent=0.7, lost=0.7)}, CALIBRATION, 0.1)["a", TRAINED]
-    assert found.verdict == ILLUSORY
-    assert found.reason.endswith("weaker than the planted cases that count")
+@given(st.lists(scores(), min_size=2, max_size=6))
+def test_what_is_judged_beside_a_subspace_changes_nothing(found):
+    together = judge({("mlp8", str(i)): score for i, score in enumerate(found)}, made.calibration(), 0.1)
+    for which, score in zip(together, found, strict=True):
+        alone = judge({which: score}, made.calibration(), 0.1)[which]
+        assert (alone.verdict, alone.reason) == (together[which].verdict, together[which].reason)

@@ -1,4 +1,4 @@
-"""The score: its figures in small cases that can be worked out by hand."""
+"""The score: its sub-scores in small cases that can be worked out by hand."""
 
 import numpy as np
 import pandas as pd
@@ -27,10 +27,10 @@ BOOTSTRAP = Bootstrap.of(range(N), 100, 0)
 CLEAN = np.linspace(3, 5, N)
 
 
-def figures(effect: float, whole: float, row: float | None) -> dict[str, float]:
+def sub_scores(effect: float, whole: float, row: float | None) -> dict[str, float]:
     part = None if row is None else CLEAN - row
     score = score_of(CLEAN, CLEAN - effect, CLEAN - whole, part, CLEAN - 4, BOOTSTRAP)
-    return {name: draws[0] for name, draws in score.figures.items()}
+    return {name: draws[0] for name, draws in score.sub_scores.items()}
 
 
 @pytest.mark.parametrize(
@@ -45,11 +45,11 @@ def figures(effect: float, whole: float, row: float | None) -> dict[str, float]:
     ],
 )
 def test_effects_too_large_and_too_small(effect, whole, row, apart, lost):
-    assert figures(effect, whole, row) == dict(lost=pytest.approx(lost), apart=pytest.approx(apart))
+    assert sub_scores(effect, whole, row) == dict(lost=pytest.approx(lost), apart=pytest.approx(apart))
 
 
-def test_what_does_not_apply_is_no_figure():
-    assert set(figures(1.0, 1.0, None)) == {"apart"}
+def test_what_does_not_apply_is_no_sub_score():
+    assert set(sub_scores(1.0, 1.0, None)) == {"apart"}
     score = score_of(CLEAN, CLEAN - 1, CLEAN - 1, None, CLEAN - 4, BOOTSTRAP)
     assert not score.applies
     assert score.moved == pytest.approx(0.25)
@@ -57,10 +57,10 @@ def test_what_does_not_apply_is_no_figure():
 
 
 @given(st.floats(0.1, 5), st.floats(-5, 5), st.floats(-5, 5), st.floats(0.1, 10))
-def test_the_figures_are_shares_and_have_no_unit(effect, whole, row, unit):
-    found, scaled = figures(effect, whole, row), figures(effect * unit, whole * unit, row * unit)
-    assert all(0 <= figure <= 1 for figure in found.values())
-    assert found == {name: pytest.approx(figure, abs=1e-6) for name, figure in scaled.items()}
+def test_the_sub_scores_are_shares_and_have_no_unit(effect, whole, row, unit):
+    found, scaled = sub_scores(effect, whole, row), sub_scores(effect * unit, whole * unit, row * unit)
+    assert all(0 <= share <= 1 for share in found.values())
+    assert found == {name: pytest.approx(share, abs=1e-6) for name, share in scaled.items()}
 
 
 def activations(seed: int = 0, d: int = 6) -> tuple[torch.Tensor, torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
@@ -138,9 +138,9 @@ def test_every_method_of_a_component_is_scored_by_its_own_parts():
     table[part_of(MEAN_DIFFERENCE, ROW)] = CLEAN - 1.0
     found = score_component(table, bases, base, source, values, readout, None, **SETTINGS)
     assert list(found) == [TRAINED, "mine", MEAN_DIFFERENCE]
-    assert found[TRAINED].figures["lost"][0] == pytest.approx(0.5)
-    assert found[MEAN_DIFFERENCE].figures["lost"][0] == pytest.approx(0)
-    assert found["mine"].figures["lost"][0] == 1  # it has no row part, and all of its effect goes with the null part
+    assert found[TRAINED].sub_scores["lost"][0] == pytest.approx(0.5)
+    assert found[MEAN_DIFFERENCE].sub_scores["lost"][0] == pytest.approx(0)
+    assert found["mine"].sub_scores["lost"][0] == 1  # it has no row part, and all of its effect goes with the null part
     again = read_scores(draws_table({("mlp8", method): score for method, score in found.items()}))
     for method, score in found.items():
         assert again["mlp8", method].draws == pytest.approx(score.draws)
@@ -156,8 +156,8 @@ def test_residual_subspaces_rest_on_the_pairs_that_were_split():
     )  # fmt: skip
     table = did(**{WHOLE: 2.0, TRAINED: 2.0, MEAN_DIFFERENCE: 2.0})
     found = score_component(table, {}, base, source, values, None, splits, **SETTINGS)
-    assert found[TRAINED].figures["lost"][0] == pytest.approx(0.5, abs=0.02)
-    assert set(found[MEAN_DIFFERENCE].figures) == {"apart"}
+    assert found[TRAINED].sub_scores["lost"][0] == pytest.approx(0.5, abs=0.02)
+    assert set(found[MEAN_DIFFERENCE].sub_scores) == {"apart"}
 
 
 def test_axes_stand_behind_their_subspace():

@@ -20,11 +20,10 @@ from subspace_illusion.errors import InputError
 from subspace_illusion.files import atomic_write
 from subspace_illusion.measures.decompose import Decomposition, classes, decompose
 from subspace_illusion.measures.effects import effects
-from subspace_illusion.report.calibration import read_calibration
 from subspace_illusion.report.page import draw_picture, fill_in
 from subspace_illusion.report.section import Grid
 from subspace_illusion.report.sections.verdict import evidence_grid, rules, verdict_grid, verdict_picture
-from subspace_illusion.report.verdict import SMALLEST_EFFECT, Verdict, judge
+from subspace_illusion.report.verdict import reason_of
 from subspace_illusion.report.words import in_order
 from subspace_illusion.statistics import Bootstrap
 from subspace_illusion.subspace.methods import user_labels
@@ -34,7 +33,10 @@ from subspace_illusion.tasks.pairs_file import pairs_of, read_pairs
 from subspace_illusion.tasks.table import DIFFERENT, mark_kept, prompts_of, values_of
 from subspace_illusion.tasks.tokenise import LAST, tokenise
 from subspace_illusion.verdict.calibration import Calibration
-from subspace_illusion.verdict.in_memory import score_on_the_spot
+from subspace_illusion.verdict.in_memory import score_in_memory
+from subspace_illusion.verdict.judge import Verdict, judge
+from subspace_illusion.verdict.rule import SMALLEST_EFFECT
+from subspace_illusion.verdict.shipped import read_calibration
 
 BATCH = 32
 """Prompts, and pairs, in one forward pass."""
@@ -67,7 +69,7 @@ class Audit:
     def __str__(self) -> str:
         """One line a subspace: its verdict, and why."""
         lines = [
-            f"{method} at {self.site}: {verdict.verdict} ({verdict.reason})"
+            f"{method} at {self.site}: {verdict.verdict} ({reason_of(verdict)})"
             for method, verdict in self.verdicts.items()
         ]
         return "\n".join(lines)
@@ -202,7 +204,7 @@ def audit(
     )
     found = {(method, ""): basis for (method, _), basis in result.subspaces.items()}
     settings: dict[str, Any] = dict(tolerance=TOLERANCE, resamples=resamples, seed=seed, batch=BATCH)
-    of = score_on_the_spot(train, test, at, found, rank=rank, **settings)
+    of = score_in_memory(train, test, at, found, rank=rank, **settings)
     did = effects(test, {at.name: of.patched}, Bootstrap.of(test.groups, resamples, seed))
     calibration = read_calibration()
     verdicts = judge({(at.name, method): score for method, score in of.scores.items()}, calibration, SMALLEST_EFFECT)

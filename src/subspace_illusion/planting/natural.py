@@ -15,7 +15,7 @@ from subspace_illusion.statistics import POOLED, Bootstrap, interval, ratio
 from subspace_illusion.subspace.das import train_das
 from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, ROW, TRAINED, WHOLE, part_of
 from subspace_illusion.subspace.pairs import Pairs
-from subspace_illusion.verdict.in_memory import score_on_the_spot
+from subspace_illusion.verdict.in_memory import score_in_memory
 from subspace_illusion.verdict.score import score_table
 
 
@@ -50,7 +50,7 @@ def natural_case(train: Pairs, test: Pairs, site: Site, plan: Plan) -> pd.DataFr
     settings: dict[str, Any] = dict(
         tolerance=plan.tolerance, resamples=plan.resamples, seed=plan.seed, batch=plan.batch
     )
-    found = score_on_the_spot(train, test, site, bases, rank=1, **settings)
+    found = score_in_memory(train, test, site, bases, rank=1, **settings)
     bootstrap = Bootstrap.of(test.groups, plan.resamples, plan.seed)
     clean = bootstrap.means(test.ld_clean)
     did = bootstrap.means(found.patched.outcomes[WHOLE, POOLED].ld[0])

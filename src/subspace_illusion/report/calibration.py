@@ -1,23 +1,9 @@
-"""The calibration that verdicts rest on, as it is read, and as DVC's metrics."""
-
-from pathlib import Path
+"""The calibration that verdicts rest on, as DVC's metrics."""
 
 import pandas as pd
 
-from subspace_illusion.files import read_json
-from subspace_illusion.verdict.calibration import FAITHFUL, ILLUSORY, SCORE, Calibration
-
-SHIPPED = Path(__file__).with_name("calibration.json")
-"""The outcome of make calibrate that the library comes with."""
-
-
-def read_calibration(path: Path = SHIPPED) -> Calibration:
-    """The calibration in a file.
-
-    Raises:
-        InputError: If it cannot be read, or is none.
-    """
-    return Calibration.from_json(read_json(path))
+from subspace_illusion.verdict.calibration import SCORE, Calibration
+from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY
 
 
 def metrics_of(calibration: Calibration) -> dict[str, object]:

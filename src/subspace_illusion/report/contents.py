@@ -39,8 +39,8 @@ from subspace_illusion.report.sections.verdict import (
     verdict_grid,
     verdict_picture,
 )
-from subspace_illusion.report.verdict import Verdict
 from subspace_illusion.verdict.calibration import Calibration
+from subspace_illusion.verdict.judge import Verdict
 
 TITLE = "Is this the subspace you are looking for?"
 QUESTION = (

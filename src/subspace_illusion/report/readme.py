@@ -11,13 +11,14 @@ from subspace_illusion.report.calibration import metrics_of
 from subspace_illusion.report.comparison import in_words
 from subspace_illusion.report.findings import BOOTSTRAP, Finding
 from subspace_illusion.report.results import Results
-from subspace_illusion.report.verdict import Verdict
+from subspace_illusion.report.verdict import reason_of
 from subspace_illusion.report.words import fixed, place, variable_of, with_ends
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.methods import TRAINED, WHOLE
 from subspace_illusion.tasks.table import IOI
 from subspace_illusion.verdict.calibration import Calibration
-from subspace_illusion.verdict.sub_scores import FIGURES
+from subspace_illusion.verdict.judge import Verdict
+from subspace_illusion.verdict.sub_scores import SUB_SCORES
 
 ROWS: Mapping[str, str] = {
     "clean.logit_diff": "",
@@ -93,7 +94,7 @@ def headline(results: Results, found: Sequence[Finding], verdicts: Mapping[tuple
     lines += [f"{finding.words:{width}} {fixed(finding.estimate.value):>7}   {finding.spread}" for finding in shown]
     lines += ["", f"Intervals: {BOOTSTRAP}.", ""]
     for (component, method), verdict in verdicts.items():
-        lines.append(f"{component}, {method}: {verdict.verdict} ({verdict.reason})")
+        lines.append(f"{component}, {method}: {verdict.verdict} ({reason_of(verdict)})")
         if evidence := in_short(results, component, method, verdict):
             lines.append(f"    {evidence}")
     return "\n".join(line.rstrip() for line in lines)
@@ -111,14 +112,14 @@ def asked(results: Results) -> str:
 
 
 def in_short(results: Results, component: str, method: str, verdict: Verdict) -> str:
-    """The evidence for a verdict in one line: effects as shares of the clean LD, the score and its figures."""
+    """The evidence for a verdict in one line: effects as shares of the clean LD, the score and its sub-scores."""
     effects, said = results.effects, []
     for words, of in (("effect", method), ("whole component", WHOLE)):
         if (component, of) in effects.index:
             figure = Estimate.of(effects.loc[(component, of)], "fldd")
             said += [] if figure is None else [f"{words} {with_ends(figure)} of the clean LD"]
-    figures = {name: verdict.figure(name) for name in ("score", *FIGURES)}
-    return "; ".join(said + [f"{name} {with_ends(figure)}" for name, figure in figures.items() if figure is not None])
+    scores = {name: verdict.sub_score(name) for name in ("score", *SUB_SCORES)}
+    return "; ".join(said + [f"{name} {with_ends(each)}" for name, each in scores.items() if each is not None])
 
 
 METRICS: Mapping[str, str] = {

@@ -21,11 +21,12 @@ from subspace_illusion.report.plots.localise import localise_map_figure
 from subspace_illusion.report.plots.tasks_page import tasks_figure
 from subspace_illusion.report.section import Grid, Picture, Section
 from subspace_illusion.report.sections.localise import between
-from subspace_illusion.report.verdict import CAUTION, FAITHFUL, ILLUSORY, INCONCLUSIVE
+from subspace_illusion.report.verdict import cautions_said
 from subspace_illusion.report.words import MANY_VALUES, in_order, variable_of, with_ends
 from subspace_illusion.statistics import POOLED, Estimate
 from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, METHODS, ROW, WHOLE, part_of, user_labels
 from subspace_illusion.tasks.table import FACTS
+from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE
 from subspace_illusion.verdict.sub_scores import LENT
 
 TITLE = "What carries the variable, and what only seems to"
@@ -130,8 +131,8 @@ def _window(task: TaskResults) -> str:
 
 def _counted(task: TaskResults, verdict: str) -> str:
     """How many subspaces have a verdict, and how many of them unlike any planted case that counts."""
-    reasons = [of["reason"] for of in task.verdicts.values() if of["verdict"] == verdict]
-    unlike = sum(CAUTION in reason for reason in reasons)
+    reasons = [row["reason"] for row in task.verdicts.values() if row["verdict"] == verdict]
+    unlike = sum(bool(cautions_said(reason)) for reason in reasons)
     return f"{len(reasons)}, {unlike} with a caution" if unlike else str(len(reasons))
 
 

@@ -16,9 +16,10 @@ from scipy.stats import beta
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from subspace_illusion.errors import InputError
-from subspace_illusion.statistics import Bootstrap, table
+from subspace_illusion.statistics import Bootstrap, Estimate, table
 from subspace_illusion.subspace.methods import ARBITRARY, OFF_ROUTE, RANDOM, TRAINED
-from subspace_illusion.verdict.sub_scores import FIGURES, NEEDED, named
+from subspace_illusion.verdict.rule import CALLS, FAITHFUL, ILLUSORY, Thresholds, call, is_large
+from subspace_illusion.verdict.sub_scores import NAMED, NEEDED, SUB_SCORES, named
 
 ILLUSORY_DOSE, FAITHFUL_DOSE = 0.2, 0.8
 """Up to the one a component is not what carries the signal, from the other on it is; between, it is neither."""
@@ -29,60 +30,44 @@ as the variable would.
 A direction that does less may repeat what the component does by itself, whatever the dose is, and no dose is its truth.
 """
 CONTROLS = (ARBITRARY, RANDOM)
-"""Ways of finding a direction that look for nothing: they count in no error rate."""
+"""Methods that look for nothing: they count in no error rate."""
 TOLERATED = 0.05
 """The share of the cases of one truth that thresholds may call the other on the half that sets them."""
 
-FAITHFUL, ILLUSORY, INCONCLUSIVE = "faithful", "illusory", "inconclusive"
-CALLS = (FAITHFUL, INCONCLUSIVE, ILLUSORY)
 NEITHER = "neither"
 
 SCORE = "score"
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """Where the score speaks: ``faithful`` up to the one, ``illusory`` from the other on."""
-
-    faithful: float
-    illusory: float
-
-    def call(self, low: float, high: float) -> str:
-        """What a score whose interval ends here is called."""
-        if high <= self.faithful:
-            return FAITHFUL
-        return ILLUSORY if low >= self.illusory else INCONCLUSIVE
 
 
 def prepared(cases: pd.DataFrame, smallest_effect: float) -> pd.DataFrame:
     """The cases with what is asked of them.
 
     Beside their columns ``group``; ``truth`` (1 illusory, 0 faithful, NaN neither); ``judged``, whether the effect is
-    beyond the smallest and the way of finding the direction no control; ``counted``, whether it also moves the answer
-    as the variable would; ``setting``, whether the group sets thresholds.
+    large enough, does not strengthen the answer, and the way of finding the direction is no control; ``counted``,
+    whether it also moves the answer as the variable would; ``setting``, whether the group sets thresholds.
 
     Illusory are directions of components that the signal hardly goes through, and those off the route of any component;
     faithful are others of components that most of the signal goes through. A component that carries the variable by
     itself (patched whole, without any dose, it has an effect) has no illusory cases.
 
     Args:
-        cases: What ``planted.plant`` gives, with ``task``.
-        smallest_effect: Share of the clean LD that the whole interval of the effect must exceed.
+        cases: What ``plant`` gives, with ``task``.
+        smallest_effect: As for ``rule.call``.
     """
-    of = cases.sort_values(["task", "block", "kind"], kind="stable").reset_index(drop=True)
-    group = (of["task"] + " " + of["block"].astype(str)).rename("group")
-    turns = of.groupby("task")["block"].transform(lambda blocks: blocks.rank(method="dense"))
-    hardly, mostly = of["dose"] <= ILLUSORY_DOSE, of["dose"] >= FAITHFUL_DOSE
-    truth = np.where(hardly | (of["way"] == OFF_ROUTE), 1.0, np.where(mostly, 0.0, np.nan))
-    by_itself = of[of["dose"] == 0].groupby([group, "kind"])["whole_fldd"].first()
+    cases = cases.sort_values(["task", "block", "kind"], kind="stable").reset_index(drop=True)
+    group = (cases["task"] + " " + cases["block"].astype(str)).rename("group")
+    turns = cases.groupby("task")["block"].transform(lambda blocks: blocks.rank(method="dense"))
+    hardly, mostly = cases["dose"] <= ILLUSORY_DOSE, cases["dose"] >= FAITHFUL_DOSE
+    truth = np.where(hardly | (cases["way"] == OFF_ROUTE), 1.0, np.where(mostly, 0.0, np.nan))
+    by_itself = cases[cases["dose"] == 0].groupby([group, "kind"])["whole_fldd"].first()
     carriers = by_itself[by_itself > smallest_effect].index
-    carries = pd.MultiIndex.from_arrays([group, of["kind"]]).isin(carriers)
-    judged = (of["fldd_lo"] > smallest_effect) & ~of["way"].isin(CONTROLS)
-    return of.assign(
+    carries = pd.MultiIndex.from_arrays([group, cases["kind"]]).isin(carriers)
+    judged = _has_effect(cases, smallest_effect) & (cases["fldd"] > 0) & ~cases["way"].isin(CONTROLS)
+    return cases.assign(
         group=group,
         truth=np.where(carries & (truth == 1), np.nan, truth),
         judged=judged,
-        counted=judged & (of["moved"] >= MOVES),
+        counted=judged & (cases["moved"] >= MOVES),
         setting=turns % 2 == 1,
     )
 
@@ -103,50 +88,52 @@ def set_thresholds(scores: np.ndarray, truth: np.ndarray) -> Thresholds:
     return Thresholds(min(lowest_illusory, highest_faithful), max(lowest_illusory, highest_faithful))
 
 
-def figure_sets() -> list[tuple[str, ...]]:
-    """Every set of figures that a score may be the mean of."""
-    return [chosen for size in range(NEEDED, len(FIGURES) + 1) for chosen in combinations(FIGURES, size)]
+def sub_score_sets() -> list[tuple[str, ...]]:
+    """Every set of sub-scores that a score may be the mean of."""
+    return [chosen for size in range(NEEDED, len(SUB_SCORES) + 1) for chosen in combinations(SUB_SCORES, size)]
 
 
-def thresholds_by_figures(cases: pd.DataFrame) -> dict[str, Thresholds]:
-    """Thresholds for every set of figures, by its name.
+def thresholds_by_sub_scores(cases: pd.DataFrame) -> dict[str, Thresholds]:
+    """Thresholds for every set of sub-scores, by its name.
 
     Args:
         cases: Counted cases of the half that sets them, as ``prepared`` gives them.
     """
     thresholds = {}
-    for chosen in figure_sets():
+    for chosen in sub_score_sets():
         known = cases.dropna(subset=["truth", *chosen])
         scores = known[list(chosen)].mean(axis=1).to_numpy()
         thresholds[named(chosen)] = set_thresholds(scores, known["truth"].to_numpy())
     return thresholds
 
 
-def confusion(cases: pd.DataFrame, thresholds: Mapping[str, Thresholds]) -> pd.DataFrame:
+def confusion(cases: pd.DataFrame, thresholds: Mapping[str, Thresholds], smallest_effect: float) -> pd.DataFrame:
     """What cases of each dose are called.
 
     Args:
         cases: As ``prepared`` gives them.
-        thresholds: By the figures that a score is the mean of.
+        thresholds: By the sub-scores that a score is the mean of.
+        smallest_effect: As for ``rule.call``.
 
     Returns:
         One row a truth: ``truth`` (``illusory``, ``neither``, ``faithful``), ``cases``, ``groups``, the share of each
         call, ``wrong`` (share called the other), ``groups_wrong`` (with such a case) and ``wrong_groups_most``, the end
         of the 95 % interval (Clopper and Pearson) of the share of such groups.
     """
-    called = pd.Series(_calls(cases, thresholds), index=cases.index, dtype=object)
+    called = calls(cases, thresholds, smallest_effect)
     rows = []
     for words, here in (
         (ILLUSORY, cases["truth"] == 1),
         (NEITHER, cases["truth"].isna()),
         (FAITHFUL, cases["truth"] == 0),
     ):
-        of, calls = cases[here], called[here]
-        row: dict[str, object] = dict(truth=words, cases=len(of), groups=of["group"].nunique())
-        row |= {call: float((calls == call).mean()) if len(of) else np.nan for call in CALLS}
-        if words in CALLS and len(of):
-            wrong = calls == {ILLUSORY: FAITHFUL, FAITHFUL: ILLUSORY}[words]
-            groups, bad = of["group"].nunique(), of.loc[wrong, "group"].nunique()
+        cases_here, called_here = cases[here], called[here]
+        groups = cases_here["group"].nunique()
+        row: dict[str, object] = dict(truth=words, cases=len(cases_here), groups=groups)
+        row |= {verdict: float((called_here == verdict).mean()) if len(cases_here) else np.nan for verdict in CALLS}
+        if words in CALLS and len(cases_here):
+            wrong = called_here == {ILLUSORY: FAITHFUL, FAITHFUL: ILLUSORY}[words]
+            bad = cases_here.loc[wrong, "group"].nunique()
             most = 1.0 if bad == groups else float(beta.ppf(0.975, bad + 1, groups - bad))
             row |= dict(wrong=float(wrong.mean()), groups_wrong=bad, wrong_groups_most=most)
         rows.append(row)
@@ -183,14 +170,18 @@ def _by_chance(cases: pd.DataFrame) -> pd.Series:
 
 
 OTHERS = (
-    *(Evidence(name, words, lambda cases, name=name: cases[name]) for name, words in FIGURES.items()),  # type: ignore[misc]
+    *(Evidence(name, words, lambda cases, name=name: cases[name]) for name, words in SUB_SCORES.items()),  # type: ignore[misc]
     Evidence("effect", "effect of the patch, as a share of the clean LD", lambda cases: -cases["fldd"]),
-    Evidence("whole_component", "effect of the whole component, whatever the direction", lambda of: -of["whole_fldd"]),
+    Evidence(
+        "whole_component", "effect of the whole component, whatever the direction", lambda cases: -cases["whole_fldd"]
+    ),
     Evidence(
         "interchange_accuracy",
         "interchange accuracy; passes with half of what patching the whole residual stream reaches",
         lambda cases: -cases["interchange_accuracy"],
-        lambda of: (of["interchange_accuracy"] > 0) & (of["interchange_accuracy"] >= of["reference_accuracy"] / 2),
+        lambda cases: (
+            (cases["interchange_accuracy"] > 0) & (cases["interchange_accuracy"] >= cases["reference_accuracy"] / 2)
+        ),
     ),
     Evidence(
         "placebo",
@@ -215,7 +206,7 @@ OTHERS = (
         ),
     ),
 )
-"""Every single figure of the score, and the evidence in common use."""
+"""Every single sub-score, and the evidence in common use."""
 
 
 def area(cases: pd.DataFrame, figure: pd.Series, resamples: int, seed: int) -> dict[str, float]:
@@ -231,13 +222,13 @@ def area(cases: pd.DataFrame, figure: pd.Series, resamples: int, seed: int) -> d
         ``cases``, ``groups``, ``auc``, ``auc_lo``, ``auc_hi``; NaN where there are no cases of one truth.
     """
     known = figure.notna()
-    of, x = cases[known], figure[known].to_numpy()
-    truth = of["truth"].to_numpy()
-    about = dict(cases=float(len(of)), groups=float(of["group"].nunique()))
+    having, x = cases[known], figure[known].to_numpy()
+    truth = having["truth"].to_numpy()
+    about = dict(cases=float(len(having)), groups=float(having["group"].nunique()))
     nothing = float("nan")
     if len(set(truth)) < 2:
         return about | dict(auc=nothing, auc_lo=nothing, auc_hi=nothing)
-    weights = Bootstrap.of(of["group"].to_numpy(), resamples, seed).weights
+    weights = Bootstrap.of(having["group"].to_numpy(), resamples, seed).weights
     drawn = [
         roc_auc_score(truth, x, sample_weight=w) for w in weights if w[truth == 1].sum() > 0 and w[truth == 0].sum() > 0
     ]
@@ -245,12 +236,15 @@ def area(cases: pd.DataFrame, figure: pd.Series, resamples: int, seed: int) -> d
     return about | dict(auc=float(drawn[0]), auc_lo=float(low), auc_hi=float(high))
 
 
-def areas(cases: pd.DataFrame, thresholds: Mapping[str, Thresholds], resamples: int, seed: int) -> pd.DataFrame:
-    """The area for the score, for every single figure and for the evidence in common use: one row each.
+def areas(
+    cases: pd.DataFrame, thresholds: Mapping[str, Thresholds], smallest_effect: float, resamples: int, seed: int
+) -> pd.DataFrame:
+    """The area for the score, for every single sub-score and for the evidence in common use: one row each.
 
     Args:
         cases: Counted cases, as ``prepared`` gives them.
-        thresholds: By the figures that a score is the mean of.
+        thresholds: By the sub-scores that a score is the mean of.
+        smallest_effect: As for ``rule.call``.
         resamples: As for ``area``.
         seed: Likewise.
 
@@ -260,13 +254,13 @@ def areas(cases: pd.DataFrame, thresholds: Mapping[str, Thresholds], resamples: 
         it is commonly read, the score as it is called.
     """
 
-    def called_faithful(of: pd.DataFrame) -> pd.Series:
-        return pd.Series(_calls(of, thresholds), index=of.index, dtype=object) == FAITHFUL
+    def called_faithful(cases: pd.DataFrame) -> pd.Series:
+        return calls(cases, thresholds, smallest_effect) == FAITHFUL
 
     known = cases[cases["truth"].notna()]
-    of_score = Evidence(SCORE, "the illusion score; passes where it is called faithful", _score, called_faithful)
+    score = Evidence(SCORE, "the illusion score; passes where it is called faithful", _score, called_faithful)
     rows: list[dict[str, object]] = []
-    for evidence in (of_score, *OTHERS):
+    for evidence in (score, *OTHERS):
         figure = evidence.figure(known)
         here = known[figure.notna()]
         row: dict[str, object] = dict(evidence=evidence.name, words=evidence.words)
@@ -281,13 +275,30 @@ def areas(cases: pd.DataFrame, thresholds: Mapping[str, Thresholds], resamples: 
     return table(rows)
 
 
-def _score(of: pd.DataFrame) -> pd.Series:
-    return of[SCORE]
+def _score(cases: pd.DataFrame) -> pd.Series:
+    return cases[SCORE]
 
 
-def _calls(cases: pd.DataFrame, thresholds: Mapping[str, Thresholds]) -> list[str]:
-    """What every case is called."""
-    return [thresholds[row["figures"]].call(row["score_lo"], row["score_hi"]) for row in cases.to_dict("records")]
+def calls(cases: pd.DataFrame, thresholds: Mapping[str, Thresholds], smallest_effect: float) -> pd.Series:
+    """What every case is called by the one rule.
+
+    Args:
+        cases: ``fldd`` and ``score`` with their intervals, and the names of the sub-scores.
+        thresholds: By the sub-scores that a score is the mean of.
+        smallest_effect: As for ``rule.call``.
+    """
+    called = [
+        call(Estimate.of(row, "fldd"), Estimate.of(row, SCORE), thresholds.get(row[NAMED]), smallest_effect).verdict
+        for row in cases.to_dict("records")
+    ]
+    return pd.Series(called, index=cases.index, dtype=object)
+
+
+def _has_effect(cases: pd.DataFrame, smallest_effect: float) -> pd.Series:
+    """Which cases have an effect that the rule judges."""
+    effects = (Estimate.of(row, "fldd") for row in cases.to_dict("records"))
+    large = [effect is not None and is_large(effect, smallest_effect) for effect in effects]
+    return pd.Series(large, index=cases.index, dtype=bool)
 
 
 def roc(cases: pd.DataFrame) -> pd.DataFrame:
@@ -296,20 +307,20 @@ def roc(cases: pd.DataFrame) -> pd.DataFrame:
     tables = []
     for evidence in (Evidence(SCORE, "", _score), *OTHERS):
         figure = evidence.figure(known)
-        of = known[figure.notna()]
-        if of["truth"].nunique() == 2:
-            false_alarms, found, _ = roc_curve(of["truth"], figure[figure.notna()])
+        truth = known.loc[figure.notna(), "truth"]
+        if truth.nunique() == 2:
+            false_alarms, found, _ = roc_curve(truth, figure[figure.notna()])
             tables.append(pd.DataFrame(dict(evidence=evidence.name, false_alarms=false_alarms, found=found)))
     return pd.concat(tables, ignore_index=True).round(6)
 
 
 def curve(cases: pd.DataFrame) -> pd.DataFrame:
-    """The calibration curve: the score by dose and way of finding the direction: ``dose``, ``method``, ``cases``,
-    ``groups``, ``score`` (median), ``lowest``, ``highest``."""
+    """The calibration curve: the score by dose and method: ``dose``, ``way`` (the method), ``cases``, ``groups``,
+    ``score`` (median), ``lowest``, ``highest``."""
     rows = []
-    for (dose, method), of in cases.groupby(["dose", "way"]):
-        score = of[SCORE]
-        about = dict(dose=dose, way=method, cases=len(of), groups=of["group"].nunique())
+    for (dose, method), here in cases.groupby(["dose", "way"]):
+        score = here[SCORE]
+        about = dict(dose=dose, way=method, cases=len(here), groups=here["group"].nunique())
         rows.append(about | dict(score=score.median(), lowest=score.min(), highest=score.max()))
     return table(rows)
 
@@ -324,12 +335,15 @@ def sweep(cases: pd.DataFrame, cuts: Iterable[float]) -> pd.DataFrame:
     return table(rows)
 
 
-def by_effect(cases: pd.DataFrame, thresholds: Mapping[str, Thresholds], shares: Iterable[float]) -> pd.DataFrame:
+def by_effect(
+    cases: pd.DataFrame, thresholds: Mapping[str, Thresholds], smallest_effect: float, shares: Iterable[float]
+) -> pd.DataFrame:
     """What would be measured if directions counted from another effect on than ``MOVES``.
 
     Args:
         cases: As ``prepared`` gives them, of the half that measures.
-        thresholds: By the figures that a score is the mean of.
+        thresholds: By the sub-scores that a score is the mean of.
+        smallest_effect: As for ``rule.call``.
         shares: Of the effect of patching the whole residual stream.
 
     Returns:
@@ -338,15 +352,15 @@ def by_effect(cases: pd.DataFrame, thresholds: Mapping[str, Thresholds], shares:
     """
     rows = []
     for share in shares:
-        of = cases[cases["judged"] & (cases["moved"] >= share) & cases["truth"].notna()]
-        called, truth = pd.Series(_calls(of, thresholds), index=of.index, dtype=object), of["truth"]
-        areas_of = {
-            f"{name}_auc": area(of, figure, 0, 0)["auc"]
-            for name, figure in ((SCORE, of[SCORE]), ("effect", -of["fldd"]))
+        counted = cases[cases["judged"] & (cases["moved"] >= share) & cases["truth"].notna()]
+        called, truth = calls(counted, thresholds, smallest_effect), counted["truth"]
+        aucs = {
+            f"{name}_auc": area(counted, figure, 0, 0)["auc"]
+            for name, figure in ((SCORE, counted[SCORE]), ("effect", -counted["fldd"]))
         }
         rows.append(
             dict(moves=share, illusory=int((truth == 1).sum()), faithful=int((truth == 0).sum()))
-            | areas_of
+            | aucs
             | dict(illusory_called_faithful=(called[truth == 1] == FAITHFUL).mean())
             | dict(faithful_called_illusory=(called[truth == 0] == ILLUSORY).mean())
         )
@@ -358,12 +372,12 @@ class Calibration:
     """What the planted cases say of the score.
 
     Attributes:
-        thresholds: By the name of the set of figures.
+        thresholds: By the name of the set of sub-scores.
         confusions: What cases are called, by ``measured_on``.
         areas: As ``areas`` gives them, on the measuring half.
         cases: The cases as ``prepared`` gives them, at least ``dose``, ``kind``, ``method``, ``score``, ``judged`` and
             ``counted``.
-        natural: Components as the model has them, as ``natural_calls`` gives them.
+        natural: Components as the model has them, with what each is ``called``.
         about: Which model, size and tasks.
     """
 
@@ -412,15 +426,15 @@ class Calibration:
 SHOWN = ("task", "block", "dose", "null", "kind", "way", "truth", "score", "judged", "counted", "setting")
 """The columns of the cases that reports show."""
 SHOWN_NATURAL = (
-    *("task", "component", "subspace", "called", "figures"),
+    *("task", "component", "subspace", "called", NAMED),
     *(f"{name}{end}" for name in ("score", "fldd", "whole_fldd") for end in ("", "_lo", "_hi")),
 )
 """The columns of natural cases that reports show."""
 
 
-def _records(of: pd.DataFrame) -> list[dict[str, Any]]:
+def _records(found: pd.DataFrame) -> list[dict[str, Any]]:
     """A table as rows, ``None`` for what is not there."""
-    rows = of.astype(object).where(of.notna(), None).to_dict("records")
+    rows = found.astype(object).where(found.notna(), None).to_dict("records")
     return [{str(name): value for name, value in row.items()} for row in rows]
 
 
@@ -442,7 +456,7 @@ def calibrate(
 
     Args:
         cases: As for ``prepared``.
-        natural: What ``natural.natural_case`` gives, with ``task``.
+        natural: What ``natural_case`` gives, with ``task``.
         smallest_effect: As for ``prepared``.
         resamples: Draws of groups.
         seed: Of the draws.
@@ -451,54 +465,46 @@ def calibrate(
     Raises:
         InputError: If there are no cases to set thresholds on.
     """
-    of = prepared(cases, smallest_effect)
-    counted, controls = of[of["counted"]], of[of["way"].isin(CONTROLS)]
-    thresholds = thresholds_by_figures(counted[counted["setting"]])
+    cases = prepared(cases, smallest_effect)
+    counted, controls = cases[cases["counted"]], cases[cases["way"].isin(CONTROLS)]
+    thresholds = thresholds_by_sub_scores(counted[counted["setting"]])
     measuring = counted[~counted["setting"]]
-    measured = [(HALF, measuring, thresholds), (f"{HALF}, trained directions", _of(measuring, way=TRAINED), thresholds)]
-    measured.append((f"{HALF}, directions off the route", _of(measuring, way=OFF_ROUTE), thresholds))
-    measured += [(f"{HALF}, {kind}", _of(measuring, kind=kind), thresholds) for kind in measuring["kind"].unique()]
     with_null = measuring[measuring["null"] > 0]
-    measured.append((f"{HALF}, signals with a null part of their own", with_null, thresholds))
-    measured.append((f"{HALF}, weaker effects alone", of[of["judged"] & ~of["counted"] & ~of["setting"]], thresholds))
-    measured.append(("the halves exchanged", counted[counted["setting"]], thresholds_by_figures(measuring)))
+    weaker = cases[cases["judged"] & ~cases["counted"] & ~cases["setting"]]
+    measured = [
+        (HALF, measuring, thresholds),
+        (f"{HALF}, trained directions", _where(measuring, way=TRAINED), thresholds),
+        (f"{HALF}, directions off the route", _where(measuring, way=OFF_ROUTE), thresholds),
+        *((f"{HALF}, {kind}", _where(measuring, kind=kind), thresholds) for kind in measuring["kind"].unique()),
+        (f"{HALF}, signals with a null part of their own", with_null, thresholds),
+        (f"{HALF}, weaker effects alone", weaker, thresholds),
+        ("the halves exchanged", counted[counted["setting"]], thresholds_by_sub_scores(measuring)),
+    ]
     tasks = counted["task"].unique()
     for task in tasks if len(tasks) > 1 else ():
         rest = counted[counted["task"] != task]
-        measured.append((f"{task}, set on the other tasks", _of(counted, task=task), thresholds_by_figures(rest)))
-    for method, here in controls[controls["fldd_lo"] > smallest_effect].groupby("way"):
+        measured.append((f"{task}, set on the other tasks", _where(counted, task=task), thresholds_by_sub_scores(rest)))
+    with_effect = controls[_has_effect(controls, smallest_effect) & (controls["fldd"] > 0)]
+    for method, here in with_effect.groupby("way"):
         measured.append((f"controls: {method}", here.assign(truth=np.nan), thresholds))
-    tables = [confusion(rows, limits).assign(measured_on=words) for words, rows, limits in measured if len(rows)]
+    tables = [
+        confusion(rows, limits, smallest_effect).assign(measured_on=words)
+        for words, rows, limits in measured
+        if len(rows)
+    ]
     confusions = pd.concat(tables, ignore_index=True).round(6)
     return Calibration(
         thresholds,
         confusions[confusions["cases"] > 0].reset_index(drop=True),
-        areas(measuring, thresholds, resamples, seed),
-        of,
-        natural_calls(natural, thresholds, smallest_effect),
+        areas(measuring, thresholds, smallest_effect, resamples, seed),
+        cases,
+        natural.assign(called=calls(natural, thresholds, smallest_effect)),
         about,
     )
 
 
-def _of(cases: pd.DataFrame, **asked: str) -> pd.DataFrame:
+def _where(cases: pd.DataFrame, **asked: str) -> pd.DataFrame:
     """The cases with these values in their columns."""
     for name, value in asked.items():
         cases = cases[cases[name] == value]
     return cases
-
-
-def natural_calls(natural: pd.DataFrame, thresholds: Mapping[str, Thresholds], smallest_effect: float) -> pd.DataFrame:
-    """Natural cases with what each is called, as ``called``.
-
-    Args:
-        natural: What ``natural.natural_case`` gives, with ``task``.
-        thresholds: By the figures that a score is the mean of.
-        smallest_effect: Share of the clean LD that the whole interval of an effect must exceed, in either direction.
-    """
-
-    def call(row: Mapping[str, Any]) -> str:
-        limits = thresholds.get(row["figures"])
-        beyond = row["fldd_lo"] > smallest_effect or row["fldd_hi"] < -smallest_effect
-        return INCONCLUSIVE if limits is None or not beyond else limits.call(row["score_lo"], row["score_hi"])
-
-    return natural.assign(called=[call(row) for row in natural.to_dict("records")])

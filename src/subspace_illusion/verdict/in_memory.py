@@ -21,7 +21,7 @@ class Scored:
     scores: Mapping[str, Score]
 
 
-def score_on_the_spot(
+def score_in_memory(
     train: Pairs,
     test: Pairs,
     site: Site,
@@ -39,7 +39,7 @@ def score_on_the_spot(
         train: Pairs that tell the readers; those of equal values are left out.
         test: Held-out pairs of different values.
         site: The component.
-        bases: Bases ``[d, k]`` by methodnd training seed, row parts and axes among them.
+        bases: Bases ``[d, k]`` by method and training seed, row parts and axes among them.
         rank: Of the random subspace beside them.
         tolerance: Singular values of a readout below this share of the largest count as zero.
         resamples: Draws of the bootstrap.

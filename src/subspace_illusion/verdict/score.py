@@ -1,8 +1,8 @@
 """The illusion score (E13): how much of what patching a subspace does is not the component's own doing.
 
-Four figures, each between 0 (what the patch does is what the component does) and 1 (it is not), each of another look at
-the same patch. The score is the mean of those that apply, ``(lent + lost + apart + off) / 4`` where all do. Every draw
-of the bootstrap draws the groups of pairs for all of them together.
+Four sub-scores, each between 0 (what the patch does is what the component does) and 1 (it is not), each of another look
+at the same patch. The score is the mean of those that apply, ``(lent + lost + apart + off) / 4`` where all do. Every
+draw of the bootstrap draws the groups of pairs for all of them together.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,42 +17,47 @@ from subspace_illusion.measures.decompose import lent_draws
 from subspace_illusion.measures.effects import BY_PAIR as NOT_METHODS
 from subspace_illusion.measures.off_distribution import along_what_is_written, cloud, inhomogeneity
 from subspace_illusion.measures.split_directions import BY_PAIR
-from subspace_illusion.statistics import Bootstrap, interval, ratio
+from subspace_illusion.statistics import Bootstrap, Estimate, interval, ratio
 from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, ROW, TRAINED, WHOLE, axes_among, part_of, user_labels
-from subspace_illusion.verdict.sub_scores import APART, FIGURES, LENT, LOST, NEEDED, OFF, named
+from subspace_illusion.verdict.sub_scores import APART, LENT, LOST, NAMED, NEEDED, OFF, SUB_SCORES, named
 
 
 @dataclass(frozen=True)
 class Score:
-    """The score of one subspace with its figures: the value itself, then that of every draw, ``[1 + resamples]``.
+    """The score of one subspace with its sub-scores: the value itself, then that of every draw, ``[1 + resamples]``.
 
     Attributes:
         fldd: Effect of the patch as a share of the clean LD.
-        figures: By name, those that apply.
+        sub_scores: By name, those that apply.
         moved: The effect as a share of that of patching the whole residual stream after the component's block.
     """
 
     fldd: np.ndarray
-    figures: Mapping[str, np.ndarray]
+    sub_scores: Mapping[str, np.ndarray]
     moved: float
 
     @property
     def applies(self) -> bool:
-        """Whether there are enough figures for a score."""
-        return len(self.figures) >= NEEDED
+        """Whether there are enough sub-scores for a score."""
+        return len(self.sub_scores) >= NEEDED
 
     @property
     def draws(self) -> np.ndarray:
-        """The score; NaN where too few figures apply."""
-        return np.mean(list(self.figures.values()), 0) if self.applies else np.full_like(self.fldd, np.nan)
+        """The score; NaN where too few sub-scores apply."""
+        return np.mean(list(self.sub_scores.values()), 0) if self.applies else np.full_like(self.fldd, np.nan)
+
+    def estimate(self, name: str) -> Estimate | None:
+        """``score``, ``fldd`` or a sub-score with its interval; ``None`` where it does not apply."""
+        draws = dict(fldd=self.fldd, score=self.draws) | dict(self.sub_scores)
+        return Estimate.of(interval(name, draws[name]), name) if name in draws else None
 
     def row(self) -> dict[str, object]:
-        """The effect, the score and its figures with their intervals, as columns of a table, NaN where one does not
+        """The effect, the score and its sub-scores with their intervals, as columns of a table, NaN where one does not
         apply, and the names of those that do."""
         row: dict[str, object] = {**interval("fldd", self.fldd), **interval("score", self.draws)}
-        for name in FIGURES:
-            row |= interval(name, self.figures.get(name, np.full_like(self.fldd, np.nan)))
-        return row | dict(figures=named(self.figures), moved=self.moved)
+        for name in SUB_SCORES:
+            row |= interval(name, self.sub_scores.get(name, np.full_like(self.fldd, np.nan)))
+        return row | {NAMED: named(self.sub_scores), "moved": self.moved}
 
 
 def score_of(
@@ -74,21 +79,21 @@ def score_of(
             part to be told from the rest.
         residual: LD with the whole residual stream after the component's block patched, ``[n]``.
         bootstrap: Draws of the pairs' groups.
-        more: Figures that need no patch, as ``of_activations`` gives them.
+        more: Sub-scores that need no patch, as ``of_activations`` gives them.
     """
     ld = bootstrap.means(clean)
     effect = ld - bootstrap.means(patched)
-    figures = {}
+    found = {}
     if row is not None:
-        figures[LOST] = _share(1 - ratio(ld - bootstrap.means(row), effect))
+        found[LOST] = _share(1 - ratio(ld - bootstrap.means(row), effect))
     if whole is not None:
         of_whole = ld - bootstrap.means(whole)
         # Too much and too little alike: the smaller over the larger, none where the signs differ.
         smaller, larger = np.sort(np.abs([effect, of_whole]), 0)
-        figures[APART] = 1 - np.where(effect * of_whole > 0, ratio(smaller, larger), 0.0)
-    figures |= more or {}
+        found[APART] = 1 - np.where(effect * of_whole > 0, ratio(smaller, larger), 0.0)
+    found |= more or {}
     moved = ratio(effect[:1], ld[:1] - bootstrap.means(residual)[:1])
-    return Score(ratio(effect, ld), {name: figures[name] for name in FIGURES if name in figures}, float(moved[0]))
+    return Score(ratio(effect, ld), {name: found[name] for name in SUB_SCORES if name in found}, float(moved[0]))
 
 
 def of_activations(
@@ -100,7 +105,7 @@ def of_activations(
     seen: torch.Tensor,
     bootstrap: Bootstrap,
 ) -> dict[str, np.ndarray]:
-    """The figures that need no run of the model: ``lent`` and ``off``, each the mean over a subspace's training seeds.
+    """The sub-scores that need no run of the model, ``lent`` and ``off``, each the mean over a subspace's seeds.
 
     Where the readout maps nothing to zero, as that of attention's heads, nothing can be lent, and there is no ``lent``.
 
@@ -120,8 +125,8 @@ def of_activations(
         null = split_by(basis, seen).null_vectors
         lent.append(_share(lent_draws(both @ basis, both @ null, of_both, of_prompts)))
         off.append(inhomogeneity(along_what_is_written(cloud(base, source, basis), basis, readout), bootstrap))
-    figures = {OFF: np.mean(off, 0)}
-    return figures | ({LENT: np.mean(lent, 0)} if leaves_unread(seen) else {})
+    found = {OFF: np.mean(off, 0)}
+    return found | ({LENT: np.mean(lent, 0)} if leaves_unread(seen) else {})
 
 
 def leaves_unread(seen: torch.Tensor) -> bool:
@@ -146,7 +151,7 @@ def lost_to_readers(
         bootstrap: Draws of the pairs' groups.
 
     Returns:
-        The figure with every draw; nothing where random subspaces lose next to nothing, so that no readers could do
+        The sub-score with every draw; nothing where random subspaces lose next to nothing, so that no readers could do
         better.
     """
     ld = bootstrap.means(clean)
@@ -179,7 +184,7 @@ def score_component(
 
     Args:
         did: What patching did pair for pair, as ``evaluate.by_pair`` gives it.
-        bases: Bases ``[d, k]`` by methodnd training seed.
+        bases: Bases ``[d, k]`` by method and training seed.
         base: Activations of the base prompts of the same pairs, ``[n, d]``.
         source: Activations of the sources, ``[n, d]``.
         values: As for ``of_activations``.
@@ -233,10 +238,10 @@ def score_table(scores: Mapping[tuple[str, str], Score]) -> pd.DataFrame:
 
 def draws_table(scores: Mapping[tuple[str, str], Score]) -> pd.DataFrame:
     """Every draw, from which ``read_scores`` makes the scores again: ``component, subspace, draw``, ``fldd``, ``moved``
-    and one column a figure, NaN where it does not apply."""
+    and one column a sub-score, NaN where it does not apply."""
     tables = []
     for (component, method), score in scores.items():
-        columns = {name: score.figures.get(name, np.full_like(score.fldd, np.nan)) for name in FIGURES}
+        columns = {name: score.sub_scores.get(name, np.full_like(score.fldd, np.nan)) for name in SUB_SCORES}
         about = dict(
             component=component, subspace=method, draw=np.arange(len(score.fldd)), fldd=score.fldd, moved=score.moved
         )
@@ -248,8 +253,8 @@ def read_scores(draws: pd.DataFrame) -> dict[tuple[str, str], Score]:
     """The scores by component and subspace, from the table of ``draws_table``."""
     found = {}
     for (component, method), rows in draws.groupby(["component", "subspace"], sort=False):
-        figures = {name: rows[name].to_numpy() for name in FIGURES if rows[name].notna().all()}
-        found[str(component), str(method)] = Score(rows["fldd"].to_numpy(), figures, float(rows["moved"].iloc[0]))
+        applying = {name: rows[name].to_numpy() for name in SUB_SCORES if rows[name].notna().all()}
+        found[str(component), str(method)] = Score(rows["fldd"].to_numpy(), applying, float(rows["moved"].iloc[0]))
     return found
 
 

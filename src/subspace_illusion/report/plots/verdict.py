@@ -21,24 +21,15 @@ from subspace_illusion.report.plots.style import (
     grouped_rows,
     plt,
 )
-from subspace_illusion.report.verdict import ALPHA
 from subspace_illusion.subspace.methods import TRAINED
-from subspace_illusion.verdict.calibration import (
-    FAITHFUL,
-    FAITHFUL_DOSE,
-    ILLUSORY,
-    ILLUSORY_DOSE,
-    INCONCLUSIVE,
-    OFF_ROUTE,
-    Calibration,
-    sweep,
-)
-from subspace_illusion.verdict.sub_scores import FIGURES, named
+from subspace_illusion.verdict.calibration import FAITHFUL_DOSE, ILLUSORY_DOSE, OFF_ROUTE, Calibration, sweep
+from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE
+from subspace_illusion.verdict.sub_scores import SUB_SCORES, named
 
 LOOKS = {FAITHFUL: ("o", BLUE), INCONCLUSIVE: ("D", GREY), ILLUSORY: ("s", ORANGE)}
 """Marker and colour of a verdict."""
-FIGURE_LOOKS = dict(zip(FIGURES, (("<", GREEN), (">", PURPLE), ("^", SKY), ("v", VERMILION)), strict=True))
-"""Marker and colour of a figure of the score."""
+SUB_SCORE_LOOKS = dict(zip(SUB_SCORES, (("<", GREEN), (">", PURPLE), ("^", SKY), ("v", VERMILION)), strict=True))
+"""Marker and colour of a sub-score."""
 
 
 def verdict_figure(verdicts: pd.DataFrame, calibration: Calibration) -> Figure:
@@ -68,11 +59,11 @@ def verdict_figure(verdicts: pd.DataFrame, calibration: Calibration) -> Figure:
                     above.barh(place, ends[1] - ends[0], left=ends[0], height=0.9, color=LOOKS[side][1], alpha=0.13)
             if np.isnan(row["score"].iloc[0]):
                 above.text(0.5, place, "too few figures apply", ha="center", va="center", fontsize=8, color="#555555")
-            for name, (small, tint) in FIGURE_LOOKS.items():
+            for name, (small, tint) in SUB_SCORE_LOOKS.items():
                 above.plot(row[name], [place], small, ms=3.5, color=tint, alpha=0.8, mew=0)
             dots(above, [place], row.astype({"score": float}), "score", fmt=marker, color=colour, zorder=3)
         handles = [_handle(marker, colour, words, 5) for words, (marker, colour) in LOOKS.items()]
-        handles += [_handle(marker, colour, words, 4) for words, (marker, colour) in FIGURE_LOOKS.items()]
+        handles += [_handle(marker, colour, words, 4) for words, (marker, colour) in SUB_SCORE_LOOKS.items()]
         figure.legend(handles=handles, loc="outside upper center", ncols=7, handletextpad=0.1, columnspacing=1)
         _planted(below, calibration)
     return figure
@@ -106,7 +97,7 @@ def sweep_figure(verdicts: pd.DataFrame, calibration: Calibration) -> Figure:
     """The share of planted cases on the wrong side of a threshold wherever it stands, above this run's scores.
 
     Args:
-        verdicts: As ``verdict_table`` gives them.
+        verdicts: Those with an effect, as ``verdict_table`` gives them.
         calibration: What the planted cases say.
     """
     cases = calibration.cases[calibration.cases["counted"].astype(bool)]
@@ -116,13 +107,13 @@ def sweep_figure(verdicts: pd.DataFrame, calibration: Calibration) -> Figure:
         figure, (above, below) = plt.subplots(2, 1, figsize=(6.8, 4), sharex=True, height_ratios=[2, 1])
         above.plot(cuts, wrong["illusory_below"], color=ORANGE, label="illusory cases below the threshold")
         above.plot(cuts, wrong["faithful_above"], color=BLUE, label="faithful cases above the threshold")
-        limits = calibration.thresholds[named(FIGURES)]
+        limits = calibration.thresholds[named(SUB_SCORES)]
         for axis in (above, below):
             axis.axvline(limits.faithful, color=BLUE, lw=0.8, ls="--")
             axis.axvline(limits.illusory, color=ORANGE, lw=0.8, ls="--")
         above.set_ylabel("share of planted cases")
         above.legend()
-        judged = verdicts[(verdicts["p_effect"] <= ALPHA) & verdicts["score"].notna()]
+        judged = verdicts[verdicts["score"].notna()]
         below.plot(cuts, [(judged["score_lo"] >= cut).sum() for cut in cuts], color=ORANGE, label=ILLUSORY)
         below.plot(cuts, [(judged["score_hi"] < cut).sum() for cut in cuts], color=BLUE, label=FAITHFUL)
         below.set_ylabel("subspaces here")

@@ -8,7 +8,8 @@ import pandas as pd
 from subspace_illusion.report.section import Grid
 from subspace_illusion.report.words import fixed, with_ends
 from subspace_illusion.statistics import Estimate
-from subspace_illusion.verdict.calibration import FAITHFUL, ILLUSORY, INCONCLUSIVE, SCORE, Calibration
+from subspace_illusion.verdict.calibration import SCORE, Calibration
+from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE
 
 
 def in_words(calibration: Calibration) -> str:
@@ -98,7 +99,7 @@ def _in_interval(row: Mapping[str, Any], name: str) -> str:
 
 
 def areas_grid(calibration: Calibration) -> Grid:
-    """The area of the score, of its figures, and of the evidence in common use, and what that would have let pass."""
+    """The area of the score, its sub-scores and the evidence in common use, and what each would have let pass."""
     rows = []
     for row in calibration.areas.to_dict("records"):
         area = "" if pd.isna(row["auc"]) else f"{fixed(row['auc'])} [{fixed(row['auc_lo'])}, {fixed(row['auc_hi'])}]"

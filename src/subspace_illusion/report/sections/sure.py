@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 
 from subspace_illusion.report.results import Results
-from subspace_illusion.report.verdict import Verdict
 from subspace_illusion.report.words import fixed, with_ends
 from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, TRAINED
 from subspace_illusion.verdict.calibration import Calibration
+from subspace_illusion.verdict.judge import Verdict
 from subspace_illusion.verdict.sub_scores import LENT, LOST
 
 
@@ -66,7 +66,7 @@ def _everywhere(results: Results, verdicts: Mapping[tuple[str, str], Verdict]) -
     said = []
     for words, method in (("trained direction", TRAINED), ("mean difference", MEAN_DIFFERENCE)):
         if (verdict := verdicts.get((results.v_mlp or "", method))) is not None:
-            lent, lost = (verdict.figure(name) for name in (LENT, LOST))
+            lent, lost = (verdict.sub_score(name) for name in (LENT, LOST))
             if lent is not None and lost is not None:
                 made_of = f"{with_ends(lent)} is lent and {with_ends(lost)} of the effect lost without the null part"
                 said.append(f"of the {words} {made_of}: {verdict.verdict}")

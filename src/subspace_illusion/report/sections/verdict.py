@@ -1,4 +1,4 @@
-"""E13: the answer in one paragraph, the verdicts, the score, its figures, and what it is worth (E14)."""
+"""E13: the answer in one paragraph, the verdicts, the score, its sub-scores, and what it is worth (E14)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -7,12 +7,14 @@ from subspace_illusion.report.plots.verdict import sweep_figure, verdict_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture
 from subspace_illusion.report.sections.calibration import in_words
-from subspace_illusion.report.verdict import ALPHA, Verdict, verdict_table
+from subspace_illusion.report.verdict import reason_of, verdict_table
 from subspace_illusion.report.words import fixed, foil_of, place, variable_of, with_ends
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.methods import TRAINED
 from subspace_illusion.verdict.calibration import Calibration
-from subspace_illusion.verdict.sub_scores import FIGURES, NEEDED, named
+from subspace_illusion.verdict.judge import Verdict
+from subspace_illusion.verdict.rule import Reason
+from subspace_illusion.verdict.sub_scores import NEEDED, SUB_SCORES, named
 
 Verdicts = Mapping[tuple[str, str], Verdict]
 
@@ -104,17 +106,17 @@ _OWN = dict(
 
 def verdict_grid(verdicts: Verdicts) -> Grid:
     """One row a component and subspace: the verdict, and why."""
-    rows = [[*which, verdict.verdict, verdict.reason] for which, verdict in verdicts.items()]
+    rows = [[*which, verdict.verdict, reason_of(verdict)] for which, verdict in verdicts.items()]
     return Grid(["component", "subspace", "verdict", "why"], rows)
 
 
 def evidence_grid(verdicts: Verdicts) -> Grid:
-    """The effect, the score and its figures, one line a subspace."""
+    """The effect, the score and its sub-scores, one line a subspace."""
     rows = []
     for which, verdict in verdicts.items():
-        figures = [verdict.figure(name) for name in ("fldd", "score", *FIGURES)]
-        rows.append([*which, *("not applicable" if figure is None else with_ends(figure) for figure in figures)])
-    return Grid(["component", "subspace", "effect (share of the clean LD)", "score", *FIGURES], rows)
+        shown = [verdict.sub_score(name) for name in ("fldd", "score", *SUB_SCORES)]
+        rows.append([*which, *("not applicable" if each is None else with_ends(each) for each in shown)])
+    return Grid(["component", "subspace", "effect (share of the clean LD)", "score", *SUB_SCORES], rows)
 
 
 def verdict_picture(verdicts: Verdicts, calibration: Calibration) -> Picture:
@@ -125,15 +127,16 @@ def verdict_picture(verdicts: Verdicts, calibration: Calibration) -> Picture:
 
 def sweep_picture(verdicts: Verdicts, calibration: Calibration) -> Picture:
     """What other thresholds would do to planted cases and to this run's subspaces."""
-    figure = sweep_figure(verdict_table(verdicts), calibration)
+    judged = {which: verdict for which, verdict in verdicts.items() if verdict.reason is not Reason.SMALL_EFFECT}
+    figure = sweep_figure(verdict_table(judged), calibration)
     return Picture("verdict_sweep", "Verdicts as the threshold of the score moves", figure)
 
 
 def rules(verdicts: Verdicts, calibration: Calibration, smallest_effect: float) -> str:
     """The formula of the score, the rule of the verdict, how many were made, and how often such verdicts are right."""
     components = len({component for component, _ in verdicts})
-    limits = calibration.thresholds[named(FIGURES)]
-    of_score = "; ".join(f"{name} ({words})" for name, words in FIGURES.items())
+    limits = calibration.thresholds[named(SUB_SCORES)]
+    of_score = "; ".join(f"{name} ({words})" for name, words in SUB_SCORES.items())
     return (
         f"The score is the mean of the figures that apply, each between 0 and 1: {of_score}. "
         "Where all four apply, score = (lent + lost + apart + off) / 4; a figure that is true by algebra does not "
@@ -143,7 +146,9 @@ def rules(verdicts: Verdicts, calibration: Calibration, smallest_effect: float) 
         "the larger, and 1 where they have different signs. With four figures a subspace is faithful up to "
         f"{fixed(limits.faithful)} and illusory from {fixed(limits.illusory)}; with fewer there are thresholds of "
         f"their own, and with fewer than {NEEDED} none; what lies between is inconclusive. The effect must exceed "
-        f"{smallest_effect:g} of the clean logit difference in either direction. {len(verdicts)} verdicts were made, "
-        f"on {components} component{'s' if components > 1 else ''}; their p values are corrected for that number "
-        f"(Benjamini and Hochberg), at a level of {ALPHA:g} to a side. {in_words(calibration)}"
+        f"{smallest_effect:g} of the clean logit difference in either direction. It is the whole 95 % interval, of the "
+        f"effect and of the score, that must lie beyond. {len(verdicts)} verdicts were made, on {components} "
+        f"component{'s' if components > 1 else ''}, each by itself and by the rule by which planted cases are called; "
+        "p values corrected for that number (Benjamini and Hochberg) stand in the table of verdicts and decide "
+        f"nothing. {in_words(calibration)}"
     )

@@ -1,0 +1,61 @@
+"""Verdicts in words and as a table."""
+
+import numpy as np
+import pytest
+
+import made
+from subspace_illusion.report.verdict import CAUTIONS, cautions_said, reason_of, verdict_table
+from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, TRAINED, axis_of
+from subspace_illusion.verdict.judge import Caution, Verdict, judge
+
+ALL = ("lent", "lost", "apart", "off")
+
+
+def on(**more: float) -> Verdict:
+    return judge({("a", TRAINED): made.score(**more)}, made.calibration(), 0.1)["a", TRAINED]
+
+
+def test_reasons_in_words():
+    found = {which: reason_of(verdict) for which, verdict in made.verdicts().items()}
+    assert found == {
+        (made.V_TRUE, TRAINED): "score 0.07 of lost and apart, faithful up to 0.30; in the residual stream, where no "
+        "case was planted",
+        (made.V_TRUE, MEAN_DIFFERENCE): "fewer than 2 figures of the score apply",
+        (made.V_MLP, TRAINED): "score 0.67, illusory from 0.40",
+        (made.V_MLP, MEAN_DIFFERENCE): "score 0.15, faithful up to 0.30; it strengthens the answer, which no planted "
+        "case does",
+    }
+    between = on(lent=0.35, lost=0.35, apart=0.35, off=0.35)
+    assert reason_of(between) == (
+        "score 0.35, between the thresholds or too near one: faithful up to 0.30, illusory from 0.40"
+    )
+    assert reason_of(on(fldd=0.05, lent=0.1, lost=0.1)) == "the effect is too small to ask what it is made of"
+    weak = on(fldd=0.2, lent=0.7, lost=0.7)
+    assert reason_of(weak).endswith("; weaker than the planted cases that count")
+
+
+@pytest.mark.parametrize("cautious", [False, True])
+def test_illusory_axes_are_no_cautions_however_many_they_are(cautious):
+    good, bad = (dict.fromkeys(("lost", "apart") if cautious else ALL, value) for value in (0.1, 0.7))
+    axes = [axis_of("mine", number) for number in (1, 2)]
+    scores = {("mlp8", "mine"): made.score(**good)} | {("mlp8", axis): made.score(**bad) for axis in axes}
+    found = judge(scores, made.calibration(), 0.1)["mlp8", "mine"]
+    assert reason_of(found) == "axis 1 of mine is illusory; axis 2 of mine is illusory"
+    assert cautions_said(reason_of(found)) == ()
+    assert found.cautions == ((Caution.RESIDUAL_STREAM,) if cautious else ())
+
+
+def test_a_tables_text_says_which_cautions_there_are():
+    assert set(CAUTIONS) == set(Caution)
+    weaker = on(fldd=0.2, lost=0.7, apart=0.7)
+    assert weaker.cautions == cautions_said(reason_of(weaker)) == (Caution.WEAKER, Caution.RESIDUAL_STREAM)
+    for verdict in made.verdicts().values():
+        assert cautions_said(reason_of(verdict)) == verdict.cautions
+
+
+def test_the_table_has_what_does_not_apply_as_missing():
+    rows = verdict_table(made.verdicts()).set_index(["component", "subspace"])
+    assert np.isnan(rows.loc[(made.V_TRUE, TRAINED), "lent"])
+    assert np.isnan(rows.loc[(made.V_TRUE, MEAN_DIFFERENCE), "score"])
+    assert rows.loc[(made.V_MLP, TRAINED), "figures"] == "lent+lost+apart+off"
+    assert rows.loc[(made.V_MLP, TRAINED), "illusory_from"] == 0.4
