@@ -11,7 +11,7 @@ from typing import Any
 def __getattr__(name: str) -> Any:
     """``audit``, brought only when it is asked for: torch and transformer_lens take seconds."""
     if name == "audit":
-        from subspace_illusion.auditing import audit
+        from subspace_illusion.auditing.call import audit
 
         return audit
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

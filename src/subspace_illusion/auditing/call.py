@@ -1,251 +1,158 @@
-"""An audit in memory: is this the subspace? From a model, pairs and directions to verdicts, without a pipeline.
+"""The one call: is this the subspace? From a model, pairs, hooks and directions to verdicts, in one process."""
 
-The pipeline (``subspace-illusion audit``) trains a subspace beside, runs the controls, caches and compares. This asks
-what needs no training: what patching does, whole and by parts, and how far that is the component's own doing.
-"""
-
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from importlib.metadata import version
 from typing import Any
 
 import pandas as pd
-import torch
 
-from subspace_illusion.core.checkpoints import Tokenizer
-from subspace_illusion.core.model import Model, open_model, wrap_bridge
+from subspace_illusion.auditing.component import Halves, Looked, cost_of, look_at
+from subspace_illusion.auditing.given import given_model, given_pairs, given_sites, given_subspaces
+from subspace_illusion.auditing.progress import Progress, seconds
+from subspace_illusion.auditing.proof import Proof
+from subspace_illusion.auditing.result import TABLES, Audit
+from subspace_illusion.auditing.settings import BATCH, Settings
+from subspace_illusion.core.model import Model
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.errors import InputError
-from subspace_illusion.files import atomic_write
-from subspace_illusion.measures.decompose import Decomposition, classes, decompose
-from subspace_illusion.measures.effects import effects
-from subspace_illusion.report.page import draw_picture, fill_in
-from subspace_illusion.report.section import Grid
-from subspace_illusion.report.sections.verdict import evidence_grid, rules, verdict_grid, verdict_picture
-from subspace_illusion.report.verdict import reason_of
-from subspace_illusion.report.words import in_order
-from subspace_illusion.statistics import Bootstrap
-from subspace_illusion.subspace.methods import user_labels
+from subspace_illusion.subspace.das import training_kinds
 from subspace_illusion.subspace.pairs import Pairs, recorded_pairs
-from subspace_illusion.subspace.user_subspaces import read_user_subspace, user_subspace
-from subspace_illusion.tasks.pairs_file import pairs_of, read_pairs
-from subspace_illusion.tasks.table import DIFFERENT, mark_kept, prompts_of, values_of
-from subspace_illusion.tasks.tokenise import LAST, tokenise
-from subspace_illusion.verdict.calibration import Calibration
-from subspace_illusion.verdict.in_memory import score_in_memory
-from subspace_illusion.verdict.judge import Verdict, judge
-from subspace_illusion.verdict.rule import SMALLEST_EFFECT
-from subspace_illusion.verdict.shipped import read_calibration
+from subspace_illusion.tasks.table import KINDS, mark_kept
+from subspace_illusion.tasks.tokenise import tokenise
 
-BATCH = 32
-"""Prompts, and pairs, in one forward pass."""
-TOLERANCE = 1e-5
-"""Singular values of a readout below this share of the largest count as zero."""
-RANDOM = 100
-"""Random subspaces behind each baseline of a cosine."""
-
-
-@dataclass(frozen=True)
-class Audit:
-    """What an audit found.
-
-    Attributes:
-        site: The component's name.
-        verdicts: By subspace: those that were asked about, and the mean difference.
-        effects: What patching did, as ``experiments.evaluate.effects`` gives it.
-        decomposition: Row and null part, lent share, cosines.
-        pairs: The table of pairs, with what was kept.
-        calibration: What planted cases say of the score.
-    """
-
-    site: str
-    verdicts: Mapping[str, Verdict]
-    effects: pd.DataFrame
-    decomposition: Decomposition
-    pairs: pd.DataFrame
-    calibration: Calibration
-
-    def __str__(self) -> str:
-        """One line a subspace: its verdict, and why."""
-        lines = [
-            f"{method} at {self.site}: {verdict.verdict} ({reason_of(verdict)})"
-            for method, verdict in self.verdicts.items()
-        ]
-        return "\n".join(lines)
-
-    def report(self, path: str | Path) -> None:
-        """Writes what was found as one page that opens offline: HTML, or Markdown with its picture beside it.
-
-        Raises:
-            InputError: If the name ends in neither ``.html`` nor ``.md``.
-        """
-        target = Path(path)
-        if target.suffix not in (".html", ".md"):
-            raise InputError(f"{path}: a report is a file that ends in .html or .md")
-        named = {(self.site, method): verdict for method, verdict in self.verdicts.items()}
-        picture = verdict_picture(named, self.calibration)
-        figures = target.with_name(f"{target.stem}_figures")
-        with TemporaryDirectory() as folder:
-            draw_picture(picture, Path(folder), dpi=150)
-            html, markdown = fill_in(
-                "audit",
-                Path(folder),
-                figures.name,
-                site=self.site,
-                answer=str(self).splitlines(),
-                pairs=f"{self.pairs['kept'].sum()} pairs, {(~self.pairs['kept']).sum()} left out",
-                verdicts=verdict_grid(named),
-                rules=rules(named, self.calibration, SMALLEST_EFFECT),
-                picture=picture,
-                evidence=evidence_grid(named),
-                tables=self._grids(),
-            )
-            if target.suffix == ".md":
-                figures.mkdir(parents=True, exist_ok=True)
-                (figures / f"{picture.name}.png").write_bytes((Path(folder) / f"{picture.name}.png").read_bytes())
-        with atomic_write(target) as partial:
-            partial.write_text(html if target.suffix == ".html" else markdown, encoding="utf-8")
-
-    def _grids(self) -> dict[str, Grid]:
-        """The tables of the page by their heading."""
-        patched = self.effects.set_index("subspace").loc[in_order(self.effects["subspace"])].reset_index()
-        measures = dict(
-            effect="effect (LD lost)", fldd="share of the clean LD", whole_share="whole component's over it"
-        )
-        measures |= dict(row_share="its row part's over it") if "row_share" in patched else {}
-        parts = self.decomposition.summary
-        of_parts = dict(row_norm="norm of the row part", null_norm="of the null part", lent_share="lent share")
-        of_parts = {name: words for name, words in of_parts.items() if name in parts}
-        return {
-            "What patching did": Grid.of(patched, dict(subspace="subspace") | measures, list(measures)),
-            "Row part and null part": Grid.of(parts, dict(subspace="subspace") | of_parts, ("lent_share",)),
-            "Cosines": Grid.of(self.decomposition.cosines, dict(subspace="subspace", other="with", cosine="cosine")),
-        }
+PACKAGES = ("torch", "transformers", "transformer-lens")
+"""The packages whose versions are noted, besides this one and Python."""
 
 
 def audit(
     model: Any,
     pairs: Any,
-    site: str,
-    subspaces: Mapping[str, Any],
+    hook: str | Sequence[str],
+    subspaces: Mapping[str, Any] | None = None,
     *,
-    position: str | int = LAST,
-    source_position: str | int = LAST,
-    keep_wrong: bool = False,
-    test_share: float = 0.5,
-    resamples: int = 2000,
-    seed: int = 0,
+    progress: bool = False,
+    **settings: Any,
 ) -> Audit:
     """Asks of subspaces whether they are what the model uses, or an illusion.
 
-    Mean difference, signs and readers come from one half of the pairs (split ``train``), every effect from the other.
+    Mean difference, DAS and readers come from one half of the pairs (split ``train``), every effect from the other.
 
     Args:
         model: A folder with a model, a ``TransformerBridge`` in float32 with a tokenizer, which is frozen and put into
             evaluation mode, or what ``open_model`` gives.
-        pairs: A file with pairs, or a data frame, or a list of rows: columns ``base``, ``source``, ``base_answer``,
-            ``source_answer``, and those of the README, "Your own pairs".
-        site: The component, a TransformerBridge hook such as ``blocks.20.mlp.hook_post``.
-        subspaces: By label a tensor or array ``[d]``, ``[k, d]`` or ``[d, k]``, or a file as the README lists.
-        position: Where the pairs do not say it: ``last``, a token's index, or a text whose last token counts.
-        source_position: The same in the sources.
-        keep_wrong: Whether to keep the pairs that the model gets wrong.
-        test_share: Share of the groups of pairs that effects are measured on, where the pairs have no ``split``.
-        resamples: Draws of the bootstrap.
-        seed: Seed of the split, the draws and the random subspaces.
+        pairs: A file with pairs, a data frame, or a list of rows: columns ``base``, ``source``, ``base_answer``,
+            ``source_answer``, and those that docs/inputs.md lists.
+        hook: The component, a TransformerBridge hook such as ``blocks.20.mlp.hook_post``; several; or one with ``*``
+            for the block, which names one of every block.
+        subspaces: By label a tensor or array ``[d]``, ``[k, d]`` or ``[d, k]``, or a file as docs/inputs.md lists.
+        progress: Whether to show how far it is.
+        settings: Attributes of ``auditing.settings.Settings``, such as ``train=False``.
 
     Raises:
-        InputError: If the model, the pairs, the site or a subspace is wrong; in one line.
+        InputError: If the model, the pairs, a hook or a subspace is wrong, or the run cannot show that its figures are
+            the model's; in one line.
     """
-    if not subspaces:
-        raise InputError("there is no subspace to audit: give some, by label")
-    opened, at = _opened(model), Site.parse(site)
-    opened.check(at)
-    bases = {label: _basis(label, given, opened.width(at)) for label, given in subspaces.items()}
-    if wrong := [label for label in bases if user_labels([label]) != [label]]:
-        raise InputError(f"'{wrong[0]}' is the name of another way of choosing a subspace: take another label")
-    in_file, name = isinstance(pairs, str | Path), "the pairs"
-    raw = read_pairs(Path(pairs)) if in_file else pairs_of(pd.DataFrame(pairs).to_dict("records"), name)
-    prompts, listed_pairs = tokenise(
-        raw,
-        opened.tokenizer,
-        position=str(position),
-        source_position=str(source_position),
-        test_share=test_share,
-        seed=seed,
-        name=str(pairs) if in_file else name,
-    )
+    chosen = Settings.given(settings)
+    user = dict(subspaces or {})
+    if not (user or chosen.train):
+        raise InputError("there is no subspace to audit: give some, by label, or let DAS train one (train=True)")
+    raw, name, about_pairs = given_pairs(pairs)
+    opened = given_model(model)
+    with ThreadPoolExecutor(1) as beside:
+        digest = beside.submit(opened.digest)  # large files are read while the model runs
+        sites = given_sites(hook, opened.model)
+        read = given_subspaces(user, sites, opened.model)
+        prompts, listed = tokenise(
+            raw,
+            opened.model.tokenizer,
+            position=chosen.position,
+            source_position=chosen.source_position,
+            test_share=chosen.test_share,
+            seed=chosen.seed,
+            name=name,
+        )
+        halves, marked = _halves(opened.model, prompts, listed, sites, chosen)
+        bases = {label: subspace.basis for label, subspace in read.items()}
+        flops = sum(sum(cost_of(site, halves, len(bases), chosen).values()) for site in sites)
+        if progress:
+            print(_first_line(sites, list(bases), halves, chosen, seconds(flops, opened.model.device)), flush=True)
+        bar = Progress(flops, progress)
+        try:
+            looked = [look_at(site, halves, bases, chosen, bar) for site in sites]
+        finally:
+            bar.close()
+        about = dict(
+            model=dict(opened.about) | dict(sha256=digest.result()),
+            pairs=about_pairs,
+            settings=asdict(chosen) | dict(hooks=[site.name for site in sites]),
+            versions=_versions(),
+            notes={label: subspace.note for label, subspace in read.items()},
+        )
+    return put_together(looked, _with_tokens(marked, prompts, opened.model), about)
 
-    after = residual_after(at.block)
-    everything = recorded_pairs(opened, prompts, listed_pairs, [at, after], at.start, BATCH)
-    marked = mark_kept(everything.table, keep_wrong, to_keep="keep_wrong=True")
-    kept = replace(everything, table=marked).among(marked["kept"].to_numpy())
-    train, test = (_of(kept, split, DIFFERENT) for split in ("train", "test"))
-    values = values_of(kept.table)
 
-    def by_value(where: Site, of: Pairs) -> Any:
-        return classes(of.prompts, where, prompts_of(prompts, of.table), values)
+def put_together(looked: Sequence[Looked], pairs: pd.DataFrame, about: Mapping[str, Any]) -> Audit:
+    """One audit of what was found at several components.
 
-    measured = prompts_of(prompts, test.table)
-    rank = max(basis.shape[1] for basis in bases.values())
-    result = decompose(
-        {},
-        bases,
-        opened.readout(at),
-        None,
-        by_value(at, _of(kept, "train")),
-        by_value(at, test),
-        Bootstrap.of(measured["group"].to_numpy(), resamples, seed),
-        rank=rank,
-        tolerance=TOLERANCE,
-        random_directions=RANDOM,
-        seed=seed,
-    )
-    found = {(method, ""): basis for (method, _), basis in result.subspaces.items()}
-    settings: dict[str, Any] = dict(tolerance=TOLERANCE, resamples=resamples, seed=seed, batch=BATCH)
-    of = score_in_memory(train, test, at, found, rank=rank, **settings)
-    did = effects(test, {at.name: of.patched}, Bootstrap.of(test.groups, resamples, seed))
-    calibration = read_calibration()
-    verdicts = judge({(at.name, method): score for method, score in of.scores.items()}, calibration, SMALLEST_EFFECT)
+    Args:
+        looked: What was found.
+        pairs: The table of pairs, with what was read.
+        about: As ``Audit.about``.
+    """
+    tables = {}
+    for name in TABLES:
+        listed = [found.tables[name].assign(component=found.site.name) for found in looked if name in found.tables]
+        if listed:
+            tables[name] = pd.concat(listed, ignore_index=True)
     return Audit(
-        at.name, {method: verdict for (_, method), verdict in verdicts.items()}, did, result, marked, calibration
+        sites=[found.site for found in looked],
+        pairs=pairs,
+        tables=tables,
+        bases={f"{found.site.name}:{key}": basis for found in looked for key, basis in found.bases.items()},
+        scores={(found.site.name, method): score for found in looked for method, score in found.scores.items()},
+        proof=Proof.worst([found.proof for found in looked]),
+        about=about,
     )
 
 
-def _opened(model: Any) -> Model:
-    """The model, whatever it is given as."""
-    if isinstance(model, Model):
-        return model
-    if isinstance(model, str | Path):
-        return open_model(Path(model))
-    if getattr(model, "tokenizer", None) is None or not hasattr(model, "original_model"):
-        raise InputError(
-            f"a {type(model).__name__} is no model to audit: give a folder, a TransformerBridge with its tokenizer, or "
-            "what subspace_illusion.core.model.open_model gives"
-        )
-    if (dtype := next(model.parameters()).dtype) != torch.float32:
-        raise InputError(
-            f"the model's weights are {str(dtype).removeprefix('torch.')}: make them float32, model.float()"
-        )
-    return wrap_bridge(model, Tokenizer(model.tokenizer))
+def _halves(
+    model: Model, prompts: pd.DataFrame, listed: pd.DataFrame, sites: Sequence[Site], settings: Settings
+) -> tuple[Halves, pd.DataFrame]:
+    """The pairs, every prompt run once for all components, and the table that says which were kept."""
+    read = list(dict.fromkeys([*sites, *(residual_after(site.block) for site in sites)]))
+    everything = recorded_pairs(model, prompts, listed, read, min(site.start for site in sites), BATCH)
+    marked = mark_kept(everything.table, not settings.filter_incorrect, to_keep="filter_incorrect=False")
+    kept = replace(everything, table=marked).among(marked["kept"].to_numpy())
+    train, test = _split(kept, "train", *training_kinds(same_value=True)), _split(kept, "test", *KINDS)
+    return Halves(train, test, prompts), marked
 
 
-def _basis(label: str, given: Any, width: int) -> torch.Tensor:
-    """A subspace, whatever it is given as, as a basis ``[d, k]``."""
-    if isinstance(given, str | Path):
-        return read_user_subspace(Path(given), width).basis
-    return user_subspace(label, torch.as_tensor(given), width).basis
+def _split(pairs: Pairs, split: str, *kinds: str) -> Pairs:
+    """The pairs of one split and some kinds; ``mark_kept`` has made sure that there are some."""
+    return pairs.among(((pairs.table["split"] == split) & pairs.table["kind"].isin(kinds)).to_numpy())
 
 
-def _of(pairs: Pairs, split: str, *kinds: str) -> Pairs:
-    """The pairs of one split, and of some kinds if any are named.
+def _with_tokens(pairs: pd.DataFrame, prompts: pd.DataFrame, model: Model) -> pd.DataFrame:
+    """The pairs with their texts and which token was read in base and source."""
+    by_number = prompts.set_index("prompt")
+    read = [ids[place] for ids, place in zip(by_number["tokens"], by_number["position"], strict=True)]
+    words = pd.Series([model.tokenizer.hf.decode([int(token)]) for token in read], index=by_number.index)
+    found = dict(text=by_number["text"], token_index=by_number["position"], token=words)
+    sides = {f"{side}_{what}": pairs[side].map(column) for side in ("base", "source") for what, column in found.items()}
+    return pairs.assign(**sides)
 
-    Raises:
-        InputError: If there are none.
-    """
-    here = pairs.table["split"] == split
-    chosen = pairs.among((here & (pairs.table["kind"].isin(kinds) if kinds else True)).to_numpy())
-    if not len(chosen):
-        raise InputError(f"no {split} pairs are left: give more pairs, or a column split")
-    return chosen
+
+def _first_line(sites: Sequence[Site], labels: Sequence[str], halves: Halves, settings: Settings, time: float) -> str:
+    asked = [*labels, *(["what DAS finds"] if settings.train else []), "the mean difference"]
+    where = sites[0].name if len(sites) == 1 else f"{len(sites)} components, {sites[0].name} to {sites[-1].name}"
+    beside = ", with controls" if settings.controlled else ""
+    pairs = f"{len(halves.train.different)} pairs to learn from and {len(halves.test.different)} held out"
+    return f"auditing {', '.join(asked)} at {where}{beside}: {pairs}, some {max(5, 5 * round(time / 5))} s"
+
+
+def _versions() -> dict[str, str]:
+    python = ".".join(map(str, sys.version_info[:3]))
+    return {"subspace-illusion": version("subspace-illusion"), "python": python} | {p: version(p) for p in PACKAGES}

@@ -1,4 +1,4 @@
-"""One component looked at: a subspace trained beside the user's, parts, effects, readers, distances, controls, scores."""
+"""One component looked at: what DAS trains beside the user's subspaces, parts, effects, distances, controls, scores."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -111,7 +111,9 @@ def look_at(
         seed=settings.seed,
     )
     tables |= dict(decomposition=decomposition.summary, cosines=decomposition.cosines)
-    bases = {(method, "" if seed is None else str(seed)): basis for (method, seed), basis in decomposition.subspaces.items()}
+    bases = {
+        (method, "" if seed is None else str(seed)): basis for (method, seed), basis in decomposition.subspaces.items()
+    }
     with progress.phase(f"patching at {site.name}", cost["patch"]):
         scored = score_in_memory(
             train,
@@ -152,10 +154,14 @@ def cost_of(site: Site, halves: Halves, user: int, settings: Settings) -> dict[s
     """
     model, train, test = halves.train.model, halves.train, halves.test
     rows = settings.das.batch * len(settings.seeds)
-    training = settings.das.steps * model.flops(site.start, rows, train.tokens, backward=True) if settings.train else 0.0
+    training = (
+        settings.das.steps * model.flops(site.start, rows, train.tokens, backward=True) if settings.train else 0.0
+    )
     subspaces = (6 if site.readout else 3) * (user + 1 + settings.train)
     patch = model.flops(site.start, subspaces * len(test), test.tokens)
-    controls = 2 * training / len(settings.seeds) + model.flops(site.start, 3 * RANDOM_DIRECTIONS * len(test), test.tokens)
+    controls = 2 * training / len(settings.seeds) + model.flops(
+        site.start, 3 * RANDOM_DIRECTIONS * len(test), test.tokens
+    )
     return dict(
         train=training,
         patch=patch,
@@ -177,7 +183,7 @@ def _distances(
     """How far the patches leave the natural distribution (E15), of the whole component and every scored subspace."""
     ends, entering = ((test.base(at), test.source(at)) for at in (site, residual_after(site.block)))
     halves = None if readout is None else spaces(readout, TOLERANCE)
-    first = {method: basis for (method, _), basis in reversed(bases.items()) if method in scored.scores}
+    first = {method: basis for (method, _), basis in reversed(list(bases.items())) if method in scored.scores}
     rows = []
     for method, basis in {WHOLE: None, **first}.items():
         clouds = looked_at(*ends, basis, readout, halves, entering)
@@ -202,6 +208,4 @@ def _controls(
     trained = [basis for (method, _), basis in bases.items() if method == TRAINED]
     user = {label: bases[label, ""] for label in user_labels(method for method, _ in bases)}
     tried = make_changes(site, train, halves.test, trained, user, learnt, random)
-    return controls(
-        site.name, tried, learnt, curve, seed=settings.seed, resamples=settings.resamples, batch=BATCH
-    )
+    return controls(site.name, tried, learnt, curve, seed=settings.seed, resamples=settings.resamples, batch=BATCH)

@@ -4,7 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-FORMAT = "subspace-illusion/verdict/1"
+Format = Literal["subspace-illusion/verdict/1"]
+FORMAT: Format = "subspace-illusion/verdict/1"
 """The form of the document; another number means that a program has to be changed to read it."""
 
 
@@ -34,9 +35,10 @@ class SubspaceVerdict(Part):
     subspace: str = Field(description="the label of yours, or trained, or mean difference; axis 1 of ..., where k > 1")
     yours: bool = Field(description="whether it is one that was given")
     rank: int
-    verdict: Literal["faithful", "illusory", "inconclusive"]
-    reason: str
-    cautions: list[str]
+    verdict: str = Field(pattern="^(faithful|illusory|inconclusive)$")
+    reason: str = Field(description="one of a few: why it is called so")
+    why: str = Field(description="the same in a sentence, for people")
+    cautions: list[str] = Field(description="in what the subspace is unlike the planted cases behind the error rates")
     effect: Figure = Field(description="logit difference lost on held-out pairs, as a share of the clean one")
     whole_component: Figure = Field(description="the same of patching the whole component")
     score: Figure | None
@@ -69,10 +71,11 @@ class PairCounts(Part):
 class Document(Part):
     """What an audit found."""
 
-    format: Literal["subspace-illusion/verdict/1"]
+    format: Format
     versions: dict[str, str]
     model: dict[str, Any] = Field(description="architecture, size, and path and sha256 of the weights where known")
     pairs: PairCounts
     settings: dict[str, Any]
+    notes: dict[str, str] = Field(description="by the label of each subspace of yours, what was done to make a basis")
     proof: ProofOf
     verdicts: list[SubspaceVerdict]

@@ -25,10 +25,21 @@ LABEL = re.compile(r"[A-Za-z][\w -]*")
 
 @dataclass(frozen=True)
 class GivenModel:
-    """A model that is open, and what is known of where it comes from, as values of JSON."""
+    """A model that is open, and what is known of where it comes from, as values of JSON.
+
+    Attributes:
+        model: The model.
+        about: What is known.
+        folder: Where its weights lie, if that is known.
+    """
 
     model: Model
     about: Mapping[str, Any]
+    folder: Path | None = None
+
+    def digest(self) -> str | None:
+        """The sha256 of the weights, where they lie in a folder."""
+        return None if self.folder is None else weights_sha256(self.folder)
 
 
 def given_model(given: Any) -> GivenModel:
@@ -40,7 +51,7 @@ def given_model(given: Any) -> GivenModel:
     if isinstance(given, str | Path):
         folder = Path(given)
         model = open_model(folder)
-        return GivenModel(model, _about(model) | dict(path=str(folder.resolve()), sha256=weights_sha256(folder)))
+        return GivenModel(model, _about(model) | dict(path=str(folder.resolve())), folder)
     if isinstance(given, Model):
         return GivenModel(given, _about(given))
     if getattr(given, "tokenizer", None) is None or not hasattr(given, "original_model"):
@@ -113,9 +124,7 @@ def given_sites(hooks: str | Sequence[str], model: Model) -> list[Site]:
     return sites
 
 
-def given_subspaces(
-    given: Mapping[str, Any], sites: Sequence[Site], model: Model
-) -> dict[str, UserSubspace]:
+def given_subspaces(given: Mapping[str, Any], sites: Sequence[Site], model: Model) -> dict[str, UserSubspace]:
     """The user's subspaces by label.
 
     Args:

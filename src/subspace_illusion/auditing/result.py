@@ -24,8 +24,6 @@ from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import (
     atomic_folder,
-    atomic_write,
-    one_line,
     read_json,
     read_table,
     read_tensors,
@@ -34,13 +32,15 @@ from subspace_illusion.files import (
     write_tensors,
 )
 from subspace_illusion.report.audit_page import AuditPage, lines, notebook_view, write_page
-from subspace_illusion.report.calibration import read_calibration
-from subspace_illusion.report.verdict import SMALLEST_EFFECT, Verdict, judge
-from subspace_illusion.statistics import Estimate
+from subspace_illusion.report.verdict import reason_of
+from subspace_illusion.statistics import POOLED, Estimate
 from subspace_illusion.subspace.methods import WHOLE
 from subspace_illusion.tasks.table import DIFFERENT, chosen
 from subspace_illusion.verdict.calibration import Calibration
+from subspace_illusion.verdict.judge import Verdict, judge
+from subspace_illusion.verdict.rule import SMALLEST_EFFECT
 from subspace_illusion.verdict.score import Score, draws_table, read_scores
+from subspace_illusion.verdict.shipped import read_calibration
 
 VERDICT, REPORT, SUBSPACES = "verdict.json", "report.html", "subspaces.safetensors"
 PAIRS, SCORES = "pairs", "scores"
@@ -58,18 +58,16 @@ class Audit:
 
     Attributes:
         sites: The components.
-        labels: Those of the user's own subspaces.
         pairs: The table of pairs, with what was kept and which token of base and source was read.
         tables: The tables of ``TABLES``, each with a column ``component``.
         bases: ``[d, k]`` by ``<hook>:<method>:<seed>``.
         scores: By component and method.
         proof: How far off was, at most, what has to be equal.
-        about: ``model``, ``pairs``, ``settings``, ``versions``, ``notes`` (what was done to the user's subspaces), as values of
-            JSON.
+        about: ``model``, ``pairs``, ``settings``, ``versions``, and ``notes``: by the label of each subspace of the
+            user's what was done to it; values of JSON.
     """
 
     sites: Sequence[Site]
-    labels: Sequence[str]
     pairs: pd.DataFrame
     tables: Mapping[str, pd.DataFrame]
     bases: Mapping[str, torch.Tensor]
@@ -114,6 +112,7 @@ class Audit:
             model=self.about["model"],
             pairs=PairCounts(**counts, test_groups=test["group"].nunique(), source=self.about["pairs"]),
             settings=self.about["settings"],
+            notes=self.about["notes"],
             proof=ProofOf(**vars(self.proof)),
             verdicts=[self._verdict(which, verdict) for which, verdict in self.verdicts.items()],
         )
@@ -122,22 +121,25 @@ class Audit:
         hook, method = which
         effects = self.effects.set_index(["component", "subspace"])
         whole = Estimate.of(effects.loc[(hook, WHOLE)].to_dict(), "fldd")
-        effect, score = verdict.figure("fldd"), verdict.figure("score")
+        effect, score = verdict.sub_score("fldd"), verdict.sub_score("score")
         assert whole is not None
         assert effect is not None
         limits = verdict.thresholds
         return SubspaceVerdict(
             hook=hook,
             subspace=method,
-            yours=method in self.labels,
+            yours=method in self.about["notes"],
             rank=self._rank(hook, method),
             verdict=verdict.verdict,
             reason=verdict.reason,
-            cautions=[],
+            why=reason_of(verdict),
+            cautions=list(verdict.cautions),
             effect=_figure(effect),
             whole_component=_figure(whole),
             score=None if score is None else _figure(score),
-            sub_scores={name: _figure(figure) for name in verdict.score.figures if (figure := verdict.figure(name))},
+            sub_scores={
+                name: _figure(figure) for name in verdict.score.sub_scores if (figure := verdict.sub_score(name))
+            },
             zones=None if limits is None else Zones(faithful_up_to=limits.faithful, illusory_from=limits.illusory),
             p_effect=verdict.p_effect,
             p_score=verdict.p_score,
@@ -151,7 +153,7 @@ class Audit:
         """The map: effects as shares of the clean LD and verdicts, a row a component; ``None`` of one component."""
         if len(self.sites) < 2:
             return None
-        fldd = self.effects[self.effects["seed"] == "pooled"].set_index(["component", "subspace"])["fldd"]
+        fldd = self.effects[self.effects["seed"] == POOLED].set_index(["component", "subspace"])["fldd"]
         methods = list(dict.fromkeys(method for _, method in self.verdicts))
         rows: list[dict[str, Any]] = []
         for site in self.sites:
@@ -172,7 +174,6 @@ class Audit:
     @cached_property
     def _page(self) -> AuditPage:
         return AuditPage(
-            labels=self.labels,
             pairs=self.pairs,
             tables=self.tables,
             verdicts=self.verdicts,
@@ -207,7 +208,7 @@ class Audit:
         target = Path(folder)
         check_out(target, force)
         with atomic_folder(target) as partial:
-            write_json(partial / VERDICT, self.document.model_dump() | dict(about=dict(self.about), hooks=self._hooks))
+            write_json(partial / VERDICT, self.document.model_dump(mode="json"))
             tables = {**self.tables, PAIRS: self.pairs, SCORES: draws_table(self.scores)}
             for name, found in tables.items():
                 write_table(partial / f"{name}.parquet", found)
@@ -224,7 +225,28 @@ class Audit:
         source = Path(folder)
         if not (source / VERDICT).is_file():
             raise InputError(f"{folder} holds no audit: it has no {VERDICT}")
-        raise NotImplementedError
+        try:
+            document = Document.model_validate(read_json(source / VERDICT))
+        except ValidationError as error:
+            raise InputError(
+                f"{source / VERDICT} is not of the form {FORMAT}: it was written by another version, or changed"
+            ) from error
+        tables = {file.stem: read_table(file) for file in sorted(source.glob("*.parquet"))}
+        return cls(
+            sites=[Site.parse(hook) for hook in document.settings["hooks"]],
+            pairs=tables.pop(PAIRS),
+            scores=read_scores(tables.pop(SCORES)),
+            tables={name: tables[name] for name in TABLES if name in tables},
+            bases=read_tensors(source / SUBSPACES),
+            proof=Proof(**document.proof.model_dump()),
+            about=dict(
+                model=document.model,
+                pairs=document.pairs.source,
+                settings=document.settings,
+                versions=document.versions,
+                notes=document.notes,
+            ),
+        )
 
 
 def check_out(folder: Path, force: bool) -> None:

@@ -1,9 +1,11 @@
 """How an audit goes: what is made, and how much of it."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from subspace_illusion.core.matmul import MatmulDtype
+from subspace_illusion.errors import InputError
 from subspace_illusion.subspace.das import Loss
 from subspace_illusion.tasks.tokenise import LAST
 
@@ -49,6 +51,27 @@ class Settings:
     test_share: float = 0.5
     resamples: int = 2000
     seed: int = 0
+
+    @classmethod
+    def given(cls, asked: Mapping[str, Any]) -> "Settings":
+        """The settings of a call's keyword arguments.
+
+        Raises:
+            InputError: If one is unknown, or makes no sense.
+        """
+        known = [field.name for field in fields(cls)]
+        if unknown := [name for name in asked if name not in known]:
+            raise InputError(f"an audit has no setting '{unknown[0]}'; it has {', '.join(known)}")
+        settings = cls(**asked)
+        least = dict(rank=settings.rank, resamples=settings.resamples // 100, steps=settings.das.steps)
+        if small := [name for name, count in least.items() if count < 1]:
+            raise InputError(f"{small[0]} is too small: rank and steps from 1 on, resamples from 100 on")
+        if not 0 < settings.test_share < 1:
+            raise InputError(f"test_share is {settings.test_share}: take a share between 0 and 1")
+        if not settings.seeds or len(set(settings.seeds)) < len(settings.seeds):
+            raise InputError(f"seeds are {list(settings.seeds)}: give one at least, each once")
+        position, source_position = str(settings.position), str(settings.source_position)
+        return replace(settings, position=position, source_position=source_position, seeds=tuple(settings.seeds))
 
     @property
     def controlled(self) -> bool:

@@ -103,14 +103,27 @@ def fill_in(template: str, pictures: Path, figures: str, **said: Any) -> tuple[s
         figures: Where the Markdown finds them, relative to itself.
         said: What the templates say.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    loader = PackageLoader("subspace_illusion.report")
-    options: Any = dict(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    html, plain = Environment(autoescape=True, **options), Environment(autoescape=False, **options)
+    html, plain = _templates(autoescape=True), _templates(autoescape=False)
     plain.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("\n", " ")
     html.filters["png"] = lambda picture: base64.b64encode((pictures / f"{picture.name}.png").read_bytes()).decode()
     return (
         html.get_template(f"{template}.html").render(**said),
         plain.get_template(f"{template}.md").render(figures=figures, **said),
+    )
+
+
+def fragment(template: str, **said: Any) -> str:
+    """A piece of HTML without pictures, to stand in somebody else's page."""
+    return str(_templates(autoescape=True).get_template(template).render(**said))
+
+
+def _templates(autoescape: bool) -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("subspace_illusion.report"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=autoescape,
     )

@@ -34,7 +34,7 @@ _RANGE = re.compile(r"\s*([0-9]{1,18})\s*(?::\s*([0-9]{1,18})\s*)?")
 
 
 @dataclass(frozen=True)
-class Own:
+class UserSubspace:
     """A subspace of one's own.
 
     Attributes:
@@ -48,7 +48,7 @@ class Own:
 
 def read_user_subspace(
     file: Path, width: int, tensor: str | None = None, rows: str | Sequence[int] | None = None
-) -> Own:
+) -> UserSubspace:
     """Reads a subspace from a file.
 
     The tensor is ``[d]``, ``[k, d]`` or ``[d, k]``, in floating-point numbers; the side that is as long as the
@@ -81,7 +81,7 @@ def read_user_subspace(
 
 def user_subspace(
     where: str, values: torch.Tensor, width: int, rows: str | Sequence[int] | None = None, columns: bool = False
-) -> Own:
+) -> UserSubspace:
     """A subspace of one's own from a tensor.
 
     Args:
@@ -96,7 +96,7 @@ def user_subspace(
     """
     vectors, note = _vectors(where, values, width, rows, columns)
     basis, *notes = _basis(where, vectors)
-    return Own(basis, "; ".join(part for part in (note, *notes) if part))
+    return UserSubspace(basis, "; ".join(part for part in (note, *notes) if part))
 
 
 def parse_spec(text: str) -> tuple[Path, str | None, str | None]:

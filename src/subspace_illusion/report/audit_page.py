@@ -1,0 +1,201 @@
+"""What an audit found, for people: lines for a terminal, a page, and a view for notebooks."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+
+from subspace_illusion.files import atomic_write
+from subspace_illusion.report.page import draw_picture, fill_in, fragment
+from subspace_illusion.report.plots.by_block import by_block_figure
+from subspace_illusion.report.section import Grid, Picture
+from subspace_illusion.report.sections.verdict import evidence_grid, rules, verdict_grid, verdict_picture
+from subspace_illusion.report.verdict import reason_of
+from subspace_illusion.report.words import in_order, with_ends
+from subspace_illusion.statistics import POOLED, Estimate
+from subspace_illusion.subspace.methods import WHOLE
+from subspace_illusion.verdict.calibration import Calibration
+from subspace_illusion.verdict.judge import Verdict
+from subspace_illusion.verdict.rule import SMALLEST_EFFECT
+from subspace_illusion.verdict.sub_scores import SUB_SCORES
+
+Which = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class AuditPage:
+    """What is said of an audit.
+
+    Attributes:
+        pairs: The table of pairs.
+        tables: What was found, by name.
+        verdicts: By component and subspace.
+        calibration: What planted cases say of scores.
+        by_block: The map, or ``None``.
+        proof: How far off was what has to be equal, and what is allowed, in logits.
+        about: What was audited and how, as values of JSON.
+    """
+
+    pairs: pd.DataFrame
+    tables: Mapping[str, pd.DataFrame]
+    verdicts: Mapping[Which, Verdict]
+    calibration: Calibration
+    by_block: pd.DataFrame | None
+    proof: Mapping[str, float | None]
+    about: Mapping[str, Any]
+
+
+def lines(page: AuditPage) -> Iterator[str]:
+    """Each verdict, and its evidence in a line behind it."""
+    effects = page.tables["effects"].query("seed == @POOLED").set_index(["component", "subspace"])
+    for (component, method), verdict in page.verdicts.items():
+        yield f"{component}, {method}: {verdict.verdict} ({reason_of(verdict)})"
+        yield f"    {evidence(effects, component, method, verdict)}"
+
+
+def evidence(effects: pd.DataFrame, component: str, method: str, verdict: Verdict) -> str:
+    """The evidence for a verdict in one line: effects as shares of the clean LD, the score and its sub-scores.
+
+    Args:
+        effects: A row a component and subspace, the two its index.
+        component: The component.
+        method: The subspace.
+        verdict: Its verdict.
+    """
+    said = []
+    for words, patched in (("effect", method), ("whole component", WHOLE)):
+        if (component, patched) in effects.index:
+            share = Estimate.of(effects.loc[(component, patched)].to_dict(), "fldd")
+            said += [] if share is None else [f"{words} {with_ends(share)} of the clean LD"]
+    scores = {name: verdict.sub_score(name) for name in ("score", *SUB_SCORES)}
+    return "; ".join(said + [f"{name} {with_ends(score)}" for name, score in scores.items() if score is not None])
+
+
+def proven(page: AuditPage) -> str:
+    """What the run has shown of itself, in a sentence."""
+    proof = page.proof
+    null = "" if proof["null_part"] is None else f", a patch along a null part alone {proof['null_part']:.1g}"
+    return (
+        f"The run's own check: a replay's logits differ from those of the full forward pass by {proof['replay']:.1g} "
+        f"at most; a patch of a prompt from itself changes the logit difference by {proof['self_patch']:.1g}{null}. "
+        f"From {proof['allowed']:.1g} on nothing would have been said."
+    )
+
+
+def write_page(page: AuditPage, target: Path) -> None:
+    """Writes the page: HTML with its pictures inside, or Markdown with them beside it.
+
+    Args:
+        page: What is said.
+        target: A path that ends in ``.html`` or ``.md``.
+    """
+    pictures = _pictures(page)
+    figures = target.with_name(f"{target.stem}_figures")
+    with TemporaryDirectory() as folder:
+        for picture in pictures:
+            draw_picture(picture, Path(folder), dpi=150)
+        html, markdown = fill_in(
+            "audit",
+            Path(folder),
+            figures.name,
+            components=" ".join(dict.fromkeys(component for component, _ in page.verdicts)),
+            answer=[line.strip() for line in lines(page)][::2],
+            pairs=_counts(page.pairs),
+            verdicts=verdict_grid(page.verdicts),
+            rules=rules(page.verdicts, page.calibration, SMALLEST_EFFECT),
+            proof=proven(page),
+            drawn=pictures,
+            evidence=evidence_grid(page.verdicts),
+            tables=_grids(page),
+            about=json.dumps(page.about, indent=2, ensure_ascii=False),
+        )
+        if target.suffix == ".md":
+            figures.mkdir(parents=True, exist_ok=True)
+            for picture in pictures:
+                name = f"{picture.name}.png"
+                (figures / name).write_bytes((Path(folder) / name).read_bytes())
+    with atomic_write(target) as partial:
+        partial.write_text(html if target.suffix == ".html" else markdown, encoding="utf-8")
+
+
+def notebook_view(page: AuditPage) -> str:
+    """The verdicts and their evidence as a piece of HTML."""
+    return fragment("grids.html", grids=[verdict_grid(page.verdicts), evidence_grid(page.verdicts)])
+
+
+def _counts(pairs: pd.DataFrame) -> str:
+    kept = pairs[pairs["kept"]]
+    read = kept["base_token"].value_counts()
+    most = ", ".join(f"{token!r} ({count})" for token, count in read.head(5).items())
+    more = f" and {len(read) - 5} others" if len(read) > 5 else ""
+    left_out = f", {len(pairs) - len(kept)} left out, which the model gets wrong" if len(kept) < len(pairs) else ""
+    return f"{len(kept)} pairs{left_out}; bases are read and patched at the tokens {most}{more}"
+
+
+def _pictures(page: AuditPage) -> list[Picture]:
+    pictures = [verdict_picture(page.verdicts, page.calibration)]
+    if page.by_block is not None:
+        shown = page.by_block.set_index("block")
+        methods = [name for name in shown if f"{name} is" in shown or name == WHOLE]
+        called = {
+            (block, method): str(row[f"{method} is"])
+            for block, row in shown.iterrows()
+            for method in methods
+            if f"{method} is" in shown and pd.notna(row[f"{method} is"])
+        }
+        figure = by_block_figure(shown[methods].astype(float), pd.Series(called, dtype=object))
+        pictures.insert(0, Picture("by_block", "Effect by block, a line a method, verdicts as markers", figure))
+    return pictures
+
+
+MEASURES: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "effects": (
+        "What patching did",
+        dict(effect="effect (LD lost)", fldd="share of the clean LD", whole_share="whole component's over it",
+             row_share="its row part's over it", flip_rate="share of pairs with LD below 0"),
+    ),
+    "decomposition": (
+        "Row part and null part",
+        dict(row_norm="norm of the row part", null_norm="of the null part", lent_share="lent share",
+             cos_mean_difference="cosine with the mean difference"),
+    ),
+    "cosines": ("Cosines", dict(other="with", cosine="cosine")),
+    "off_distribution": (
+        "Off the natural distribution",
+        dict(place="where", part="what of it", distance="distance of the patched from the natural", floor="its floor"),
+    ),
+    "readers": (
+        "Readers of the residual stream",
+        dict(head="head", reader="class", response="response, a share of the patch's effect"),
+    ),
+    "controls": (
+        "Controls",
+        dict(control="control", effect="effect (LD lost)", fldd="share of the clean LD", cosine="cosine with the trained"),
+    ),
+}  # fmt: skip
+"""The tables of the page by their name: the heading, and the columns that are shown, in words."""
+
+
+def _grids(page: AuditPage) -> dict[str, Grid]:
+    """The tables of the page by their heading."""
+    grids = (
+        {} if page.by_block is None else {"By block": Grid.of(page.by_block, {name: name for name in page.by_block})}
+    )
+    for name, (heading, words) in MEASURES.items():
+        table = page.tables.get(name)
+        if table is None or not len(table):
+            continue
+        if "seed" in table:
+            table = table[(table["seed"].astype(str) == POOLED) | ~(table["seed"].astype(str) == POOLED).any()]
+        if name == "effects":
+            order = in_order(table["subspace"])
+            table = table.sort_values("subspace", key=lambda column: column.map(order.index), kind="stable")
+            table = table.sort_values("component", kind="stable")
+        about = {column: column for column in ("component", "subspace") if column in table}
+        columns = {column: said for column, said in words.items() if column in table and table[column].notna().any()}
+        grids[heading] = Grid.of(table, about | columns, [column for column in columns if f"{column}_lo" in table])
+    return grids

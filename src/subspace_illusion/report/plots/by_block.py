@@ -1,0 +1,35 @@
+"""A map: what patching does block by block."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from subspace_illusion.report.plots.evaluate import colour_of
+from subspace_illusion.report.plots.style import STYLE, plt
+from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE
+
+MARKERS = {FAITHFUL: "o", ILLUSORY: "X", INCONCLUSIVE: "."}
+"""How a verdict is shown; what is not judged, such as the whole component, has a small point."""
+
+
+def by_block_figure(effects: pd.DataFrame, verdicts: pd.Series) -> Figure:
+    """Effect by block, a line a method, verdicts as markers.
+
+    Args:
+        effects: Shares of the clean LD, a row a component, a column a method; the index is the block.
+        verdicts: By block and method, where there is one.
+    """
+    with plt.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(7.0, 3.4))
+        for method in effects:
+            colour = colour_of(str(method))
+            axis.plot(effects.index, effects[method], color=colour, lw=1, label=str(method))
+            for block, effect in effects[method].items():
+                called = verdicts.get((block, method), INCONCLUSIVE)
+                axis.plot([block], [effect], MARKERS[called], color=colour, ms=4 if called == INCONCLUSIVE else 7)
+        for called in (FAITHFUL, ILLUSORY):
+            axis.plot([], [], MARKERS[called], color="black", label=called)
+        axis.axhline(0, color="black", lw=0.6, zorder=0)
+        axis.set_xlabel("block")
+        axis.set_ylabel("effect: share of the clean\nlogit difference lost")
+        figure.legend(loc="outside upper center", ncols=4, handletextpad=0.4)
+    return figure
