@@ -18,6 +18,7 @@ from subspace_illusion.core.basis import (
     random_basis,
     row_space,
     split_by,
+    split_each,
 )
 from subspace_illusion.core.sites import Site
 from subspace_illusion.statistics import Bootstrap, interval, ratio, table
@@ -175,8 +176,9 @@ def row_parts(
         bases: Bases ``[d, k]`` by method and training seed.
         space: What the readout sees, as ``row_space`` gives it, ``[d, rank]``; without one there are no parts.
     """
-    divided = {} if space is None else {which: split_by(basis, space).row for which, basis in bases.items()}
-    return {(part_of(method, ROW), seed): row for (method, seed), row in divided.items() if row is not None}
+    divided = split_each(bases, space) if bases and space is not None else {}
+    rows = {which: parts.row for which, parts in divided.items()}
+    return {(part_of(method, ROW), seed): row for (method, seed), row in rows.items() if row is not None}
 
 
 def _axes(basis: torch.Tensor, train: Classes) -> list[tuple[torch.Tensor, int]]:
