@@ -2,7 +2,7 @@
 
 from subspace_illusion.core.model import open_model
 from subspace_illusion.files import DECOMPOSITIONS, MODEL, RESULTS, SUBSPACES, read_subspaces, read_table, write_table
-from subspace_illusion.measures.controls import controls, learn, make_changes, random_bases
+from subspace_illusion.measures.controls import measure_controls
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import duration, run, say, ticker, training_bar
 from subspace_illusion.subspace.das import training_kinds
@@ -13,8 +13,7 @@ from subspace_illusion.tasks.table import KINDS
 
 def main(params: Params, component: str) -> None:
     site, rank = params.components[component].at, params.components[component].rank
-    seeds, seed = params.controls.das_seeds, params.controls.seed
-    model = open_model(MODEL)
+    model, seeds = open_model(MODEL), params.controls.das_seeds
     kinds = training_kinds(params.das.same_value)
     train, test = cached_pairs(model, "train", *kinds), cached_pairs(model, "test", *KINDS)
     runs = len(kinds)  # one on arbitrary labels, and one on opposite pairs alone where others are trained on too
@@ -29,19 +28,23 @@ def main(params: Params, component: str) -> None:
     stored = read_subspaces(DECOMPOSITIONS / component / "subspaces.safetensors")
     trained = [basis for (method, _), basis in stored.items() if method == TRAINED]
     own = {label: stored[label, ""] for label in user_labels(method for method, _ in stored)}
-    bar = training_bar(runs * params.das.steps)
-    learnt = learn(site, train, rank=rank, seeds=seeds, settings=params.das.to_the_end, on_step=bar)
-    random = random_bases(model.width(site), rank, params.controls.random_directions, seed, component)
-    tried = make_changes(site, train, test, trained, own, learnt, random)
-    measured = controls(
+    measured = measure_controls(
         component,
-        tried,
-        learnt,
+        site,
+        train,
+        test,
+        trained,
+        own,
         read_table(SUBSPACES / component / "curve.parquet"),
-        seed=seed,
+        rank=rank,
+        das_seeds=seeds,
+        settings=params.das.to_the_end,
+        random_directions=params.controls.random_directions,
+        seed=params.controls.seed,
         resamples=params.evaluate.resamples,
         batch=params.evaluate.batch,
-        on_patch=ticker(tried.count, "pair").update,
+        on_step=training_bar(runs * params.das.steps),
+        patch_bar=lambda total: ticker(total, "pair").update,
     )
     write_table(RESULTS / "controls" / f"{component}.csv", measured)
 

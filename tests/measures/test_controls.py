@@ -31,6 +31,7 @@ from subspace_illusion.measures.controls import (
     controls,
     learn,
     make_changes,
+    measure_controls,
     of_kind,
     placebo,
     random_bases,
@@ -141,6 +142,36 @@ def test_every_control_has_its_row(both, pairs):
     assert rows.loc[TRAINED, "train_accuracy_keep"] == pytest.approx(0.9)
     assert pd.isna(rows.loc[DIFFERENT_ONLY, "train_accuracy_keep"])  # no such pairs there
     assert rows.loc[DIFFERENT_ONLY, "train_accuracy_change"] >= 0
+
+
+def test_one_call_trains_patches_and_measures(both, pairs):
+    """The same table as step by step, random subspaces by the component's name, and bars that are told all of it."""
+    steps: list[float] = []
+    totals: list[int] = []
+    patched: list[int] = []
+    trained = random_bases(32, 1, 2, 7, "trained")
+    curve = pd.DataFrame(dict(seed=0, step=[0, 1], loss=1.0, accuracy_change=[0.2, 0.4], accuracy_keep=[0.8, 1.0]))
+    found = measure_controls(
+        "x",
+        SITE,
+        of_kinds(pairs, DIFFERENT, SAME),
+        pairs,
+        trained,
+        {},
+        curve,
+        rank=1,
+        das_seeds=[0, 1],
+        settings=SETTINGS,
+        random_directions=3,
+        seed=0,
+        resamples=100,
+        batch=4,
+        on_step=steps.append,
+        patch_bar=lambda total: totals.append(total) or patched.append,
+    )
+    pd.testing.assert_frame_equal(found.set_index("control"), both[0])
+    assert len(steps) == 2 * SETTINGS["steps"]
+    assert totals == [sum(patched)]
 
 
 def test_single_draws_span_the_range_and_a_patch_from_itself_does_nothing(both, pairs):

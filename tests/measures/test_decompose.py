@@ -12,10 +12,10 @@ import torch
 import made
 from drawing import drawn, words
 from subspace_illusion.core.activations import Activations
-from subspace_illusion.core.basis import closeness, orthonormal, random_basis, split
+from subspace_illusion.core.basis import closeness, orthonormal, random_basis, row_space, split
 from subspace_illusion.core.sites import Site
 from subspace_illusion.files import write_table, write_tensors
-from subspace_illusion.measures.decompose import Classes, Decomposition, classes, decompose, gap, lent_draws
+from subspace_illusion.measures.decompose import Classes, Decomposition, classes, decompose, gap, lent_draws, row_parts
 from subspace_illusion.report.plots.decompose import decompose_figure
 from subspace_illusion.report.plots.style import plt
 from subspace_illusion.report.sections import decompose as decomposed
@@ -106,6 +106,15 @@ def test_decomposition_of_a_plane_takes_the_axis_on_which_the_classes_differ():
     assert {("axis 2 of trained", 0), ("row part of axis 2 of trained", 0)} <= set(result.subspaces)
     assert "gap_null" not in row
     assert row["lent_share"] == pytest.approx(0, abs=1e-6)
+
+
+def test_what_a_readout_hardly_sees_has_no_row_part():
+    space = row_space(torch.eye(3)[:, :1], 1e-5)
+    bases = {("mine", ""): direction(1, 1, 0), (TRAINED, "0"): direction(0, 1, 1)}
+    (found,) = row_parts(bases, space).items()
+    assert found[0] == ("row part of mine", "")
+    torch.testing.assert_close(found[1], torch.eye(3)[:, :1])
+    assert row_parts(bases, None) == {}
 
 
 def test_a_component_without_a_readout_has_no_parts():

@@ -15,11 +15,13 @@ from subspace_illusion.measures.off_distribution import (
     Cloud,
     cloud,
     distances,
+    distances_of_component,
     floor,
     inhomogeneity,
     looked_at,
 )
 from subspace_illusion.statistics import Bootstrap
+from subspace_illusion.subspace.methods import TRAINED, WHOLE
 
 
 def normal(n: int, d: int, seed: int) -> torch.Tensor:
@@ -106,6 +108,25 @@ def test_rows_have_an_interval_over_groups():
     clouds = looked_at(base, source, random_basis(3, 1, 0), None, None, (base, source))
     rows = list(distances(clouds, np.arange(30) // 2, Bootstrap.of(np.arange(30) // 2, 50, 0), 3, 0))
     assert all(row["distance_lo"] <= row["distance"] <= row["distance_hi"] for row in rows)
+
+
+def test_the_rows_of_a_component_are_those_of_its_patches_whole_and_by_each_methods_first_seed():
+    """With the floors that the pairs' own groups give."""
+    base, source, readout = normal(30, 6, 0), normal(30, 6, 1), normal(6, 3, 2)
+    after, groups = (normal(30, 3, 3), normal(30, 3, 4)), np.arange(30) // 2 + 7
+    bootstrap = Bootstrap.of(groups, 50, 0)
+    bases = {(TRAINED, str(seed)): random_basis(6, 1, seed) for seed in (0, 1)} | {("row part", "0"): normal(6, 1, 5)}
+    rows = list(
+        distances_of_component(
+            "mlp8", (base, source), after, bases, [TRAINED], readout, bootstrap, tolerance=1e-5, halvings=3, seed=0
+        )
+    )
+    assert {(row["component"], row["subspace"]) for row in rows} == {("mlp8", WHOLE), ("mlp8", TRAINED)}
+    halves = spaces(readout, 1e-5)
+    for method, basis in {WHOLE: None, TRAINED: bases[TRAINED, "0"]}.items():
+        clouds = looked_at(base, source, basis, readout, halves, after)
+        expected = [dict(component="mlp8", subspace=method) | row for row in distances(clouds, groups, bootstrap, 3, 0)]
+        assert [row for row in rows if row["subspace"] == method] == expected
 
 
 def test_of_many_pairs_some_are_looked_at(monkeypatch):

@@ -216,7 +216,7 @@ def test_the_rules_say_the_formula_and_what_it_is_worth():
     text = rules(made.verdicts(), made.calibration(), 0.1)
     assert "score = (lent + lost + apart + off) / 4" in text
     assert "faithful up to 0.30 and illusory from 0.40" in text
-    assert "4 verdicts were made, on 2 components; their p values are corrected for that number" in text
+    assert "4 verdicts were made, on 2 components, each by itself" in text
     assert "measured on 24 planted cases in tiny (ioi)" in text
     assert "of 8 illusory cases in 4 blocks 88% are called illusory and 0% faithful" in text
     assert "1.00 (no case of the one truth scores like one of the other)" in text

@@ -3,12 +3,16 @@
 A basis is a ``[..., d, k]`` tensor of ``k`` orthonormal columns; ``k = 1`` is a direction.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 
 from subspace_illusion.core.seeds import torch_generator
 from subspace_illusion.errors import InputError
+
+Key = TypeVar("Key")
 
 SMALLEST_PART = 0.01
 """How long a direction of a basis's row or null part has to be to count as one, beside the basis's unit vectors.
@@ -225,6 +229,19 @@ def split_by(basis: torch.Tensor, seen: torch.Tensor) -> Split:
     # In double precision, so that the null part is null to the last digit that float32 can hold.
     row = seen @ (seen.mT @ basis.double())
     return Split(row.float(), (basis.double() - row).float(), seen.shape[1])
+
+
+def split_each(bases: Mapping[Key, torch.Tensor], seen: torch.Tensor) -> dict[Key, Split]:
+    """Splits several subspaces by what a readout sees, all at once.
+
+    Args:
+        bases: Bases ``[d, k]`` by any key, at least one.
+        seen: What ``row_space`` gives, ``[d, rank]``.
+    """
+    whole = split_by(torch.cat(list(bases.values()), 1), seen)
+    widths = [basis.shape[1] for basis in bases.values()]
+    columns = zip(bases, whole.row_vectors.split(widths, 1), whole.null_vectors.split(widths, 1), strict=True)
+    return {key: Split(row, null, whole.rank) for key, row, null in columns}
 
 
 def _span(vectors: torch.Tensor) -> torch.Tensor | None:

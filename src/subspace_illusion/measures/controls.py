@@ -292,6 +292,55 @@ def controls(
     return table(sorted(rows, key=lambda row: order.index(row["control"].partition(OF)[0])))
 
 
+def measure_controls(
+    component: str,
+    site: Site,
+    train: Pairs,
+    test: Pairs,
+    trained: Sequence[torch.Tensor],
+    own: Mapping[str, torch.Tensor],
+    curve: pd.DataFrame,
+    *,
+    rank: int,
+    das_seeds: Sequence[int],
+    settings: Mapping[str, Any],
+    random_directions: int,
+    seed: int,
+    resamples: int,
+    batch: int,
+    on_step: Callable[[float], None] = lambda loss: None,
+    patch_bar: Callable[[int], Callable[[int], object]] = lambda total: lambda pairs: None,
+) -> pd.DataFrame:
+    """All controls of one component: trains what has to be trained, makes the patches and measures them.
+
+    Args:
+        component: The component's name, which tells its random subspaces from others'.
+        site: Where it is.
+        train: The pairs that the trained subspace was trained on.
+        test: Held-out pairs of every kind.
+        trained: The trained subspaces, ``[d, k]``, one a seed.
+        own: The user's own, by label.
+        curve: The training curve of the trained subspaces.
+        rank: Dimension of the subspaces of controls.
+        das_seeds: Seeds of the controls that are trained.
+        settings: How a DAS run goes.
+        random_directions: How many random subspaces.
+        seed: Of the random subspaces, the held-out labels and the bootstrap.
+        resamples: As for ``controls``.
+        batch: Likewise.
+        on_step: Told the mean loss after every training step.
+        patch_bar: Told how many pairs there are to patch; what it gives is told the number of pairs after every batch.
+
+    Returns:
+        As ``controls``.
+    """
+    learnt = learn(site, train, rank=rank, seeds=das_seeds, settings=settings, on_step=on_step)
+    random = random_bases(train.model.width(site), rank, random_directions, seed, component)
+    tried = make_changes(site, train, test, trained, own, learnt, random)
+    on_patch = patch_bar(tried.count)
+    return controls(component, tried, learnt, curve, seed=seed, resamples=resamples, batch=batch, on_patch=on_patch)
+
+
 def spread(name: str, ld: np.ndarray) -> dict[str, float]:
     """How logit differences are distributed: standard deviation, mean size, share of those near zero."""
     size = np.abs(ld)

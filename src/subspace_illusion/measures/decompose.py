@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,9 @@ from subspace_illusion.core.basis import (
     oriented,
     principal_axes,
     random_basis,
-    split,
+    row_space,
+    split_by,
+    split_each,
 )
 from subspace_illusion.core.sites import Site
 from subspace_illusion.statistics import Bootstrap, interval, ratio, table
@@ -23,6 +26,7 @@ from subspace_illusion.subspace.methods import BOTH, MEAN_DIFFERENCE, NULL, RAND
 from subspace_illusion.subspace.pairs import Prompts
 from subspace_illusion.tasks.table import codes
 
+Seed = TypeVar("Seed")
 Way = tuple[str, int | None]
 """A method, and its training seed, ``None`` where no seed trained it."""
 
@@ -112,8 +116,8 @@ def decompose(
     """
     difference = mean_difference(train.activations, train.values, rank)
     subspaces: dict[Way, torch.Tensor] = {(MEAN_DIFFERENCE, None): difference}
-    if readout is not None and (row_part := split(difference, readout, tolerance).row) is not None:
-        subspaces[part_of(MEAN_DIFFERENCE, ROW), None] = row_part
+    space = None if readout is None else row_space(readout, tolerance)
+    subspaces |= row_parts(subspaces, space)
     asked: dict[Way, torch.Tensor] = {(TRAINED, number): basis for number, basis in trained.items()}
     asked |= {(label, None): basis for label, basis in own.items()}
     summary, projections = [], []
@@ -122,17 +126,14 @@ def decompose(
         subspaces[method, number] = basis
         coordinates = basis.mT @ main_axis(basis, difference)
         row: dict[str, object] = dict(subspace=method, seed=number, cos_mean_difference=closeness(basis, difference))
-        for axis, number_of_axis in _axes(basis, train):
-            subspaces[axis_of(method, number_of_axis), number] = axis
+        axes: dict[Way, torch.Tensor] = {(axis_of(method, place), number): axis for axis, place in _axes(basis, train)}
+        subspaces |= axes | row_parts(axes, space)
         parts = {"whole": basis}
-        if readout is not None:
-            divided = split(basis, readout, tolerance)
+        if space is not None:
+            divided = split_by(basis, space)
             row |= dict(
                 row_norm=_size(divided.row_vectors), null_norm=_size(divided.null_vectors), readout_rank=divided.rank
             )
-            for axis, number_of_axis in _axes(basis, train):
-                if (row_part := split(axis, readout, tolerance).row) is not None:
-                    subspaces[part_of(axis_of(method, number_of_axis), ROW), number] = row_part
             for name, part in ((ROW, divided.row), (NULL, divided.null), (BOTH, divided.both)):
                 if part is not None:
                     subspaces[part_of(method, name), number] = part
@@ -164,6 +165,20 @@ def decompose(
         pd.concat(projections, ignore_index=True).astype({"seed": "Int64"}),
         cosines_among(subspaces, [*own], random_directions, seed),
     )
+
+
+def row_parts(
+    bases: Mapping[tuple[str, Seed], torch.Tensor], space: torch.Tensor | None
+) -> dict[tuple[str, Seed], torch.Tensor]:
+    """The row part of each basis, by its own name; a basis that is hardly seen has none.
+
+    Args:
+        bases: Bases ``[d, k]`` by method and training seed.
+        space: What the readout sees, as ``row_space`` gives it, ``[d, rank]``; without one there are no parts.
+    """
+    divided = split_each(bases, space) if bases and space is not None else {}
+    rows = {which: parts.row for which, parts in divided.items()}
+    return {(part_of(method, ROW), seed): row for (method, seed), row in rows.items() if row is not None}
 
 
 def _axes(basis: torch.Tensor, train: Classes) -> list[tuple[torch.Tensor, int]]:

@@ -6,16 +6,17 @@ two are the same, 1 where they lie infinitely far apart. Coordinates are standar
 patched one, whose spread the patch has made (Grant et al., arXiv 2511.04638).
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from sklearn.metrics import euclidean_distances
 
-from subspace_illusion.core.basis import patch_change
+from subspace_illusion.core.basis import patch_change, spaces
 from subspace_illusion.core.seeds import numpy_generator
 from subspace_illusion.statistics import Bootstrap, interval, ratio
+from subspace_illusion.subspace.methods import WHOLE
 
 ALL, ACTS, UNREAD, WRITTEN = "all of it", "what acts", "what nothing reads", "along what is written"
 """The parts of a cloud: what the readout sees of a component, what it maps to zero, and, of its output, what lies along
@@ -158,6 +159,44 @@ def distances(
     for place, part, of in clouds:
         about: dict[str, object] = dict(place=place, part=part, floor=floor(of, groups, halvings, seed))
         yield about | interval("distance", inhomogeneity(of, bootstrap))
+
+
+def distances_of_component(
+    component: str,
+    ends: tuple[torch.Tensor, torch.Tensor],
+    after: tuple[torch.Tensor, torch.Tensor],
+    bases: Mapping[tuple[str, str], torch.Tensor],
+    methods: Collection[str],
+    readout: torch.Tensor | None,
+    bootstrap: Bootstrap,
+    *,
+    tolerance: float,
+    halvings: int,
+    seed: int,
+) -> Iterator[dict[str, object]]:
+    """How far patching a component leaves the natural distribution: whole, and along each subspace's first seed.
+
+    Args:
+        component: Its name.
+        ends: Activations of the base prompts and of the sources, each ``[n, d]``.
+        after: As for ``looked_at``.
+        bases: Bases ``[d, k]`` by method and training seed.
+        methods: Those that are asked about.
+        readout: As for ``looked_at``.
+        bootstrap: Draws of the pairs' groups, which are kept whole for the floor as well.
+        tolerance: Singular values of the readout below this share of the largest count as zero.
+        halvings: As for ``floor``.
+        seed: Likewise.
+
+    Returns:
+        Rows with ``component``, ``subspace`` and the columns of ``distances``.
+    """
+    halves = None if readout is None else spaces(readout, tolerance)
+    first = {method: bases[method, number] for method, number in reversed(list(bases)) if method in methods}
+    for method, basis in {WHOLE: None, **first}.items():
+        clouds = looked_at(*ends, basis, readout, halves, after)
+        for row in distances(clouds, bootstrap.unit, bootstrap, halvings, seed):
+            yield dict(component=component, subspace=method) | row
 
 
 def _standardised(of: Cloud) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from subspace_illusion.core.basis import Split, random_basis, split
+from subspace_illusion.core.basis import Split, random_basis, row_space, split_each
 from subspace_illusion.core.heads import readers_readout
 from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.sites import Site
@@ -67,14 +67,14 @@ def divide(
     parts = {Key(*which, WHOLE): Part(basis, 1.0) for which, basis in bases.items()}
     if readout is None:
         return parts, 0
-    divided = split_each(bases, readout, tolerance)
+    divided = split_each(bases, row_space(readout, tolerance))
     rank = next(iter(divided.values())).rank
     halves: list[tuple[str, str, int | None, dict[tuple[str, str], Split]]] = [(SEEN, UNSEEN, None, divided)]
     first = {method: (method, number) for method, number in reversed(list(bases))}
     of_first = {which: bases[which] for which in bases if which in first.values()}
     for draw in range(draws):
         subspace = random_basis(len(readout), rank, seed, "random subspace", draw)
-        halves.append((RANDOM_SEEN, RANDOM_UNSEEN, draw, split_each(of_first, subspace, tolerance)))
+        halves.append((RANDOM_SEEN, RANDOM_UNSEEN, draw, split_each(of_first, row_space(subspace, tolerance))))
     for seen, unseen, number, by_basis in halves:
         for which, of_basis in by_basis.items():
             for part, of_part, vectors in (
@@ -84,16 +84,6 @@ def divide(
                 if of_part is not None:
                     parts[Key(*which, part, number)] = Part(of_part, float(vectors.square().sum(0).mean().sqrt()))
     return parts, rank
-
-
-def split_each(
-    bases: Mapping[tuple[str, str], torch.Tensor], readout: torch.Tensor, tolerance: float
-) -> dict[tuple[str, str], Split]:
-    """Splits bases by the same readout, which is factorised once."""
-    whole = split(torch.cat(list(bases.values()), 1), readout, tolerance)
-    widths = [basis.shape[1] for basis in bases.values()]
-    columns = zip(bases, whole.row_vectors.split(widths, 1), whole.null_vectors.split(widths, 1), strict=True)
-    return {which: Split(row, null, whole.rank) for which, row, null in columns}
 
 
 def split_directions(

@@ -7,13 +7,13 @@ from typing import Any
 import pandas as pd
 import torch
 
-from subspace_illusion.core.basis import mean_difference
+from subspace_illusion.core.basis import mean_difference, row_space
 from subspace_illusion.core.sites import Site, residual_after
-from subspace_illusion.measures.split_directions import split_each
+from subspace_illusion.measures.decompose import row_parts
 from subspace_illusion.planting.cases import Plan
 from subspace_illusion.statistics import POOLED, Bootstrap, interval, ratio
 from subspace_illusion.subspace.das import train_das
-from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, ROW, TRAINED, WHOLE, part_of
+from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, TRAINED, WHOLE
 from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.verdict.in_memory import score_in_memory
 from subspace_illusion.verdict.score import score_table
@@ -43,10 +43,7 @@ def natural_case(train: Pairs, test: Pairs, site: Site, plan: Plan) -> pd.DataFr
     bases = {(TRAINED, str(seed)): basis for seed, basis in zip(seeds, trained, strict=True)}
     both = torch.cat([train.base(site), train.source(site)])
     bases[MEAN_DIFFERENCE, ""] = mean_difference(both, torch.cat(train.values))
-    if readout is not None:
-        for (method, seed), rows in split_each(bases, readout, plan.tolerance).items():
-            if rows.row is not None:
-                bases[part_of(method, ROW), seed] = rows.row
+    bases |= row_parts(bases, None if readout is None else row_space(readout, plan.tolerance))
     settings: dict[str, Any] = dict(
         tolerance=plan.tolerance, resamples=plan.resamples, seed=plan.seed, batch=plan.batch
     )
