@@ -45,7 +45,10 @@ def check_project() -> None:
 
     Raises:
         InputError: If not.
+        ModuleNotFoundError: If there is no DVC.
     """
+    import dvc  # noqa: F401 (what runs it is a process of its own)
+
     if not (Path("dvc.yaml").is_file() and CONF.is_dir()):
         raise InputError("this folder is not the project's: change to the clone with dvc.yaml and conf/ in it")
     if subprocess.run(["git", "rev-parse", "-q", "--verify", "HEAD"], capture_output=True, check=False).returncode:
