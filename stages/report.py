@@ -1,6 +1,7 @@
 """Draws the pictures and writes the report, results/report.html and results/report.md."""
 
 from subspace_illusion.core.checkpoints import open_tokenizer
+from subspace_illusion.core.pointer import hashes
 from subspace_illusion.files import (
     FIGURES,
     MODEL,
@@ -11,7 +12,6 @@ from subspace_illusion.files import (
     atomic_folder,
     atomic_write,
     read_table,
-    sha256,
     write_table,
 )
 from subspace_illusion.pipeline.params import Params, shown_params
@@ -51,7 +51,7 @@ def main(params: Params) -> None:
             comparison,
             smallest_effect=params.verdict.smallest_effect,
             parameters=shown_params(),
-            hashes={file.name: sha256(file) for file in sorted(MODEL.iterdir()) if file.is_file()},
+            hashes=hashes(MODEL),
             timings=TIMINGS.name,
             figures=figures,
             dpi=params.plots.dpi,

@@ -155,22 +155,7 @@ def read_lines(path: Path) -> list[str]:
         raise InputError(f"{path} cannot be read: {one_line(error)}") from error
 
 
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def hash_of(path: Path) -> str:
-    """The sha256 of a file, or of the names and hashes of all files in a folder; read anew only where one was written
-    since this process read it last."""
-    if not path.is_dir():
-        return _sha256_now(path)
-    files = sorted(file for file in path.rglob("*") if file.is_file())
-    named = "".join(f"{file.relative_to(path).as_posix()} {_sha256_now(file)}\n" for file in files)
-    return hashlib.sha256(named.encode()).hexdigest()
-
-
-def _sha256_now(file: Path) -> str:
+def sha256(file: Path) -> str:
     """The sha256 of a file, read only if this process has not, or the file was written since."""
     found = file.stat()
     return _sha256_as_of(file, found.st_ino, found.st_mtime_ns, found.st_size)
@@ -178,7 +163,17 @@ def _sha256_now(file: Path) -> str:
 
 @lru_cache(maxsize=4096)
 def _sha256_as_of(file: Path, inode: int, written: int, size: int) -> str:
-    return sha256(file)
+    with file.open("rb", buffering=0) as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def hash_of(path: Path) -> str:
+    """The sha256 of a file, or of the names and hashes of all files in a folder, each as ``sha256`` gives it."""
+    if not path.is_dir():
+        return sha256(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    named = "".join(f"{file.relative_to(path).as_posix()} {sha256(file)}\n" for file in files)
+    return hashlib.sha256(named.encode()).hexdigest()
 
 
 def column(table: pd.DataFrame, name: str) -> torch.Tensor:

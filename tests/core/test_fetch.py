@@ -1,56 +1,280 @@
-"""The hub's path, with a local folder standing in for the hub, and what fetching refuses."""
+"""Where models come from, a cache made by hand standing in for the hub's, and what fetching refuses."""
 
+import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
+import torch
 
 import tiny
-from subspace_illusion.core import fetch
+from subspace_illusion.core import fetch, pointer
+from subspace_illusion.core.checkpoints import open_tokenizer, random_model, weights_sha256
 from subspace_illusion.core.model import open_model
+from subspace_illusion.core.pointer import hashes, model_folder
 from subspace_illusion.core.replay import record
 from subspace_illusion.errors import InputError
-from subspace_illusion.files import sha256
+from subspace_illusion.files import hash_of, sha256
 
-MODEL = dict(repository="someone/tiny", revision="0" * 40)
+COMMIT = "0" * 40
+MODEL = dict(repository="someone/tiny", revision=COMMIT)
+PROMPT = "When Anna and Paul went to the park, Paul gave a drum to"
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("hub")
-    tiny.write_folder(folder, "gpt2")
+def logits(folder: Path) -> torch.Tensor:
+    """Of a prompt, as a folder's model and tokenizer give them."""
+    model = open_model(folder)
+    return record(model, torch.tensor([model.tokenizer.encode(PROMPT)])).logits
+
+
+@pytest.fixture
+def own(tmp_path) -> Path:
+    """A folder of one's own with a model."""
+    tiny.write_folder(tmp_path / "own", "gpt2")
+    return tmp_path / "own"
+
+
+@pytest.fixture
+def snapshot(tmp_path, own) -> Path:
+    """A commit in the hub's cache: links to files that are kept by their hashes."""
+    repository = tmp_path / "hub/models--someone--tiny"
+    folder = repository / f"snapshots/{COMMIT}"
+    folder.mkdir(parents=True)
+    (repository / "blobs").mkdir()
+    for file in own.iterdir():
+        blob = repository / "blobs" / sha256(file)
+        blob.write_bytes(file.read_bytes())
+        (folder / file.name).symlink_to(os.path.relpath(blob, folder))
     return folder
 
 
 @pytest.fixture
-def hub(monkeypatch, folder):
-    """Makes the hub client answer with the folder and with a hash of its weights."""
+def hub(monkeypatch, snapshot) -> Callable[[str], list[dict]]:
+    """Makes the hub's client answer with the cache and with a hash of its weights, and lists what it was asked."""
 
-    def answers(weights_sha256: str) -> None:
-        lfs = SimpleNamespace(sha256=weights_sha256)
-        files = [SimpleNamespace(rfilename="model.safetensors", lfs=lfs), SimpleNamespace(rfilename="a.bin", lfs=lfs)]
+    def answers(weights: str) -> list[dict]:
+        asked: list[dict] = []
+        lfs = SimpleNamespace(sha256=weights)
+        files = [SimpleNamespace(rfilename=name, lfs=lfs) for name in ("model.safetensors", "a.bin")]
+        files.append(SimpleNamespace(rfilename="config.json", lfs=None))
         info = SimpleNamespace(siblings=files)
         monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *args, **kwargs: info)
-        monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *args, **kwargs: str(folder))
+
+        def snapshot_download(repository, **how):
+            asked.append(dict(repository=repository, **how))
+            if repository != MODEL["repository"] or not snapshot.exists():
+                raise FileNotFoundError(f"no {repository}\nanywhere")
+            return str(snapshot)
+
+        monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+        return asked
 
     return answers
 
 
-def test_a_hub_model_whose_hash_fits_is_written_and_opens(hub, folder, tmp_path):
-    hub(sha256(folder / "model.safetensors"))
+def test_a_folder_of_ones_own_is_opened_where_it_lies(own, tmp_path):
+    fetch.fetch_path(own, tmp_path / "model")
+    assert [file.name for file in (tmp_path / "model").iterdir()] == ["source.json"]
+    assert model_folder(tmp_path / "model") == own
+    assert torch.equal(logits(tmp_path / "model"), logits(own))
+    assert open_tokenizer(tmp_path / "model").encode(PROMPT) == open_tokenizer(own).encode(PROMPT)
+    assert weights_sha256(tmp_path / "model") == sha256(own / "model.safetensors") == weights_sha256(own)
+    assert hashes(tmp_path / "model") == {file.name: sha256(file) for file in sorted(own.iterdir())}
+    drawn, again = random_model(tmp_path / "model", 0), random_model(own, 0)
+    assert torch.equal(next(drawn.parameters()), next(again.parameters()))
+
+
+def test_weights_in_several_files_have_one_hash(tmp_path):
+    words = tiny.tokenizer()
+    tiny.hf_model("llama", len(words)).save_pretrained(tmp_path / "own", max_shard_size="40KB")
+    words.save_pretrained(tmp_path / "own")
+    shards = sorted((tmp_path / "own").glob("*.safetensors"))
+    assert len(shards) > 1
+    fetch.fetch_path(tmp_path / "own", tmp_path / "model")
+    before = weights_sha256(tmp_path / "model")
+    assert before == weights_sha256(tmp_path / "own")
+    open_model(tmp_path / "model")
+    written_anew(shards[-1])
+    assert weights_sha256(tmp_path / "own") != before
+
+
+def test_a_hub_model_whose_hash_fits_is_opened_in_the_cache(hub, own, snapshot, tmp_path):
+    asked = hub(sha256(own / "model.safetensors"))
     fetch.fetch_hub(**MODEL, folder=tmp_path / "model")
-    fetched, original = open_model(tmp_path / "model"), open_model(folder)
-    tokens = fetched.tokenizer.encode("When Anna and Paul went to the park, Paul gave a drum to")
-    assert tokens == original.tokenizer.encode("When Anna and Paul went to the park, Paul gave a drum to")
-    logits = [record(model, tiny.torch.tensor([tokens])).logits for model in (fetched, original)]
-    assert tiny.torch.equal(*logits)
+    assert [file.name for file in (tmp_path / "model").iterdir()] == ["source.json"]
+    assert str(tmp_path) not in (tmp_path / "model/source.json").read_text()
+    assert model_folder(tmp_path / "model") == snapshot
+    assert asked[0]["revision"] == COMMIT
+    assert asked[-1] == dict(**MODEL, local_files_only=True)
+    assert torch.equal(logits(tmp_path / "model"), logits(own))
+    assert hashes(tmp_path / "model") == hashes(own)
 
 
 def test_a_hub_model_whose_hash_does_not_fit_is_refused(hub, tmp_path):
     hub("0" * 64)
     with pytest.raises(InputError, match=r"model.safetensors has sha256 .* this is not the file expected"):
         fetch.fetch_hub(**MODEL, folder=tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_hub_model_that_has_left_the_cache_is_one_line(hub, own, snapshot, tmp_path):
+    hub(sha256(own / "model.safetensors"))
+    fetch.fetch_hub(**MODEL, folder=tmp_path / "model")
+    snapshot.rename(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match=rf"someone/tiny at {COMMIT} has gone from the hub's cache .*: run dvc repro"):
+        open_model(tmp_path / "model")
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_hub_model_whose_files_were_changed_in_the_cache_is_one_line(hub, own, snapshot, tmp_path, whole):
+    hub(sha256(own / "model.safetensors"))
+    fetch.fetch_hub(**MODEL, folder=tmp_path / "model")
+    file = snapshot / "model.safetensors"
+    content = file.read_bytes()
+    file.unlink()
+    if whole:  # as long as it was, and no link any more
+        file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(InputError, match=r"someone/tiny at .* has changed since it was fetched \(model.safetensors\)"):
+        open_model(tmp_path / "model")
+
+
+def written_anew(file: Path) -> None:
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (lambda own: written_anew(own / "model.safetensors"), "model.safetensors"),
+        (lambda own: (own / "model.safetensors").unlink(), "model.safetensors"),
+        (lambda own: written_anew(own / "tokenizer.json"), "tokenizer.json"),
+        (lambda own: (own / "config.json").write_text("{}"), "config.json"),
+        (lambda own: (own / "adapter_config.json").write_text("{}"), "adapter_config.json"),
+    ],
+)
+def test_a_model_that_was_changed_where_it_lies_is_one_line(own, tmp_path, change, name):
+    fetch.fetch_path(own, tmp_path / "model")
+    before = hash_of(tmp_path / "model")
+    change(own)
+    for opens in (open_model, open_tokenizer, weights_sha256, hashes, lambda folder: random_model(folder, 0)):
+        with pytest.raises(
+            InputError, match=rf"own has changed since it was fetched \({name}\): run dvc repro --force"
+        ):
+            opens(tmp_path / "model")
+    if name == "model.safetensors" and (own / name).exists():  # fetched again, the pointer is another
+        fetch.fetch_path(own, tmp_path / "model")
+        assert hash_of(tmp_path / "model") != before
+        open_model(tmp_path / "model")
+
+
+def test_a_model_that_has_gone_is_one_line(own, tmp_path):
+    fetch.fetch_path(own, tmp_path / "model")
+    own.rename(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match=r"the model's folder .*own has gone: .* run dvc repro --force fetch_model"):
+        open_model(tmp_path / "model")
+
+
+def test_what_lies_beside_a_model_and_is_not_read_may_change(own, tmp_path):
+    fetch.fetch_path(own, tmp_path / "model")
+    (own / "notes.txt").write_text("all is well")
+    (own / "runs").mkdir()
+    assert model_folder(tmp_path / "model") == own
+
+
+def test_a_file_of_the_same_content_is_the_same_and_is_hashed_once(own, tmp_path, monkeypatch):
+    fetch.fetch_path(own, tmp_path / "model")
+    hashed: list[str] = []
+    monkeypatch.setattr(pointer, "sha256", lambda file: hashed.append(file.name) or sha256(file))
+    model_folder(tmp_path / "model")
+    assert hashed == []
+    os.utime(own / "model.safetensors")
+    model_folder(tmp_path / "model")
+    assert hashed == ["model.safetensors"]
+
+
+def test_a_file_is_read_once_in_a_process(own, monkeypatch):
+    read: list[Path] = []
+    opened = Path.open
+    monkeypatch.setattr(Path, "open", lambda path, *how, **more: read.append(path) or opened(path, *how, **more))
+    first = weights_sha256(own)
+    assert weights_sha256(own) == first
+    hash_of(own)
+    hash_of(own)
+    assert sorted(read) == sorted(own.iterdir())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_whatever_is_done_to_an_open_model_its_files_stay(tmp_path, dtype):
+    words = tiny.tokenizer()
+    tiny.hf_model("llama", len(words)).to(dtype).save_pretrained(tmp_path / "saved")
+    words.save_pretrained(tmp_path / "saved")
+    before = {file.name: file.read_bytes() for file in (tmp_path / "saved").iterdir()}
+    fetch.fetch_path(tmp_path / "saved", tmp_path / "model")
+    model = open_model(tmp_path / "model")
+    assert {parameter.dtype for parameter in model.bridge.parameters()} == {torch.float32}
+    tokens = torch.tensor([model.tokenizer.encode(PROMPT)])
+    rounded = tiny.hf_model("llama", len(words))
+    with torch.no_grad():
+        for parameter in rounded.parameters():
+            parameter.copy_(parameter.to(dtype))
+        torch.testing.assert_close(record(model, tokens).logits, rounded(tokens).logits[:, -1], atol=1e-5, rtol=1e-5)
+        for parameter in model.bridge.parameters():
+            parameter += 1
+    assert before == {file.name: file.read_bytes() for file in (tmp_path / "saved").iterdir()}
+    assert model_folder(tmp_path / "model") == tmp_path / "saved"
+
+
+def test_a_user_names_a_folder(own, tmp_path):
+    folder, found = fetch.open_source(str(own))
+    assert folder == own
+    assert found == dict(path=str(own), sha256=sha256(own / "model.safetensors"))
+    fetch.fetch_path(own, tmp_path / "model")
+    assert fetch.open_source(str(tmp_path / "model")) == (folder, found)
+
+
+@pytest.mark.parametrize("revision", [None, "main", COMMIT])
+def test_a_user_names_a_model_of_the_hub(hub, own, snapshot, revision):
+    asked = hub("")
+    folder, found = fetch.open_source("someone/tiny" + ("" if revision is None else f"@{revision}"))
+    assert folder == snapshot
+    assert found == dict(**MODEL, sha256=sha256(own / "model.safetensors"))
+    assert asked[0]["revision"] == revision
+
+
+def test_a_fetched_hub_model_says_where_it_is_from(hub, own, snapshot, tmp_path):
+    hub(sha256(own / "model.safetensors"))
+    fetch.fetch_hub(**MODEL, folder=tmp_path / "model")
+    expected = dict(**MODEL, sha256=sha256(own / "model.safetensors"))
+    assert fetch.open_source(str(tmp_path / "model")) == (snapshot, expected)
+
+
+def test_what_is_neither_folder_nor_of_the_hub_is_one_line(hub):
+    hub("")
+    with pytest.raises(InputError, match=r"^smollm2 is neither a folder nor .* can give: no smollm2$"):
+        fetch.open_source("smollm2")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda own: (own / "config.json").unlink(), "own is no model folder: it has no config.json"),
+        (lambda own: (own / "config.json").write_text("{"), "own holds no configuration that can be read"),
+        (lambda own: (own / "model.safetensors").rename(own / "model.bin"), "own .* it has no safetensors weights"),
+        (lambda own: (own / "model.safetensors").write_bytes(b"short"), "model.safetensors holds no weights"),
+        (lambda own: (own / "tokenizer.json").unlink(), "own holds no tokenizer"),
+        (lambda own: (own / "config.json").write_text(json.dumps(dict(model_type="vit"))), "own holds no model"),
+    ],
+)
+def test_a_folder_with_no_model_that_can_be_opened_is_one_line(own, tmp_path, spoil, message):
+    spoil(own)
+    for opens in (lambda: fetch.fetch_path(own, tmp_path / "model"), lambda: fetch.open_source(str(own))):
+        with pytest.raises(InputError, match=message) as error:
+            opens()
+        assert "\n" not in str(error.value)
     assert not (tmp_path / "model").exists()
 
 
@@ -87,4 +311,6 @@ def test_a_tokenizer_with_ids_that_the_embedding_lacks_is_one_line(tmp_path):
     words.save_pretrained(tmp_path / "short")
     with pytest.raises(InputError, match=rf"ids up to {len(words) - 1} .* embedding has {len(words) - 3} rows"):
         fetch.fetch_path(tmp_path / "short", tmp_path / "model")
+    with pytest.raises(InputError, match=rf"ids up to {len(words) - 1} "):
+        fetch.open_source(str(tmp_path / "short"))
     assert not (tmp_path / "model").exists()

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+import tiny
 from project import Project
 
 
@@ -54,7 +55,12 @@ def test_bad_input_is_one_clear_line_and_loses_nothing(project, stage, change, m
         ("data/ioi/templates.yaml", "train: ['At {place}']\ntest: [b]\n", "template 'At {place}'"),
         ("data/ioi/templates.yaml", "train: [", "data/ioi/templates.yaml cannot be read"),
         ("data/ioi/templates.yaml", "[1]", "two lists of sentences"),
-        ("data/model/model.safetensors", "short", "data/model holds no model"),
+        (
+            "data/tiny/model.safetensors",
+            "short",
+            "data/tiny has changed since it was fetched (model.safetensors): run dvc",
+        ),
+        ("data/model/source.json", "{", "data/model/source.json cannot be read"),
         ("data/activations/tail.2/0000.safetensors", "short", "tail.2/0000.safetensors cannot be read"),
     ],
 )
@@ -64,7 +70,7 @@ def test_bad_files_are_named(project, file, content, message):
     path.unlink()
     if content is not None:
         path.write_text(content)
-    stage = {"model": ["localise.py"], "activations": ["train_das.py", "mlp1"]}.get(
+    stage = {"tiny": ["localise.py"], "model": ["localise.py"], "activations": ["train_das.py", "mlp1"]}.get(
         file.split("/")[1], ["generate_prompts.py"]
     )
     output = project.run(sys.executable, f"stages/{stage[0]}", *stage[1:], fails=True)
@@ -79,3 +85,9 @@ def test_help_says_what_a_stage_does(project):
     with ThreadPoolExecutor(4) as pool:  # each spends its time on importing torch
         for said in pool.map(lambda script: project.run(sys.executable, str(script), "--help"), scripts):
             assert "usage:" in said
+
+
+def test_a_model_that_was_changed_where_it_lies_is_computed_with_anew_once_it_is_fetched(project):
+    tiny.write_folder(project.top / "data/tiny", seed=1)
+    assert project.repro("--force", "fetch_model") == ["fetch_model"]
+    assert project.repro("generate_prompts") == ["generate_prompts"]

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from subspace_illusion.core.pointer import model_folder
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import MODEL, OWN, RESULTS, atomic_write, hash_of, read_yaml
 from subspace_illusion.pipeline.compose import compose
@@ -44,7 +45,10 @@ def check_project() -> None:
 
     Raises:
         InputError: If not.
+        ModuleNotFoundError: If there is no DVC.
     """
+    import dvc  # noqa: F401 (what runs it is a process of its own)
+
     if not (Path("dvc.yaml").is_file() and CONF.is_dir()):
         raise InputError("this folder is not the project's: change to the clone with dvc.yaml and conf/ in it")
     if subprocess.run(["git", "rev-parse", "-q", "--verify", "HEAD"], capture_output=True, check=False).returncode:
@@ -114,9 +118,9 @@ def n_blocks(overrides: Sequence[str]) -> int:
     # Which components are named does not matter yet, but a model of the user's has none of its own.
     overrides = [*overrides, "components=smollm2_pairs", "experiments=none"]
     model = compose(*overrides)["model"]
-    folder = Path(model["path"]) if model["source"] == "path" else MODEL
     if model["source"] != "path":
         run_dvc("exp", "run", *_set(overrides), "fetch_model")
+    folder = model_folder(Path(model["path"]) if model["source"] == "path" else MODEL)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     found = [config[name] for name in BLOCKS if name in config]
     if not found:

@@ -1,34 +1,65 @@
 """``subspace-illusion``: audit, localise, compare, tasks."""
 
 import argparse
+import ast
 import sys
+from importlib import import_module
+from pathlib import Path
 
-from subspace_illusion.cli import audit, compare, localise, tasks
 from subspace_illusion.errors import InputError
 
 ABOUT = (
     "Is this the subspace you are looking for? Checks subspaces of language models for the interpretability illusion."
 )
+COMMANDS = ("audit", "localise", "compare", "tasks")
+"""Each a module beside this one: its docstring, ``add_arguments`` and ``run``."""
+EXTRAS = {"dvc": "pipeline", "hydra": "pipeline", "omegaconf": "pipeline", "dask": "cluster", "distributed": "cluster"}
+"""By package, the extra that brings it."""
 
 
 def main() -> None:
     """Runs a command; what is wrong with its input is said in one line."""
     parser = argparse.ArgumentParser(prog="subspace-illusion", description=ABOUT)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in (audit, localise, compare, tasks):
-        name, about = module.__name__.rpartition(".")[2], module.__doc__ or ""
-        command = commands.add_parser(
-            name, help=about.splitlines()[0], description=about, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
-        module.add_arguments(command)
-        command.set_defaults(run=module.run)
-    options = parser.parse_args()
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     try:
+        for name in COMMANDS:
+            about = about_command(name)
+            command = commands.add_parser(
+                name,
+                help=about.splitlines()[0],
+                description=about,
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            )
+            if name in sys.argv:  # torch takes seconds: only what may be asked for is imported
+                module = import_module(f"subspace_illusion.cli.{name}")
+                module.add_arguments(command)
+                command.set_defaults(run=module.run)
+        options = parser.parse_args()
         options.run(options)
     except InputError as error:
         sys.exit(f"error: {error}")
+    except ModuleNotFoundError as error:
+        sys.exit(f"error: {lacking(error, sys.argv[1])}")
     except KeyboardInterrupt:
         sys.exit("stopped; what was finished is kept, and the same command goes on from there")
+
+
+def about_command(name: str) -> str:
+    """A command's docstring, read without importing it."""
+    source = Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
+    return ast.get_docstring(ast.parse(source)) or ""
+
+
+def lacking(error: ModuleNotFoundError, command: str) -> str:
+    """What to install for a command that lacks a package.
+
+    Raises:
+        ModuleNotFoundError: The same error, if no extra brings the package.
+    """
+    package = (error.name or "").partition(".")[0]
+    if package not in EXTRAS:
+        raise error
+    return f"subspace-illusion {command} needs {package}: pip install 'subspace-illusion[{EXTRAS[package]}]'"
 
 
 if __name__ == "__main__":

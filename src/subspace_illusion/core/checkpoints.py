@@ -1,4 +1,8 @@
-"""Checkpoints: HF folders with safetensors weights and a tokenizer, written, converted from gguf, and read."""
+"""Checkpoints: HF folders with safetensors weights and a tokenizer, converted from gguf, checked, and read.
+
+Only safetensors weights are read; nothing is unpickled and no code that comes with a model is run. A folder may point
+at the one that holds the model (``core.pointer``).
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 
+from subspace_illusion.core.pointer import CONFIG, WEIGHTS, hashes, model_folder
 from subspace_illusion.core.seeds import derive
 from subspace_illusion.errors import InputError
-from subspace_illusion.files import sha256
 
 
 @dataclass(frozen=True)
@@ -72,23 +77,39 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def convert_folder(source: Path, folder: Path) -> None:
-    """Writes a model as float32 safetensors, configuration and tokenizer to ``folder``.
-
-    Only safetensors weights are read; nothing is unpickled and no code that comes with the model is run.
-
-    Args:
-        source: An HF folder.
-        folder: Where to write.
+def check_folder(folder: Path) -> None:
+    """Makes sure that a folder holds a model that can be opened, without reading its weights.
 
     Raises:
-        InputError: If the folder holds no causal language model with safetensors weights and a tokenizer, or the two do
-            not fit.
+        InputError: If it holds no causal language model with safetensors weights and a tokenizer, or they do not fit.
     """
-    model, tokenizer = load_model(source), open_tokenizer(source).hf
-    check_vocabulary(model, tokenizer, str(source))
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    check_config(folder)
+    weights = sorted(folder.glob(WEIGHTS))
+    if not weights:
+        raise InputError(f"{folder} holds no model that can be read: it has no safetensors weights")
+    try:
+        for file in weights:
+            with safe_open(file, framework="pt"):  # which reads the header, and that the file is as long as it says
+                pass
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{file} holds no weights that can be read: {first_line(error)}") from error
+    config = read_config(folder)
+    try:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):  # shapes alone, which take no memory
+            shapes = _transformers().AutoModelForCausalLM.from_config(config)
+    except Exception as error:  # every architecture raises its own
+        raise InputError(f"{folder} holds no model that can be read: {first_line(error)}") from error
+    check_vocabulary(shapes, open_tokenizer(folder).hf, str(folder))
+
+
+def check_config(folder: Path) -> None:
+    """Makes sure that a folder is one of a model.
+
+    Raises:
+        InputError: If it has no configuration.
+    """
+    if not (folder / CONFIG).is_file():
+        raise InputError(f"{folder} is no model folder: it has no {CONFIG}")
 
 
 def check_vocabulary(model: Any, tokenizer: Any, name: str) -> None:
@@ -108,26 +129,45 @@ def check_vocabulary(model: Any, tokenizer: Any, name: str) -> None:
 
 
 def load_model(folder: Path) -> Any:
-    """The model of an HF folder, in float32.
+    """The model of an HF folder, in float32 whatever its weights are saved in.
+
+    Args:
+        folder: The folder, or one that points at it. Nothing is written there, whatever happens to the model.
 
     Raises:
         InputError: If there is none that can be read.
     """
-    if not (folder / "config.json").is_file():
-        raise InputError(f"{folder} is no model folder: it has no config.json")
+    place = model_folder(folder)
+    check_config(place)
     try:
         with torch.random.fork_rng(devices=[]):  # loading draws from torch's global stream
             return _transformers().AutoModelForCausalLM.from_pretrained(
-                folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+                place, dtype=torch.float32, use_safetensors=True, local_files_only=True
             )
     except Exception as error:  # safetensors, transformers and the JSON parser each raise their own
-        raise InputError(f"{folder} holds no model that can be read: {first_line(error)}") from error
+        raise InputError(f"{place} holds no model that can be read: {first_line(error)}") from error
 
 
 def weights_sha256(folder: Path) -> str:
     """The hash of a model's weights: of the one safetensors file of its folder, or of the hashes of several."""
-    hashes = [sha256(file) for file in sorted(folder.glob("*.safetensors"))]
-    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+    found = [digest for name, digest in hashes(folder).items() if Path(name).match(WEIGHTS)]
+    return found[0] if len(found) == 1 else hashlib.sha256("".join(found).encode()).hexdigest()
+
+
+def read_config(folder: Path) -> Any:
+    """The configuration of an HF folder's model.
+
+    Args:
+        folder: The folder, or one that points at it.
+
+    Raises:
+        InputError: If the folder holds none that can be read.
+    """
+    place = model_folder(folder)
+    try:
+        return _transformers().AutoConfig.from_pretrained(place, local_files_only=True)
+    except Exception as error:  # transformers and the JSON parser each raise their own
+        raise InputError(f"{place} holds no configuration that can be read: {first_line(error)}") from error
 
 
 def random_model(folder: Path, seed: int) -> Any:
@@ -136,10 +176,7 @@ def random_model(folder: Path, seed: int) -> Any:
     Raises:
         InputError: If the folder holds no configuration that can be read.
     """
-    try:
-        config = _transformers().AutoConfig.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # transformers and the JSON parser each raise their own
-        raise InputError(f"{folder} holds no configuration that can be read: {first_line(error)}") from error
+    config = read_config(folder)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "random model"))
         return _transformers().AutoModelForCausalLM.from_config(config, dtype=torch.float32)
@@ -148,13 +185,17 @@ def random_model(folder: Path, seed: int) -> Any:
 def open_tokenizer(folder: Path) -> Tokenizer:
     """Opens the tokenizer of an HF folder.
 
+    Args:
+        folder: The folder, or one that points at it.
+
     Raises:
         InputError: If the folder holds none.
     """
+    place = model_folder(folder)
     try:
-        return Tokenizer(_transformers().AutoTokenizer.from_pretrained(folder, local_files_only=True))
+        return Tokenizer(_transformers().AutoTokenizer.from_pretrained(place, local_files_only=True))
     except Exception as error:  # transformers and the JSON parser each raise their own
-        raise InputError(f"{folder} holds no tokenizer that can be read: {first_line(error)}") from error
+        raise InputError(f"{place} holds no tokenizer that can be read: {first_line(error)}") from error
 
 
 def first_line(error: BaseException) -> str:

