@@ -145,9 +145,9 @@ def audit(
         model: A folder with a model, a ``TransformerBridge`` in float32 with a tokenizer, which is frozen and put into
             evaluation mode, or what ``open_model`` gives.
         pairs: A file with pairs, or a data frame, or a list of rows: columns ``base``, ``source``, ``base_answer``,
-            ``source_answer``, and those of the README, "Your own pairs".
+            ``source_answer``, and those of docs/inputs.md, "Pairs".
         site: The component, a TransformerBridge hook such as ``blocks.20.mlp.hook_post``.
-        subspaces: By label a tensor or array ``[d]``, ``[k, d]`` or ``[d, k]``, or a file as the README lists.
+        subspaces: By label a tensor or array ``[d]``, ``[k, d]`` or ``[d, k]``, or a file as docs/inputs.md lists.
         position: Where the pairs do not say it: ``last``, a token's index, or a text whose last token counts.
         source_position: The same in the sources.
         keep_wrong: Whether to keep the pairs that the model gets wrong.
