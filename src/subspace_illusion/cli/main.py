@@ -11,10 +11,10 @@ ABOUT = (
 )
 
 
-def main() -> None:
-    """Runs a command; what is wrong with its input is said in one line."""
-    parser = argparse.ArgumentParser(prog="subspace-illusion", description=ABOUT)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def parser() -> argparse.ArgumentParser:
+    """The parser of every command."""
+    whole = argparse.ArgumentParser(prog="subspace-illusion", description=ABOUT)
+    commands = whole.add_subparsers(required=True, metavar="COMMAND")
     for module in (audit, localise, compare, tasks):
         name, about = module.__name__.rpartition(".")[2], module.__doc__ or ""
         command = commands.add_parser(
@@ -22,7 +22,12 @@ def main() -> None:
         )
         module.add_arguments(command)
         command.set_defaults(run=module.run)
-    options = parser.parse_args()
+    return whole
+
+
+def main() -> None:
+    """Runs a command; what is wrong with its input is said in one line."""
+    options = parser().parse_args()
     try:
         options.run(options)
     except InputError as error:
