@@ -32,7 +32,7 @@ quick-test: .venv/installed-test  ## the checks that take seconds, for every cha
 params: .venv/installed  ## params.yaml anew from conf/
 	$(ENV) python -m subspace_illusion.pipeline.compose
 
-readme: .venv/installed  ## the README's table from results/
+readme: .venv/installed  ## the findings in README and docs/ from results/
 	$(ENV) python -m subspace_illusion.report.readme
 
 .venv/installed: requirements.lock pyproject.toml

@@ -52,7 +52,7 @@ def main(params: Params) -> None:
     published = read_table(PUBLISHED)
     texts = {
         HEADLINE: f"{headline(results, found, verdicts)}\n\nThe whole story is in {RESULTS}/report.html.\n",
-        README_TABLE: readme_table(found, comparable(published, params.task.name, found), params.task.name),
+        README_TABLE: readme_table(found, comparable(published, params.task.name, found)),
     }
     for path, text in texts.items():
         with atomic_write(path) as partial:

@@ -9,7 +9,15 @@ import made
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import PUBLISHED, read_table
 from subspace_illusion.report.findings import BOOTSTRAP, Finding, decomposition, findings, findings_table
-from subspace_illusion.report.readme import END, ROWS, START, headline, metrics, readme_table, with_table
+from subspace_illusion.report.readme import (
+    HEADLINE_ROWS,
+    README_ROWS,
+    findings_block,
+    headline,
+    metrics,
+    readme_table,
+    with_block,
+)
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.methods import NULL
 from subspace_illusion.verdict.judge import judge
@@ -94,7 +102,7 @@ def test_without_v_mlp_nothing_is_said_of_it(tmp_path):
     verdicts = made.verdicts()
     assert "v_mlp" not in metrics({}, results, found, verdicts, made.calibration())
     assert "v_mlp" not in headline(results, found, verdicts)
-    assert "v_mlp" not in readme_table(found, read_table(PUBLISHED), "ioi")
+    assert "v_mlp" not in readme_table(found, read_table(PUBLISHED))
 
 
 def test_another_tasks_words(tmp_path):
@@ -192,27 +200,32 @@ def test_the_readmes_table_is_written_from_the_findings(found):
         [("v_true.flip_rate", "post", "flips", 0.8, 0.8, "about", "share", "a note")],
         columns=["key", "source", "quantity", "low", "high", "about", "measure", "note"],
     )
-    lines = readme_table(list(found.values()), published, "ioi").splitlines()
+    lines = readme_table(list(found.values()), published).splitlines()
     assert lines[0] == "| | here | interval or single values | post or paper, GPT-2 small |"
     assert "| flip rate (LD < 0), v_true patched | 0.83 | 0.78 to 0.88; seeds: 0.73, 0.93 | about 0.8 (post) |" in lines
-    assert any(
-        line.startswith("| interchange accuracy (S is the top token), v_true patched | 0.54 |") for line in lines
-    )
-    assert len(lines) <= 2 + len(ROWS)
-    assert any(line.endswith("| name movers, largely (post) |") for line in lines)
-    of_another = readme_table(list(found.values()), published.iloc[:0], "agreement")
-    assert "(post)" not in of_another
+    assert len(lines) == 2 + len(README_ROWS) == 8
+    assert "(post)" not in readme_table(list(found.values()), published.iloc[:0])
 
 
-def test_the_markers_of_the_readme():
-    table = "| a |\n| --- |\n| 1 |\n"
-    assert with_table(f"# Title\n\n{START}\nold{END}\n\nmore", table) == f"# Title\n\n{START}\n{table}{END}\n\nmore"
+def test_the_markers_of_a_page():
+    page = "# Title\n\n<!-- findings -->\n{}<!-- /findings -->\n\nmore"
+    assert with_block(page.format("old"), "findings", "new\n") == page.format("new\n")
+    with pytest.raises(InputError, match="no <!-- results --> with <!-- /results --> behind it"):
+        with_block(page, "results", "new")
 
 
-def test_every_row_of_the_readme_and_every_published_figure_is_a_finding(found):
+def test_the_findings_of_a_page_are_the_terminals(tmp_path):
+    results = made.results(tmp_path)
+    block = findings_block(headline(results, findings(results), made.verdicts())).splitlines()
+    assert block[0] == block[-1] == "```"
+    assert block[1].startswith("LD, nothing patched ")
+    assert len(block) == 2 + len(HEADLINE_ROWS)
+
+
+def test_every_row_that_is_shown_and_every_published_figure_is_a_finding(found):
     """No key is misspelt: what the made results cannot have is named here."""
     absent = {"table1.gradient", "table1.mean", "signs.z0_0001", "signs.z0_001"}
-    keys = {*ROWS, *read_table(PUBLISHED)["key"]}
+    keys = {*HEADLINE_ROWS, *README_ROWS, *read_table(PUBLISHED)["key"]}
     assert {key for key in keys - set(found) if not any(key.startswith(name) for name in absent)} == set()
 
 
@@ -235,23 +248,6 @@ def test_decompositions_of_all_components(tmp_path):
 
 
 ROOT = Path(__file__).parents[2]
-
-
-def test_the_readmes_table_is_this_runs():
-    table = ROOT / "results/readme_table.md"
-    if not table.exists():
-        pytest.skip("nothing has been judged here yet")
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert START in readme
-    assert with_table(readme, table.read_text(encoding="utf-8")) == readme
-
-
-def test_the_readmes_first_answer_is_the_examples():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    quoted = readme.partition("```\nmlp10, trained:")[2].partition("```")[0].splitlines()
-    answer = (ROOT / "examples/probe/answer.txt").read_text(encoding="utf-8")
-    assert len(quoted) == 5
-    assert all(line.strip().removesuffix(" ...") in answer for line in quoted)
 
 
 def test_judging_draws_nothing():

@@ -3,6 +3,7 @@
 import argparse
 import ast
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -17,24 +18,30 @@ EXTRAS = {"dvc": "pipeline", "hydra": "pipeline", "omegaconf": "pipeline", "dask
 """By package, the extra that brings it."""
 
 
+def parser(asked: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """The parser of every command.
+
+    Args:
+        asked: Words among which the command's is: torch takes seconds, so others are listed with their first line only.
+    """
+    whole = argparse.ArgumentParser(prog="subspace-illusion", description=ABOUT)
+    commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in COMMANDS:
+        about = about_command(name)
+        command = commands.add_parser(
+            name, help=about.splitlines()[0], description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        if name in asked:
+            module = import_module(f"subspace_illusion.cli.{name}")
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    return whole
+
+
 def main() -> None:
     """Runs a command; what is wrong with its input is said in one line."""
-    parser = argparse.ArgumentParser(prog="subspace-illusion", description=ABOUT)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     try:
-        for name in COMMANDS:
-            about = about_command(name)
-            command = commands.add_parser(
-                name,
-                help=about.splitlines()[0],
-                description=about,
-                formatter_class=argparse.RawDescriptionHelpFormatter,
-            )
-            if name in sys.argv:  # torch takes seconds: only what may be asked for is imported
-                module = import_module(f"subspace_illusion.cli.{name}")
-                module.add_arguments(command)
-                command.set_defaults(run=module.run)
-        options = parser.parse_args()
+        options = parser(sys.argv[1:2]).parse_args()
         options.run(options)
     except InputError as error:
         sys.exit(f"error: {error}")

@@ -1,4 +1,4 @@
-"""The findings in short: the table of results in the README, the lines for the terminal, and DVC's metrics."""
+"""The findings in short: the tables of README and docs, the lines for the terminal, and DVC's metrics."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from subspace_illusion.files import README_TABLE
+from subspace_illusion.errors import InputError
+from subspace_illusion.files import HEADLINE, README_TABLE
 from subspace_illusion.report.calibration import metrics_of
 from subspace_illusion.report.comparison import in_words
 from subspace_illusion.report.findings import BOOTSTRAP, Finding
@@ -15,55 +16,60 @@ from subspace_illusion.report.verdict import reason_of
 from subspace_illusion.report.words import fixed, place, variable_of, with_ends
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.methods import TRAINED, WHOLE
-from subspace_illusion.tasks.table import IOI
 from subspace_illusion.verdict.calibration import Calibration
 from subspace_illusion.verdict.judge import Verdict
 from subspace_illusion.verdict.sub_scores import SUB_SCORES
 
-ROWS: Mapping[str, str] = {
-    "clean.logit_diff": "",
-    "v_true.flip_rate": "",
-    "v_true.interchange_accuracy": "",
-    "residual.full_patch.flip_rate": "",
-    "residual.full_patch.interchange_accuracy": "",
-    "v_true.cos_mean_difference": "",
-    "v_true.paths.readers": "name movers, largely (post)",
-    "v_mlp.full_patch.effect": "",
-    "v_mlp.effect": "",
-    "v_mlp.share_of_residual": "",
-    "v_mlp.cos_v_true": "",
-    "v_mlp.effect_over_row_part": "",
-    "v_mlp.lent_share": "",
-    "v_mlp.lent_effect": "",
-    "v_mlp.null_only.effect": "0 (paper)",
-    "dormant.gap_ratio": "clean gap near zero (post)",
-    "dormant.outside": "",
-    "random_mlp.share_of_real": "more than 1 (post)",
-    "recovery.r2": "",
-    "signs.z0_01": "",
-    "signs.z0_1": "",
-    "neurons.r2": "linear (post)",
-}
-"""The findings that the README's table shows, in order, with what was published of IOI without a figure."""
+HEADLINE_ROWS: Sequence[str] = (
+    "clean.logit_diff",
+    "v_true.flip_rate",
+    "v_true.interchange_accuracy",
+    "residual.full_patch.flip_rate",
+    "residual.full_patch.interchange_accuracy",
+    "v_true.cos_mean_difference",
+    "v_true.paths.readers",
+    "v_mlp.full_patch.effect",
+    "v_mlp.effect",
+    "v_mlp.share_of_residual",
+    "v_mlp.cos_v_true",
+    "v_mlp.effect_over_row_part",
+    "v_mlp.lent_share",
+    "v_mlp.lent_effect",
+    "v_mlp.null_only.effect",
+    "dormant.gap_ratio",
+    "dormant.outside",
+    "random_mlp.share_of_real",
+    "recovery.r2",
+    "signs.z0_01",
+    "signs.z0_1",
+    "neurons.r2",
+)
+"""The findings that the terminal shows, in order."""
 
-START, END = "<!-- results -->", "<!-- /results -->"
-"""Between these comments of the README stands the table, and nothing else."""
+README_ROWS: Sequence[str] = (
+    "clean.logit_diff",
+    "v_true.flip_rate",
+    "v_mlp.full_patch.effect",
+    "v_mlp.effect",
+    "v_mlp.effect_over_row_part",
+    "v_mlp.lent_share",
+)
+"""The findings of the README's table, in order: the illusion in six rows."""
 
 
-def readme_table(found: Sequence[Finding], published: pd.DataFrame, task: str) -> str:
+def readme_table(found: Sequence[Finding], published: pd.DataFrame) -> str:
     """The README's table of results, in Markdown; findings that the run has not made are left out.
 
     Args:
         found: The findings.
         published: As for ``compare``, those that are comparable.
-        task: Name of the task.
     """
     by_key = {finding.key: finding for finding in found}
     of_others = published.drop_duplicates("key").set_index("key", drop=False)
     lines = ["| | here | interval or single values | post or paper, GPT-2 small |", "| --- | ---: | ---: | ---: |"]
-    for key, words in ROWS.items():
+    for key in README_ROWS:
         if (finding := by_key.get(key)) is not None:
-            theirs = words if task == IOI else ""
+            theirs = ""
             if key in of_others.index:
                 row = of_others.loc[key].to_dict()
                 theirs = f"{in_words(row | dict(note=''))} ({row['source']})"
@@ -72,15 +78,22 @@ def readme_table(found: Sequence[Finding], published: pd.DataFrame, task: str) -
     return "\n".join(lines) + "\n"
 
 
-def with_table(readme: str, table: str) -> str:
-    """A README with this table between ``START`` and ``END``, and nothing else there."""
-    before, _, rest = readme.partition(START)
-    _, _, after = rest.partition(END)
-    return f"{before}{START}\n{table}{END}{after}"
+def with_block(page: str, name: str, content: str) -> str:
+    """A page with this content between ``<!-- name -->`` and ``<!-- /name -->``, and nothing else there.
+
+    Raises:
+        InputError: If the page has not both comments.
+    """
+    start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+    before, opened, rest = page.partition(start)
+    _, closed, after = rest.partition(end)
+    if not (opened and closed):
+        raise InputError(f"the page has no {start.strip()} with {end} behind it")
+    return f"{before}{start}{content}{end}{after}"
 
 
 def headline(results: Results, found: Sequence[Finding], verdicts: Mapping[tuple[str, str], Verdict]) -> str:
-    """What was asked, the findings of the README's table, and each verdict with its evidence: the terminal's lines.
+    """What was asked, the findings in short, and each verdict with its evidence: the terminal's lines.
 
     Args:
         results: The results of the run.
@@ -88,7 +101,7 @@ def headline(results: Results, found: Sequence[Finding], verdicts: Mapping[tuple
         verdicts: By component and subspace.
     """
     by_key = {finding.key: finding for finding in found}
-    shown = [by_key[key] for key in ROWS if key in by_key]
+    shown = [by_key[key] for key in HEADLINE_ROWS if key in by_key]
     width = max(len(finding.words) for finding in shown)
     lines = [asked(results), ""]
     lines += [f"{finding.words:{width}} {fixed(finding.estimate.value):>7}   {finding.spread}" for finding in shown]
@@ -177,7 +190,29 @@ def metrics(
     return nested
 
 
+def findings_block(lines: str) -> str:
+    """The findings among the terminal's lines, as a block of a page.
+
+    Args:
+        lines: As ``headline`` gives them.
+    """
+    _, shown, *_ = lines.split("\n\n")
+    return f"```\n{shown}\n```\n"
+
+
+def write_pages() -> None:
+    """Puts the findings of the run in this folder into ``README.md`` and ``docs/reproduction.md``.
+
+    Raises:
+        InputError: If a page has not its markers.
+    """
+    table, lines = (path.read_text(encoding="utf-8") for path in (README_TABLE, HEADLINE))
+    for page, name, content in (
+        (Path("README.md"), "results", table),
+        (Path("docs/reproduction.md"), "findings", findings_block(lines)),
+    ):
+        page.write_text(with_block(page.read_text(encoding="utf-8"), name, content), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    path = Path("README.md")
-    written = with_table(path.read_text(encoding="utf-8"), README_TABLE.read_text(encoding="utf-8"))
-    path.write_text(written, encoding="utf-8")
+    write_pages()

@@ -1,4 +1,4 @@
-"""Pairs of the agreement task (design 4b): is the subject singular or plural?
+"""Pairs of the agreement task: is the subject singular or plural?
 
 A case is one filled template: a subject, a distractor between it and the verb ("The keys behind the singer" -> are),
 and an unrelated subject and distractor. The distractor keeps its number from base to source, so that the subject's
