@@ -3,57 +3,58 @@
 from typing import Any
 
 from subspace_illusion.core.activations import Activations
-from subspace_illusion.core.basis import spaces
 from subspace_illusion.core.sites import residual_after
-from subspace_illusion.files import (
-    ACTIVATIONS,
-    DECOMPOSITIONS,
-    OUTCOMES,
-    RESULTS,
-    SCORES,
-    column,
-    read_subspaces,
-    read_table,
-    write_table,
-)
-from subspace_illusion.measures.off_distribution import distances, looked_at
-from subspace_illusion.measures.stored_splits import Splits
-from subspace_illusion.pipeline.params import Params
+from subspace_illusion.files import column, read_subspaces, read_table, write_table
+from subspace_illusion.measures.find_readers import Rule
+from subspace_illusion.measures.off_distribution import off_distribution
+from subspace_illusion.measures.own_readers import both_splits, can_be_read, split_by_own_readers
+from subspace_illusion.pipeline.layout import ACTIVATIONS, DECOMPOSITIONS, MODEL, OUTCOMES, RESULTS, SCORES
+from subspace_illusion.pipeline.sections import Components, Experiments, Readers, Score, SplitDirections
 from subspace_illusion.pipeline.stage import progress, run, say
-from subspace_illusion.statistics import Bootstrap, table
-from subspace_illusion.subspace.methods import WHOLE
+from subspace_illusion.statistics import table
 from subspace_illusion.subspace.pairs import kept_pairs
 from subspace_illusion.tasks.table import DIFFERENT, chosen, codes, values_of
-from subspace_illusion.verdict.score import Score, draws_table, score_component, score_table
+from subspace_illusion.verdict.score import Score as Scored
+from subspace_illusion.verdict.score import draws_table, score_component, score_table
 
 
-def main(params: Params) -> None:
-    cached, kept = Activations(ACTIVATIONS), kept_pairs()
-    pairs, listed = chosen(kept, "test", DIFFERENT).reset_index(drop=True), values_of(kept)
+def main(
+    components: Components,
+    experiments: Experiments,
+    readers: Readers,
+    split_directions: SplitDirections,
+    score: Score,
+    rank_tolerance: float,
+    resamples: int,
+    patch_batch: int,
+    seed: int,
+) -> None:
+    cached, kept = Activations(ACTIVATIONS), kept_pairs(ACTIVATIONS)
+    pairs = chosen(kept, "test", DIFFERENT).reset_index(drop=True)
     base, source = (column(pairs, end).tolist() for end in ("base", "source"))
-    values = codes(pairs["base_value"], listed), codes(pairs["source_value"], listed)
-    groups, tolerance = pairs["group"].to_numpy(), params.decompose.rank_tolerance
-    draws: Any = dict(resamples=params.evaluate.resamples, seed=params.evaluate.seed)
-    bootstrap, settings = Bootstrap.of(groups, **draws), draws | dict(tolerance=tolerance)
-    done, asked = RESULTS / "split_directions", params.experiments.split_directions
-    most, batch = params.split_directions.pairs, params.evaluate.batch
-    split = Splits(done, asked, cached.n_blocks, most=most, batch=batch, **settings)
-    say(f"scoring the subspaces of {len(params.components)} components, a few seconds each")
-    scores: dict[tuple[str, str], Score] = {}
+    from_base, from_source = (codes(pairs[name], values_of(kept)) for name in ("base_value", "source_value"))
+    groups, halves = pairs["group"].to_numpy(), None
+    settings: dict[str, Any] = dict(tolerance=rank_tolerance, resamples=resamples, seed=seed)
+    rule, draws = Rule(**readers.model_dump()), split_directions.random_subspaces
+    say(f"scoring the subspaces of {len(components)} components, a few seconds each")
+    scores: dict[tuple[str, str], Scored] = {}
     left = []
-    for name, component in progress(list(params.components.items()), "component"):
-        at, after, readout = component.at, residual_after(component.at.block), cached.readout(name)
+    for name, component in progress(list(components.items()), "component"):
+        site, readout, splits = component.at, cached.readout(name), None
         bases = read_subspaces(DECOMPOSITIONS / name / "subspaces.safetensors")
+        if name in experiments.split_directions:
+            splits = read_table(RESULTS / "split_directions" / f"{name}_by_pair.csv")
+        elif can_be_read(site, cached.n_blocks):
+            halves = halves or both_splits(MODEL, ACTIVATIONS, split_directions.pairs)  # opens the model
+            about = settings | dict(rule=rule, draws=draws, batch=patch_batch)
+            splits = split_by_own_readers(*halves, site, bases, **about)
+        ends, after = ((cached.at(at, base), cached.at(at, source)) for at in (site, residual_after(site.block)))
         did = read_table(OUTCOMES / f"{name}.parquet")
-        ends, entering = ((cached.at(site, base), cached.at(site, source)) for site in (at, after))
-        of = score_component(did, bases, *ends, values, readout, split.of(name, at, bases), **settings)
-        scores |= {(name, method): score for method, score in of.items()}
-        halves = None if readout is None else spaces(readout, tolerance)
-        first = {method: basis for (method, _), basis in reversed(bases.items()) if method in of}
-        for method, basis in {WHOLE: None, **first}.items():
-            clouds = looked_at(*ends, basis, readout, halves, entering)
-            rows = distances(clouds, groups, bootstrap, params.score.halvings, params.evaluate.seed)
-            left += [dict(component=name, subspace=method) | row for row in rows]
+        found = score_component(did, bases, *ends, (from_base, from_source), readout, splits, **settings)
+        scores |= {(name, method): scored for method, scored in found.items()}
+        first = {method: basis for (method, _), basis in reversed(bases.items()) if method in found}
+        rows = off_distribution(*ends, first, readout, after, groups, halvings=score.halvings, **settings)
+        left += [dict(component=name) | row for row in rows]
     write_table(RESULTS / "score.csv", score_table(scores))
     write_table(SCORES, draws_table(scores))
     write_table(RESULTS / "off_distribution.csv", table(left))

@@ -130,7 +130,7 @@ def audit(
     *,
     position: str | int = LAST,
     source_position: str | int = LAST,
-    keep_wrong: bool = False,
+    filter_incorrect: bool = True,
     test_share: float = 0.5,
     resamples: int = 2000,
     seed: int = 0,
@@ -148,7 +148,7 @@ def audit(
         subspaces: By label a tensor or array ``[d]``, ``[k, d]`` or ``[d, k]``, or a file as the README lists.
         position: Where the pairs do not say it: ``last``, a token's index, or a text whose last token counts.
         source_position: The same in the sources.
-        keep_wrong: Whether to keep the pairs that the model gets wrong.
+        filter_incorrect: Whether to leave out the pairs that the model gets wrong.
         test_share: Share of the groups of pairs that effects are measured on, where the pairs have no ``split``.
         resamples: Draws of the bootstrap.
         seed: Seed of the split, the draws and the random subspaces.
@@ -177,7 +177,7 @@ def audit(
 
     after = residual_after(at.block)
     everything = recorded_pairs(opened, prompts, listed_pairs, [at, after], at.start, BATCH)
-    marked = mark_kept(everything.table, keep_wrong, to_keep="keep_wrong=True")
+    marked = mark_kept(everything.table, filter_incorrect)
     kept = replace(everything, table=marked).among(marked["kept"].to_numpy())
     train, test = (_of(kept, split, DIFFERENT) for split in ("train", "test"))
     values = values_of(kept.table)

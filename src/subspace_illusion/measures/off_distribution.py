@@ -6,16 +6,17 @@ two are the same, 1 where they lie infinitely far apart. Coordinates are standar
 patched one, whose spread the patch has made (Grant et al., arXiv 2511.04638).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from sklearn.metrics import euclidean_distances
 
-from subspace_illusion.core.basis import patch_change
+from subspace_illusion.core.basis import patch_change, spaces
 from subspace_illusion.core.seeds import numpy_generator
 from subspace_illusion.statistics import Bootstrap, interval, ratio
+from subspace_illusion.subspace.methods import WHOLE
 
 ALL, ACTS, UNREAD, WRITTEN = "all of it", "what acts", "what nothing reads", "along what is written"
 """The parts of a cloud: what the readout sees of a component, what it maps to zero, and, of its output, what lies along
@@ -158,6 +159,41 @@ def distances(
     for place, part, of in clouds:
         about: dict[str, object] = dict(place=place, part=part, floor=floor(of, groups, halvings, seed))
         yield about | interval("distance", inhomogeneity(of, bootstrap))
+
+
+def off_distribution(
+    base: torch.Tensor,
+    source: torch.Tensor,
+    bases: Mapping[str, torch.Tensor],
+    readout: torch.Tensor | None,
+    after: tuple[torch.Tensor, torch.Tensor],
+    groups: np.ndarray,
+    *,
+    tolerance: float,
+    halvings: int,
+    resamples: int,
+    seed: int,
+) -> Iterator[dict[str, object]]:
+    """The rows of ``distances`` of one component, patched whole and along every subspace, each with its ``subspace``.
+
+    Args:
+        base: As for ``looked_at``.
+        source: Likewise.
+        bases: Bases ``[d, k]`` by method.
+        readout: As for ``looked_at``.
+        after: Likewise.
+        groups: The group of each pair, ``[n]``.
+        tolerance: Singular values of the readout below this share of the largest count as zero.
+        halvings: As for ``floor``.
+        resamples: Draws of the bootstrap over groups.
+        seed: Of the draws and the halvings.
+    """
+    halves = None if readout is None else spaces(readout, tolerance)
+    bootstrap = Bootstrap.of(groups, resamples, seed)
+    for method, basis in {WHOLE: None, **bases}.items():
+        clouds = looked_at(base, source, basis, readout, halves, after)
+        for row in distances(clouds, groups, bootstrap, halvings, seed):
+            yield dict(subspace=method) | row
 
 
 def _standardised(of: Cloud) -> tuple[np.ndarray, np.ndarray]:

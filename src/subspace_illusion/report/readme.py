@@ -1,12 +1,10 @@
 """The findings in short: the table of results in the README, the lines for the terminal, and DVC's metrics."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from subspace_illusion.files import README_TABLE
 from subspace_illusion.report.calibration import metrics_of
 from subspace_illusion.report.comparison import in_words
 from subspace_illusion.report.findings import BOOTSTRAP, Finding
@@ -174,9 +172,3 @@ def metrics(
         of_own["verdict"] = verdicts[component, label].verdict
         nested.setdefault("own", {}).setdefault(component, {})[label] = of_own
     return nested
-
-
-if __name__ == "__main__":
-    path = Path("README.md")
-    written = with_table(path.read_text(encoding="utf-8"), README_TABLE.read_text(encoding="utf-8"))
-    path.write_text(written, encoding="utf-8")
