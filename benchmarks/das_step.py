@@ -45,7 +45,7 @@ SHAPES: dict[str, dict[str, Any]] = {
         tie_word_embeddings=True,
     )
 }
-ENDS = {"all 100 steps": 0.0, "ended by das.min_gain 0.02": 0.02}
+ENDS = {"all 100 steps": 0.0, "ended by min_gain 0.02": 0.02}
 LENGTH = 17
 STEPS = {"cpu": (2, 6), "cuda": (5, 45)}
 """How many steps the two runs make whose difference is timed; on a GPU a step takes milliseconds."""

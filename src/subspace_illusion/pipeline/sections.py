@@ -32,8 +32,7 @@ Seeds = Annotated[list[int], Field(min_length=1), AfterValidator(_all_different)
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Names = Annotated[list[str], AfterValidator(_all_different)]
 Switch = Annotated[list[Literal["once"]], Field(max_length=1)]
-"""``[once]`` runs an experiment that is about no component, ``[]`` leaves it out: DVC has no condition, and leaves a
-stage out only where the list that its foreach runs over is empty."""
+"""``[once]`` runs an experiment that is about no component, ``[]`` leaves it out; dvc.yaml says why it is a list."""
 
 
 class Section(BaseModel):
