@@ -33,7 +33,7 @@ params: .venv/installed  ## params.yaml anew from conf/
 	$(ENV) python -m subspace_illusion.pipeline.compose
 
 readme: .venv/installed  ## the findings in README and docs/ from results/
-	$(ENV) python -m subspace_illusion.report.readme
+	$(ENV) python -m subspace_illusion.pipeline.readme
 
 .venv/installed: requirements.lock pyproject.toml
 	python3 -m venv .venv

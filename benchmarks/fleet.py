@@ -1,6 +1,6 @@
 """What a sweep over many components of a large model would cost, on paper and by simulation; nothing is run.
 
-Operations per unit are those of ``Model.flops``. The rates are what a DAS step of twelve seeds reached on one H100 in a
+Operations per unit are two per weight and token. The rates are what a DAS step of twelve seeds reached on one H100 in a
 model of 1.1 billion weights (das_step_llama_1b_h100.json), with products in bfloat16 for training and in float32 for
 evaluation. Workers open the model once; a unit reads its component's activations and tails through a file server that
 all workers share. Prints a table by number of workers and writes benchmarks/results/fleet.csv:
@@ -30,7 +30,7 @@ class Model:
     vocabulary: int
 
     def flops(self, start: int, tokens: float, backward: bool) -> float:
-        """Of one replayed prompt, as ``Model.flops`` of the library counts them."""
+        """Of one replayed prompt: two per weight and token, as much again for the gradient."""
         return (
             2 * (self.block * (self.blocks - start) * tokens + self.d_model * self.vocabulary) * (2 if backward else 1)
         )

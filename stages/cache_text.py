@@ -11,38 +11,32 @@ from subspace_illusion.core.mlps import record_residuals
 from subspace_illusion.core.model import open_model
 from subspace_illusion.core.sampling import sample_text
 from subspace_illusion.experiments.text import Text, choose_rows, read_documents, read_hub, tokenise
-from subspace_illusion.files import MODEL, TEXT, write_tensors
-from subspace_illusion.pipeline.params import Params
-from subspace_illusion.pipeline.stage import duration, run, say, ticker
+from subspace_illusion.files import write_tensors
+from subspace_illusion.pipeline.layout import MODEL, TEXT
+from subspace_illusion.pipeline.sections import CacheText
+from subspace_illusion.pipeline.stage import run, say, ticker
 
 
-def main(params: Params) -> None:
-    sequences, length = params.cache_text.text.sequences, params.cache_text.text.length
-    seed, positions = params.cache_text.seed, params.cache_text.positions
-    rows = choose_rows(sequences, length, positions, params.cache_text.train, seed)
+def main(cache_text: CacheText, seed: int) -> None:
+    text, positions = cache_text.text, cache_text.positions
+    rows = choose_rows(text.sequences, text.length, positions, cache_text.train, seed)
     documents: list[str] = []
-    if params.cache_text.text.source == "hub":
-        documents = read_hub(
-            params.cache_text.text.repository, params.cache_text.text.revision, params.cache_text.text.column
-        )
+    if text.source == "hub":
+        documents = read_hub(text.repository, text.revision, text.column)
     else:
         os.environ["HF_HUB_OFFLINE"] = "1"  # the hub's client, which comes with the model, looks when it is imported
-    if params.cache_text.text.source == "path":
-        documents = read_documents(params.cache_text.text.path)
-
+    if text.source == "path":
+        documents = read_documents(text.path)
     model = open_model(MODEL)
-    sampled = params.cache_text.text.source == "model"
-    # Sampling goes token by token, which takes several times as long as reading.
-    flops = model.flops(0, sequences * length) * (3 if sampled else 1)
     say(
-        f"reading the residual stream before {model.n_blocks} MLPs at {positions} positions of {sequences} x {length} "
-        f"tokens (source: {params.cache_text.text.source}), {duration(flops, model.device)}"
+        f"reading the residual stream before {model.n_blocks} MLPs at {positions} positions of {text.sequences} x "
+        f"{text.length} tokens (source: {text.source})"
     )
-    if sampled:
-        tokens = sample_text(model, sequences, length, seed, ticker(length - 1, "token").update)
+    if text.source == "model":
+        tokens = sample_text(model, text.sequences, text.length, seed, ticker(text.length - 1, "token").update)
     else:
-        tokens = tokenise(model.tokenizer, documents, sequences, length, seed)
-    residuals = record_residuals(model, tokens, rows.places, ticker(sequences, "sequence").update)
+        tokens = tokenise(model.tokenizer, documents, text.sequences, text.length, seed)
+    residuals = record_residuals(model, tokens, rows.places, ticker(text.sequences, "sequence").update)
     write_tensors(TEXT, Text(tokens, rows, residuals).tensors())
 
 

@@ -3,47 +3,27 @@
 Both are reasons for which what MLPs keep of the residual stream may differ from the post.
 """
 
-import torch
+from typing import Any
 
-from subspace_illusion.core.mlps import mlp_flops
 from subspace_illusion.core.model import open_model
-from subspace_illusion.experiments.compare_mlps import compare_duplicates, compare_mlps, spread_blocks
+from subspace_illusion.experiments.compare_mlps import compare_duplicates, spread_blocks
+from subspace_illusion.experiments.compare_mlps import compare_mlps as compare
 from subspace_illusion.experiments.text import Text
-from subspace_illusion.files import MODEL, RESULTS, TEXT, read_tensors, write_table
-from subspace_illusion.pipeline.params import Params
-from subspace_illusion.pipeline.stage import duration, run, say, ticker
+from subspace_illusion.files import read_tensors, write_table
+from subspace_illusion.pipeline.layout import MODEL, RESULTS, TEXT
+from subspace_illusion.pipeline.sections import CompareMlps, Recovery, Signs
+from subspace_illusion.pipeline.stage import run, say, ticker
 
 
-def main(params: Params) -> None:
+def main(compare_mlps: CompareMlps, recovery: Recovery, signs: Signs, seed: int) -> None:
     model, text = open_model(MODEL), Text.of(read_tensors(TEXT))
-    blocks = spread_blocks(model.n_blocks, params.compare_mlps.blocks)
-    n, regressions = len(text.rows.training), params.compare_mlps.directions * len(params.read_signs.z)
-    # Five lots of E10, four of E9 with a factorisation for every strength, and reading the text once more.
-    flops = 2.5 * regressions * sum(mlp_flops(model, block, n) for block in blocks)
-    flops += 2.4 * len(params.recover_directions.alphas) * len(blocks) * n**3 + model.flops(0, text.tokens.numel())
-    say(f"random MLPs and padded text at blocks {blocks}, {duration(flops, torch.device('cpu'))}")
-    compared = compare_mlps(
-        model,
-        text,
-        blocks,
-        directions=params.compare_mlps.directions,
-        alphas=params.recover_directions.alphas,
-        z=params.read_signs.z,
-        inverse_penalty=params.read_signs.C,
-        seed=params.compare_mlps.seed,
-        on_mlp=ticker(4 * len(blocks), "MLP").update,
-    )
+    blocks = spread_blocks(model.n_blocks, compare_mlps.blocks)
+    say(f"random MLPs and padded text at blocks {blocks}, {compare_mlps.directions} directions each")
+    settings: dict[str, Any] = dict(directions=compare_mlps.directions, z=signs.z, inverse_penalty=signs.C, seed=seed)
+    tick = ticker(4 * len(blocks), "MLP").update
+    compared = compare(model, text, blocks, alphas=recovery.alphas, on_mlp=tick, **settings)
     write_table(RESULTS / "text/compare_mlps.csv", compared)
-    duplicates = compare_duplicates(
-        model,
-        text,
-        blocks,
-        directions=params.compare_mlps.directions,
-        z=params.read_signs.z,
-        inverse_penalty=params.read_signs.C,
-        seed=params.compare_mlps.seed,
-        on_block=ticker(len(blocks), "block").update,
-    )
+    duplicates = compare_duplicates(model, text, blocks, on_block=ticker(len(blocks), "block").update, **settings)
     write_table(RESULTS / "text/compare_mlps_duplicates.csv", duplicates)
 
 

@@ -1,33 +1,39 @@
 """Patches and trains where there is nothing to find, at one component (E12). See also random_model.py."""
 
 from subspace_illusion.core.model import open_model
-from subspace_illusion.files import DECOMPOSITIONS, MODEL, RESULTS, SUBSPACES, read_subspaces, read_table, write_table
+from subspace_illusion.files import read_subspaces, read_table, write_table
 from subspace_illusion.measures.controls import measure_controls
-from subspace_illusion.pipeline.params import Params
-from subspace_illusion.pipeline.stage import duration, run, say, ticker, training_bar
+from subspace_illusion.pipeline.layout import ACTIVATIONS, DECOMPOSITIONS, MODEL, RESULTS, SUBSPACES
+from subspace_illusion.pipeline.sections import Components, Controls, Das, Learning
+from subspace_illusion.pipeline.stage import run, say, ticker, training_bar
 from subspace_illusion.subspace.das import training_kinds
 from subspace_illusion.subspace.methods import TRAINED, user_labels
 from subspace_illusion.subspace.pairs import cached_pairs
 from subspace_illusion.tasks.table import KINDS
 
 
-def main(params: Params, component: str) -> None:
-    site, rank = params.components[component].at, params.components[component].rank
-    model, seeds = open_model(MODEL), params.controls.das_seeds
-    kinds = training_kinds(params.das.same_value)
-    train, test = cached_pairs(model, "train", *kinds), cached_pairs(model, "test", *KINDS)
-    runs = len(kinds)  # one on arbitrary labels, and one on opposite pairs alone where others are trained on too
-    rows = params.das.batch * len(seeds)
-    training = runs * params.das.steps * model.flops(site.start, rows, train.tokens, backward=True)
-    patches = len(test) * params.controls.random_directions
-    patching = model.flops(site.start, patches, test.tokens)
-    say(
-        f"controls at {site.name}: random directions, placebo, self-patch, same position, {runs} kinds of DAS runs, "
-        f"{duration(training + patching, model.device)}"
-    )
+def main(
+    component: str,
+    components: Components,
+    controls: Controls,
+    control_seeds: list[int],
+    das: Das,
+    learning: Learning,
+    train_batch: int,
+    same_value: bool,
+    resamples: int,
+    patch_batch: int,
+    seed: int,
+) -> None:
+    site, rank, model = components[component].at, components[component].rank, open_model(MODEL)
+    kinds = training_kinds(same_value)
+    train = cached_pairs(model, ACTIVATIONS, "train", *kinds)
+    test = cached_pairs(model, ACTIVATIONS, "test", *KINDS)
     stored = read_subspaces(DECOMPOSITIONS / component / "subspaces.safetensors")
     trained = [basis for (method, _), basis in stored.items() if method == TRAINED]
     own = {label: stored[label, ""] for label in user_labels(method for method, _ in stored)}
+    runs = len(kinds)  # one on arbitrary labels, and one on opposite pairs alone where others are trained on too
+    say(f"controls at {site.name}: {runs} kinds of DAS runs, then patches of {len(test)} held-out pairs")
     measured = measure_controls(
         component,
         site,
@@ -37,13 +43,14 @@ def main(params: Params, component: str) -> None:
         own,
         read_table(SUBSPACES / component / "curve.parquet"),
         rank=rank,
-        das_seeds=seeds,
-        settings=params.das.to_the_end,
-        random_directions=params.controls.random_directions,
-        seed=params.controls.seed,
-        resamples=params.evaluate.resamples,
-        batch=params.evaluate.batch,
-        on_step=training_bar(runs * params.das.steps),
+        das_seeds=control_seeds,
+        # To the end: a run that may find nothing has a loss that falls little from the start.
+        settings=das.model_dump() | learning.model_dump() | dict(batch=train_batch),
+        random_directions=controls.random_directions,
+        seed=seed,
+        resamples=resamples,
+        batch=patch_batch,
+        on_step=training_bar(runs * das.steps),
         patch_bar=lambda total: ticker(total, "pair").update,
     )
     write_table(RESULTS / "controls" / f"{component}.csv", measured)

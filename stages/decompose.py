@@ -1,17 +1,11 @@
 """Splits the subspaces of one component, trained and the user's own, by its readout matrix (E4, E5)."""
 
 from subspace_illusion.core.activations import Activations
-from subspace_illusion.files import (
-    ACTIVATIONS,
-    DECOMPOSITIONS,
-    PROMPTS,
-    atomic_folder,
-    read_table,
-    write_subspaces,
-    write_table,
-)
-from subspace_illusion.measures.decompose import classes, decompose
-from subspace_illusion.pipeline.params import Params
+from subspace_illusion.files import atomic_folder, read_table, write_subspaces, write_table
+from subspace_illusion.measures.decompose import classes
+from subspace_illusion.measures.decompose import decompose as split_subspaces
+from subspace_illusion.pipeline.layout import ACTIVATIONS, DECOMPOSITIONS, PROMPTS, SUBSPACES
+from subspace_illusion.pipeline.sections import Components, Decompose
 from subspace_illusion.pipeline.stage import run, say
 from subspace_illusion.statistics import Bootstrap
 from subspace_illusion.subspace.pairs import kept_pairs
@@ -20,34 +14,42 @@ from subspace_illusion.subspace.user_subspaces import read_user_subspace
 from subspace_illusion.tasks.table import DIFFERENT, KINDS, chosen, prompts_of, values_of
 
 
-def main(params: Params, component: str) -> None:
-    cached, rank = Activations(ACTIVATIONS), params.components[component].rank
-    site, true_site = cached.site(component), cached.site(params.roles.v_true)
+def main(
+    component: str,
+    components: Components,
+    v_true: str,
+    decompose: Decompose,
+    rank_tolerance: float,
+    resamples: int,
+    seed: int,
+) -> None:
+    cached, asked = Activations(ACTIVATIONS), components[component]
+    site, true_site = cached.site(component), cached.site(v_true)
     say(f"decomposing the subspaces at {site.name}, a few seconds")
-    pairs, prompts = kept_pairs(), read_table(PROMPTS)
+    pairs, prompts = kept_pairs(ACTIVATIONS), read_table(PROMPTS)
     train = prompts_of(prompts, chosen(pairs, "train", *KINDS))
     test = prompts_of(prompts, chosen(pairs, "test", DIFFERENT))
-    of_train, of_test, true = (
-        classes(cached, at, of, values_of(pairs)) for at, of in ((site, train), (site, test), (true_site, train))
+    in_train, in_test, true = (
+        classes(cached, at, rows, values_of(pairs)) for at, rows in ((site, train), (site, test), (true_site, train))
     )
     own = {}
-    for label, asked in params.components[component].subspaces.items():
-        read = read_user_subspace(asked.file, of_train.activations.shape[1], asked.tensor, asked.rows)
+    for label, given in asked.subspaces.items():
+        read = read_user_subspace(given.file, in_train.activations.shape[1], given.tensor, given.rows)
         own[label] = read.basis
-        say(f"{label}: {read.basis.shape[1]} direction(s) from {asked.file}" + (f"; {read.note}" if read.note else ""))
-    v_true = {seed: true.oriented(basis) for seed, basis in read_trained(params.roles.v_true).items()}
-    result = decompose(
-        read_trained(component),
+        say(f"{label}: {read.basis.shape[1]} direction(s) from {given.file}" + (f"; {read.note}" if read.note else ""))
+    along = {number: true.oriented(basis) for number, basis in read_trained(SUBSPACES / v_true).items()}
+    result = split_subspaces(
+        read_trained(SUBSPACES / component),
         own,
         cached.readout(component),
-        v_true if site.writes_residual else None,
-        of_train,
-        of_test,
-        Bootstrap.of(test["group"].to_numpy(), params.evaluate.resamples, params.evaluate.seed),
-        rank=rank,
-        tolerance=params.decompose.rank_tolerance,
-        random_directions=params.decompose.random_directions,
-        seed=params.decompose.seed,
+        along if site.writes_residual else None,
+        in_train,
+        in_test,
+        Bootstrap.of(test["group"].to_numpy(), resamples, seed),
+        rank=asked.rank,
+        tolerance=rank_tolerance,
+        random_directions=decompose.random_directions,
+        seed=seed,
     )
     projections = result.projections.join(test[["prompt", "value"]], on="row").drop(columns="row")
     with atomic_folder(DECOMPOSITIONS / component) as folder:

@@ -3,44 +3,40 @@
 The work is in units, one a component: with compute.scheduler they go to the workers of a cluster.
 """
 
-from subspace_illusion.files import MODEL, OUTCOMES, PROMPTS, RESULTS, atomic_folder, read_table, write_table
+from typing import Any
+
+from subspace_illusion.files import atomic_folder, read_table, write_table
 from subspace_illusion.measures.effect_units import files_of, held_out, patch_component, patched_of, subspaces_of
 from subspace_illusion.measures.effects import by_pair, count, effects, templates
-from subspace_illusion.pipeline.params import Params
-from subspace_illusion.pipeline.stage import duration, run, say
+from subspace_illusion.pipeline.layout import ACTIVATIONS, DECOMPOSITIONS, MODEL, OUTCOMES, PROMPTS, RESULTS
+from subspace_illusion.pipeline.sections import Components, Compute
+from subspace_illusion.pipeline.stage import run, say
 from subspace_illusion.pipeline.units import run_units, unit
 from subspace_illusion.statistics import Bootstrap
 
 
-def main(params: Params) -> None:
-    pairs, listed = held_out(str(MODEL)), params.components
-    patches = {name: count(subspaces_of(name, of.hook, of.rank)) for name, of in listed.items()}
-    flops = sum(pairs.model.flops(listed[name].at.start, len(pairs) * n, pairs.tokens) for name, n in patches.items())
-    time = duration(flops, pairs.model.device)
-    say(f"making {sum(patches.values())} patches of {len(pairs)} held-out pairs in {len(listed)} components, {time}")
-    units = [
-        unit(
-            patch_component,
-            [MODEL, *files_of(name)],
-            model=str(MODEL),
-            component=name,
-            hook=component.hook,
-            rank=component.rank,
-            tolerance=params.decompose.rank_tolerance,
-            seed=params.evaluate.seed,
-            batch=params.evaluate.batch,
-        )
-        for name, component in listed.items()
-    ]
-    tables = run_units(units, params.compute, "component")
-    patched = {name: patched_of(table, of.hook) for (name, of), table in zip(listed.items(), tables, strict=True)}
-    settings = dict(resamples=params.evaluate.resamples, seed=params.evaluate.seed)
-    write_table(RESULTS / "effects.csv", effects(pairs, patched, Bootstrap.of(pairs.groups, **settings)))
+def main(
+    components: Components, rank_tolerance: float, resamples: int, patch_batch: int, seed: int, compute: Compute
+) -> None:
+    pairs, patches, units = held_out(MODEL, ACTIVATIONS), 0, []
+    for name, component in components.items():
+        where = DECOMPOSITIONS / name
+        asked: dict[str, Any] = dict(component=name, hook=component.hook, rank=component.rank)
+        patches += count(subspaces_of(ACTIVATIONS, where, **asked))
+        folders: dict[str, Any] = dict(model=str(MODEL), cache=str(ACTIVATIONS), decomposition=str(where))
+        settings: dict[str, Any] = dict(tolerance=rank_tolerance, seed=seed, batch=patch_batch)
+        inputs = [MODEL, *files_of(ACTIVATIONS, where, name)]
+        units.append(unit(patch_component, inputs, **folders, **asked, **settings))
+    say(f"making {patches} patches of {len(pairs)} held-out pairs in {len(components)} components")
+    tables = run_units(units, compute, "component")
+    named = zip(components.items(), tables, strict=True)
+    patched = {name: patched_of(table, component.hook) for (name, component), table in named}
+    write_table(RESULTS / "effects.csv", effects(pairs, patched, Bootstrap.of(pairs.groups, resamples, seed)))
     texts = read_table(PROMPTS).set_index("prompt")["text"]
-    write_table(RESULTS / "templates.csv", templates(pairs, patched, texts, **settings))
+    write_table(RESULTS / "templates.csv", templates(pairs, patched, texts, resamples=resamples, seed=seed))
     with atomic_folder(OUTCOMES) as folder:
-        for name, component in patched.items():
-            write_table(folder / f"{name}.parquet", by_pair(pairs, component))
+        for name, outcome in patched.items():
+            write_table(folder / f"{name}.parquet", by_pair(pairs, outcome))
 
 
 if __name__ == "__main__":

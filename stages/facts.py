@@ -5,32 +5,38 @@ from subspace_illusion.core.model import open_model
 from subspace_illusion.experiments.fact_directions import sites_of_blocks
 from subspace_illusion.experiments.facts import facts_pairs, facts_tables
 from subspace_illusion.experiments.text import Text
-from subspace_illusion.files import MODEL, PROMPTS, RESULTS, TEXT, atomic_folder, read_table, read_tensors, write_table
-from subspace_illusion.pipeline.params import Params
-from subspace_illusion.pipeline.stage import duration, run, say, ticker
+from subspace_illusion.files import atomic_folder, read_table, read_tensors, write_table
+from subspace_illusion.pipeline.layout import ACTIVATIONS, MODEL, PROMPTS, RESULTS, TEXT
+from subspace_illusion.pipeline.sections import Components, Facts, Learning
+from subspace_illusion.pipeline.stage import run, say, ticker
 from subspace_illusion.subspace.pairs import kept_pairs
 
 
-def main(params: Params, component: str) -> None:
+def main(
+    component: str,
+    components: Components,
+    facts: Facts,
+    learning: Learning,
+    rank_tolerance: float,
+    resamples: int,
+    seed: int,
+) -> None:
     model, prompts = open_model(MODEL), read_table(PROMPTS)
-    sites = sites_of_blocks(model, params.components[component].at, params.facts.blocks)
-    steps = params.facts.steps + params.facts.edit_steps + params.facts.shared_steps
-    tail = 1 + (prompts["end"] - prompts["position"]).mean()
-    flops = sum(model.flops(site.start, params.facts.pairs, tail, backward=True) * steps for site in sites)
-    say(f"facts at the MLPs of blocks {params.facts.blocks}, one direction per pair, {duration(flops, model.device)}")
+    sites = sites_of_blocks(model, components[component].at, facts.blocks)
+    say(f"facts at the MLPs of blocks {facts.blocks}, one direction and one edit per pair, {facts.pairs} pairs")
     tokens = Text.of(read_tensors(TEXT)).tokens
     covariance = covariances(model, tokens, sites, ticker(len(tokens), "sequence").update)
-    train, test = facts_pairs(model, prompts, kept_pairs(), sites, params.facts.pairs, params.facts.seed)
+    train, test = facts_pairs(model, prompts, kept_pairs(ACTIVATIONS), sites, facts.pairs, seed)
     by_block, edits = facts_tables(
         prompts,
         train,
         test,
         covariance,
-        **params.facts.model_dump(exclude={"blocks", "pairs"}),
-        loss=params.das.loss,
-        matmul_dtype=params.das.matmul_dtype,
-        tolerance=params.decompose.rank_tolerance,
-        resamples=params.evaluate.resamples,
+        **facts.model_dump(exclude={"blocks", "pairs"}),
+        **learning.model_dump(),
+        tolerance=rank_tolerance,
+        resamples=resamples,
+        seed=seed,
         on_block=ticker(len(sites), "block").update,
     )
     with atomic_folder(RESULTS / "facts" / component) as folder:

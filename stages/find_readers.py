@@ -2,7 +2,7 @@
 
 from subspace_illusion.core.activations import Activations
 from subspace_illusion.core.model import open_model
-from subspace_illusion.files import ACTIVATIONS, MODEL, RESULTS, atomic_folder, write_json, write_table
+from subspace_illusion.files import atomic_folder, write_json, write_table
 from subspace_illusion.measures.find_readers import (
     MINOR,
     MOVER,
@@ -14,23 +14,24 @@ from subspace_illusion.measures.find_readers import (
     reader_table,
     respond,
 )
-from subspace_illusion.pipeline.params import Params
-from subspace_illusion.pipeline.stage import duration, run, say, ticker
+from subspace_illusion.pipeline.layout import ACTIVATIONS, MODEL, RESULTS
+from subspace_illusion.pipeline.sections import FindReaders, Readers
+from subspace_illusion.pipeline.stage import run, say, ticker
 from subspace_illusion.statistics import Bootstrap
 from subspace_illusion.subspace.pairs import cached_pairs
 from subspace_illusion.tasks.table import DIFFERENT
 
 
-def main(params: Params, component: str) -> None:
+def main(
+    component: str, readers: Readers, find_readers: FindReaders, resamples: int, patch_batch: int, seed: int
+) -> None:
     model, site = open_model(MODEL), Activations(ACTIVATIONS).site(component)
-    pairs = cached_pairs(model, "train", DIFFERENT)
+    pairs = cached_pairs(model, ACTIVATIONS, "train", DIFFERENT)
     heads = heads_reached(model.n_blocks, model.n_heads, site)
-    time = duration(2 * model.flops(site.start, len(pairs), pairs.tokens), model.device)
-    say(f"patching all of {site.name} in {len(pairs)} training pairs and attributing LD to {len(heads)} heads, {time}")
-    response = respond(pairs, site, params.evaluate.batch, ticker(len(pairs), "pair").update)
-    rule = Rule(params.find_readers.share, params.find_readers.minor_share, params.find_readers.mover_share)
-    bootstrap = Bootstrap.of(pairs.groups, params.evaluate.resamples, params.evaluate.seed)
-    found = reader_table(heads, response, pairs.ld_clean, bootstrap, rule)
+    say(f"patching all of {site.name} in {len(pairs)} training pairs and attributing LD to {len(heads)} heads")
+    response = respond(pairs, site, patch_batch, ticker(len(pairs), "pair").update)
+    rule = Rule(**readers.model_dump())
+    found = reader_table(heads, response, pairs.ld_clean, Bootstrap.of(pairs.groups, resamples, seed), rule)
     lists = {name: listed(found, "reader", name) for name in (READER, MINOR)}
     summary = dict(
         rule=str(rule),
@@ -38,13 +39,13 @@ def main(params: Params, component: str) -> None:
         effect=round(float((pairs.ld_clean - response.ld_patched).mean()), 6),
         found=lists,
         roles={name: listed(found, "role", name) for name in (MOVER, NEGATIVE)},
-        published=params.find_readers.published,
+        published=find_readers.published,
     )
     with atomic_folder(RESULTS / "find_readers") as folder:
         write_table(folder / "readers.csv", found)
         write_json(folder / "readers.json", summary)
-    for name, of_class in lists.items():
-        say(f"{name}s: {', '.join(of_class) or 'none'}")
+    for name, in_class in lists.items():
+        say(f"{name}s: {', '.join(in_class) or 'none'}")
 
 
 if __name__ == "__main__":

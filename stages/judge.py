@@ -2,19 +2,9 @@
 
 import pandas as pd
 
-from subspace_illusion.files import (
-    HEADLINE,
-    METRICS,
-    PUBLISHED,
-    README_TABLE,
-    RESULTS,
-    SCORES,
-    atomic_write,
-    read_table,
-    write_json,
-    write_table,
-)
-from subspace_illusion.pipeline.params import Params
+from subspace_illusion.files import atomic_write, read_table, write_json, write_table
+from subspace_illusion.pipeline.layout import DATA, HEADLINE, METRICS, PUBLISHED, README_TABLE, RESULTS, SCORES
+from subspace_illusion.pipeline.sections import Components, Experiments, Labels, Verdict
 from subspace_illusion.pipeline.stage import run, say
 from subspace_illusion.report.comparison import comparable
 from subspace_illusion.report.findings import decomposition, findings, findings_table
@@ -26,19 +16,20 @@ from subspace_illusion.verdict.score import read_scores
 from subspace_illusion.verdict.shipped import read_calibration
 
 
-def main(params: Params) -> None:
-    say(f"judging the subspaces of {len(params.components)} components, a second")
-    results = Results.of_run(
-        params.model.name,
-        params.task.name,
-        params.components,
-        params.roles.v_true,
-        params.roles.v_mlp,
-        dict(params.experiments),
-    )
-    found = findings(results)
-    calibration = read_calibration(params.verdict.calibration)
-    verdicts = judge(read_scores(read_table(SCORES)), calibration, params.verdict.smallest_effect)
+def main(
+    names: Labels,
+    size: str,
+    components: Components,
+    v_true: str,
+    v_mlp: str | None,
+    experiments: Experiments,
+    verdict: Verdict,
+) -> None:
+    say(f"judging the subspaces of {len(components)} components, a second")
+    asked = dict(experiments)
+    results = Results.of_run(names.model, names.task, components, v_true, v_mlp, asked, RESULTS, DATA)
+    found, calibration = findings(results), read_calibration(verdict.calibration)
+    verdicts = judge(read_scores(read_table(SCORES)), calibration, verdict.smallest_effect)
     write_table(RESULTS / "verdicts.csv", verdict_table(verdicts))
     write_table(RESULTS / "findings.csv", findings_table(found))
     write_table(RESULTS / "decompose.csv", decomposition(results))
@@ -47,12 +38,12 @@ def main(params: Params) -> None:
     subspace = bars["component"] + ": " + bars["subspace"]
     write_table(RESULTS / "bars.csv", pd.DataFrame(dict(subspace=subspace, effect=bars["effect"])))
 
-    of_run = dict(model=params.model.name, task=params.task.name, size=params.size)
-    write_json(METRICS, metrics(of_run, results, found, verdicts, calibration))
-    published = read_table(PUBLISHED)
+    about = dict(model=names.model, task=names.task, size=size)
+    write_json(METRICS, metrics(about, results, found, verdicts, calibration))
+    published = comparable(read_table(PUBLISHED), names.task, found)
     texts = {
         HEADLINE: f"{headline(results, found, verdicts)}\n\nThe whole story is in {RESULTS}/report.html.\n",
-        README_TABLE: readme_table(found, comparable(published, params.task.name, found)),
+        README_TABLE: readme_table(found, published),
     }
     for path, text in texts.items():
         with atomic_write(path) as partial:

@@ -4,38 +4,38 @@ And the residual stream at every kind of token: where, in block and prompt, the 
 """
 
 from subspace_illusion.core.model import open_model
-from subspace_illusion.files import MODEL, PROMPTS, RESULTS, atomic_folder, read_table, write_json, write_table
+from subspace_illusion.files import atomic_folder, read_table, write_json, write_table
 from subspace_illusion.measures.localise import (
     EMBEDDED,
     RESIDUAL,
     RULE,
     all_sites,
     find_window,
-    localise,
     map_tokens,
     origin,
     swaps_of,
 )
-from subspace_illusion.pipeline.params import Params
-from subspace_illusion.pipeline.stage import duration, run, say, ticker
+from subspace_illusion.measures.localise import (
+    localise as patch_all,
+)
+from subspace_illusion.pipeline.layout import ACTIVATIONS, MODEL, PROMPTS, RESULTS
+from subspace_illusion.pipeline.sections import Localise
+from subspace_illusion.pipeline.stage import run, say, ticker
 from subspace_illusion.subspace.pairs import kept_pairs
 from subspace_illusion.tasks.table import DIFFERENT, chosen
 
 
-def main(params: Params) -> None:
+def main(localise: Localise, resamples: int, seed: int) -> None:
     model, prompts = open_model(MODEL), read_table(PROMPTS)
     # Training pairs: where the components are looked for is chosen by what this stage finds.
-    pairs = chosen(kept_pairs(), "train", DIFFERENT)[: params.localise.pairs]
-    mapped = pairs[: params.localise.map_pairs]
-    sites = [site for of_block in all_sites(model) for site in of_block]
-    tail = 1 + (prompts["end"] - prompts["position"]).mean()
-    flops = sum(model.flops(site.start, len(pairs), tail) for site in sites)
+    pairs = chosen(kept_pairs(ACTIVATIONS), "train", DIFFERENT)[: localise.pairs]
+    mapped = pairs[: localise.map_pairs]
     swaps = swaps_of(prompts, mapped)
-    flops += sum(model.flops(block, len(mapped), prompts["end"].mean()) for block in range(model.n_blocks))
-    say(f"patching {len(sites)} components whole on {len(pairs)} training pairs, {duration(flops, model.device)}")
-    settings = dict(batch=params.localise.batch, resamples=params.localise.resamples, seed=params.localise.seed)
-    found = localise(model, prompts, pairs, on_pairs=ticker(len(pairs), "pair").update, **settings)
-    patches = sum(len(of_kind) for of_kind in swaps.values())
+    sites = sum(map(len, all_sites(model)))
+    say(f"patching {sites} components whole on {len(pairs)} training pairs, then every token on {len(mapped)}")
+    settings = dict(batch=localise.batch, resamples=resamples, seed=seed)
+    found = patch_all(model, prompts, pairs, on_pairs=ticker(len(pairs), "pair").update, **settings)
+    patches = sum(map(len, swaps.values()))
     tokens = map_tokens(model, mapped, swaps, on_pairs=ticker(patches, "pair and kind of token").update, **settings)
     before, after = (found.loc[found["kind"] == kind, "effect"].tolist() for kind in (EMBEDDED, RESIDUAL))
     window = find_window(before[0], after, model.parallel_blocks)

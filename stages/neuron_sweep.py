@@ -1,25 +1,33 @@
 """Trains subspaces of some of a component's dimensions, more and more of them, and patches each (E11)."""
 
 from subspace_illusion.core.model import open_model
-from subspace_illusion.experiments.neuron_sweep import linear_fit, neuron_sweep, random_supports
-from subspace_illusion.files import MODEL, OUTCOMES, RESULTS, read_table, write_json, write_table
-from subspace_illusion.pipeline.params import Params
-from subspace_illusion.pipeline.stage import duration, run, say, ticker, training_bar
+from subspace_illusion.experiments.neuron_sweep import linear_fit, random_supports
+from subspace_illusion.experiments.neuron_sweep import neuron_sweep as patch_neurons
+from subspace_illusion.files import read_table, write_json, write_table
+from subspace_illusion.pipeline.layout import ACTIVATIONS, MODEL, OUTCOMES, RESULTS
+from subspace_illusion.pipeline.sections import Components, Das, Learning, NeuronSweep
+from subspace_illusion.pipeline.stage import run, say, ticker, training_bar
 from subspace_illusion.subspace.das import train_das, training_kinds
 from subspace_illusion.subspace.pairs import cached_pairs
 from subspace_illusion.tasks.table import DIFFERENT
 
 
-def main(params: Params, component: str) -> None:
-    site, rank = params.components[component].at, params.components[component].rank
-    seed, batch, steps = params.neuron_sweep.seed, params.neuron_sweep.batch, params.das.steps
-    model = open_model(MODEL)
-    train = cached_pairs(model, "train", *training_kinds(params.das.same_value))
-    test = cached_pairs(model, "test", DIFFERENT)
-    width = model.width(site)
-    runs, supports = random_supports(width, params.neuron_sweep.shares, params.neuron_sweep.draws, rank, seed)
-    flops = steps * model.flops(site.start, batch * len(runs), train.tokens, backward=True)
-    say(f"training {len(runs)} subspaces of random neurons at {site.name}, {duration(flops, model.device)}")
+def main(
+    component: str,
+    components: Components,
+    neuron_sweep: NeuronSweep,
+    das: Das,
+    learning: Learning,
+    same_value: bool,
+    resamples: int,
+    patch_batch: int,
+    seed: int,
+) -> None:
+    site, rank, model = components[component].at, components[component].rank, open_model(MODEL)
+    train = cached_pairs(model, ACTIVATIONS, "train", *training_kinds(same_value))
+    test = cached_pairs(model, ACTIVATIONS, "test", DIFFERENT)
+    runs, supports = random_supports(model.width(site), neuron_sweep.shares, neuron_sweep.draws, rank, seed)
+    say(f"training {len(runs)} subspaces of random neurons at {site.name} on {len(train)} pairs")
     trained = train_das(
         model,
         site,
@@ -27,22 +35,20 @@ def main(params: Params, component: str) -> None:
         rank=rank,
         seeds=[seed + draw for _, draw in runs],
         support=supports,
-        on_step=training_bar(steps),
-        steps=steps,
-        batch=batch,
-        lr=params.das.lr,
-        loss=params.das.loss,
-        matmul_dtype=params.das.matmul_dtype,
+        batch=neuron_sweep.batch,
+        on_step=training_bar(das.steps),
+        **das.model_dump(),
+        **learning.model_dump(),
     )
-    swept = neuron_sweep(
+    swept = patch_neurons(
         component,
         site,
         test,
         dict(zip(runs, trained.bases, strict=True)),
         read_table(OUTCOMES / f"{component}.parquet")["residual"].to_numpy(),
         seed=seed,
-        resamples=params.evaluate.resamples,
-        batch=params.evaluate.batch,
+        resamples=resamples,
+        batch=patch_batch,
         on_patch=ticker(len(runs) * len(test), "pair").update,
     )
     write_table(RESULTS / "neuron_sweep" / f"{component}.csv", swept)

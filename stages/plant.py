@@ -8,58 +8,56 @@ import pandas as pd
 
 from subspace_illusion.core.matmul import resolved
 from subspace_illusion.core.model import pick_device
-from subspace_illusion.errors import InputError
-from subspace_illusion.files import CALIBRATION, MODEL, write_table
-from subspace_illusion.pipeline.params import Params
+from subspace_illusion.files import write_table
+from subspace_illusion.pipeline.calibration import CalibrationParams, PlantedDas, PlantedPrompts, Signals, Tasks
+from subspace_illusion.pipeline.layout import CALIBRATION, MODEL
+from subspace_illusion.pipeline.sections import Compute
 from subspace_illusion.pipeline.stage import run, say
 from subspace_illusion.pipeline.units import run_units, unit
 from subspace_illusion.planting.cases import KINDS
 from subspace_illusion.planting.units import look_at, plant_block
 
 
-def main(params: Params, task: str) -> None:
-    asked = params.calibrate
-    if task not in asked.tasks:
-        raise InputError(f"calibrate.tasks has no {task} for this model: add it to conf/calibrate, or leave it out")
-    planted = asked.tasks[task]
+def main(
+    task: str,
+    tasks: Tasks,
+    prompts: PlantedPrompts,
+    signals: Signals,
+    das: PlantedDas,
+    rank_tolerance: float,
+    resamples: int,
+    patch_batch: int,
+    seed: int,
+    compute: Compute,
+) -> None:
+    planted = tasks[task]
     kinds = dict(zip(KINDS, (planted.mlps, planted.random_mlps, planted.attention), strict=True))
-    blocks = sorted({block for of_kind in kinds.values() for block in of_kind})
-    pairs = dict(
-        model=str(MODEL),
-        task=task,
-        path=str(planted.path),
-        train_cases=asked.train_cases,
-        test_cases=asked.test_cases,
-        test_share=params.prompts.test_share,
-        same_value=params.das.same_value,
-        seed=asked.seed,
-    )
+    blocks = sorted({block for listed in kinds.values() for block in listed})
+    pairs = dict(model=str(MODEL), task=task, path=str(planted.path), seed=seed, **prompts.model_dump())
     plan = dict(
-        doses=[*((dose, 0.0) for dose in asked.doses), *((1.0, null) for null in asked.null_parts)],
+        doses=[*((dose, 0.0) for dose in signals.doses), *((1.0, null) for null in signals.null_parts)],
         seeds=planted.seeds,
-        arbitrary=asked.arbitrary,
-        off_route=asked.off_route,
+        arbitrary=signals.arbitrary,
+        off_route=signals.off_route,
         # Here and not by each worker, so that the results are the same whoever works.
-        settings=params.das.learning
-        | dict(steps=asked.steps, batch=asked.batch, matmul_dtype=resolved(params.das.matmul_dtype, pick_device())),
-        batch=params.evaluate.batch,
-        resamples=params.evaluate.resamples,
-        tolerance=params.decompose.rank_tolerance,
-        seed=asked.seed,
+        settings=das.model_dump() | dict(matmul_dtype=resolved(das.matmul_dtype, pick_device())),
+        batch=patch_batch,
+        resamples=resamples,
+        tolerance=rank_tolerance,
+        seed=seed,
     )
     inputs, hints = [MODEL, planted.path], dict(recorded=dict(blocks=blocks, natural=planted.natural))
-    of_blocks = [
-        unit(plant_block, inputs, hints, pairs=pairs, plan=plan, block=block, kinds=carriers)
-        for block in blocks
-        for carriers in [[kind for kind, of_kind in kinds.items() if block in of_kind]]
+    carriers = {block: [kind for kind, listed in kinds.items() if block in listed] for block in blocks}
+    units = [
+        *(unit(plant_block, inputs, hints, pairs=pairs, plan=plan, block=at, kinds=carriers[at]) for at in blocks),
+        *(unit(look_at, inputs, hints, pairs=pairs, plan=plan, hook=hook) for hook in planted.natural),
     ]
-    of_hooks = [unit(look_at, inputs, hints, pairs=pairs, plan=plan, hook=hook) for hook in planted.natural]
-    say(f"the signal of {task} in {len(blocks)} blocks, and {len(of_hooks)} natural components: a minute or two each")
-    tables = run_units([*of_blocks, *of_hooks], params.compute, "unit")
-    of_planted, of_natural = tables[: len(blocks)], tables[len(blocks) :]
-    write_table(CALIBRATION / f"planted_{task}.csv", pd.concat(of_planted).assign(task=task))
-    write_table(CALIBRATION / f"natural_{task}.csv", pd.concat(of_natural).assign(task=task))
+    natural = len(planted.natural)
+    say(f"the signal of {task} in {len(blocks)} blocks, and {natural} natural components: a minute or two each")
+    tables = run_units(units, compute, "unit")
+    for kind, found in dict(planted=tables[: len(blocks)], natural=tables[len(blocks) :]).items():
+        write_table(CALIBRATION / f"{kind}_{task}.csv", pd.concat(found).assign(task=task))
 
 
 if __name__ == "__main__":
-    run(main, __doc__)
+    run(main, __doc__, CalibrationParams)

@@ -1,42 +1,54 @@
 """Trains subspaces of random MLPs in the place of a real one, and patches them beside it (E8)."""
 
 from subspace_illusion.core.model import open_model
-from subspace_illusion.experiments.random_mlp import check_is_mlp, random_mlp, train_random_mlps
-from subspace_illusion.files import MODEL, OUTCOMES, RESULTS, read_table, write_table
-from subspace_illusion.pipeline.params import Params
-from subspace_illusion.pipeline.stage import duration, run, say, ticker, training_bar
+from subspace_illusion.experiments.random_mlp import check_is_mlp, train_random_mlps
+from subspace_illusion.experiments.random_mlp import random_mlp as patch_random_mlps
+from subspace_illusion.files import read_table, write_table
+from subspace_illusion.pipeline.layout import ACTIVATIONS, MODEL, OUTCOMES, RESULTS
+from subspace_illusion.pipeline.sections import Components, Das, Learning, RandomMlp
+from subspace_illusion.pipeline.stage import run, say, ticker, training_bar
 from subspace_illusion.subspace.das import training_kinds
 from subspace_illusion.subspace.pairs import cached_pairs
 from subspace_illusion.tasks.table import DIFFERENT
 
 
-def main(params: Params, component: str) -> None:
-    site, draws = params.components[component].at, params.random_mlp.draws
+def main(
+    component: str,
+    components: Components,
+    random_mlp: RandomMlp,
+    das: Das,
+    learning: Learning,
+    train_batch: int,
+    min_gain: float,
+    same_value: bool,
+    resamples: int,
+    patch_batch: int,
+    seed: int,
+) -> None:
+    site, rank, draws = components[component].at, components[component].rank, random_mlp.draws
     check_is_mlp(component, site)
     model = open_model(MODEL)
-    train = cached_pairs(model, "train", *training_kinds(params.das.same_value))
-    test = cached_pairs(model, "test", DIFFERENT)
-    flops = params.das.steps * model.flops(site.block, params.das.batch * draws, train.tokens, backward=True)
-    time = duration(flops, model.device)
-    say(f"training subspaces of {draws} random MLPs in the place of that of block {site.block}, {time}")
+    train = cached_pairs(model, ACTIVATIONS, "train", *training_kinds(same_value))
+    test = cached_pairs(model, ACTIVATIONS, "test", DIFFERENT)
+    say(f"training subspaces of {draws} random MLPs in the place of that of block {site.block}")
     stand = train_random_mlps(
         component,
         site,
         train,
-        rank=params.components[component].rank,
+        rank=rank,
         draws=draws,
-        seed=params.random_mlp.seed,
-        settings=params.das.settings,
-        on_step=training_bar(params.das.steps),
+        seed=seed,
+        settings=das.model_dump() | learning.model_dump() | dict(batch=train_batch, min_gain=min_gain),
+        on_step=training_bar(das.steps),
     )
-    measured = random_mlp(
+    measured = patch_random_mlps(
         component,
         stand,
         test,
         read_table(OUTCOMES / f"{component}.parquet"),
-        seed=params.random_mlp.seed,
-        resamples=params.evaluate.resamples,
-        batch=params.evaluate.batch,
+        seed=seed,
+        resamples=resamples,
+        batch=patch_batch,
         on_patch=ticker(draws * len(test), "pair").update,
     )
     write_table(RESULTS / "random_mlp" / f"{component}.csv", measured)

@@ -2,18 +2,8 @@
 
 from subspace_illusion.core.checkpoints import open_tokenizer
 from subspace_illusion.core.pointer import hashes
-from subspace_illusion.files import (
-    FIGURES,
-    MODEL,
-    PUBLISHED,
-    RESULTS,
-    SCORES,
-    TIMINGS,
-    atomic_folder,
-    atomic_write,
-    read_table,
-    write_table,
-)
+from subspace_illusion.files import atomic_folder, atomic_write, read_table, write_table
+from subspace_illusion.pipeline.layout import DATA, FIGURES, MODEL, PUBLISHED, RESULTS, SCORES, TIMINGS
 from subspace_illusion.pipeline.params import Params, shown_params
 from subspace_illusion.pipeline.stage import run, say
 from subspace_illusion.report.comparison import comparable, compare
@@ -26,30 +16,31 @@ from subspace_illusion.verdict.score import read_scores
 from subspace_illusion.verdict.shipped import read_calibration
 
 
-def main(params: Params) -> None:
+def main(params: Params) -> None:  # all of them, because the report shows them
     say("drawing the pictures and writing the report, about 20 s")
-    tokenizer = open_tokenizer(MODEL)
+    tokenizer, names, rules = open_tokenizer(MODEL), params.names, params.verdict
     results = Results.of_run(
-        params.model.name,
-        params.task.name,
+        names.model,
+        names.task,
         params.components,
-        params.roles.v_true,
-        params.roles.v_mlp,
+        params.v_true,
+        params.v_mlp,
         dict(params.experiments),
+        RESULTS,
+        DATA,
         lambda ids: tokenizer.hf.decode(ids, skip_special_tokens=True),
     )
-    found, calibration = findings(results), read_calibration(params.verdict.calibration)
-    published = comparable(read_table(PUBLISHED), params.task.name, found)
-    comparison = compare(published, found, params.model.name == "gpt2")
+    found, calibration = findings(results), read_calibration(rules.calibration)
+    comparison = compare(comparable(read_table(PUBLISHED), names.task, found), found, names.model == "gpt2")
     write_table(RESULTS / "comparison.csv", comparison)
     with atomic_folder(FIGURES) as figures:
         report = whole_report(
             results,
             found,
-            judge(read_scores(read_table(SCORES)), calibration, params.verdict.smallest_effect),
+            judge(read_scores(read_table(SCORES)), calibration, rules.smallest_effect),
             calibration,
             comparison,
-            smallest_effect=params.verdict.smallest_effect,
+            smallest_effect=rules.smallest_effect,
             parameters=shown_params(),
             hashes=hashes(MODEL),
             timings=TIMINGS.name,

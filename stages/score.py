@@ -4,50 +4,57 @@ from typing import Any
 
 from subspace_illusion.core.activations import Activations
 from subspace_illusion.core.sites import residual_after
-from subspace_illusion.files import (
-    ACTIVATIONS,
-    DECOMPOSITIONS,
-    OUTCOMES,
-    RESULTS,
-    SCORES,
-    column,
-    read_subspaces,
-    read_table,
-    write_table,
-)
+from subspace_illusion.files import column, read_subspaces, read_table, write_table
+from subspace_illusion.measures.find_readers import Rule
 from subspace_illusion.measures.off_distribution import distances_of_component
-from subspace_illusion.measures.stored_splits import Splits
-from subspace_illusion.pipeline.params import Params
+from subspace_illusion.measures.own_readers import both_splits, can_be_read, split_by_own_readers
+from subspace_illusion.pipeline.layout import ACTIVATIONS, DECOMPOSITIONS, MODEL, OUTCOMES, RESULTS, SCORES
+from subspace_illusion.pipeline.sections import Components, Experiments, Readers, Score, SplitDirections
 from subspace_illusion.pipeline.stage import progress, run, say
 from subspace_illusion.statistics import Bootstrap, table
 from subspace_illusion.subspace.pairs import kept_pairs
 from subspace_illusion.tasks.table import DIFFERENT, chosen, codes, values_of
-from subspace_illusion.verdict.score import Score, draws_table, score_component, score_table
+from subspace_illusion.verdict.score import Score as Scored
+from subspace_illusion.verdict.score import draws_table, score_component, score_table
 
 
-def main(params: Params) -> None:
-    cached, kept = Activations(ACTIVATIONS), kept_pairs()
-    pairs, listed = chosen(kept, "test", DIFFERENT).reset_index(drop=True), values_of(kept)
+def main(
+    components: Components,
+    experiments: Experiments,
+    readers: Readers,
+    split_directions: SplitDirections,
+    score: Score,
+    rank_tolerance: float,
+    resamples: int,
+    patch_batch: int,
+    seed: int,
+) -> None:
+    cached, kept = Activations(ACTIVATIONS), kept_pairs(ACTIVATIONS)
+    pairs = chosen(kept, "test", DIFFERENT).reset_index(drop=True)
     base, source = (column(pairs, end).tolist() for end in ("base", "source"))
+    listed = values_of(kept)
     values = codes(pairs["base_value"], listed), codes(pairs["source_value"], listed)
-    tolerance, seed = params.decompose.rank_tolerance, params.evaluate.seed
-    draws: Any = dict(resamples=params.evaluate.resamples, seed=seed)
-    bootstrap, settings = Bootstrap.of(pairs["group"].to_numpy(), **draws), draws | dict(tolerance=tolerance)
-    looks: Any = dict(tolerance=tolerance, halvings=params.score.halvings, seed=seed)
-    done, asked = RESULTS / "split_directions", params.experiments.split_directions
-    most, batch = params.split_directions.pairs, params.evaluate.batch
-    split = Splits(done, asked, cached.n_blocks, most=most, batch=batch, **settings)
-    say(f"scoring the subspaces of {len(params.components)} components, a few seconds each")
-    scores: dict[tuple[str, str], Score] = {}
+    settings: dict[str, Any] = dict(tolerance=rank_tolerance, resamples=resamples, seed=seed)
+    bootstrap, halves = Bootstrap.of(pairs["group"].to_numpy(), resamples, seed), None
+    rule, draws = Rule(**readers.model_dump()), split_directions.random_subspaces
+    say(f"scoring the subspaces of {len(components)} components, a few seconds each")
+    scores: dict[tuple[str, str], Scored] = {}
     left: list[dict[str, object]] = []
-    for name, component in progress(list(params.components.items()), "component"):
-        at, after, readout = component.at, residual_after(component.at.block), cached.readout(name)
+    for name, component in progress(list(components.items()), "component"):
+        site, readout, splits = component.at, cached.readout(name), None
         bases = read_subspaces(DECOMPOSITIONS / name / "subspaces.safetensors")
+        if name in experiments.split_directions:
+            splits = read_table(RESULTS / "split_directions" / f"{name}_by_pair.csv")
+        elif can_be_read(site, cached.n_blocks):
+            halves = halves or both_splits(MODEL, ACTIVATIONS, split_directions.pairs)  # opens the model
+            about = settings | dict(rule=rule, draws=draws, batch=patch_batch)
+            splits = split_by_own_readers(*halves, site, bases, **about)
+        ends, after = ((cached.at(at, base), cached.at(at, source)) for at in (site, residual_after(site.block)))
         did = read_table(OUTCOMES / f"{name}.parquet")
-        ends, entering = ((cached.at(site, base), cached.at(site, source)) for site in (at, after))
-        scored = score_component(did, bases, *ends, values, readout, split.of(name, at, bases), **settings)
-        scores |= {(name, method): score for method, score in scored.items()}
-        left += distances_of_component(name, ends, entering, bases, scored, readout, bootstrap, **looks)
+        found = score_component(did, bases, *ends, values, readout, splits, **settings)
+        scores |= {(name, method): scored for method, scored in found.items()}
+        looks: Any = dict(tolerance=rank_tolerance, halvings=score.halvings, seed=seed)
+        left += distances_of_component(name, ends, after, bases, found, readout, bootstrap, **looks)
     write_table(RESULTS / "score.csv", score_table(scores))
     write_table(SCORES, draws_table(scores))
     write_table(RESULTS / "off_distribution.csv", table(left))

@@ -2,35 +2,30 @@
 
 from subspace_illusion.core.activations import Activations
 from subspace_illusion.core.basis import main_axis
-from subspace_illusion.experiments.tell_names import tell_names
-from subspace_illusion.files import (
-    ACTIVATIONS,
-    DECOMPOSITIONS,
-    PROMPTS,
-    RESULTS,
-    read_subspaces,
-    read_table,
-    write_table,
-)
-from subspace_illusion.pipeline.params import Params
+from subspace_illusion.experiments.tell_names import tell_names as ask_for_names
+from subspace_illusion.files import read_subspaces, read_table, write_table
+from subspace_illusion.pipeline.layout import ACTIVATIONS, DECOMPOSITIONS, PROMPTS, RESULTS
+from subspace_illusion.pipeline.sections import TellNames
 from subspace_illusion.pipeline.stage import run, say
 from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, TRAINED
+from subspace_illusion.subspace.trained import trained_among
 
 
-def main(params: Params, component: str) -> None:
+def main(component: str, tell_names: TellNames, seed: int) -> None:
     cached, prompts = Activations(ACTIVATIONS), read_table(PROMPTS)
     site, test = cached.site(component), prompts[prompts["split"] == "test"]
     say(f"asking {len(test)} held-out prompts at {site.name} for their names, a few seconds")
     subspaces = read_subspaces(DECOMPOSITIONS / component / "subspaces.safetensors")
     difference = subspaces[MEAN_DIFFERENCE, ""]
-    axes = {(TRAINED, str(seed)): main_axis(subspaces[TRAINED, str(seed)], difference) for seed in params.das.seeds}
-    told = tell_names(
+    trained = trained_among(subspaces).items()
+    axes = {(TRAINED, str(number)): main_axis(basis, difference) for number, basis in trained}
+    told = ask_for_names(
         cached.at(site, test["prompt"].tolist()),
         test,
         axes | {(MEAN_DIFFERENCE, ""): difference},
-        random_directions=params.tell_names.random_directions,
-        permutations=params.tell_names.permutations,
-        seed=params.tell_names.seed,
+        random_directions=tell_names.random_directions,
+        permutations=tell_names.permutations,
+        seed=seed,
     )
     write_table(RESULTS / "tell_names" / f"{component}.csv", told)
 

@@ -4,45 +4,53 @@ from subspace_illusion.core.activations import Activations
 from subspace_illusion.core.checkpoints import weights_sha256
 from subspace_illusion.core.matmul import resolved
 from subspace_illusion.core.model import open_model, pick_device
-from subspace_illusion.files import ACTIVATIONS, MODEL, RESULTS, SUBSPACES, atomic_folder, write_table
-from subspace_illusion.pipeline.params import Params
-from subspace_illusion.pipeline.stage import duration, run, say, training_bar
+from subspace_illusion.files import atomic_folder, write_table
+from subspace_illusion.pipeline.layout import ACTIVATIONS, MODEL, RESULTS, SUBSPACES
+from subspace_illusion.pipeline.sections import Components, Das, Labels, Learning
+from subspace_illusion.pipeline.stage import run, say, training_bar
 from subspace_illusion.subspace.das import mean_curve, nothing_trained, train_das, training_kinds
 from subspace_illusion.subspace.pairs import cached_pairs
 from subspace_illusion.subspace.trained import write_trained
 
 
-def main(params: Params, component: str) -> None:
-    site, rank = params.components[component].at, params.components[component].rank
-    cached, device = Activations(ACTIVATIONS), pick_device()
-    trained = nothing_trained(cached.width(site), rank)
-    seeds = params.das.seeds if params.components[component].train else []
+def main(
+    component: str,
+    components: Components,
+    names: Labels,
+    das: Das,
+    learning: Learning,
+    das_seeds: list[int],
+    train_batch: int,
+    min_gain: float,
+    same_value: bool,
+) -> None:
+    asked, cached = components[component], Activations(ACTIVATIONS)
+    site, seeds = asked.at, das_seeds if asked.train else []
+    trained = nothing_trained(cached.width(site), asked.rank)
     if seeds:  # only then is the model opened, which takes longer than all else that is left
         model = open_model(MODEL)
-        train = cached_pairs(model, "train", *training_kinds(params.das.same_value))
-        rows = params.das.batch * len(seeds)
-        flops = params.das.steps * model.flops(site.start, rows, train.tokens, backward=True)
-        say(
-            f"training {len(seeds)} subspaces of rank {rank} at {site.name} on {len(train)} pairs, "
-            f"up to {params.das.steps} steps, {duration(flops, device)}"
-        )
+        train = cached_pairs(model, ACTIVATIONS, "train", *training_kinds(same_value))
+        say(f"training {len(seeds)} subspaces of rank {asked.rank} at {site.name} on {len(train)} pairs")
         trained = train_das(
             model,
             site,
             train.examples(site),
-            rank=rank,
+            rank=asked.rank,
             seeds=seeds,
-            on_step=training_bar(params.das.steps),
-            **params.das.settings,
+            batch=train_batch,
+            min_gain=min_gain,
+            on_step=training_bar(das.steps),
+            **das.model_dump(),
+            **learning.model_dump(),
         )
     about = dict(
-        model=params.model.name,
+        model=names.model,
         model_sha256=weights_sha256(MODEL),
         hook=site.name,
         position="last token" if cached.at_end else "the task's own token",
-        task=params.task.name,
+        task=names.task,
         seeds=" ".join(map(str, seeds)),
-        matmul_dtype=resolved(params.das.matmul_dtype, device),
+        matmul_dtype=resolved(learning.matmul_dtype, pick_device()),
     )
     with atomic_folder(SUBSPACES / component) as folder:
         write_trained(folder, dict(zip(seeds, trained.bases, strict=True)), about)

@@ -11,12 +11,12 @@ import yaml
 
 import tiny
 from subspace_illusion.cli.experiment import OPTIONAL
-from subspace_illusion.pipeline.compose import compose
+from subspace_illusion.pipeline.compose import compose, compose_calibration
 
 ROOT = Path(__file__).parents[1]
 SMALL = [
-    "model=tiny", "size=quick", "prompts.train_cases=8", "prompts.test_cases=8", "das.steps=3", "das.batch=8",
-    "localise.pairs=4", "localise.batch=2", "evaluate.resamples=100", "decompose.random_directions=20",
+    "model=tiny", "size=quick", "prompts.train_cases=8", "prompts.test_cases=8", "das.steps=3", "train_batch=8",
+    "localise.pairs=4", "localise.batch=2", "resamples=100", "decompose.random_directions=20",
     "cache_text.text.sequences=6", "cache_text.text.length=48", "cache_text.positions=200", "cache_text.train=160",
 ]  # fmt: skip
 
@@ -71,6 +71,13 @@ class Project:
         parameters = compose(*SMALL, *overrides)
         self.write_params(parameters)
         return parameters
+
+    def calibration_params(self, **changed: dict) -> None:
+        """Writes the parameters of stages/calibration, some keys of some sections changed."""
+        parameters = compose_calibration(*SMALL)
+        for section, values in changed.items():
+            parameters[section] |= values
+        (self.top / "stages/calibration/params.yaml").write_text(yaml.safe_dump(parameters, sort_keys=False))
 
     def write_params(self, parameters: dict) -> None:
         (self.top / "params.yaml").write_text(yaml.safe_dump(parameters, sort_keys=False))

@@ -18,34 +18,6 @@ from safetensors.torch import save_file
 
 from subspace_illusion.errors import InputError
 
-DATA = Path("data")
-RESULTS = Path("results")
-MODEL = DATA / "model"
-PROMPTS = DATA / "prompts.parquet"
-PAIRS = DATA / "pairs.parquet"
-ACTIVATIONS = DATA / "activations"
-SUBSPACES = DATA / "subspaces"
-DECOMPOSITIONS = DATA / "decompositions"
-SCORES = DATA / "scores.parquet"
-OUTCOMES = DATA / "outcomes"
-TEXT = DATA / "text.safetensors"
-OWN = DATA / "own"
-PUBLISHED = DATA / "published.csv"
-FIGURES = RESULTS / "figures"
-METRICS = RESULTS / "metrics.json"
-CALIBRATION = RESULTS / "calibration"
-HEADLINE = RESULTS / "headline.txt"
-README_TABLE = RESULTS / "readme_table.md"
-SUMMARIES = (
-    *(RESULTS / name for name in ("report.html", "report.md", "comparison.csv", "verdicts.csv", "findings.csv")),
-    *(RESULTS / name for name in ("decompose.csv", "bars.csv")),
-    README_TABLE,
-    HEADLINE,
-    FIGURES,
-)
-"""What sums up a whole run, besides the metrics."""
-TIMINGS = RESULTS / "timings.json"
-
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
@@ -136,14 +108,14 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def write_subspaces(path: Path, subspaces: Mapping[tuple[str, int | None], torch.Tensor]) -> None:
-    """Writes bases by methodnd training seed."""
+    """Writes bases by method and training seed."""
     write_tensors(
         path, {f"{method}:{'' if seed is None else seed}": basis for (method, seed), basis in subspaces.items()}
     )
 
 
 def read_subspaces(path: Path) -> dict[tuple[str, str], torch.Tensor]:
-    """Bases by methodnd training seed, which is empty where no seed trained them."""
+    """Bases by method and training seed, which is empty where no seed trained them."""
     return {(method, seed): basis for key, basis in read_tensors(path).items() for method, seed in [key.split(":")]}
 
 

@@ -16,7 +16,7 @@ from subspace_illusion.verdict.rule import SMALLEST_EFFECT
 from subspace_illusion.verdict.shipped import SHIPPED
 
 HOOK = "blocks.1.mlp.hook_post"
-SETTINGS = dict(keep_wrong=True, resamples=200)
+SETTINGS = dict(filter_incorrect=False, resamples=200)
 
 
 @pytest.fixture(scope="module")

@@ -120,7 +120,7 @@ def shown(folder, gelu: float, near: tuple[float, float], held_out: int):
         )
     ]  # fmt: skip
     write_table(folder / "text/compare_mlps_duplicates.csv", pd.DataFrame(duplicates))
-    (found,) = section(Results("m", ["a"], "a", None, dict(compare_mlps=["m"]), folder=folder))
+    (found,) = section(Results("m", ["a"], "a", None, dict(compare_mlps=["m"]), folder=folder, data=folder))
     return found
 
 

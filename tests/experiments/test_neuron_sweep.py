@@ -76,7 +76,7 @@ def test_neurons_and_the_line_through_them():
 def test_the_section_shows_the_single_draws(tmp_path):
     write_table(tmp_path / "neuron_sweep/mlp8.csv", SWEPT)
     write_json(tmp_path / "neuron_sweep/mlp8.json", linear_fit(SWEPT))
-    (found,) = section(Results("m", ["mlp8"], "r", "mlp8", dict(neuron_sweep=["mlp8"]), folder=tmp_path))
+    (found,) = section(Results("m", ["mlp8"], "r", "mlp8", dict(neuron_sweep=["mlp8"]), folder=tmp_path, data=tmp_path))
     assert found.grids[0].rows == [["8", "0.110", "0.10, 0.12"], ["64", "0.550", "0.50, 0.60"]]
     assert "through the 4 single values has an R2 of 0.97" in found.reading
     assert [picture.name for picture in found.pictures] == ["neuron_sweep__mlp8"]

@@ -153,7 +153,7 @@ def test_one_random_mlp_without_intervals():
 def test_the_section_shows_the_single_draws(tmp_path):
     write_table(tmp_path / "random_mlp/mlp8.csv", draws(draw0=4.0, draw1=5.0, pooled=4.5))
     write_table(tmp_path / "effects.csv", real("mlp8"))
-    (found,) = section(Results("m", ["mlp8"], "r", "mlp8", dict(random_mlp=["mlp8"]), folder=tmp_path))
+    (found,) = section(Results("m", ["mlp8"], "r", "mlp8", dict(random_mlp=["mlp8"]), folder=tmp_path, data=tmp_path))
     assert [row[0] for row in found.grids[0].rows] == ["0", "1", "mean of the draws"]
     assert "1.50 [1.40, 1.60] times the real one's; the single draws give 1.33, 1.67." in found.reading
     assert [picture.name for picture in found.pictures] == ["random_mlp__mlp8"]

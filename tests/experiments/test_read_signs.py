@@ -55,7 +55,7 @@ def test_the_section_has_a_row_for_each_size(tmp_path, converged):
     signs = pd.DataFrame(dict(block=[0, 1] * 6, z=sorted([1e-4, 1e-3, 1e-2, 0.1, 1.0, 2.0] * 2), direction=0))
     signs = signs.assign(accuracy=[0.5, 0.6] * 6, converged=[converged] + [True] * 11)
     write_table(tmp_path / "text/read_signs.csv", signs)
-    (shown,) = section(Results("m", ["a"], "a", None, dict(read_signs=["m"]), folder=tmp_path))
+    (shown,) = section(Results("m", ["a"], "a", None, dict(read_signs=["m"]), folder=tmp_path, data=tmp_path))
     assert shown.grids[0].rows[0] == ["0.0001", "0.55 (0.50 to 0.60)"]
     assert len(shown.grids[0].rows) == 6
     assert ("1 of 12 regressions stopped early" in shown.reading) != converged

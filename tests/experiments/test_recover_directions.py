@@ -155,7 +155,7 @@ def test_the_section_gives_the_range_of_blocks_and_a_p_at_its_floor(tmp_path):
     write_table(tmp_path / "text/recover_directions.csv", recovered)
     ranks = ranks.assign(rank_W_out=[32, 31], effective_rank_W_out=28.0)
     write_table(tmp_path / "text/recover_directions_ranks.csv", ranks)
-    (shown,) = section(Results("m", ["a"], "a", None, dict(recover_directions=["m"]), folder=tmp_path))
+    (shown,) = section(Results("m", ["a"], "a", None, dict(recover_directions=["m"]), folder=tmp_path, data=tmp_path))
     assert "R2 0.55 (0.30 to 0.80)" in shown.reading
     assert "largest permutation p is < 1/200" in shown.reading
     assert [picture.name for picture in shown.pictures] == ["recover_directions", "recover_directions_ranks"]

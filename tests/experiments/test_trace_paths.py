@@ -24,7 +24,6 @@ from subspace_illusion.experiments.trace_paths import (
     groups_of,
     head_table,
     of_head,
-    replays,
     trace,
     trace_groups,
     trace_heads,
@@ -114,7 +113,7 @@ def test_a_patch_that_changes_nothing_leaves_every_path_alone(pairs):
     torch.testing.assert_close(paths.heads.attribution["patched"], paths.heads.attribution["source"])
 
 
-def test_groups_are_those_that_were_found(llama):
+def test_groups_are_those_that_were_found():
     heads = [Site(2, "attn.hook_z", head) for head in range(4)]
     found = pd.DataFrame(
         dict(head=["2.1", "2.2", "2.0"], reader=[READER, MINOR, READER], role=[MOVER, OTHER, NEGATIVE])
@@ -123,11 +122,6 @@ def test_groups_are_those_that_were_found(llama):
     assert {name: [head.head for head in listed] for name, listed in groups.items()} == {
         READERS: [0, 1], ALL_READERS: [0, 1, 2], MOVERS: [1], ALL_HEADS: [0, 1, 2, 3],
     }  # fmt: skip
-    site = Site(1, "mlp.hook_post")
-    # Clean and source; each of eight heads alone; and for both seeds the patch and the groups that are not empty.
-    assert replays(llama, site, {READERS: [Site(3, "attn.hook_z", 0)], MOVERS: []}, 2) == [
-        1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 1, 3, 1, 3,
-    ]  # fmt: skip
 
 
 def outcome(*ld: float) -> Outcome:

@@ -353,7 +353,7 @@ def test_the_section_names_what_is_true_by_algebra(both, tmp_path):
     write_table(tmp_path / "controls/x.csv", rows)
     write_table(tmp_path / "random_model/x.csv", random)
     ran = dict(controls=["x"], random_model=["x"])
-    (found,) = section(Results("m", ["x"], "x", None, ran, folder=tmp_path))
+    (found,) = section(Results("m", ["x"], "x", None, ran, folder=tmp_path, data=tmp_path))
     names = [row[0] for row in found.grids[0].rows]
     assert {"patch from itself (by algebra)", "DAS on a random model (can hardly fail)"} <= set(names)
     assert "Trained on pairs of different values alone" in found.reading
@@ -372,7 +372,7 @@ def test_the_section_has_what_ran(both, tmp_path, ran):
     random = pd.concat([whole.assign(control=RANDOM_MODEL), whole.assign(control=RANDOM_MODEL_WHOLE, effect=0.0)])
     about = dict(train_accuracy_change=0.1, train_accuracy_keep=np.nan, effect_lo=np.nan, effect_hi=np.nan)
     write_table(tmp_path / f"{ran}/x.csv", rows if ran == "controls" else random.assign(**about))
-    (found,) = section(Results("m", ["x"], "x", None, {ran: ["x"]}, folder=tmp_path))
+    (found,) = section(Results("m", ["x"], "x", None, {ran: ["x"]}, folder=tmp_path, data=tmp_path))
     assert ("random model" in found.reading) == (ran == "random_model")
     assert ("Arbitrary labels" in found.reading) == (ran == "controls")
     assert drawn(found.pictures[0].figure)

@@ -26,7 +26,7 @@ from subspace_illusion.measures.find_readers import (
 from subspace_illusion.statistics import Bootstrap
 from subspace_illusion.tasks.table import DIFFERENT
 
-RULE = Rule(reader=0.1, minor=0.01, mover=0.2)
+RULE = Rule(share=0.1, minor_share=0.01, mover_share=0.2)
 HEADS = [Site(2, "attn.hook_z", head) for head in range(4)]
 
 

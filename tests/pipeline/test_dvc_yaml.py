@@ -2,12 +2,20 @@
 
 import ast
 import re
+from collections.abc import Callable
+from importlib.util import module_from_spec, spec_from_file_location
+from inspect import signature
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
-from subspace_illusion.pipeline.params import Params
+from subspace_illusion.pipeline.calibration import CalibrationParams
+from subspace_illusion.pipeline.layout import CALIBRATION_PARAMS
+from subspace_illusion.pipeline.params import Parameters, Params
+from subspace_illusion.pipeline.stage import sections_of
+from subspace_illusion.pipeline.units import CODE
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "src/subspace_illusion"
@@ -46,14 +54,6 @@ def everything_run(script: Path) -> set[str]:
     return found
 
 
-PARAMETERS = {
-    section: {*getattr(field.annotation, "model_fields", {}), "${component}", "settings", "to_the_end", "learning"}
-    | ({"source", "name"} if section == "model" else set())
-    for section, field in Params.model_fields.items()
-}
-"""What may be read of every section: its keys, and no property that reads others unseen, but for three of ``das``."""
-
-
 def definition(name: str) -> dict:
     return STAGES[name].get("do", STAGES[name])
 
@@ -70,63 +70,113 @@ def test_what_a_stage_runs_is_listed_and_nothing_else(name):
     assert f"stages/{name}.py" in definition(name)["deps"]
 
 
-def chains(script: Path) -> set[str]:
-    """The parameters that a stage reads, as the longest chains ``params.<section>.<key>`` in its source.
+def main_of(name: str) -> Callable[..., None]:
+    """The function ``main`` of a stage."""
+    spec = spec_from_file_location(f"stage_{name}", ROOT / f"stages/{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main
 
-    ``params.components[component]`` is the component's own parameters; ``params.das.settings`` and
-    ``params.das.learning`` the keys behind them;
-    methods of a section (``model_dump``) read all of it.
-    """
-    found = set()
 
-    class Reader(ast.NodeVisitor):
-        def visit(self, node: ast.AST) -> None:
-            names, inner = [], node
-            while isinstance(inner, ast.Attribute | ast.Subscript):
-                if isinstance(inner, ast.Subscript) and ast.unparse(inner).startswith("params."):
-                    assert isinstance(inner.slice, ast.Constant) or ast.unparse(inner.slice) == "component"
-                names.insert(0, inner.attr if isinstance(inner, ast.Attribute) else "${component}")
-                inner = inner.value
-            if isinstance(inner, ast.Name) and inner.id == "params" and names:
-                if names[0] == "components" and "${component}" in names:
-                    names = names[:2]
-                names = [name for name in names if name not in ("model_dump", "items", "values", "${component}")] + [
-                    name for name in names if name == "${component}"
-                ]
-                found.add(".".join(names[:2]))
-                assert len(names) < 2 or names[1] in PARAMETERS[names[0]], f"{script.name}: {names}"
-                for part in ast.iter_child_nodes(node):
-                    if not isinstance(part, ast.Attribute | ast.Subscript | ast.Name):
-                        self.visit(part)
-                return
-            assert not (isinstance(node, ast.Name) and node.id == "params"), f"{script.name}: params without a key"
-            super().generic_visit(node)
+def parameters_of(name: str) -> type[Parameters]:
+    return CalibrationParams if name in CALIBRATION["stages"] else Params
 
-    tree = ast.parse(script.read_text())
-    (main,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main"]
-    for statement in main.body:
-        Reader().visit(statement)
-    sections = {chain for chain in found if "." not in chain}
-    found = sections | {chain for chain in found if chain.partition(".")[0] not in sections}
-    learning = {"das.lr", "das.loss", "das.min_gain", "das.matmul_dtype"}
-    settings = learning | {"das.steps", "das.batch"}
-    of = {"das.settings": settings, "das.to_the_end": settings - {"das.min_gain"}, "das.learning": learning}
-    for short, keys in of.items():
-        found = found - {short} | keys if short in found else found
-    return found - {"compute"}  # how the work is done, on which no result depends
+
+def listed_params(name: str) -> list[str]:
+    """The parameters that a stage's entry lists; those of the calibration stand under their file's name."""
+    listed = definition(name)["params"]
+    if name in CALIBRATION["stages"]:
+        ((file, listed),) = listed[0].items()
+        assert file == CALIBRATION_PARAMS.as_posix()
+    return listed
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_the_parameters_that_a_stage_reads_are_listed_key_by_key_and_no_others(name):
-    listed = {re.sub(r"\$\{(key|item)\}", "${component}", param) for param in definition(name).get("params", [])}
-    shown = {*Params.model_fields} - {"compute"}
-    assert listed == (shown if name == "report" else chains(ROOT / f"stages/{name}.py"))
+def test_a_stage_lists_the_sections_that_its_main_takes(name):
+    """Whole and no others, but for the lists that a foreach runs over: those as far as the stage reads them."""
+    main, parameters = main_of(name), parameters_of(name)
+    sections = sections_of(main, parameters)
+    asked = set(sections.values()) if "" not in sections.values() else set(parameters.model_fields)
+    listed = [re.sub(r"\$\{(key|item)\}", "*", param) for param in listed_params(name)]
+    one = {f"{given}s" for given in signature(main).parameters if given not in sections}
+    assert one <= {"components", "tasks"}
+    expected = {f"{section}.*" if section in one else section for section in asked - {"compute"}}
+    if name == "score":  # whether another experiment runs is no matter
+        expected = expected - {"experiments"} | {"experiments.split_directions"}
+    assert sorted(listed) == sorted(expected)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_reads_all_of_each_section_that_it_lists(name):
+    """So that no change of a parameter reruns what it cannot change."""
+    main, parameters = main_of(name), parameters_of(name)
+    for argument, section in sections_of(main, parameters).items():
+        if not section:
+            continue  # the report, which shows all of them
+        read = keys_read(ROOT / f"stages/{name}.py", argument)
+        keys = fields_of(name, section)
+        if name == "score" and section == "experiments":
+            assert read == {"split_directions"}
+        elif section in ("components", "tasks"):  # the component's, or task's, own where the stage is of one
+            one = section.removesuffix("s")
+            assert read == ({one} if one in signature(main).parameters else None), section
+        else:  # the list of keys of a section of one value is empty, and it is read whole
+            assert read is None or read == keys, section
+
+
+def keys_read(script: Path, argument: str) -> set[str] | None:
+    """The keys of an argument of ``main`` that its source reads, attributes and names in brackets; all where the
+    argument is used whole, as ``None``, or a method of it, or an attribute that is passed on (``cache_text.text``)."""
+    tree = ast.parse(script.read_text())
+    (main,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main"]
+    inside = {child: node for node in ast.walk(main) for child in ast.iter_child_nodes(node)}
+    uses = [node for node in ast.walk(main) if isinstance(node, ast.Name) and node.id == argument]
+    assert uses, f"{script.name} takes {argument} and does not read it"
+    found = set()
+    for use in uses:
+        above = inside[use]
+        if isinstance(above, ast.Attribute) and not hasattr(dict, above.attr) and above.attr != "model_dump":
+            found.add(above.attr)
+        elif isinstance(above, ast.Subscript) and above.value is use:
+            found.add(ast.unparse(above.slice))
+        elif isinstance(above, ast.Attribute) and (excluded := excluded_from(inside[above])):
+            found |= {key for key in fields_of(script.stem, argument) if key not in excluded}
+        else:
+            return None
+    return found
+
+
+def excluded_from(call: ast.AST) -> set[str]:
+    """The keys that ``model_dump(exclude=...)`` leaves out."""
+    given = call.keywords if isinstance(call, ast.Call) else []
+    return {key for keyword in given if keyword.arg == "exclude" for key in ast.literal_eval(keyword.value)}
+
+
+def fields_of(name: str, section: str) -> set[str]:
+    """The keys of a section, those of every kind where there are several kinds; none of one that is a value."""
+    kind = parameters_of(name).model_fields[section].annotation
+    return {key for one in (get_args(kind) or (kind,)) for key in getattr(one, "model_fields", {})}
+
+
+def test_single_keys_are_listed_of_what_foreach_runs_over_alone():
+    keys = {param for name in STAGES for param in listed_params(name) if "." in param}
+    assert {re.sub(r"\$\{(key|item)\}", "*", key) for key in keys} == {
+        "components.*", "tasks.*", "experiments.split_directions",
+    }  # fmt: skip
+
+
+def test_no_section_has_a_seed_of_its_own():
+    for parameters in (Params, CalibrationParams):
+        for field in parameters.model_fields.values():
+            assert "seed" not in getattr(field.annotation, "model_fields", {})
 
 
 def test_no_stage_depends_on_where_the_work_is_done():
     for name in STAGES:
-        assert not any(param.startswith("compute") for param in definition(name).get("params", []))
-        assert "params.yaml" not in definition(name)["deps"]
+        assert "compute" not in listed_params(name)
+        assert not any("params.yaml" in dep for dep in definition(name)["deps"])
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -151,6 +201,30 @@ def test_only_the_plumbing_knows_dvc_and_yaml():
     for path in LIBRARY.rglob("*.py"):
         if path.parent.name not in ("pipeline", "cli") and path.name != "files.py":
             assert not re.search(r"^\s*(import|from) (dvc|yaml|hydra)", path.read_text(), re.MULTILINE), path
+
+
+def test_only_the_pipeline_knows_where_things_lie():
+    for path in LIBRARY.rglob("*.py"):
+        if path.parent.name not in ("pipeline", "cli"):
+            assert "pipeline/layout.py" not in imported(path), path
+            assert not re.search(r"""Path\(["'](?!/)""", path.read_text()), path
+
+
+def test_what_units_run_is_in_their_name():
+    """Another library gives a unit another name."""
+    for entry in ("measures/effect_units.py", "planting/units.py"):
+        runs, left = set(), {entry}
+        while left:
+            path = left.pop()
+            runs.add(path)
+            left |= imported(LIBRARY / path) - runs
+        rooms = {path.partition("/")[0] for path in runs} - {"errors.py"}
+        assert rooms <= set(CODE), entry
+
+
+def test_no_file_of_the_pipeline_is_long():
+    for name, most in {"dvc.yaml": 450, "params.yaml": 200}.items():
+        assert len((ROOT / name).read_text().splitlines()) < most
 
 
 def test_no_stage_is_long():

@@ -1,12 +1,14 @@
-import copy
 from pathlib import Path
 
 import pytest
 import yaml
 
 from subspace_illusion.errors import InputError
-from subspace_illusion.pipeline.compose import compose
-from subspace_illusion.pipeline.params import read_params
+from subspace_illusion.measures.find_readers import Rule
+from subspace_illusion.measures.own_readers import DRAWS, RULE
+from subspace_illusion.pipeline.calibration import CalibrationParams
+from subspace_illusion.pipeline.compose import compose, compose_calibration
+from subspace_illusion.pipeline.params import Params, read_params
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,16 +24,48 @@ def write(tmp_path: Path, parameters: dict) -> Path:
     return path
 
 
-def test_params_yaml_is_what_conf_composes():
+def changed(parameters: dict, place: str, value: object) -> dict:
+    """The parameters with another value at a dotted place."""
+    *levels, last = place.split(".")
+    section = parameters
+    for level in levels:
+        section = section[level]
+    section[last] = value
+    return parameters
+
+
+def test_the_files_of_parameters_are_what_conf_composes():
     assert yaml.safe_load((ROOT / "params.yaml").read_text()) == compose()
+    assert yaml.safe_load((ROOT / "stages/calibration/params.yaml").read_text()) == compose_calibration()
+
+
+def test_the_calibration_takes_from_the_pipeline_what_both_have():
+    changed = compose_calibration("seed=7", "das.lr=0.3", "learning.loss=logit_difference", "model=gpt2", "size=quick")
+    assert (changed["seed"], changed["das"]["lr"], changed["das"]["loss"]) == (7, 0.3, "logit_difference")
+    assert changed["names"] == dict(model="gpt2", size="quick")
+    assert changed["tasks"]["ioi"]["mlps"] == [7, 8, 9, 10]
+    assert changed["prompts"]["train_cases"] == 12
+
+
+def test_readers_are_found_by_one_rule_in_the_pipeline_and_in_memory():
+    params = read_params(Params)
+    assert Rule(**params.readers.model_dump()) == RULE
+    assert params.split_directions.random_subspaces == DRAWS
 
 
 @pytest.mark.parametrize("components", [path.stem for path in (ROOT / "conf/components").glob("*_*.yaml")])
 @pytest.mark.parametrize("size", [path.stem for path in (ROOT / "conf/size").glob("*.yaml")])
 def test_every_composition_is_valid(tmp_path, components, size):
     model, _, task = components.rpartition("_")
-    params = read_params(write(tmp_path, compose(f"model={model}", f"task={task}", f"size={size}")))
-    assert (params.model.name, params.task.name) == (model, task)
+    params = read_params(Params, write(tmp_path, compose(f"model={model}", f"task={task}", f"size={size}")))
+    assert (params.names.model, params.names.task, params.size) == (model, task, size)
+
+
+@pytest.mark.parametrize("model", [path.stem for path in (ROOT / "conf/calibrate").glob("*.yaml")])
+@pytest.mark.parametrize("size", [path.stem for path in (ROOT / "conf/size").glob("*.yaml")])
+def test_every_composition_of_the_calibration_is_valid(tmp_path, model, size):
+    path = write(tmp_path, compose_calibration(f"model={model}", f"size={size}"))
+    assert read_params(CalibrationParams, path).names.size == size
 
 
 @pytest.mark.parametrize(
@@ -39,26 +73,33 @@ def test_every_composition_is_valid(tmp_path, components, size):
     [
         ("das.learning_rate", 1, "das.learning_rate: Extra inputs are not permitted"),
         ("das.lr", -0.1, "das.lr: Input should be greater than 0 (it is -0.1)"),
-        ("das.loss", "hinge", "das.loss: Input should be 'cross_entropy' or 'logit_difference' (it is 'hinge')"),
-        ("das.seeds", [1, 1], "das.seeds: the seeds must differ"),
-        ("das.seeds", [], "das.seeds: List should have at least 1 item"),
+        (
+            "learning.loss",
+            "hinge",
+            "learning.loss: Input should be 'cross_entropy' or 'logit_difference'",
+        ),
+        ("das_seeds", [1, 1], "das_seeds: they must differ"),
+        ("das_seeds", [], "das_seeds: List should have at least 1 item"),
+        ("seed", [0, 1], "seed: Input should be a valid integer"),
         ("prompts.train_cases", 0, "prompts.train_cases: Input should be greater than 0 (it is 0)"),
         ("prompts.test_share", 1.5, "prompts.test_share: Input should be less than 1"),
         ("localise.pairs", 0, "localise.pairs: Input should be greater than 0"),
         ("components.mlp20.hook", "block 20", "components.mlp20.hook: 'block 20' names no site"),
         ("components.mlp20.rank", 0, "components.mlp20.rank: Input should be greater than 0"),
         ("components", {}, "components: Dictionary should have at least 1 item"),
-        ("roles.v_mlp", "mlp7", "roles.v_mlp is 'mlp7', which is none of"),
-        ("roles.v_true", "mlp20", "roles.v_true is 'mlp20', which is not in the residual stream"),
-        ("roles.v_mlp", "resid20", "roles.v_mlp is 'resid20', which is not an MLP's hidden activations"),
+        ("v_mlp", "mlp7", "v_mlp is 'mlp7', which is none of"),
+        ("v_true", "mlp20", "v_true is 'mlp20', which is not in the residual stream"),
+        ("v_mlp", "resid20", "v_mlp is 'resid20', which is not an MLP's hidden activations"),
         ("experiments.controls", ["mlp7"], "experiments.controls: 'mlp7' is none of"),
-        ("experiments.localise", ["a", "b"], "experiments.localise: List should have at most 1 item"),
+        ("experiments.localise", ["once", "once"], "experiments.localise: List should have at most 1 item"),
+        ("experiments.toy_example", ["twice"], "experiments.toy_example.0: Input should be 'once' (it is 'twice')"),
+        ("experiments.find_readers", ["mlp7"], "experiments.find_readers: 'mlp7' is none of"),
         ("experiments.facts", ["mlp20"], "experiments.facts is of the task facts alone"),
         ("experiments.find_readers", [], "experiments.trace_paths needs experiments.find_readers, which is empty"),
         (
             "components.mlp20",
             dict(hook="blocks.20.mlp.hook_post", train=False, subspaces={"mine": {"file": "data/own/w.npy"}}),
-            "roles.v_mlp is 'mlp20', whose train is false",
+            "v_mlp is 'mlp20', whose train is false",
         ),
         ("components.mlp21.train", False, "train is false and there are no subspaces"),
         ("components.mlp20.hook", "blocks.20.mlp.hook_post@end", "components are read at the task's position"),
@@ -70,15 +111,15 @@ def test_every_composition_is_valid(tmp_path, components, size):
             "experiments.split_directions: 'mlp20' is not in the residual stream",
         ),
         ("experiments.random_mlp", ["resid20"], "experiments.random_mlp: 'resid20' is not an MLP's hidden activations"),
-        ("experiments.neuron_sweep", ["mlp20", "mlp20"], "experiments.neuron_sweep: the names must differ"),
+        ("experiments.neuron_sweep", ["mlp20", "mlp20"], "experiments.neuron_sweep: they must differ"),
         ("dormant.clean_range", [99, 1], "dormant.clean_range: the lower percentile must come first"),
         ("neuron_sweep.shares", [0.5], "neuron_sweep.shares: List should have at least 2 items"),
         ("find_readers.published", {"mover": ["9.9"]}, "find_readers.published.mover"),
-        ("calibrate.doses", [0.0, 2.0], "calibrate.doses"),
-        ("calibrate.tasks.ioi.natural", ["nowhere"], "'nowhere' names no site"),
+        ("readers.share", 1.5, "readers.share: Input should be less than 1"),
         ("model.file_sha256", "abc", "model.file_sha256: String should match pattern"),
-        ("task.name", "ioj", "task.name: Input should be 'ioi', 'agreement', 'facts' or 'pairs' (it is 'ioj')"),
-        ("das.same_value", "no way", "das.same_value: Input should be a valid boolean"),
+        ("names.task", "ioj", "names.task: Input should be 'ioi', 'agreement', 'facts' or 'pairs' (it is 'ioj')"),
+        ("cache.filter_incorrect", "drop", "cache.filter_incorrect: Input should be a valid boolean"),
+        ("same_value", "no way", "same_value: Input should be a valid boolean"),
         ("cache_text.train", 1999, "cache_text: train is 1999 of 2000 positions"),
         ("cache_text.text.length", 0, "cache_text.text.length: Input should be greater than 0"),
         ("model.source", "ftp", "model: Input tag 'ftp'"),
@@ -86,14 +127,26 @@ def test_every_composition_is_valid(tmp_path, components, size):
     ],
 )
 def test_a_wrong_parameter_is_named(tmp_path, place, value, message):
-    parameters = copy.deepcopy(compose())
-    *levels, last = place.split(".")
-    section = parameters
-    for level in levels:
-        section = section[level]
-    section[last] = value
+    path = write(tmp_path, changed(compose(), place, value))
     with pytest.raises(InputError) as error:
-        read_params(write(tmp_path, parameters))
+        read_params(Params, path)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("signals.doses", [0.0, 2.0], "signals.doses.1: Input should be less than or equal to 1"),
+        ("tasks.ioi.natural", ["nowhere"], "'nowhere' names no site"),
+        ("tasks", {}, "tasks: they must be ioi and agreement"),
+        ("das.min_gain", 1.0, "das.min_gain: Input should be less than 1"),
+    ],
+)
+def test_a_wrong_parameter_of_the_calibration_is_named(tmp_path, place, value, message):
+    path = write(tmp_path, changed(compose_calibration(), place, value))
+    with pytest.raises(InputError) as error:
+        read_params(CalibrationParams, path)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -102,9 +155,9 @@ def test_a_missing_section_a_broken_file_and_no_file(tmp_path):
     parameters = compose()
     del parameters["das"]
     with pytest.raises(InputError, match="das: Field required"):
-        read_params(write(tmp_path, parameters))
+        read_params(Params, write(tmp_path, parameters))
     (tmp_path / "params.yaml").write_text("das: [")
     with pytest.raises(InputError, match="is not YAML"):
-        read_params(tmp_path / "params.yaml")
+        read_params(Params, tmp_path / "params.yaml")
     with pytest.raises(InputError, match="cannot be read: No such file"):
-        read_params(tmp_path / "nothing.yaml")
+        read_params(Params, tmp_path / "nothing.yaml")

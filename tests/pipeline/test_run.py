@@ -26,11 +26,11 @@ FINDINGS = [
     "neurons.r2", "recovery.r2", "recovery.mse", "signs.z0_0001", "signs.z0_001", "signs.z0_01", "signs.z0_1",
 ]  # fmt: skip
 STAGES = [
-    "fetch_model", "generate_prompts", "cache_activations", "localise@ioi", "train_das@resid1", "train_das@mlp1",
+    "fetch_model", "generate_prompts", "cache_activations", "localise@once", "train_das@resid1", "train_das@mlp1",
     "decompose@resid1", "decompose@mlp1", "evaluate", "dormant", "find_readers@resid1", "trace_paths@resid1",
     "trace_paths@mlp1", "split_directions@resid1", "tell_names@resid1", "tell_names@mlp1", "random_mlp@mlp1",
     "neuron_sweep@mlp1", "controls@resid1", "controls@mlp1", "random_model@resid1", "random_model@mlp1",
-    "toy_example@post", "cache_text@tiny", "recover_directions@tiny", "read_signs@tiny", "compare_mlps@tiny",
+    "toy_example@once", "cache_text@once", "recover_directions@once", "read_signs@once", "compare_mlps@once",
     "score", "judge", "report",
 ]  # fmt: skip
 PICTURES = [
@@ -82,8 +82,7 @@ def test_every_stage_runs_and_the_results_are_whole(project):
     pictures = {path.stem for path in (project.top / "results/figures").glob("*.png")}
     assert pictures == set(PICTURES)
     timings = json.loads((project.top / "results/timings.json").read_text())
-    of_none = ("ioi", "tiny", "post")  # the stages of no component do not note what they are called by
-    assert set(timings) == {re.sub(f"@({'|'.join(of_none)})$", "", stage) for stage in STAGES}
+    assert set(timings) == {stage.removesuffix("@once") for stage in STAGES}
     assert all(cost["seconds"] > 0 and cost["peak_megabytes"] > 0 for cost in timings.values())
 
 

@@ -26,7 +26,7 @@ def project(tmp_path_factory) -> Project:
 def test_another_task_at_a_token_of_its_own(project):
     """The subject's number, patched at the subject: no stage of IOI's runs, and every pair is told of."""
     costly = [f"experiments.{name}=[]" for name in ("trace_paths", "random_mlp", "controls")]
-    project.params("task=agreement", "task.wrong_pairs=keep", *costly)
+    project.params("task=agreement", "cache.filter_incorrect=false", *costly)
     ran = project.repro()
     assert not {stage.partition("@")[0] for stage in ran} & {"tell_names", "neuron_sweep", "toy_example", "cache_text"}
     metrics = json.loads((project.top / "results/metrics.json").read_text())
@@ -43,11 +43,11 @@ def test_an_audit_of_a_direction_from_its_file_to_its_verdict(project):
     """The example's pairs and a direction of one's own, on a model in a folder, by the command of the README."""
     direction = project.top / "direction.npy"
     np.save(direction, np.random.default_rng(0).standard_normal((1, 64)))
-    small = ["das.steps=3", "das.batch=8", "evaluate.resamples=100", "decompose.random_directions=20"]
+    small = ["das.steps=3", "train_batch=8", "resamples=100", "decompose.random_directions=20"]
     output = project.run(
         sys.executable, "-m", "subspace_illusion.cli.main", "audit",
         "--model", "data/tiny", "--pairs", "examples/probe/pairs.csv", "--hook", "blocks.1.mlp.hook_post",
-        "--direction", f"mine={direction}", "--name", "mine", "--set", "task.wrong_pairs=keep",
+        "--direction", f"mine={direction}", "--name", "mine", "--set", "cache.filter_incorrect=false",
         *(part for override in small for part in ("--set", override)),
     )  # fmt: skip
     assert re.search(r"mlp1, mine: (faithful|illusory|inconclusive) \(", output)
@@ -86,8 +86,9 @@ def test_the_preset_of_the_papers_facts_on_a_model_as_deep_as_its_own(tmp_path):
     project = Project(tmp_path)
     tiny.write_folder(tmp_path / "data/tiny", tiny.GPT2_XL)
     here = ["model.source=path", "+model.path=data/tiny", "~model.repository", "~model.revision"]
-    short = ["facts.pairs=2", "facts.steps=2", "facts.shared_steps=2", "facts.edit_steps=2", "task.wrong_pairs=keep"]
-    project.write_params(compose("model=gpt2_xl", "task=facts", "size=quick", *here, *short, *SMALL[2:]))
+    short = ["facts.pairs=2", "facts.steps=2", "facts.shared_steps=2", "facts.edit_steps=2"]
+    wanted = ["model=gpt2_xl", "task=facts", "size=quick", "cache.filter_incorrect=false"]
+    project.write_params(compose(*wanted, *here, *short, *SMALL[2:]))
     assert "facts@mlp15" in project.repro("facts@mlp15")
     patched = pd.read_csv(tmp_path / "results/facts/mlp15/by_block.csv")
     assert sorted(set(patched["block"])) == [0, 5, 10, 15, 20, 25, 30, 35, 40, 45]
@@ -95,8 +96,7 @@ def test_the_preset_of_the_papers_facts_on_a_model_as_deep_as_its_own(tmp_path):
 
 def test_signals_are_planted_and_the_score_is_calibrated_apart_from_the_rest(project):
     """A model with random weights carries no signal: every case is measured, and no threshold can be set on them."""
-    cases = ["calibrate.train_cases=12", "calibrate.test_cases=12", "calibrate.steps=3", "calibrate.batch=4"]
-    project.params(*cases)
+    project.calibration_params(prompts=dict(train_cases=12, test_cases=12), das=dict(steps=3, batch=4))
     calibration = "stages/calibration/dvc.yaml"
     output = project.run("dvc", "repro", calibration, fails=True)
     assert "all of one truth, so no threshold can be set" in output

@@ -1,7 +1,8 @@
 import pandas as pd
 import pytest
 
-from subspace_illusion.files import PUBLISHED, read_table
+from subspace_illusion.files import read_table
+from subspace_illusion.pipeline.layout import PUBLISHED
 from subspace_illusion.report.comparison import COLUMNS as OF_COMPARISON
 from subspace_illusion.report.comparison import MEASURES, agree, comparable, compare
 from subspace_illusion.report.findings import Finding

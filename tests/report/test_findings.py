@@ -7,7 +7,8 @@ import pytest
 
 import made
 from subspace_illusion.errors import InputError
-from subspace_illusion.files import PUBLISHED, read_table
+from subspace_illusion.files import read_table
+from subspace_illusion.pipeline.layout import PUBLISHED
 from subspace_illusion.report.findings import BOOTSTRAP, Finding, decomposition, findings, findings_table
 from subspace_illusion.report.readme import (
     HEADLINE_ROWS,

@@ -212,14 +212,14 @@ def test_the_section_says_which_pairs_were_trained_on(tmp_path, keep, says):
     ]
     for component in ("resid8", "mlp8"):
         write_table(tmp_path / f"subspaces/{component}/curve.parquet", pd.DataFrame(curves))
-    (found,) = section(Results("m", ["resid8", "mlp8"], "resid8", "mlp8", {}, data=tmp_path))
+    (found,) = section(Results("m", ["resid8", "mlp8"], "resid8", "mlp8", {}, folder=tmp_path, data=tmp_path))
     assert says in found.reading
     assert found.grids[0].rows[1][:5] == ["mlp8", "0, 1", "3.000", "2.000", "0.050"]
     assert len(found.grids[0].header) == (6 if keep == 0.9 else 5)
     assert [picture.name for picture in found.pictures] == ["train_das"]
     assert [axis.get_title() for axis in drawn(found.pictures[0].figure).axes] == ["resid8", "mlp8"]
     assert "the controls say" not in found.reading
-    about = dict(untrained=["mlp8"], data=tmp_path)
+    about = dict(untrained=["mlp8"], folder=tmp_path, data=tmp_path)
     (found,) = section(Results("m", ["resid8", "mlp8"], "resid8", None, dict(controls=["resid8"]), **about))
     assert [row[0] for row in found.grids[0].rows] == ["resid8"]
     assert ("the controls say" in found.reading) == (keep == 0.9)

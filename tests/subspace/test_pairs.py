@@ -9,7 +9,6 @@ from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import logit_difference
 from subspace_illusion.core.replay import record
 from subspace_illusion.core.sites import Site
-from subspace_illusion.subspace import pairs as module
 from subspace_illusion.subspace.pairs import cached_pairs, kept_pairs, recorded_pairs
 from subspace_illusion.tasks.table import DIFFERENT, SAME, replayed
 
@@ -88,7 +87,7 @@ def test_examples_want_the_foil_where_the_value_changes(llama: Model):
 
 @pytest.mark.parametrize("position", [None, 3], ids=["END", "before END"])
 @pytest.mark.parametrize("most", [None, 3])
-def test_pairs_from_the_cache_are_those_from_memory(llama: Model, tmp_path, monkeypatch, most, position):
+def test_pairs_from_the_cache_are_those_from_memory(llama: Model, tmp_path, most, position):
     prompts, table = prompts_and_pairs(position=position)
     table = table.assign(split=["train" if group == "case-0" else "test" for group in table["group"]])
     prompts = prompts.assign(has_tail=prompts["prompt"].isin(replayed(table)))
@@ -100,10 +99,9 @@ def test_pairs_from_the_cache_are_those_from_memory(llama: Model, tmp_path, monk
     left_out = int(table.loc[(table["group"] == "case-2") & (table["kind"] == SAME), "pair"].iloc[0])
     marked = with_clean(table, clean).assign(right=True, kept=lambda pairs: pairs["pair"] != left_out)
     finish_cache(tmp_path, llama, dict(x=SITE), index, marked)
-    monkeypatch.setattr(module, "ACTIVATIONS", tmp_path)
-    assert kept_pairs()["pair"].tolist() == [pair for pair in table["pair"] if pair != left_out]
+    assert kept_pairs(tmp_path)["pair"].tolist() == [pair for pair in table["pair"] if pair != left_out]
 
-    cached = cached_pairs(llama, "test", DIFFERENT, SAME, most=most)
+    cached = cached_pairs(llama, tmp_path, "test", DIFFERENT, SAME, most=most)
     memory = some_pairs(llama, [SITE], 2, position=position)
     wanted = memory.table[(memory.table["group"] != "case-0") & memory.table["kind"].isin([DIFFERENT, SAME])]
     places = [place for place in wanted.index if place != left_out][:most]

@@ -1,6 +1,7 @@
 """The one call: is this the subspace? From a model, pairs, hooks and directions to verdicts, in one process."""
 
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
@@ -11,7 +12,7 @@ import pandas as pd
 
 from subspace_illusion.auditing.component import Halves, Looked, cost_of, look_at
 from subspace_illusion.auditing.given import given_model, given_pairs, given_sites, given_subspaces
-from subspace_illusion.auditing.progress import Progress, seconds
+from subspace_illusion.auditing.progress import Progress
 from subspace_illusion.auditing.proof import Proof
 from subspace_illusion.auditing.result import TABLES, Audit
 from subspace_illusion.auditing.settings import BATCH, Settings
@@ -74,12 +75,12 @@ def audit(
             seed=chosen.seed,
             name=name,
         )
-        halves, marked = _halves(opened.model, prompts, listed, sites, chosen)
+        halves, marked, pace = _halves(opened.model, prompts, listed, sites, chosen)
         bases = {label: subspace.basis for label, subspace in read.items()}
-        flops = sum(sum(cost_of(site, halves, len(bases), chosen).values()) for site in sites)
+        work = sum(sum(cost_of(site, halves, len(bases), chosen).values()) for site in sites)
         if progress:
-            print(_first_line(sites, list(bases), halves, chosen, seconds(flops, opened.model.device)), flush=True)
-        bar = Progress(flops, progress)
+            print(_first_line(sites, list(bases), halves, chosen, work * pace), flush=True)
+        bar = Progress(work, progress)
         try:
             looked = [look_at(site, halves, bases, chosen, bar) for site in sites]
         finally:
@@ -120,14 +121,17 @@ def put_together(looked: Sequence[Looked], pairs: pd.DataFrame, about: Mapping[s
 
 def _halves(
     model: Model, prompts: pd.DataFrame, listed: pd.DataFrame, sites: Sequence[Site], settings: Settings
-) -> tuple[Halves, pd.DataFrame]:
-    """The pairs, every prompt run once for all components, and the table that says which were kept."""
+) -> tuple[Halves, pd.DataFrame, float]:
+    """The pairs, every prompt run once for all components; the table that says which were kept; and the seconds that a
+    token took for a block."""
     read = list(dict.fromkeys([*sites, *(residual_after(site.block) for site in sites)]))
+    start = time.perf_counter()
     everything = recorded_pairs(model, prompts, listed, read, min(site.start for site in sites), BATCH)
-    marked = mark_kept(everything.table, not settings.filter_incorrect, to_keep="filter_incorrect=False")
+    pace = (time.perf_counter() - start) / (model.n_blocks * prompts["tokens"].map(len).sum())
+    marked = mark_kept(everything.table, settings.filter_incorrect)
     kept = replace(everything, table=marked).among(marked["kept"].to_numpy())
     train, test = _split(kept, "train", *training_kinds(same_value=True)), _split(kept, "test", *KINDS)
-    return Halves(train, test, prompts), marked
+    return Halves(train, test, prompts), marked, pace
 
 
 def _split(pairs: Pairs, split: str, *kinds: str) -> Pairs:
@@ -145,12 +149,14 @@ def _with_tokens(pairs: pd.DataFrame, prompts: pd.DataFrame, model: Model) -> pd
     return pairs.assign(**sides)
 
 
-def _first_line(sites: Sequence[Site], labels: Sequence[str], halves: Halves, settings: Settings, time: float) -> str:
+def _first_line(
+    sites: Sequence[Site], labels: Sequence[str], halves: Halves, settings: Settings, seconds: float
+) -> str:
     asked = [*labels, *(["what DAS finds"] if settings.train else []), "the mean difference"]
     where = sites[0].name if len(sites) == 1 else f"{len(sites)} components, {sites[0].name} to {sites[-1].name}"
     beside = ", with controls" if settings.controlled else ""
     pairs = f"{len(halves.train.different)} pairs to learn from and {len(halves.test.different)} held out"
-    return f"auditing {', '.join(asked)} at {where}{beside}: {pairs}, some {max(5, 5 * round(time / 5))} s"
+    return f"auditing {', '.join(asked)} at {where}{beside}: {pairs}, some {max(5, 5 * round(seconds / 5))} s"
 
 
 def _versions() -> dict[str, str]:

@@ -1,7 +1,8 @@
 """One component looked at: what DAS trains beside the user's subspaces, parts, effects, distances, controls, scores."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import torch
@@ -16,18 +17,17 @@ from subspace_illusion.auditing.settings import (
     TOLERANCE,
     Settings,
 )
-from subspace_illusion.core.basis import spaces
 from subspace_illusion.core.sites import Site, residual_after
-from subspace_illusion.measures.controls import controls, learn, make_changes, random_bases
+from subspace_illusion.measures.controls import measure_controls
 from subspace_illusion.measures.decompose import classes, decompose
 from subspace_illusion.measures.effects import by_pair, effects
-from subspace_illusion.measures.off_distribution import distances, looked_at
+from subspace_illusion.measures.off_distribution import distances_of_component
 from subspace_illusion.statistics import Bootstrap, table
 from subspace_illusion.subspace.das import train_das
-from subspace_illusion.subspace.methods import NULL, TRAINED, WHOLE, user_labels
+from subspace_illusion.subspace.methods import NULL
 from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.tasks.table import prompts_of, values_of
-from subspace_illusion.verdict.in_memory import Scored, score_in_memory
+from subspace_illusion.verdict.in_memory import score_in_memory
 from subspace_illusion.verdict.score import Score
 
 
@@ -130,10 +130,29 @@ def look_at(
     tables["effects"] = effects(test, {site.name: scored.patched}, bootstrap)
     tables["outcomes"] = by_pair(test, scored.patched)
     with progress.phase(f"distances at {site.name}", cost["distances"]):
-        tables["off_distribution"] = _distances(site, test, bases, scored, readout, bootstrap, settings)
+        ends, after = ((test.base(at), test.source(at)) for at in (site, residual_after(site.block)))
+        looks: Any = dict(tolerance=TOLERANCE, halvings=HALVINGS, seed=settings.seed)
+        left = distances_of_component(site.name, ends, after, bases, scored.scores, readout, bootstrap, **looks)
+        tables["off_distribution"] = table(list(left))
     if settings.controlled:
         with progress.phase(f"controls at {site.name}", cost["controls"], 2 * settings.das.steps) as step_done:
-            tables["controls"] = _controls(site, halves, bases, tables["training"], settings, step_done)
+            tables["controls"] = measure_controls(
+                site.name,
+                site,
+                train,
+                halves.test,
+                list(trained.values()),
+                user,
+                tables["training"],
+                rank=settings.rank,
+                das_seeds=settings.seeds,
+                settings=settings.learning | dict(min_gain=0.0),  # what may find nothing makes all its steps
+                random_directions=RANDOM_DIRECTIONS,
+                seed=settings.seed,
+                resamples=settings.resamples,
+                batch=BATCH,
+                on_step=step_done,
+            )
     with progress.phase(f"checking {site.name}", cost["proof"]):
         tokens = halves.prompts.set_index("prompt")["tokens"].loc[test.base_prompts[:TRIED]].tolist()
         nulls = [outcome for (method, _), outcome in scored.patched.outcomes.items() if method.startswith(NULL)]
@@ -144,7 +163,7 @@ def look_at(
 
 
 def cost_of(site: Site, halves: Halves, user: int, settings: Settings) -> dict[str, float]:
-    """Floating-point operations of every phase of ``look_at``, roughly: what the bar goes by.
+    """The work of every phase of ``look_at``, roughly, in blocks that tokens go through: what the bar goes by.
 
     Args:
         site: The component.
@@ -152,60 +171,12 @@ def cost_of(site: Site, halves: Halves, user: int, settings: Settings) -> dict[s
         user: How many subspaces the user has.
         settings: What is made.
     """
-    model, train, test = halves.train.model, halves.train, halves.test
-    rows = settings.das.batch * len(settings.seeds)
-    training = (
-        settings.das.steps * model.flops(site.start, rows, train.tokens, backward=True) if settings.train else 0.0
-    )
-    subspaces = (6 if site.readout else 3) * (user + 1 + settings.train)
-    patch = model.flops(site.start, subspaces * len(test), test.tokens)
-    controls = 2 * training / len(settings.seeds) + model.flops(
-        site.start, 3 * RANDOM_DIRECTIONS * len(test), test.tokens
-    )
-    return dict(
-        train=training,
-        patch=patch,
-        distances=patch / 2,
-        controls=controls if settings.controlled else 0.0,
-        proof=model.flops(site.start, len(test), test.tokens),
-    )
-
-
-def _distances(
-    site: Site,
-    test: Pairs,
-    bases: Mapping[tuple[str, str], torch.Tensor],
-    scored: Scored,
-    readout: torch.Tensor | None,
-    bootstrap: Bootstrap,
-    settings: Settings,
-) -> pd.DataFrame:
-    """How far the patches leave the natural distribution (E15), of the whole component and every scored subspace."""
-    ends, entering = ((test.base(at), test.source(at)) for at in (site, residual_after(site.block)))
-    halves = None if readout is None else spaces(readout, TOLERANCE)
-    first = {method: basis for (method, _), basis in reversed(list(bases.items())) if method in scored.scores}
-    rows = []
-    for method, basis in {WHOLE: None, **first}.items():
-        clouds = looked_at(*ends, basis, readout, halves, entering)
-        found = distances(clouds, test.groups, bootstrap, HALVINGS, settings.seed)
-        rows += [dict(subspace=method) | row for row in found]
-    return table(rows)
-
-
-def _controls(
-    site: Site,
-    halves: Halves,
-    bases: Mapping[tuple[str, str], torch.Tensor],
-    curve: pd.DataFrame,
-    settings: Settings,
-    step_done: Callable[..., None],
-) -> pd.DataFrame:
-    """The controls of what was trained, and of the user's own (E12)."""
-    train, seeds = halves.train, list(settings.seeds)
-    learning = settings.learning | dict(min_gain=0.0)  # what may find nothing makes all its steps
-    learnt = learn(site, train, rank=settings.rank, seeds=seeds, settings=learning, on_step=step_done)
-    random = random_bases(train.model.width(site), settings.rank, RANDOM_DIRECTIONS, settings.seed, site.name)
-    trained = [basis for (method, _), basis in bases.items() if method == TRAINED]
-    user = {label: bases[label, ""] for label in user_labels(method for method, _ in bases)}
-    tried = make_changes(site, train, halves.test, trained, user, learnt, random)
-    return controls(site.name, tried, learnt, curve, seed=settings.seed, resamples=settings.resamples, batch=BATCH)
+    blocks = halves.train.model.n_blocks - site.start + 1  # unembedding and readers are worth one and more
+    learnt = 2 * settings.das.batch * len(settings.seeds) * blocks * halves.train.tokens  # a step, there and back
+    patched = len(halves.test) * blocks * halves.test.tokens  # one patch of all pairs
+    subspaces = (6 if site.readout else 10) * (user + 1 + settings.train)
+    cost = dict(patch=patched * subspaces, distances=patched * subspaces, proof=2 * patched)
+    cost |= dict(train=learnt * settings.das.steps) if settings.train else {}
+    if settings.controlled:
+        cost |= dict(controls=2 * learnt * settings.das.steps + 3 * RANDOM_DIRECTIONS * patched)
+    return cost

@@ -29,7 +29,8 @@ from subspace_illusion.cli.experiment import (
 )
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.errors import InputError
-from subspace_illusion.files import HEADLINE, RESULTS, read_table
+from subspace_illusion.files import read_table
+from subspace_illusion.pipeline.layout import HEADLINE, RESULTS
 from subspace_illusion.statistics import POOLED
 from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, TRAINED, WHOLE
 from subspace_illusion.subspace.user_subspaces import parse_spec

@@ -16,8 +16,9 @@ import pandas as pd
 
 from subspace_illusion.cli.experiment import check_project
 from subspace_illusion.errors import InputError
-from subspace_illusion.files import OUTCOMES, RESULTS, atomic_write, write_table
+from subspace_illusion.files import atomic_write, write_table
 from subspace_illusion.measures.effects import BY_PAIR
+from subspace_illusion.pipeline.layout import OUTCOMES, RESULTS
 from subspace_illusion.report.plots.compare import compare_figure
 from subspace_illusion.statistics import Bootstrap, interval, table
 

@@ -15,8 +15,9 @@ import yaml
 
 from subspace_illusion.core.pointer import model_folder
 from subspace_illusion.errors import InputError
-from subspace_illusion.files import MODEL, OWN, RESULTS, atomic_write, hash_of, read_yaml
+from subspace_illusion.files import atomic_write, hash_of, read_yaml
 from subspace_illusion.pipeline.compose import compose
+from subspace_illusion.pipeline.layout import MODEL, OWN, RESULTS
 
 CONF = Path("conf")
 OPTIONAL = (
@@ -70,7 +71,7 @@ def model_overrides(model: str) -> list[str]:
             f"--model {model}: neither a folder with a config.json nor one of {', '.join(known)} (conf/model); "
             "a model of the hub gets a file there, as conf/model/gpt2.yaml"
         )
-    return ["model=folder", *_texts("model", name=folder.resolve().name, path=folder.resolve())]
+    return ["model=folder", *_texts("names", model=folder.resolve().name), *_texts("model", path=folder.resolve())]
 
 
 def task_overrides(options: argparse.Namespace) -> list[str]:
@@ -140,7 +141,7 @@ def write_components(
         command: What the user asked, for the file's first line.
     """
     path = CONF / "components" / f"{name}.yaml"
-    text = yaml.safe_dump(dict(components=dict(components), roles=dict(roles)), sort_keys=False)
+    text = yaml.safe_dump(dict(components=dict(components), **roles), sort_keys=False)
     if not (path.exists() and read_yaml(path) == yaml.safe_load(text)):
         with atomic_write(path) as partial:
             partial.write_text(f"# @package _global_\n# {shlex.join(command)}\n{text}", encoding="utf-8")

@@ -20,8 +20,9 @@ from subspace_illusion.cli.experiment import (
     write_components,
 )
 from subspace_illusion.core.sites import Site, residual_after
-from subspace_illusion.files import RESULTS, read_json, read_table
+from subspace_illusion.files import read_json, read_table
 from subspace_illusion.measures.localise import origin
+from subspace_illusion.pipeline.layout import RESULTS
 
 MOST = 4
 """MLPs that are suggested, spread over those between the block that writes and the one that reads."""
@@ -47,7 +48,7 @@ def run(options: argparse.Namespace) -> None:
     component = {component_name(last): dict(hook=last.name, rank=1)}
     write_components(name, component, dict(v_true=component_name(last), v_mlp=None), ["subspace-illusion", "localise"])
     print(f"localising on {options.pairs} as the experiment {name}: a few minutes for a small model", flush=True)
-    overrides = [*chosen, f"components={name}", "size=audit", "experiments=none", "experiments.localise=[pairs]"]
+    overrides = [*chosen, f"components={name}", "size=audit", "experiments=none", "experiments.localise=[once]"]
     run_experiment(name, [*overrides, *options.set], "localise")
     window = read_json(RESULTS / "localise/window.json")
     tokens = read_table(RESULTS / "localise/map.csv").pivot(index="block", columns="tokens", values="fldd").round(2)
@@ -65,4 +66,4 @@ def suggested(writes: int, mlps: list[int]) -> str:
     components = {component_name(site): dict(hook=site.name, rank=1) for site in sites}
     first_mlp = next((component_name(site) for site in sites[1:]), None)
     roles = dict(v_true=component_name(sites[0]), v_mlp=first_mlp)
-    return "# @package _global_\n" + yaml.safe_dump(dict(components=components, roles=roles), sort_keys=False)
+    return "# @package _global_\n" + yaml.safe_dump(dict(components=components, **roles), sort_keys=False)

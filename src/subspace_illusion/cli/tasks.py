@@ -9,7 +9,8 @@ from pathlib import Path
 
 from subspace_illusion.cli.experiment import check_project, model_overrides, run_experiment
 from subspace_illusion.errors import InputError
-from subspace_illusion.files import RESULTS, atomic_folder
+from subspace_illusion.files import atomic_folder
+from subspace_illusion.pipeline.layout import RESULTS
 from subspace_illusion.report.tasks_page import write_page
 
 FOLDER = RESULTS / "tasks"

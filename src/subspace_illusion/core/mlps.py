@@ -143,8 +143,3 @@ def record_residuals(
             raise InputError(f"the MLP of block {block} does not read the residual stream through {before}")
     order = torch.cat(rows).argsort()
     return [torch.cat(found.pop(before))[order] for before, _ in names]
-
-
-def mlp_flops(model: Model, block: int, rows: int) -> float:
-    """Floating-point operations that running a block's MLP on ``rows`` rows must cost: two per weight."""
-    return 2.0 * rows * sum(p.numel() for p in model.bridge.blocks[block].mlp.parameters() if p.ndim > 1)

@@ -188,14 +188,3 @@ class Model:
             return matrix
         d_head = d // self.n_heads
         return matrix[site.head * d_head : (site.head + 1) * d_head]
-
-    def flops(self, start: int, rows: int, tokens: float = 1, backward: bool = False) -> float:
-        """Floating-point operations that a replay from block ``start`` must cost for ``rows`` tails of some ``tokens``.
-
-        Two per weight of the blocks and token, and of the unembedding, which END alone goes through; as much again for
-        the gradient with respect to the activations. Attention over the earlier tokens is left out: it is below a
-        percent at these lengths.
-        """
-        weights = sum(p.numel() for block in self.bridge.blocks[start:] for p in block.parameters() if p.ndim > 1)
-        unembedding = self.bridge.cfg.d_model * self.bridge.cfg.d_vocab
-        return 2.0 * (weights * tokens + unembedding) * rows * (2 if backward else 1)

@@ -21,7 +21,6 @@ from subspace_illusion.measures.find_readers import (
     READER,
     attributions,
     first_reached,
-    heads_reached,
     name_of,
 )
 from subspace_illusion.statistics import POOLED, Bootstrap, interval, ratio, summarise, table
@@ -217,13 +216,6 @@ def trace_groups(
             logits = replay_holding(model, base, outputs, min(head.block for head in heads))
         outcomes[name] = Outcome.of(logits, answer, foil)
     return outcomes | {PATCH: Outcome.of(patched.logits.cpu(), answer, foil)}
-
-
-def replays(model: Model, site: Site, groups: Mapping[str, Sequence[Site]], seeds: int) -> list[int]:
-    """The first block of every replay that ``trace`` makes of a pair."""
-    of_groups = [site.start] + [min(head.block for head in heads) for heads in groups.values() if heads]
-    one_by_one = [head.block for head in heads_reached(model.n_blocks, model.n_heads, site)]
-    return [site.start] * 2 + one_by_one + of_groups * seeds
 
 
 def head_table(

@@ -15,7 +15,7 @@ from subspace_illusion.core.activations import Activations
 from subspace_illusion.core.model import open_model
 from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.sites import Site
-from subspace_illusion.files import ACTIVATIONS, DECOMPOSITIONS, hash_of, read_subspaces
+from subspace_illusion.files import hash_of, read_subspaces
 from subspace_illusion.measures.effects import Key, Patched, Subspaces, patch_everything
 from subspace_illusion.statistics import POOLED
 from subspace_illusion.subspace.pairs import Pairs, cached_pairs
@@ -24,28 +24,39 @@ from subspace_illusion.tasks.table import DIFFERENT
 RESIDUAL = "residual"
 """The method under which a table has what patching the residual stream after the component's block did."""
 
-INDEX = (ACTIVATIONS / "pairs.parquet", ACTIVATIONS / "index.parquet")
-"""What tells which pairs there are and where their activations lie."""
+INDEX = ("pairs.parquet", "index.parquet")
+"""What tells, in a cache of activations, which pairs there are and where theirs lie."""
 
 
-def files_of(component: str) -> list[Path]:
+def files_of(cache: Path, decomposition: Path, component: str) -> list[Path]:
     """What ``patch_component`` reads besides the model; the manifest holds the hashes of the activations."""
-    return [*INDEX, ACTIVATIONS / "components" / f"{component}.json", DECOMPOSITIONS / component]
+    return [*(cache / name for name in INDEX), cache / "components" / f"{component}.json", decomposition]
 
 
-def subspaces_of(component: str, hook: str, rank: int) -> Subspaces:
-    """A component with its subspaces as decompose has left them."""
-    bases = read_subspaces(DECOMPOSITIONS / component / "subspaces.safetensors")
-    return Subspaces(Site.parse(hook), bases, Activations(ACTIVATIONS).readout(component), rank)
+def subspaces_of(cache: Path, decomposition: Path, component: str, hook: str, rank: int) -> Subspaces:
+    """A component with its subspaces as decompose has left them in a folder."""
+    bases = read_subspaces(decomposition / "subspaces.safetensors")
+    return Subspaces(Site.parse(hook), bases, Activations(cache).readout(component), rank)
 
 
 def patch_component(
-    *, model: str, component: str, hook: str, rank: int, tolerance: float, seed: int, batch: int
+    *,
+    model: str,
+    cache: str,
+    decomposition: str,
+    component: str,
+    hook: str,
+    rank: int,
+    tolerance: float,
+    seed: int,
+    batch: int,
 ) -> pd.DataFrame:
-    """Patches the held-out pairs of the cache at one component, whole and along every subspace.
+    """Patches the held-out pairs of a cache at one component, whole and along every subspace.
 
     Args:
         model: The folder of the model.
+        cache: The folder of the activations.
+        decomposition: The folder of the component's subspaces.
         component: Its name.
         hook: Where it is.
         rank: As for ``Subspaces``.
@@ -56,22 +67,24 @@ def patch_component(
     Returns:
         ``method``, ``seed`` (``pooled`` where no seed trained the subspace), ``ld``, ``top1_foil``; the pairs in order.
     """
-    of = subspaces_of(component, hook, rank)
-    return table_of(patch_everything(held_out(model), component, of, tolerance=tolerance, seed=seed, batch=batch))
+    pairs = held_out(Path(model), Path(cache))
+    subspaces = subspaces_of(Path(cache), Path(decomposition), component, hook, rank)
+    return table_of(patch_everything(pairs, component, subspaces, tolerance=tolerance, seed=seed, batch=batch))
 
 
-def held_out(model: str) -> Pairs:
+def held_out(model: Path, cache: Path) -> Pairs:
     """The held-out pairs of different values, kept until the model or the pairs are others.
 
     Args:
         model: The folder of the model.
+        cache: The folder of the activations.
     """
-    return _held_out(model, tuple(hash_of(path) for path in (Path(model), *INDEX)))
+    return _held_out(model, cache, tuple(hash_of(path) for path in (model, *(cache / name for name in INDEX))))
 
 
 @lru_cache(maxsize=1)
-def _held_out(model: str, content: tuple[str, ...]) -> Pairs:
-    return cached_pairs(open_model(Path(model)), "test", DIFFERENT)
+def _held_out(model: Path, cache: Path, content: tuple[str, ...]) -> Pairs:
+    return cached_pairs(open_model(model), cache, "test", DIFFERENT)
 
 
 def table_of(patched: Patched) -> pd.DataFrame:

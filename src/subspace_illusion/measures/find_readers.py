@@ -34,36 +34,36 @@ class Rule:
     """How heads are told apart; a head has a class and, apart from it, a role.
 
     Attributes:
-        reader: From this share of the patch's effect on, in either direction, a head's response makes it a reader.
-        minor: From this share on a minor reader.
-        mover: From this share of the mean LD on a head's attribution makes it a mover (of names, in IOI);
+        share: From this share of the patch's effect on, in either direction, a head's response makes it a reader.
+        minor_share: From this share on a minor reader.
+        mover_share: From this share of the mean LD on a head's attribution makes it a mover (of names, in IOI);
             from its negative down a negative one.
     """
 
-    reader: float
-    minor: float
-    mover: float
+    share: float
+    minor_share: float
+    mover_share: float
 
     def __str__(self) -> str:
         return (
             "On training pairs the whole component is patched. A head's response is by how much the patch lowers its "
             "direct attribution to LD, as a share of the patch's effect: "
-            f"{READER} from {self.reader:.0%} on in either direction, {MINOR} from {self.minor:.0%} on. By its "
+            f"{READER} from {self.share:.0%} on in either direction, {MINOR} from {self.minor_share:.0%} on. By its "
             f"attribution without a patch, as a share of the mean LD, a head is a {MOVER} from "
-            f"{self.mover:.0%} on and a {NEGATIVE} from -{self.mover:.0%} down."
+            f"{self.mover_share:.0%} on and a {NEGATIVE} from -{self.mover_share:.0%} down."
         )
 
     def classed(self, response: float) -> str:
         """The class of a head with this response as a share of the patch's effect."""
-        if abs(response) >= self.reader:
+        if abs(response) >= self.share:
             return READER
-        return MINOR if abs(response) >= self.minor else OTHER
+        return MINOR if abs(response) >= self.minor_share else OTHER
 
     def role(self, attribution: float) -> str:
         """The role of a head with this attribution as a share of the mean LD."""
-        if attribution >= self.mover:
+        if attribution >= self.mover_share:
             return MOVER
-        return NEGATIVE if attribution <= -self.mover else OTHER
+        return NEGATIVE if attribution <= -self.mover_share else OTHER
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,16 @@
 """Subspaces of residual vectors split by what their readers see, the readers found on the spot (E3).
 
-The pipeline finds the readers once, of v_true; whoever asks about another place has to find that place's own.
+The pipeline's stages find v_true's and split by them in full; whoever asks about another place finds that place's own,
+by the same rule.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pandas as pd
 import torch
 
+from subspace_illusion.core.model import open_model
 from subspace_illusion.core.sites import Site
 from subspace_illusion.measures.find_readers import (
     READER,
@@ -21,17 +24,30 @@ from subspace_illusion.measures.find_readers import (
 )
 from subspace_illusion.measures.split_directions import split_directions
 from subspace_illusion.statistics import Bootstrap
-from subspace_illusion.subspace.pairs import Pairs
+from subspace_illusion.subspace.pairs import Pairs, cached_pairs
+from subspace_illusion.tasks.table import DIFFERENT
 
-RULE = Rule(reader=0.1, minor=0.01, mover=0.1)
-"""What makes a reader, as in the pipeline's defaults."""
+RULE = Rule(share=0.1, minor_share=0.01, mover_share=0.1)
+"""What makes a reader where no parameters say it: the pipeline's defaults."""
 DRAWS = 5
-"""Random subspaces of the readers' rank."""
+"""Likewise, random subspaces of the readers' rank."""
 
 
 def can_be_read(site: Site, n_blocks: int) -> bool:
     """Whether what a site holds is a vector of the residual stream with attention downstream of it."""
     return site.is_residual_vector and first_reached(site) < n_blocks
+
+
+def both_splits(model: Path, cache: Path, most: int) -> tuple[Pairs, Pairs]:
+    """Pairs to find readers on, as many as v_true's are found on, and held-out ones to patch parts in.
+
+    Args:
+        model: The folder of the model.
+        cache: That of the activations.
+        most: Held-out pairs at most.
+    """
+    opened = open_model(model)
+    return cached_pairs(opened, cache, "train", DIFFERENT), cached_pairs(opened, cache, "test", DIFFERENT, most=most)
 
 
 def split_by_own_readers(
@@ -40,6 +56,8 @@ def split_by_own_readers(
     site: Site,
     bases: Mapping[tuple[str, str], torch.Tensor],
     *,
+    rule: Rule,
+    draws: int,
     tolerance: float,
     resamples: int,
     seed: int,
@@ -51,7 +69,9 @@ def split_by_own_readers(
         train: Pairs that tell the readers.
         test: Pairs that the parts are patched in.
         site: Where the subspaces live.
-        bases: Bases ``[d_model, k]`` by methodnd training seed.
+        bases: Bases ``[d_model, k]`` by method and training seed.
+        rule: What makes a reader.
+        draws: Random subspaces of the readers' rank.
         tolerance: Singular values of what the readers see below this share of the largest count as zero.
         resamples: Draws of the bootstrap.
         seed: Of the draws and the random subspaces.
@@ -65,7 +85,7 @@ def split_by_own_readers(
         return None
     heads = heads_reached(model.n_blocks, model.n_heads, site)
     response = respond(train, site, batch)
-    found = reader_table(heads, response, train.ld_clean, Bootstrap.of(train.groups, 1, seed), RULE)
+    found = reader_table(heads, response, train.ld_clean, Bootstrap.of(train.groups, 1, seed), rule)
     readers = [head for head in heads if name_of(head) in listed(found, "reader", READER)]
     return split_directions(
         test,
@@ -75,7 +95,7 @@ def split_by_own_readers(
         test.tokens > 1,
         Bootstrap.of(test.groups, resamples, seed),
         tolerance=tolerance,
-        draws=DRAWS,
+        draws=draws,
         seed=seed,
         batch=batch,
     )[1]

@@ -86,6 +86,11 @@ def divide(
     return parts, rank
 
 
+def count(bases: Mapping[tuple[str, str], torch.Tensor], draws: int) -> int:
+    """How many parts ``divide`` makes by a readout, if none is empty."""
+    return 3 * len(bases) + 2 * draws * len({method for method, _ in bases})
+
+
 def split_directions(
     pairs: Pairs,
     site: Site,

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
-import torch
 from tqdm import tqdm
 
 from subspace_illusion.errors import InputError
-from subspace_illusion.files import METRICS, SUMMARIES, TIMINGS, read_json, remove, write_json
-from subspace_illusion.pipeline.params import read_params
+from subspace_illusion.files import read_json, remove, write_json
+from subspace_illusion.pipeline.layout import METRICS, SUMMARIES, TIMINGS
+from subspace_illusion.pipeline.params import Parameters, Params, read_params
 from subspace_illusion.pipeline.process import spare_memory_management
 
 T = TypeVar("T")
@@ -27,34 +27,52 @@ APART = ("plant", "calibrate")
 """The stages that no run's summary rests on until their outcome is put in place."""
 
 
-def run(main: Callable[..., None], about: str | None, fetches: bool = False) -> None:
+def run(
+    main: Callable[..., None], about: str | None, parameters: type[Parameters] = Params, fetches: bool = False
+) -> None:
     """Runs a stage.
 
     Args:
-        main: The stage; called with the parameters and, where it runs once per component or task and says so by taking
-            a ``component`` or a ``task``, with its name.
+        main: The stage. Each of its arguments that has the name and the type of a section of the parameters is given
+            that section, one of the type ``parameters`` all of them; any other, ``component`` or ``task``, is a name of
+            the section ``components`` or ``tasks``, taken from the command line.
         about: The script's docstring, shown by ``--help``.
+        parameters: The file of parameters that it reads; the file is checked whole.
         fetches: Whether the stage may ask the Hugging Face hub for something.
     """
+    sections = sections_of(main, parameters)
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for which, under in (("component", "components"), ("task", "calibrate.tasks")):
-        if which in signature(main).parameters:
-            parser.add_argument(which, help=f"a name under {under} in params.yaml")
-    arguments = vars(parser.parse_args())
+    for name in signature(main).parameters:
+        if name not in sections:
+            parser.add_argument(name, help=f"a name under {name}s in {parameters.FILE}")
+    named = vars(parser.parse_args())
     spare_memory_management()
     if not fetches:
         os.environ["HF_HUB_OFFLINE"] = "1"  # the client reads this when it is imported
     stage = Path(sys.argv[0]).stem
     try:
-        params = read_params()
-        if (name := arguments.get("component")) is not None and name not in params.components:
-            raise InputError(f"'{name}' is no component; params.yaml names {', '.join(params.components)}")
-        main(params, **arguments)
+        read = read_params(parameters)
+        for name, value in named.items():
+            if value not in (known := getattr(read, f"{name}s")):
+                raise InputError(f"'{value}' is no {name}; {parameters.FILE} names {', '.join(known)}")
+        main(**{name: getattr(read, section) if section else read for name, section in sections.items()}, **named)
         if stage not in (*SUMMING_UP, *APART):
             outdate(stage)
-        note_cost("@".join([stage, *arguments.values()]))
+        note_cost("@".join([stage, *named.values()]))
     except InputError as error:
         sys.exit(f"error: {error}")
+
+
+def sections_of(main: Callable[..., None], parameters: type[Parameters]) -> dict[str, str]:
+    """The sections that a stage's arguments ask for, by argument; empty for the one that asks for all of them."""
+    found = {}
+    for name, argument in signature(main).parameters.items():
+        field = parameters.model_fields.get(name)
+        if argument.annotation is parameters:
+            found[name] = ""
+        elif field is not None and field.annotation == argument.annotation:
+            found[name] = name
+    return found
 
 
 def outdate(stage: str) -> None:
@@ -92,21 +110,6 @@ def say(what: str) -> None:
 def progress(items: Iterable[T], unit: str) -> Iterator[T]:
     """The items, with a progress bar."""
     return iter(tqdm(items, unit=unit, mininterval=1, dynamic_ncols=True))
-
-
-def duration(flops: float, device: torch.device) -> str:
-    """How long so many floating-point operations take here, in words, from a short measurement of the machine.
-
-    Small products, attention and Python take their share, so it counts with a third of the rate of large products; on a
-    GPU, where Python takes more than that, it says too little.
-    """
-    x = torch.randn(1024, 1024, device=device)
-    (x @ x)[0, 0].item()
-    start = time.perf_counter()
-    (x @ x)[0, 0].item()
-    rate = 2 * 1024**3 / (time.perf_counter() - start)
-    seconds = max(1.0, 3 * flops / rate)
-    return f"about {seconds:.0f} s" if seconds < 100 else f"about {seconds / 60:.0f} min"
 
 
 def training_bar(steps: int) -> Callable[[float], None]:

@@ -26,11 +26,11 @@ import torch
 from subspace_illusion.core.model import pick_device
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import hash_of, one_line, read_table
-from subspace_illusion.pipeline.params import Compute
+from subspace_illusion.pipeline.sections import Compute
 from subspace_illusion.pipeline.stage import say, ticker
 
 LIBRARY = Path(__file__).parents[1]
-CODE = ("core", "experiments", "subspace", "tasks", "files.py", "statistics.py")
+CODE = ("core", "measures", "planting", "subspace", "tasks", "verdict", "files.py", "statistics.py")
 """The rooms of the library that a unit's table can depend on."""
 PACKAGES = ("numpy", "pandas", "scikit-learn", "torch", "transformer-lens", "transformers")
 """The packages that it can."""

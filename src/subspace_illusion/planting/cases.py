@@ -157,7 +157,7 @@ def both_splits(
     for site in sites:
         model.check(site)
     everything = recorded_pairs(model, prompts, pairs, sites, min(site.start for site in sites), RECORDED)
-    marked = mark_kept(everything.table, keep_wrong=False)
+    marked = mark_kept(everything.table, filter_incorrect=True)
     right = replace(everything, table=marked).among(marked["kept"].to_numpy())
     train, test = (
         right.among(right.table.index.isin(chosen(right.table, split, *kinds).index))

@@ -1,13 +1,11 @@
 """The findings in short: the tables of README and docs, the lines for the terminal, and DVC's metrics."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from subspace_illusion.errors import InputError
-from subspace_illusion.files import HEADLINE, README_TABLE
 from subspace_illusion.report.calibration import metrics_of
 from subspace_illusion.report.comparison import in_words
 from subspace_illusion.report.findings import BOOTSTRAP, Finding
@@ -198,21 +196,3 @@ def findings_block(lines: str) -> str:
     """
     _, shown, *_ = lines.split("\n\n")
     return f"```\n{shown}\n```\n"
-
-
-def write_pages() -> None:
-    """Puts the findings of the run in this folder into ``README.md`` and ``docs/reproduction.md``.
-
-    Raises:
-        InputError: If a page has not its markers.
-    """
-    table, lines = (path.read_text(encoding="utf-8") for path in (README_TABLE, HEADLINE))
-    for page, name, content in (
-        (Path("README.md"), "results", table),
-        (Path("docs/reproduction.md"), "findings", findings_block(lines)),
-    ):
-        page.write_text(with_block(page.read_text(encoding="utf-8"), name, content), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    write_pages()

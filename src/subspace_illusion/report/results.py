@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from subspace_illusion.files import ACTIVATIONS, DATA, PROMPTS, RESULTS, read_json, read_table
+from subspace_illusion.files import read_json, read_table
 from subspace_illusion.statistics import POOLED
 from subspace_illusion.subspace.methods import TRAINED
 from subspace_illusion.tasks.table import IOI
@@ -39,12 +39,12 @@ class Results:
         v_mlp: The one whose trained subspace is v_mlp, ``None`` where there is none.
         experiments: What each optional experiment ran for, by the experiment's name: components, or one name of its own
             where it is about none; empty where it was left out.
+        folder: Where the results are.
+        data: Where the larger tables are.
         task: Name of the task.
         untrained: The components of which no subspace was trained.
         own: The labels of the user's own subspaces, by component.
         spell: The text of some token ids; without it examples show no tokens.
-        folder: Where the results are.
-        data: Where the larger tables are.
     """
 
     model: str
@@ -52,12 +52,12 @@ class Results:
     v_true: str
     v_mlp: str | None
     experiments: Mapping[str, Sequence[str]]
+    folder: Path
+    data: Path
     task: str = IOI
     untrained: Sequence[str] = ()
     own: Mapping[str, Sequence[str]] = field(default_factory=dict)
     spell: Callable[[Sequence[int]], str] | None = None
-    folder: Path = RESULTS
-    data: Path = DATA
 
     @classmethod
     def of_run(
@@ -68,9 +68,11 @@ class Results:
         v_true: str,
         v_mlp: str | None,
         experiments: Mapping[str, Sequence[str]],
+        folder: Path,
+        data: Path,
         spell: Callable[[Sequence[int]], str] | None = None,
     ) -> "Results":
-        """The results of the pipeline's last run.
+        """The results of a run of the pipeline.
 
         Args:
             model: As the attribute.
@@ -79,11 +81,13 @@ class Results:
             v_true: As the attribute.
             v_mlp: Likewise.
             experiments: Likewise.
+            folder: Likewise.
+            data: Likewise.
             spell: Likewise.
         """
         untrained = [name for name, asked in components.items() if not asked.train]
         own = {name: list(asked.subspaces) for name, asked in components.items()}
-        return cls(model, list(components), v_true, v_mlp, experiments, task, untrained, own, spell)
+        return cls(model, list(components), v_true, v_mlp, experiments, folder, data, task, untrained, own, spell)
 
     def ran(self, experiment: str) -> Sequence[str]:
         """What an optional experiment ran for; empty where it was left out."""
@@ -114,7 +118,7 @@ class Results:
         return read_json(self.folder / name)
 
     def large(self, name: str) -> pd.DataFrame:
-        """A table that is not kept in git, by its path in the data folder."""
+        """A table of the data folder, by its path there."""
         return read_table(self.data / name)
 
     def summary(self, component: str, subspace: str = TRAINED) -> pd.DataFrame:
@@ -125,12 +129,12 @@ class Results:
     @cached_property
     def prompts(self) -> pd.DataFrame:
         """The table of prompts."""
-        return self.large(PROMPTS.relative_to(DATA).as_posix())
+        return self.large("prompts.parquet")
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
         """The table of pairs with their clean LD, whether the model gets them right and whether they are kept."""
-        return self.large((ACTIVATIONS / "pairs.parquet").relative_to(DATA).as_posix())
+        return self.large("activations/pairs.parquet")
 
     @property
     def at_end(self) -> bool:

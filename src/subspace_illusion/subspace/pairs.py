@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -15,7 +16,7 @@ from subspace_illusion.core.on_device import Kept, kept
 from subspace_illusion.core.outcome import Outcome, logit_difference
 from subspace_illusion.core.replay import Recording, Tail, TailOf, record_all
 from subspace_illusion.core.sites import Site
-from subspace_illusion.files import ACTIVATIONS, column, read_table
+from subspace_illusion.files import column, read_table
 from subspace_illusion.subspace.das import Examples
 from subspace_illusion.subspace.patching import Change, Key, along, patch_outcomes
 from subspace_illusion.tasks.table import chosen, codes, values_of
@@ -196,15 +197,16 @@ class Pairs:
         return Examples(base, source, *self.targets, tail)
 
 
-def cached_pairs(model: Model, split: str, *kinds: str, most: int | None = None) -> Pairs:
-    """The pairs of one split and some kinds that are kept, at most ``most``, from the cache of activations."""
-    table = chosen(kept_pairs(), split, *kinds)[:most].reset_index(drop=True)
-    return Pairs(model, table, Activations(ACTIVATIONS), table["ld"].to_numpy(dtype=float))
+def cached_pairs(model: Model, cache: Path, split: str, *kinds: str, most: int | None = None) -> Pairs:
+    """The pairs of one split and some kinds that are kept, at most ``most``, from a folder that ``core.activations``
+    describes."""
+    table = chosen(kept_pairs(cache), split, *kinds)[:most].reset_index(drop=True)
+    return Pairs(model, table, Activations(cache), table["ld"].to_numpy(dtype=float))
 
 
-def kept_pairs() -> pd.DataFrame:
-    """The pairs that experiments are made on, with the clean LD of their base prompts."""
-    pairs = read_table(ACTIVATIONS / "pairs.parquet")
+def kept_pairs(cache: Path) -> pd.DataFrame:
+    """The pairs that experiments are made on, with the clean LD of their base prompts, from a cache of activations."""
+    pairs = read_table(cache / "pairs.parquet")
     return pairs[pairs["kept"]].reset_index(drop=True)
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import torch
 
-from subspace_illusion.files import SUBSPACES
 from subspace_illusion.subspace.formats import read_subspace_file, write_subspace_file
 from subspace_illusion.subspace.methods import TRAINED
 
@@ -18,11 +17,16 @@ def write_trained(folder: Path, bases: Mapping[int, torch.Tensor], about: Mappin
         write_subspace_file(folder / FILE, {f"{TRAINED}:{seed}": basis for seed, basis in bases.items()}, about)
 
 
-def read_trained(component: str) -> dict[int, torch.Tensor]:
-    """The bases ``[d, k]`` that were trained for a component, by seed; none where it is not to be trained."""
-    path = SUBSPACES / component / FILE
+def read_trained(folder: Path) -> dict[int, torch.Tensor]:
+    """The bases ``[d, k]`` that ``write_trained`` left in a folder, by seed; none where nothing was to be trained."""
+    path = folder / FILE
     if not path.exists():
         return {}
     bases, _ = read_subspace_file(path)
     by_seed = {int(name.removeprefix(f"{TRAINED}:")): basis for name, basis in bases.items()}
-    return {seed: by_seed[seed] for seed in sorted(by_seed)}
+    return dict(sorted(by_seed.items()))
+
+
+def trained_among(bases: Mapping[tuple[str, str], torch.Tensor]) -> dict[int, torch.Tensor]:
+    """The trained ones among bases by method and training seed, by seed, in order."""
+    return dict(sorted((int(seed), basis) for (method, seed), basis in bases.items() if method == TRAINED))

@@ -233,6 +233,11 @@ def make_pairs(prompts: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def has_names(prompts: pd.DataFrame) -> bool:
+    """Whether prompts have the two names that ``name_positions`` looks for."""
+    return "io_id" in prompts
+
+
 def name_positions(prompts: pd.DataFrame) -> tuple[torch.Tensor, torch.Tensor]:
     """Positions of the first and of the second name in each prompt, each ``[n]``."""
     first, second = [], []

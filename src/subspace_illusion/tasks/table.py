@@ -71,16 +71,16 @@ def source_sign(pairs: pd.DataFrame) -> np.ndarray:
     return np.select([own == pairs["answer_id"], own == pairs["foil_id"]], [1, -1], 0)
 
 
-def mark_kept(pairs: pd.DataFrame, keep_wrong: bool, to_keep: str = "task.wrong_pairs=keep") -> pd.DataFrame:
-    """Tells the pairs that the model gets right, and keeps those alone unless all are wanted.
+def mark_kept(pairs: pd.DataFrame, filter_incorrect: bool, parameter: str = "filter_incorrect") -> pd.DataFrame:
+    """Tells the pairs that the model gets right, and keeps all or those alone.
 
     A pair is right where its own answer is likelier than the other one in the base and, if it is one of the two, in the
     source.
 
     Args:
         pairs: Columns ``ld``, ``ld_source`` besides those of a pair.
-        keep_wrong: Whether wrong pairs are kept too.
-        to_keep: What the user sets to have them kept, for the message.
+        filter_incorrect: Whether pairs that the model gets wrong are left out.
+        parameter: What the user calls that, for the message.
 
     Returns:
         The pairs with ``right`` and ``kept``.
@@ -90,13 +90,13 @@ def mark_kept(pairs: pd.DataFrame, keep_wrong: bool, to_keep: str = "task.wrong_
     """
     sign = source_sign(pairs)
     right = (pairs["ld"] > 0) & ((sign == 0) | (pairs["ld_source"] * sign > 0))
-    marked = pairs.assign(right=right, kept=right | keep_wrong)
+    marked = pairs.assign(right=right, kept=right | (not filter_incorrect))
     for split in SPLITS:
         of_split = chosen(marked, split, DIFFERENT)
         if not of_split["kept"].any():
             raise InputError(
                 f"the model gets none of the {len(of_split)} {split} pairs right (base and source both likelier to "
                 "give their own answer), so there is nothing to patch: use prompts that it can answer, or set "
-                f"{to_keep}"
+                f"{parameter} to false"
             )
     return marked

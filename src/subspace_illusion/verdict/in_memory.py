@@ -8,7 +8,7 @@ import torch
 
 from subspace_illusion.core.sites import Site
 from subspace_illusion.measures.effects import Patched, Subspaces, by_pair, patch_everything
-from subspace_illusion.measures.own_readers import split_by_own_readers
+from subspace_illusion.measures.own_readers import DRAWS, RULE, split_by_own_readers
 from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.verdict.score import Score, score_component
 
@@ -47,10 +47,10 @@ def score_in_memory(
         batch: Pairs at a time.
     """
     readout = test.model.readout(site)
-    draws: dict[str, Any] = dict(tolerance=tolerance, resamples=resamples, seed=seed)
-    splits = split_by_own_readers(train.different, test, site, bases, batch=batch, **draws)
+    settings: dict[str, Any] = dict(tolerance=tolerance, resamples=resamples, seed=seed)
+    splits = split_by_own_readers(train.different, test, site, bases, rule=RULE, draws=DRAWS, batch=batch, **settings)
     component = Subspaces(site, bases, readout, rank)
     patched = patch_everything(test, site.name, component, tolerance=tolerance, seed=seed, batch=batch)
     did = by_pair(test, patched)
     activations = test.base(site), test.source(site)
-    return Scored(patched, score_component(did, bases, *activations, test.values, readout, splits, **draws))
+    return Scored(patched, score_component(did, bases, *activations, test.values, readout, splits, **settings))

@@ -6,14 +6,12 @@ import pandas as pd
 
 from subspace_illusion.experiments.fact_directions import GEOMETRY, ONE
 from subspace_illusion.experiments.fact_edits import EDIT, SUBSPACE, SUBSPACE_ROW
-from subspace_illusion.files import DATA, read_table
 from subspace_illusion.report.plots.facts import facts_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section
 from subspace_illusion.report.words import MANY_VALUES
 from subspace_illusion.subspace.methods import ROW, TRAINED, WHOLE
 
-PUBLISHED = DATA / "published_facts.csv"
 SHOWN = {TRAINED: "DAS direction", WHOLE: "whole MLP", ROW: "row part"}
 EDITS = {EDIT: "ROME edit", SUBSPACE: "its subspace", SUBSPACE_ROW: "row part of that subspace"}
 """What is drawn, by the names of the published figures."""
@@ -46,7 +44,7 @@ def section(results: Results) -> Iterator[Section]:
         figure = facts_figure(
             {words: _by_block(own, "subspace", method, "interchange_accuracy") for method, words in SHOWN.items()},
             {words: _by_block(drawn, "what", what, "rewrite") for what, words in EDITS.items()},
-            read_table(PUBLISHED),
+            results.large("published_facts.csv"),
             blocks,
         )
         about = dict(block="block", what="fitted to", subspace="patched")

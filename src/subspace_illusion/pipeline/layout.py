@@ -1,0 +1,36 @@
+"""What the pipeline keeps where, in the folder that it runs in."""
+
+from pathlib import Path
+
+README = Path("README.md")
+REPRODUCTION = Path("docs/reproduction.md")
+PARAMS = Path("params.yaml")
+CALIBRATION_PARAMS = Path("stages/calibration/params.yaml")
+DATA = Path("data")
+RESULTS = Path("results")
+MODEL = DATA / "model"
+PROMPTS = DATA / "prompts.parquet"
+PAIRS = DATA / "pairs.parquet"
+ACTIVATIONS = DATA / "activations"
+SUBSPACES = DATA / "subspaces"
+DECOMPOSITIONS = DATA / "decompositions"
+SCORES = DATA / "scores.parquet"
+OUTCOMES = DATA / "outcomes"
+DORMANT = DATA / "dormant.parquet"
+TEXT = DATA / "text.safetensors"
+OWN = DATA / "own"
+PUBLISHED = DATA / "published.csv"
+FIGURES = RESULTS / "figures"
+METRICS = RESULTS / "metrics.json"
+CALIBRATION = RESULTS / "calibration"
+HEADLINE = RESULTS / "headline.txt"
+README_TABLE = RESULTS / "readme_table.md"
+SUMMARIES = (
+    *(RESULTS / name for name in ("report.html", "report.md", "comparison.csv", "verdicts.csv", "findings.csv")),
+    *(RESULTS / name for name in ("decompose.csv", "bars.csv")),
+    README_TABLE,
+    HEADLINE,
+    FIGURES,
+)
+"""What sums up a whole run, besides the metrics."""
+TIMINGS = RESULTS / "timings.json"
