@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 
 from subspace_illusion.core.checkpoints import Tokenizer, weights_sha256
+from subspace_illusion.core.fetch import open_source
 from subspace_illusion.core.model import Model, open_model, wrap_bridge
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
@@ -43,15 +44,15 @@ class GivenModel:
 
 
 def given_model(given: Any) -> GivenModel:
-    """The model, from a folder, a TransformerBridge or what ``open_model`` gives.
+    """The model, from a folder, a name on the hub, a TransformerBridge or what ``open_model`` gives.
 
     Raises:
         InputError: If it is none of these, or cannot be audited.
     """
     if isinstance(given, str | Path):
-        folder = Path(given)
+        folder, source = open_source(str(given))
         model = open_model(folder)
-        return GivenModel(model, _about(model) | dict(path=str(folder.resolve())), folder)
+        return GivenModel(model, _about(model) | source, folder)
     if isinstance(given, Model):
         return GivenModel(given, _about(given))
     if getattr(given, "tokenizer", None) is None or not hasattr(given, "original_model"):

@@ -1,47 +1,28 @@
-"""Is a direction of yours what the model uses, or an illusion? Audits subspaces of a component on your own pairs.
+"""Is a direction of yours what the model uses, or an illusion? Audits subspaces of components on your own pairs.
 
-Writes the parameters as conf/components/<name>.yaml, runs them as a DVC experiment (cached, and comparable with
-dvc exp show), and prints each verdict with its evidence. A subspace is also trained there (DAS), and so is one of the
-residual stream after the component's block, to stand beside yours.
+Runs in one process, in any folder, and writes one folder, whole or not at all: verdict.json for programs, report.html
+for people, the tables and subspaces behind them. A subspace is also trained at the component (DAS), with controls, to
+stand beside yours.
 
-A hook with * for the block (blocks.*.mlp.hook_post) names a component of every block and gives a map by block, without
-controls.
+A hook with * for the block (blocks.*.mlp.hook_post), or several hooks, share one run of the prompts and give a map.
 """
 
 import argparse
-import hashlib
-import re
-import sys
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
 
-import pandas as pd
-
-from subspace_illusion.cli.experiment import (
-    add_run_arguments,
-    check_project,
-    keep,
-    model_overrides,
-    n_blocks,
-    run_experiment,
-    task_overrides,
-    write_components,
-)
-from subspace_illusion.core.sites import Site, residual_after
-from subspace_illusion.errors import InputError
-from subspace_illusion.files import read_table
-from subspace_illusion.pipeline.layout import HEADLINE, RESULTS
-from subspace_illusion.statistics import POOLED
-from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, TRAINED, WHOLE
-from subspace_illusion.subspace.user_subspaces import parse_spec
-
-EVERY = "*"
+from subspace_illusion.cli.arguments import add_input, check_files, given
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    add_run_arguments(parser)
-    parser.add_argument("--hook", required=True, help="such as blocks.20.mlp.hook_post, or blocks.*.mlp.hook_post")
+    add_input(parser)
+    parser.add_argument(
+        "--hook",
+        required=True,
+        action="append",
+        help="such as blocks.20.mlp.hook_post, or blocks.*.mlp.hook_post; may be given several times",
+    )
     parser.add_argument(
         "--direction",
         action="append",
@@ -49,118 +30,80 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="[LABEL=]FILE[#TENSOR[:ROWS]]",
         help="a subspace of yours: safetensors, npy, a torch file, an SAELens folder; may be given several times",
     )
-    parser.add_argument("--rank", type=int, default=1, help="of the subspace that is trained beside (default: 1)")
+    parser.add_argument("--no-train", action="store_true", help="train nothing, which leaves the controls out as well")
+    parser.add_argument("--no-controls", action="store_true", help="leave the controls of what is trained out")
+    parser.add_argument("--rank", type=int, default=1, help="of the subspace that is trained (default: 1)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of its training (default: 0)")
+    parser.add_argument("--steps", type=int, default=60, help="of its training at most (default: 60)")
     parser.add_argument(
-        "--no-train",
-        action="store_true",
-        help="train none at the component, and leave out the controls, which takes less time (the one of the residual "
-        "stream is trained all the same, so at hook_resid_post this trains)",
+        "--scheduler",
+        default="none",
+        help="where several hooks are looked at: none, in this process (the default); local, by processes of this "
+        "machine; or the address of a dask scheduler",
     )
+    parser.add_argument("--workers", type=int, default=2, help="processes of --scheduler local (default: 2)")
 
 
 def run(options: argparse.Namespace) -> None:
     """Runs the audit.
 
     Raises:
-        InputError: If something that was given is wrong, or a stage of the experiment failed.
+        InputError: If something that was given is wrong, or the run cannot show that its figures are the model's.
     """
-    check_project()
-    if options.no_train and not options.direction:
-        raise InputError("--no-train leaves nothing to look at without a --direction")
-    chosen = [*model_overrides(options.model), *task_overrides(options)]
-    subspaces: dict[str, Any] = {}
-    for number, text in enumerate(options.direction):
-        label, direction = _direction(text, number)
-        if label in subspaces:
-            raise InputError(f"--direction {text}: another is called '{label}' already; give it a label, name=FILE")
-        subspaces[label] = direction
-    every = EVERY in options.hook
-    if options.hook.count(EVERY) > 1:
-        raise InputError(f"--hook {options.hook}: one * alone, in the place of the block; name the head")
-    blocks = range(n_blocks(chosen)) if every else [0]
-    sites = [Site.parse(options.hook.replace(EVERY, str(block))) for block in blocks]
-    asked = dict(rank=options.rank) | (dict(train=False) if options.no_train else {})
-    asked |= dict(subspaces=subspaces) if subspaces else {}
-    components = {component_name(site): dict(hook=site.name) | asked for site in sites}
-    # In a map by block there is one v_true, after the middle one.
-    middle = sites[len(sites) // 2]
-    after = residual_after(middle.block)
-    v_true = component_name(after)
-    # Which is trained whatever is not: what the component writes is read along it.
-    components = {v_true: dict(hook=after.name, rank=options.rank)} | components
-    components[v_true].pop("train", None)
-    trained_mlp = middle.readout == ("mlp", "out") and not options.no_train
-    roles = dict(v_true=v_true, v_mlp=component_name(middle) if trained_mlp else None)
-    name = options.name or default_name(options, chosen)
-    write_components(name, components, roles, ["subspace-illusion", *sys.argv[1:]])
-    controlled = [] if every or options.no_train else [component_name(middle)]
-    overrides = [*chosen, f"components={name}", "size=audit", f"experiments.controls=[{','.join(controlled)}]"]
-    print(
-        f"auditing {', '.join(subspaces) or 'what DAS finds'} at {options.hook} on {options.pairs} as the experiment "
-        f"{name}: some minutes for a small model",
-        flush=True,
+    from subspace_illusion.auditing.call import audit
+    from subspace_illusion.auditing.result import check_out
+    from subspace_illusion.auditing.settings import Das
+
+    check_files(options)
+    check_out(options.out, options.force)
+    directions = named_directions(options.direction)
+    settings = given(options) | dict(
+        train=not options.no_train,
+        controls=not options.no_controls,
+        rank=options.rank,
+        seeds=tuple(options.seeds),
+        das=Das(steps=options.steps),
     )
-    if every and subspaces and not middle.is_residual_vector:
-        print(
-            "the same direction is patched in every block, where its coordinates are those of other neurons or heads "
-            "each time",
-            flush=True,
-        )
-    run_experiment(name, [*overrides, *options.set])
-    print()
-    print(HEADLINE.read_text(encoding="utf-8"))
-    if every:
-        print(by_block(sites, list(subspaces)).to_string(index=False))
-    print(f"\nThe experiment is {name}: dvc exp show, dvc metrics diff, subspace-illusion compare.")
+    if options.scheduler == "none":
+        found = audit(options.model, options.pairs, options.hook, directions, progress=True, **settings)
+    else:
+        from subspace_illusion.cli.fan_out import audit_by_workers
+        from subspace_illusion.pipeline.sections import Compute
+
+        with TemporaryDirectory(prefix=f".{options.out.name}.", dir=existing(options.out)) as store:
+            compute = Compute(scheduler=options.scheduler, workers=options.workers, threads=0, store=Path(store))
+            found = audit_by_workers(options.model, options.pairs, options.hook, directions, settings, compute)
+    found.save(options.out, options.force)
+    print(
+        f"\n{found}\n\n{options.out}/report.html has the pictures and tables, {options.out}/verdict.json the figures."
+    )
 
 
-def component_name(site: Site) -> str:
-    """A short name for a component: what it is, and its block."""
-    kinds = {
-        "hook_resid_post": "resid", "mlp.hook_post": "mlp", "hook_mlp_out": "mlp_out", "hook_attn_out": "attn_out",
-        "attn.hook_z": "z", "hook_resid_mid": "resid_mid", "hook_resid_pre": "resid_pre",
-    }  # fmt: skip
-    kind = kinds.get(site.point, re.sub(r"\W", "_", site.point))
-    return f"{kind}{site.block}" + ("" if site.head is None else f"_{site.head}")
-
-
-def default_name(options: argparse.Namespace, chosen: list[str]) -> str:
-    """A name for the experiment that tells what is asked: another question has another name."""
-    said = repr((chosen, options.hook, options.direction, options.rank, options.no_train, options.set))
-    kind = re.sub(r"\W+", "-", options.hook.replace(EVERY, "every")).strip("-")
-    return f"audit-{kind}-{hashlib.sha256(said.encode()).hexdigest()[:6]}"
-
-
-def by_block(sites: list[Site], labels: list[str]) -> pd.DataFrame:
-    """The map by block: effects as shares of the clean LD, and verdicts, of the component whole, what was trained there
-    if anything was, the mean difference, and yours."""
-    effects = read_table(RESULTS / "effects.csv", text=("seed",))
-    effects = effects[effects["seed"] == POOLED].set_index(["component", "subspace"])["fldd"]
-    verdicts = read_table(RESULTS / "verdicts.csv").drop_duplicates(["component", "subspace"])
-    verdicts = verdicts.set_index(["component", "subspace"])["verdict"]
-    names = [component_name(site) for site in sites]
-    methods = [
-        method
-        for method in (TRAINED, MEAN_DIFFERENCE, *labels)
-        if any((name, method) in effects.index for name in names)
-    ]
-    rows: list[dict[str, Any]] = []
-    for site, name in zip(sites, names, strict=True):
-        row: dict[str, Any] = dict(block=site.block)
-        row |= {method: round(effects.get((name, method), float("nan")), 2) for method in (WHOLE, *methods)}
-        rows.append(row | {f"{method} is": verdicts.get((name, method), "") for method in methods})
-    return pd.DataFrame(rows)
-
-
-def _direction(text: str, number: int) -> tuple[str, dict[str, Any]]:
-    """A subspace of the user's as its label and its parameters, the file kept in the project.
+def named_directions(texts: list[str]) -> dict[str, str]:
+    """Files of subspaces by their label: the one given, or ``mine``, ``mine2``, ...
 
     Raises:
-        InputError: If there is no such file.
+        InputError: If two have one label, or a file is not there.
     """
-    label, given = re.fullmatch(r"(?:([A-Za-z][\w -]*)=)?(.+)", text, re.DOTALL).groups()  # type: ignore[union-attr]
-    file, tensor, rows = parse_spec(given)
-    if not Path(file).exists():
-        raise InputError(f"--direction {text}: there is no file {file}")
-    found = dict(file=str(keep(file)), tensor=tensor, rows=rows)
-    return label or ("mine" if number == 0 else f"mine{number + 1}"), {k: v for k, v in found.items() if v is not None}
+    import re
+
+    from subspace_illusion.errors import InputError
+    from subspace_illusion.subspace.user_subspaces import parse_spec
+
+    found: dict[str, str] = {}
+    for number, text in enumerate(texts):
+        label, spec = re.fullmatch(r"(?:([A-Za-z][\w -]*)=)?(.+)", text, re.DOTALL).groups()  # type: ignore[union-attr]
+        label = label or ("mine" if number == 0 else f"mine{number + 1}")
+        if not parse_spec(spec)[0].exists():
+            raise InputError(f"--direction {text}: there is no file {parse_spec(spec)[0]}")
+        if label in found:
+            raise InputError(f"--direction {text}: another is called '{label}' already; give it a label, name=FILE")
+        found[label] = spec
+    return found
+
+
+def existing(folder: Path) -> Path:
+    """The folder above another one, made if it is not there."""
+    above = folder.absolute().parent
+    above.mkdir(parents=True, exist_ok=True)
+    return above

@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> None:
         name = f"task-{task}"
         print(f"running the task {task} as the experiment {name}: some 10 minutes for a small model", flush=True)
         overrides = [*model_overrides(options.model), f"task={task}", f"size={options.size}", *options.set]
-        run_experiment(name, overrides, temporary=True)
+        run_experiment(name, overrides)
         copy_results(name, FOLDER / task)
     write_page(FOLDER, FOLDER / "index")
     print(f"{FOLDER}/index.html sets the tasks side by side")

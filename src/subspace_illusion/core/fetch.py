@@ -6,7 +6,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from subspace_illusion.core.checkpoints import check_folder, convert_gguf, first_line, weights_sha256
+from subspace_illusion.core.checkpoints import check_folder, convert_gguf, first_line
 from subspace_illusion.core.pointer import FILES, WEIGHTS, model_folder, point_at_folder, point_at_hub, pointer_of
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import sha256
@@ -100,8 +100,7 @@ def open_source(name: str) -> tuple[Path, dict[str, str]]:
         name: A folder, or a repository of the hub with or without ``@revision`` (a commit, a branch or a tag).
 
     Returns:
-        Its folder, and what it is: ``path``, or ``repository`` and ``revision`` (the commit); and the ``sha256`` of its
-        weights, as ``weights_sha256`` gives it.
+        Its folder, and what it is: ``path``, or ``repository`` and ``revision`` (the commit).
 
     Raises:
         InputError: If it is neither, or holds no model that can be opened.
@@ -121,7 +120,7 @@ def open_source(name: str) -> tuple[Path, dict[str, str]]:
             ) from error
         found = dict(repository=repository, revision=place.name)  # the cache calls a snapshot by its commit
     check_folder(place)
-    return place, found | dict(sha256=weights_sha256(place))
+    return place, found
 
 
 def _snapshot(repository: str, revision: str | None) -> Path:

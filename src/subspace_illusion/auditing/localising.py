@@ -1,0 +1,165 @@
+"""Where does a variable live in a model? Every component of every block patched whole on a user's pairs (E2)."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from subspace_illusion.auditing.given import given_model, given_pairs
+from subspace_illusion.auditing.progress import Progress
+from subspace_illusion.core.sites import Site, residual_after
+from subspace_illusion.errors import InputError
+from subspace_illusion.files import atomic_folder, write_json, write_table
+from subspace_illusion.measures.localise import (
+    EMBEDDED,
+    RESIDUAL,
+    RULE,
+    Window,
+    all_sites,
+    find_window,
+    localise,
+    map_tokens,
+    origin,
+    swaps_of,
+)
+from subspace_illusion.report.localise_page import write_localise_page
+from subspace_illusion.subspace.pairs import recorded_pairs
+from subspace_illusion.tasks.table import DIFFERENT, chosen, mark_kept
+from subspace_illusion.tasks.tokenise import LAST, tokenise
+
+BATCH = 16
+"""Pairs at a time, every component of a block of them."""
+MOST, MAPPED = 24, 12
+"""Training pairs that components are patched in, and those that every kind of token is."""
+WINDOW, COMPONENTS, TOKENS, REPORT = "window.json", "components.csv", "tokens.csv", "report.html"
+SUGGESTED = 4
+"""MLPs that are suggested, spread over those between the block that writes and the one that reads."""
+
+
+@dataclass(frozen=True)
+class Localised:
+    """Where a variable lives.
+
+    Attributes:
+        components: What patching every component whole did, as ``measures.localise.localise`` gives it.
+        tokens: What patching the residual stream at one kind of token at a time did, as ``map_tokens`` gives it.
+        window: Which block writes the variable, which reads it, and the MLPs between.
+        pairs: How many training pairs it was measured on.
+    """
+
+    components: pd.DataFrame
+    tokens: pd.DataFrame
+    window: Window
+    pairs: int
+
+    def __str__(self) -> str:
+        shares = self.tokens.pivot(index="block", columns="tokens", values="fldd").round(2)
+        between = f"between them the MLPs of blocks {self.window.mlps}" if self.window.mlps else "no MLP between them"
+        return (
+            f"Share of the clean logit difference lost, the residual stream patched by kind of token:\n\n{shares}\n\n"
+            f"On {self.pairs} pairs: {origin(self.window.writes)}, block {self.window.reads} reads it, {between}.\n"
+            f"Worth an audit: {' '.join(f'--hook {site.name}' for site in self.suggested)}"
+        )
+
+    @property
+    def suggested(self) -> list[Site]:
+        """The residual stream after the block that writes, and some of the MLPs that lie between."""
+        mlps = self.window.mlps
+        step = max(1, -(-len(mlps) // SUGGESTED))
+        return [residual_after(max(self.window.writes, 0)), *(Site(block, "mlp.hook_post") for block in mlps[::step])]
+
+    def save(self, folder: str | Path, force: bool = False) -> None:
+        """Writes what was found into a folder, whole or not at all: ``window.json``, ``report.html`` and the tables.
+
+        Raises:
+            InputError: If there is something else in that place.
+        """
+        check_place(Path(folder), force)
+        with atomic_folder(Path(folder)) as partial:
+            about: Mapping[str, Any] = dict(rule=RULE, pairs=self.pairs, **vars(self.window))
+            write_json(partial / WINDOW, about)
+            write_table(partial / COMPONENTS, self.components)
+            write_table(partial / TOKENS, self.tokens)
+            write_localise_page(str(self), self.components, self.tokens, self.window, partial / REPORT)
+
+
+def check_place(folder: Path, force: bool) -> None:
+    """Makes sure that what was found may be written to a folder.
+
+    Raises:
+        InputError: If something else is there, or an earlier run's that is not to make room.
+    """
+    ours = (folder / WINDOW).is_file()
+    if folder.exists() and not ours and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} is there already and holds something else: name a folder that is not there")
+    if ours and not force:
+        raise InputError(f"{folder} is there already: name another folder, or add --force to replace it")
+
+
+def localise_variable(
+    model: Any,
+    pairs: Any,
+    *,
+    position: str = LAST,
+    source_position: str = LAST,
+    filter_incorrect: bool = True,
+    seed: int = 0,
+    most: int = MOST,
+    resamples: int = 2000,
+    progress: bool = False,
+) -> Localised:
+    """Patches every component of every block whole, and the residual stream at every kind of token.
+
+    Args:
+        model: As ``audit`` takes it.
+        pairs: Likewise; some of those of the split ``train`` are patched.
+        position: Where the pairs do not say it: ``last``, a token's index, or a text whose last token counts.
+        source_position: The same in the sources.
+        filter_incorrect: Whether pairs that the model gets wrong are left out.
+        seed: Of the split and the draws.
+        most: Pairs at most.
+        resamples: Draws of the bootstrap.
+        progress: Whether to show how far it is.
+
+    Raises:
+        InputError: If the model or the pairs are wrong; in one line.
+    """
+    raw, name, _ = given_pairs(pairs)
+    opened = given_model(model).model
+    prompts, listed = tokenise(
+        raw,
+        opened.tokenizer,
+        position=position,
+        source_position=source_position,
+        test_share=0.5,
+        seed=seed,
+        name=name,
+    )
+    end = residual_after(opened.n_blocks - 1)
+    start = time.perf_counter()
+    everything = recorded_pairs(opened, prompts, listed, [end], end.start, BATCH)
+    run_of_prompts = time.perf_counter() - start
+    marked = mark_kept(everything.table, filter_incorrect)
+    some = chosen(marked[marked["kept"]], "train", DIFFERENT)[:most].reset_index(drop=True)
+    mapped = some[:MAPPED]
+    swaps = swaps_of(prompts, mapped)
+    kinds, sites = sum(map(len, swaps.values())), sum(map(len, all_sites(opened)))
+    if progress:
+        # Every site replays half of the blocks, on the mean, of a part of the tokens.
+        seconds = run_of_prompts / len(prompts) * (len(some) * sites / 4 + kinds * opened.n_blocks / 2)
+        about = f"patching {sites} components whole on {len(some)} training pairs, and each kind of token"
+        print(f"{about}, some {max(5, 5 * round(seconds / 5))} s", flush=True)
+    settings = dict(batch=BATCH, resamples=resamples, seed=seed)
+    bar = Progress(len(some) + kinds, progress)
+    try:
+        with bar.phase("every component", len(some), -(-len(some) // BATCH)) as part_done:
+            found = localise(opened, prompts, some, on_pairs=part_done, **settings)
+        with bar.phase("every kind of token", kinds, len(swaps)) as part_done:
+            tokens = map_tokens(opened, mapped, swaps, on_pairs=part_done, **settings)
+    finally:
+        bar.close()
+    before, after = (found.loc[found["kind"] == kind, "effect"].tolist() for kind in (EMBEDDED, RESIDUAL))
+    return Localised(found, tokens, find_window(before[0], after, opened.parallel_blocks), len(some))
