@@ -1,14 +1,14 @@
 """Patches and trains where there is nothing to find, at one component (E12). See also random_model.py."""
 
 from subspace_illusion.core.model import open_model
-from subspace_illusion.files import DECOMPOSITIONS, MODEL, RESULTS, SUBSPACES, read_subspaces, read_table, write_table
+from subspace_illusion.files import MODEL, RESULTS, SUBSPACES, read_table, write_table
 from subspace_illusion.measures.controls import controls, learn, make_changes, random_bases
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import duration, run, say, ticker, training_bar
 from subspace_illusion.subspace.das import training_kinds
-from subspace_illusion.subspace.methods import TRAINED, user_labels
 from subspace_illusion.subspace.pairs import cached_pairs
-from subspace_illusion.tasks.table import KINDS
+from subspace_illusion.subspace.stored import read_subspaces
+from subspace_illusion.tasks.table import PAIR_KINDS
 
 
 def main(params: Params, component: str) -> None:
@@ -16,7 +16,7 @@ def main(params: Params, component: str) -> None:
     seeds, seed = params.controls.das_seeds, params.controls.seed
     model = open_model(MODEL)
     kinds = training_kinds(params.das.same_value)
-    train, test = cached_pairs(model, "train", *kinds), cached_pairs(model, "test", *KINDS)
+    train, test = cached_pairs(model, "train", *kinds), cached_pairs(model, "test", *PAIR_KINDS)
     runs = len(kinds)  # one on arbitrary labels, and one on opposite pairs alone where others are trained on too
     rows = params.das.batch * len(seeds)
     training = runs * params.das.steps * model.flops(site.start, rows, train.tokens, backward=True)
@@ -26,13 +26,13 @@ def main(params: Params, component: str) -> None:
         f"controls at {site.name}: random directions, placebo, self-patch, same position, {runs} kinds of DAS runs, "
         f"{duration(training + patching, model.device)}"
     )
-    stored = read_subspaces(DECOMPOSITIONS / component / "subspaces.safetensors")
-    trained = [basis for (method, _), basis in stored.items() if method == TRAINED]
-    own = {label: stored[label, ""] for label in user_labels(method for method, _ in stored)}
+    stored = read_subspaces(component)
+    trained = [basis for key, basis in stored.items() if key.is_trained]
+    users = {key: basis for key, basis in stored.items() if key.is_entire and key.is_user}
     bar = training_bar(runs * params.das.steps)
     learnt = learn(site, train, rank=rank, seeds=seeds, settings=params.das.to_the_end, on_step=bar)
     random = random_bases(model.width(site), rank, params.controls.random_directions, seed, component)
-    tried = make_changes(site, train, test, trained, own, learnt, random)
+    tried = make_changes(site, train, test, trained, users, learnt, random)
     measured = controls(
         component,
         tried,

@@ -14,16 +14,15 @@ from subspace_illusion.experiments.dormant import (
 from subspace_illusion.files import (
     ACTIVATIONS,
     DATA,
-    DECOMPOSITIONS,
     RESULTS,
     column,
-    read_subspaces,
     write_table,
 )
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import run, say
 from subspace_illusion.statistics import table
 from subspace_illusion.subspace.pairs import kept_pairs
+from subspace_illusion.subspace.stored import read_subspaces
 from subspace_illusion.tasks.table import SAME, chosen, unrelated, values_of
 
 
@@ -37,14 +36,11 @@ def main(params: Params) -> None:
     }
     say(f"what {len(sites)} components write along v_true in {len(pairs)} pairs, a few seconds")
 
-    def subspaces(name: str) -> dict:
-        return read_subspaces(DECOMPOSITIONS / name / "subspaces.safetensors")
-
-    v_true = axes(subspaces(params.roles.v_true))
+    v_true = axes(read_subspaces(params.roles.v_true))
     parts, rows = [nothing_written()], []
     for name, site in sites.items():
         base, source = (cached.at(site, prompts) for prompts in ends)
-        part = written(pairs, base, source, subspaces(name), cached.readout(name), v_true)
+        part = written(pairs, base, source, read_subspaces(name), cached.readout(name), v_true)
         measured = summary(
             part, params.dormant.clean_range, resamples=params.evaluate.resamples, seed=params.evaluate.seed
         )

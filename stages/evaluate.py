@@ -14,7 +14,7 @@ from subspace_illusion.statistics import Bootstrap
 
 def main(params: Params) -> None:
     pairs, listed = held_out(str(MODEL)), params.components
-    patches = {name: count(subspaces_of(name, of.hook, of.rank)) for name, of in listed.items()}
+    patches = {name: count(subspaces_of(name, asked.hook, asked.rank)) for name, asked in listed.items()}
     flops = sum(pairs.model.flops(listed[name].at.start, len(pairs) * n, pairs.tokens) for name, n in patches.items())
     time = duration(flops, pairs.model.device)
     say(f"making {sum(patches.values())} patches of {len(pairs)} held-out pairs in {len(listed)} components, {time}")
@@ -33,7 +33,8 @@ def main(params: Params) -> None:
         for name, component in listed.items()
     ]
     tables = run_units(units, params.compute, "component")
-    patched = {name: patched_of(table, of.hook) for (name, of), table in zip(listed.items(), tables, strict=True)}
+    hooks = [asked.hook for asked in listed.values()]
+    patched = {name: patched_of(table, hook) for name, hook, table in zip(listed, hooks, tables, strict=True)}
     settings = dict(resamples=params.evaluate.resamples, seed=params.evaluate.seed)
     write_table(RESULTS / "effects.csv", effects(pairs, patched, Bootstrap.of(pairs.groups, **settings)))
     texts = read_table(PROMPTS).set_index("prompt")["text"]

@@ -13,7 +13,7 @@ from subspace_illusion.files import CALIBRATION, MODEL, write_table
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import run, say
 from subspace_illusion.pipeline.units import run_units, unit
-from subspace_illusion.planting.cases import KINDS
+from subspace_illusion.planting.cases import CARRIER_KINDS
 from subspace_illusion.planting.units import look_at, plant_block
 
 
@@ -22,7 +22,7 @@ def main(params: Params, task: str) -> None:
     if task not in asked.tasks:
         raise InputError(f"calibrate.tasks has no {task} for this model: add it to conf/calibrate, or leave it out")
     planted = asked.tasks[task]
-    kinds = dict(zip(KINDS, (planted.mlps, planted.random_mlps, planted.attention), strict=True))
+    kinds = dict(zip(CARRIER_KINDS, (planted.mlps, planted.random_mlps, planted.attention), strict=True))
     blocks = sorted({block for of_kind in kinds.values() for block in of_kind})
     pairs = dict(
         model=str(MODEL),

@@ -7,12 +7,10 @@ from subspace_illusion.core.basis import spaces
 from subspace_illusion.core.sites import residual_after
 from subspace_illusion.files import (
     ACTIVATIONS,
-    DECOMPOSITIONS,
     OUTCOMES,
     RESULTS,
     SCORES,
     column,
-    read_subspaces,
     read_table,
     write_table,
 )
@@ -21,8 +19,9 @@ from subspace_illusion.measures.stored_splits import Splits
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import progress, run, say
 from subspace_illusion.statistics import Bootstrap, table
-from subspace_illusion.subspace.methods import WHOLE
+from subspace_illusion.subspace.keys import WHOLE, SubspaceKey
 from subspace_illusion.subspace.pairs import kept_pairs
+from subspace_illusion.subspace.stored import read_subspaces
 from subspace_illusion.tasks.table import DIFFERENT, chosen, codes, values_of
 from subspace_illusion.verdict.score import Score, draws_table, score_component, score_table
 
@@ -39,21 +38,21 @@ def main(params: Params) -> None:
     most, batch = params.split_directions.pairs, params.evaluate.batch
     split = Splits(done, asked, cached.n_blocks, most=most, batch=batch, **settings)
     say(f"scoring the subspaces of {len(params.components)} components, a few seconds each")
-    scores: dict[tuple[str, str], Score] = {}
+    scores: dict[SubspaceKey, Score] = {}
     left = []
     for name, component in progress(list(params.components.items()), "component"):
         at, after, readout = component.at, residual_after(component.at.block), cached.readout(name)
-        bases = read_subspaces(DECOMPOSITIONS / name / "subspaces.safetensors")
+        bases = read_subspaces(name)
         did = read_table(OUTCOMES / f"{name}.parquet")
         ends, entering = ((cached.at(site, base), cached.at(site, source)) for site in (at, after))
-        of = score_component(did, bases, *ends, values, readout, split.of(name, at, bases), **settings)
-        scores |= {(name, method): score for method, score in of.items()}
+        found = score_component(did, bases, *ends, values, readout, split.of(name, at, bases), **settings)
+        scores |= {key.at(name): score for key, score in found.items()}
         halves = None if readout is None else spaces(readout, tolerance)
-        first = {method: basis for (method, _), basis in reversed(bases.items()) if method in of}
-        for method, basis in {WHOLE: None, **first}.items():
+        first = {key.pooled: basis for key, basis in reversed(bases.items()) if key.pooled in found}
+        for key, basis in {WHOLE: None, **first}.items():
             clouds = looked_at(*ends, basis, readout, halves, entering)
             rows = distances(clouds, groups, bootstrap, params.score.halvings, params.evaluate.seed)
-            left += [dict(component=name, subspace=method) | row for row in rows]
+            left += [dict(component=name, subspace=key.subspace) | row for row in rows]
     write_table(RESULTS / "score.csv", score_table(scores))
     write_table(SCORES, draws_table(scores))
     write_table(RESULTS / "off_distribution.csv", table(left))

@@ -5,11 +5,9 @@ import torch
 from subspace_illusion.core.heads import score_gradient
 from subspace_illusion.core.model import open_model
 from subspace_illusion.files import (
-    DECOMPOSITIONS,
     MODEL,
     PROMPTS,
     RESULTS,
-    read_subspaces,
     read_table,
     write_table,
 )
@@ -18,8 +16,9 @@ from subspace_illusion.measures.split_directions import split_directions
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import duration, run, say, ticker
 from subspace_illusion.statistics import Bootstrap
-from subspace_illusion.subspace.methods import GRADIENT, MEAN_DIFFERENCE, TRAINED, user_labels
+from subspace_illusion.subspace.keys import GRADIENT, MEAN_DIFFERENCE, SubspaceKey
 from subspace_illusion.subspace.pairs import cached_pairs
+from subspace_illusion.subspace.stored import read_subspaces
 from subspace_illusion.tasks.ioi import name_positions
 from subspace_illusion.tasks.table import DIFFERENT
 
@@ -29,9 +28,8 @@ def main(params: Params, component: str) -> None:
     pairs = cached_pairs(model, "test", DIFFERENT, most=params.split_directions.pairs)
     found = listed(read_table(RESULTS / "find_readers/readers.csv", text=("head",)), "reader", READER)
     readers = [head for head in heads_reached(model.n_blocks, model.n_heads, site) if name_of(head) in found]
-    subspaces = read_subspaces(DECOMPOSITIONS / component / "subspaces.safetensors")
-    methods = {TRAINED, MEAN_DIFFERENCE, *user_labels(method for method, _ in subspaces)}
-    bases = {key: basis for key, basis in subspaces.items() if key[0] in methods}
+    difference = SubspaceKey(MEAN_DIFFERENCE)
+    bases = {key: basis for key, basis in read_subspaces(component).items() if key.is_asked or key == difference}
     draws = params.split_directions.random_subspaces
     # In IOI there is a gradient too. Random subspaces divide the first seed alone of the trained directions.
     patches = (3 * (len(bases) + 1) + 3 * 2 * draws if readers else len(bases)) * len(pairs)
@@ -42,7 +40,7 @@ def main(params: Params, component: str) -> None:
         train = cached_pairs(model, "train", DIFFERENT, most=params.split_directions.pairs)
         positions = name_positions(read_table(PROMPTS).set_index("prompt").loc[train.base_prompts])
         tail = train.tail(site.start)(torch.arange(len(train)))
-        bases[GRADIENT, ""] = score_gradient(model, site, tail, readers, *positions)
+        bases[SubspaceKey(GRADIENT)] = score_gradient(model, site, tail, readers, *positions)
     bar = ticker(patches, "patch")
     split, by_pair = split_directions(
         pairs,

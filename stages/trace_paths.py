@@ -3,11 +3,9 @@
 from subspace_illusion.core.model import open_model
 from subspace_illusion.experiments.trace_paths import PATCH, group_table, groups_of, head_table, replays, trace
 from subspace_illusion.files import (
-    DECOMPOSITIONS,
     MODEL,
     RESULTS,
     atomic_folder,
-    read_subspaces,
     read_table,
     write_table,
 )
@@ -15,16 +13,17 @@ from subspace_illusion.measures.find_readers import heads_reached
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.stage import duration, run, say, ticker
 from subspace_illusion.statistics import Bootstrap
-from subspace_illusion.subspace.methods import TRAINED
+from subspace_illusion.subspace.keys import TRAINED, SubspaceKey
 from subspace_illusion.subspace.pairs import cached_pairs
+from subspace_illusion.subspace.stored import read_subspaces
 from subspace_illusion.tasks.table import DIFFERENT, source_sign
 
 
 def main(params: Params, component: str) -> None:
     model, site = open_model(MODEL), params.components[component].at
     pairs = cached_pairs(model, "test", DIFFERENT, most=params.trace_paths.pairs)
-    subspaces = read_subspaces(DECOMPOSITIONS / component / "subspaces.safetensors")
-    bases = {seed: subspaces[TRAINED, str(seed)] for seed in params.das.seeds}
+    subspaces = read_subspaces(component)
+    bases = {seed: subspaces[SubspaceKey(TRAINED, seed=seed)] for seed in params.das.seeds}
     heads = heads_reached(model.n_blocks, model.n_heads, site)
     found = read_table(RESULTS / "find_readers/readers.csv", text=("head",))
     groups = groups_of(found, heads)

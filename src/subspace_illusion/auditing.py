@@ -24,9 +24,9 @@ from subspace_illusion.report.page import draw_picture, fill_in
 from subspace_illusion.report.section import Grid
 from subspace_illusion.report.sections.verdict import evidence_grid, rules, verdict_grid, verdict_picture
 from subspace_illusion.report.verdict import reason_of
-from subspace_illusion.report.words import in_order
+from subspace_illusion.report.words import in_order, shown
 from subspace_illusion.statistics import Bootstrap
-from subspace_illusion.subspace.methods import user_labels
+from subspace_illusion.subspace.keys import SubspaceKey, is_free, with_keys
 from subspace_illusion.subspace.pairs import Pairs, recorded_pairs
 from subspace_illusion.subspace.user_subspaces import read_user_subspace, user_subspace
 from subspace_illusion.tasks.pairs_file import pairs_of, read_pairs
@@ -60,7 +60,7 @@ class Audit:
     """
 
     site: str
-    verdicts: Mapping[str, Verdict]
+    verdicts: Mapping[SubspaceKey, Verdict]
     effects: pd.DataFrame
     decomposition: Decomposition
     pairs: pd.DataFrame
@@ -69,8 +69,8 @@ class Audit:
     def __str__(self) -> str:
         """One line a subspace: its verdict, and why."""
         lines = [
-            f"{method} at {self.site}: {verdict.verdict} ({reason_of(verdict)})"
-            for method, verdict in self.verdicts.items()
+            f"{shown(key)} at {self.site}: {verdict.verdict} ({reason_of(verdict)})"
+            for key, verdict in self.verdicts.items()
         ]
         return "\n".join(lines)
 
@@ -83,8 +83,7 @@ class Audit:
         target = Path(path)
         if target.suffix not in (".html", ".md"):
             raise InputError(f"{path}: a report is a file that ends in .html or .md")
-        named = {(self.site, method): verdict for method, verdict in self.verdicts.items()}
-        picture = verdict_picture(named, self.calibration)
+        picture = verdict_picture(self.verdicts, self.calibration)
         figures = target.with_name(f"{target.stem}_figures")
         with TemporaryDirectory() as folder:
             draw_picture(picture, Path(folder), dpi=150)
@@ -95,10 +94,10 @@ class Audit:
                 site=self.site,
                 answer=str(self).splitlines(),
                 pairs=f"{self.pairs['kept'].sum()} pairs, {(~self.pairs['kept']).sum()} left out",
-                verdicts=verdict_grid(named),
-                rules=rules(named, self.calibration, SMALLEST_EFFECT),
+                verdicts=verdict_grid(self.verdicts),
+                rules=rules(self.verdicts, self.calibration, SMALLEST_EFFECT),
                 picture=picture,
-                evidence=evidence_grid(named),
+                evidence=evidence_grid(self.verdicts),
                 tables=self._grids(),
             )
             if target.suffix == ".md":
@@ -109,18 +108,19 @@ class Audit:
 
     def _grids(self) -> dict[str, Grid]:
         """The tables of the page by their heading."""
-        patched = self.effects.set_index("subspace").loc[in_order(self.effects["subspace"])].reset_index()
+        patched = with_keys(self.effects)
+        patched = patched.set_index("subspace").loc[in_order(patched["subspace"])].reset_index()
         measures = dict(
             effect="effect (LD lost)", fldd="share of the clean LD", whole_share="whole component's over it"
         )
         measures |= dict(row_share="its row part's over it") if "row_share" in patched else {}
-        parts = self.decomposition.summary
+        parts, cosines = with_keys(self.decomposition.summary), with_keys(self.decomposition.cosines)
         of_parts = dict(row_norm="norm of the row part", null_norm="of the null part", lent_share="lent share")
         of_parts = {name: words for name, words in of_parts.items() if name in parts}
         return {
             "What patching did": Grid.of(patched, dict(subspace="subspace") | measures, list(measures)),
             "Row part and null part": Grid.of(parts, dict(subspace="subspace") | of_parts, ("lent_share",)),
-            "Cosines": Grid.of(self.decomposition.cosines, dict(subspace="subspace", other="with", cosine="cosine")),
+            "Cosines": Grid.of(cosines, dict(subspace="subspace", other="with", cosine="cosine")),
         }
 
 
@@ -162,9 +162,10 @@ def audit(
         raise InputError("there is no subspace to audit: give some, by label")
     opened, at = _opened(model), Site.parse(site)
     opened.check(at)
-    bases = {label: _basis(label, given, opened.width(at)) for label, given in subspaces.items()}
-    if wrong := [label for label in bases if user_labels([label]) != [label]]:
+    if wrong := [label for label in subspaces if not is_free(label)]:
         raise InputError(f"'{wrong[0]}' is the name of another way of choosing a subspace: take another label")
+    width = opened.width(at)
+    bases = {SubspaceKey.user(label): _basis(label, given, width) for label, given in subspaces.items()}
     in_file, name = isinstance(pairs, str | Path), "the pairs"
     raw = read_pairs(Path(pairs)) if in_file else pairs_of(pd.DataFrame(pairs).to_dict("records"), name)
     prompts, listed_pairs = tokenise(
@@ -184,13 +185,12 @@ def audit(
     train, test = (_of(kept, split, DIFFERENT) for split in ("train", "test"))
     values = values_of(kept.table)
 
-    def by_value(where: Site, of: Pairs) -> Any:
-        return classes(of.prompts, where, prompts_of(prompts, of.table), values)
+    def by_value(where: Site, pairs: Pairs) -> Any:
+        return classes(pairs.prompts, where, prompts_of(prompts, pairs.table), values)
 
     measured = prompts_of(prompts, test.table)
     rank = max(basis.shape[1] for basis in bases.values())
     result = decompose(
-        {},
         bases,
         opened.readout(at),
         None,
@@ -202,15 +202,12 @@ def audit(
         random_directions=RANDOM,
         seed=seed,
     )
-    found = {(method, ""): basis for (method, _), basis in result.subspaces.items()}
     settings: dict[str, Any] = dict(tolerance=TOLERANCE, resamples=resamples, seed=seed, batch=BATCH)
-    of = score_in_memory(train, test, at, found, rank=rank, **settings)
-    did = effects(test, {at.name: of.patched}, Bootstrap.of(test.groups, resamples, seed))
+    found = score_in_memory(train, test, at, result.subspaces, rank=rank, **settings)
+    did = effects(test, {at.name: found.patched}, Bootstrap.of(test.groups, resamples, seed))
     calibration = read_calibration()
-    verdicts = judge({(at.name, method): score for method, score in of.scores.items()}, calibration, SMALLEST_EFFECT)
-    return Audit(
-        at.name, {method: verdict for (_, method), verdict in verdicts.items()}, did, result, marked, calibration
-    )
+    scores = {key.at(at.name): score for key, score in found.scores.items()}
+    return Audit(at.name, judge(scores, calibration, SMALLEST_EFFECT), did, result, marked, calibration)
 
 
 def _opened(model: Any) -> Model:

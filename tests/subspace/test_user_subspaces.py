@@ -17,7 +17,7 @@ from transformer_lens.tools.analysis.interchange import random_basis as a_random
 
 from subspace_illusion.core.basis import orthonormal, random_basis
 from subspace_illusion.errors import InputError
-from subspace_illusion.subspace.user_subspaces import Own, parse_spec, read_user_subspace
+from subspace_illusion.subspace.user_subspaces import UserSubspace, parse_spec, read_user_subspace
 
 D = 12
 FRAME = random_basis(D, 3, 0).contiguous()
@@ -52,7 +52,7 @@ def projector(columns: torch.Tensor) -> torch.Tensor:
     return q @ q.mT
 
 
-def same_span(own: Own, columns: torch.Tensor, tolerance: float = 1e-5) -> None:
+def same_span(own: UserSubspace, columns: torch.Tensor, tolerance: float = 1e-5) -> None:
     assert own.basis.dtype == torch.float32
     assert own.basis.is_contiguous()
     torch.testing.assert_close(own.basis.mT @ own.basis, torch.eye(own.basis.shape[1]), atol=1e-5, rtol=0)

@@ -21,6 +21,7 @@ from subspace_illusion.measures.find_readers import (
 )
 from subspace_illusion.measures.split_directions import split_directions
 from subspace_illusion.statistics import Bootstrap
+from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs
 
 RULE = Rule(reader=0.1, minor=0.01, mover=0.1)
@@ -38,7 +39,7 @@ def split_by_own_readers(
     train: Pairs,
     test: Pairs,
     site: Site,
-    bases: Mapping[tuple[str, str], torch.Tensor],
+    bases: Mapping[SubspaceKey, torch.Tensor],
     *,
     tolerance: float,
     resamples: int,
@@ -51,7 +52,7 @@ def split_by_own_readers(
         train: Pairs that tell the readers.
         test: Pairs that the parts are patched in.
         site: Where the subspaces live.
-        bases: Bases ``[d_model, k]`` by methodnd training seed.
+        bases: Bases ``[d_model, k]``.
         tolerance: Singular values of what the readers see below this share of the largest count as zero.
         resamples: Draws of the bootstrap.
         seed: Of the draws and the random subspaces.

@@ -16,6 +16,7 @@ from subspace_illusion.core.model import open_model
 from subspace_illusion.core.sites import Site
 from subspace_illusion.files import MODEL, read_table
 from subspace_illusion.measures.own_readers import can_be_read, split_by_own_readers
+from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs, cached_pairs
 from subspace_illusion.tasks.table import DIFFERENT, SPLITS
 
@@ -51,13 +52,13 @@ class Splits:
         train, test = (cached_pairs(model, half, DIFFERENT, most=self.most) for half in SPLITS)
         return train, test
 
-    def of(self, name: str, site: Site, bases: Mapping[tuple[str, str], torch.Tensor]) -> pd.DataFrame | None:
+    def of(self, name: str, site: Site, bases: Mapping[SubspaceKey, torch.Tensor]) -> pd.DataFrame | None:
         """What the readers see of a component's subspaces, pair for pair; ``None`` where no attention reads it.
 
         Args:
             name: The component.
             site: Where it is.
-            bases: Its subspaces, ``[d_model, k]`` by methodnd training seed.
+            bases: Its subspaces, ``[d_model, k]``.
         """
         if name in self.asked:
             return read_table(self.done / f"{name}_by_pair.csv")

@@ -11,8 +11,7 @@ from subspace_illusion.core.matmul import MatmulDtype
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import OWN
-from subspace_illusion.measures.effects import BY_PAIR
-from subspace_illusion.subspace.methods import user_labels
+from subspace_illusion.subspace.keys import is_free
 
 PARAMS = Path("params.yaml")
 ONCE = ("localise", "cache_text", "recover_directions", "read_signs", "compare_mlps", "toy_example")
@@ -104,7 +103,7 @@ class Component(Group):
     @classmethod
     def _labels_are_free(cls, subspaces: dict[str, UserSubspace]) -> dict[str, UserSubspace]:
         for label in subspaces:
-            if not re.fullmatch(r"[A-Za-z][\w -]*", label) or user_labels([label]) != [label] or label in BY_PAIR:
+            if not (re.fullmatch(r"[A-Za-z][\w -]*", label) and is_free(label)):
                 raise ValueError(f"'{label}' is no label for a subspace: take letters and digits, and no way's name")
         return subspaces
 
