@@ -31,8 +31,8 @@ from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import read_table
 from subspace_illusion.pipeline.layout import HEADLINE, RESULTS
-from subspace_illusion.statistics import POOLED
-from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, TRAINED, WHOLE
+from subspace_illusion.report.words import shown
+from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, POOLED, TRAINED, WHOLE, SubspaceKey, with_keys
 from subspace_illusion.subspace.user_subspaces import parse_spec
 
 EVERY = "*"
@@ -134,21 +134,18 @@ def default_name(options: argparse.Namespace, chosen: list[str]) -> str:
 def by_block(sites: list[Site], labels: list[str]) -> pd.DataFrame:
     """The map by block: effects as shares of the clean LD, and verdicts, of the component whole, what was trained there
     if anything was, the mean difference, and yours."""
-    effects = read_table(RESULTS / "effects.csv", text=("seed",))
+    effects = with_keys(read_table(RESULTS / "effects.csv", text=("seed",)))
     effects = effects[effects["seed"] == POOLED].set_index(["component", "subspace"])["fldd"]
-    verdicts = read_table(RESULTS / "verdicts.csv").drop_duplicates(["component", "subspace"])
+    verdicts = with_keys(read_table(RESULTS / "verdicts.csv"))
     verdicts = verdicts.set_index(["component", "subspace"])["verdict"]
     names = [component_name(site) for site in sites]
-    methods = [
-        method
-        for method in (TRAINED, MEAN_DIFFERENCE, *labels)
-        if any((name, method) in effects.index for name in names)
-    ]
+    asked = (SubspaceKey(TRAINED), SubspaceKey(MEAN_DIFFERENCE), *map(SubspaceKey.user, labels))
+    keys = [key for key in asked if any((name, key) in effects.index for name in names)]
     rows: list[dict[str, Any]] = []
     for site, name in zip(sites, names, strict=True):
         row: dict[str, Any] = dict(block=site.block)
-        row |= {method: round(effects.get((name, method), float("nan")), 2) for method in (WHOLE, *methods)}
-        rows.append(row | {f"{method} is": verdicts.get((name, method), "") for method in methods})
+        row |= {shown(key): round(effects.get((name, key), float("nan")), 2) for key in (WHOLE, *keys)}
+        rows.append(row | {f"{shown(key)} is": verdicts.get((name, key), "") for key in keys})
     return pd.DataFrame(rows)
 
 

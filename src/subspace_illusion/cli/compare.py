@@ -17,10 +17,12 @@ import pandas as pd
 from subspace_illusion.cli.experiment import check_project
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import atomic_write, write_table
-from subspace_illusion.measures.effects import BY_PAIR
+from subspace_illusion.measures.effects import keys_by_pair
 from subspace_illusion.pipeline.layout import OUTCOMES, RESULTS
 from subspace_illusion.report.plots.compare import compare_figure
+from subspace_illusion.report.words import shown
 from subspace_illusion.statistics import Bootstrap, interval, table
+from subspace_illusion.subspace.keys import SubspaceKey
 
 HERE = "."
 FOLDER = RESULTS / "compare"
@@ -122,41 +124,41 @@ def differences(sides: list[Side], outcomes: list[dict[str, pd.DataFrame]], resa
         InputError: If a side is not there, or the two have not the same pairs.
     """
     for one, other in _matched(sides, outcomes):
-        (a, method_a), (b, method_b) = (
-            (of_run[where[0]], where[1]) for of_run, where in zip(outcomes, (one, other), strict=True)
-        )
+        a, b = (of_run[key.component] for of_run, key in zip(outcomes, (one, other), strict=True))
         # Numbers alone would be the same for other prompts too: the clean LD tells prompts and models.
         same = a["pair"].equals(b["pair"]) and a["group"].equals(b["group"])
         if not (same and np.allclose(a["ld"], b["ld"], atol=SAME_LD)):
             raise InputError(
-                f"{':'.join(one)} and {':'.join(other)} were not measured on the same pairs, so their difference means "
+                f"{_named(one)} and {_named(other)} were not measured on the same pairs, so their difference means "
                 "nothing: run both with the same task, prompts and model"
             )
         bootstrap = Bootstrap.of(a["group"].to_numpy(), resamples, 0)
         effect_a, effect_b = (
-            bootstrap.means((side["ld"] - side[method]).to_numpy(dtype=float))
-            for side, method in ((a, method_a), (b, method_b))
+            bootstrap.means((side["ld"] - side[key.subspace]).to_numpy(dtype=float))
+            for side, key in ((a, one), (b, other))
         )
-        what = ":".join(one) if one == other else f"{':'.join(one)} and {':'.join(other)}"
+        what = _named(one) if one == other else f"{_named(one)} and {_named(other)}"
         row = dict(what=what, pairs=len(a), groups=a["group"].nunique())
         yield row | interval("a", effect_a) | interval("b", effect_b) | interval("difference", effect_b - effect_a)
 
 
-def _matched(
-    sides: list[Side], outcomes: list[dict[str, pd.DataFrame]]
-) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
-    """What is compared with what, each a component and a subspace."""
+def _matched(sides: list[Side], outcomes: list[dict[str, pd.DataFrame]]) -> Iterator[tuple[SubspaceKey, SubspaceKey]]:
+    """What is compared with what."""
     there = [
-        {(name, method) for name, rows in of_run.items() for method in rows.columns if method not in BY_PAIR}
+        {_named(key): key for name, rows in of_run.items() for key in (one.at(name) for one in keys_by_pair(rows))}
         for of_run in outcomes
     ]
-    named = [(side.component, side.subspace) for side in sides]
-    for side, which, has in zip(sides, named, there, strict=True):
-        if which[0] is not None and which not in has:
-            known = ", ".join(sorted(f"{name}:{method}" for name, method in has))
-            raise InputError(f"there is no {which[0]}:{which[1]} in the run {side.run}; there are {known}")
-    if all(component is None for component, _ in named):
-        yield from ((key, key) for key in sorted(there[0] & there[1]))
+    asked = [None if side.component is None else f"{side.component}:{side.subspace}" for side in sides]
+    for side, name, has in zip(sides, asked, there, strict=True):
+        if name is not None and name not in has:
+            raise InputError(f"there is no {name} in the run {side.run}; there are {', '.join(sorted(has))}")
+    if asked == [None, None]:
+        yield from ((there[0][name], there[1][name]) for name in sorted(there[0].keys() & there[1].keys()))
     else:
-        a, b = (own if own[0] is not None else other for own, other in (named, named[::-1]))
-        yield a, b  # type: ignore[misc]
+        a, b = (name or other for name, other in (asked, asked[::-1]))
+        yield there[0][str(a)], there[1][str(b)]
+
+
+def _named(key: SubspaceKey) -> str:
+    """A subspace of a component as it is named on the command line."""
+    return f"{key.component}:{shown(key)}"
