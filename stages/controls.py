@@ -1,15 +1,15 @@
 """Patches and trains where there is nothing to find, at one component (E12). See also random_model.py."""
 
 from subspace_illusion.core.model import open_model
-from subspace_illusion.files import read_subspaces, read_table, write_table
+from subspace_illusion.files import read_table, write_table
 from subspace_illusion.measures.controls import measure_controls
 from subspace_illusion.pipeline.layout import ACTIVATIONS, DECOMPOSITIONS, MODEL, RESULTS, SUBSPACES
 from subspace_illusion.pipeline.sections import Components, Controls, Das, Learning
 from subspace_illusion.pipeline.stage import run, say, ticker, training_bar
 from subspace_illusion.subspace.das import training_kinds
-from subspace_illusion.subspace.methods import TRAINED, user_labels
 from subspace_illusion.subspace.pairs import cached_pairs
-from subspace_illusion.tasks.table import KINDS
+from subspace_illusion.subspace.stored import read_subspaces
+from subspace_illusion.tasks.table import PAIR_KINDS
 
 
 def main(
@@ -28,10 +28,10 @@ def main(
     site, rank, model = components[component].at, components[component].rank, open_model(MODEL)
     kinds = training_kinds(same_value)
     train = cached_pairs(model, ACTIVATIONS, "train", *kinds)
-    test = cached_pairs(model, ACTIVATIONS, "test", *KINDS)
-    stored = read_subspaces(DECOMPOSITIONS / component / "subspaces.safetensors")
-    trained = [basis for (method, _), basis in stored.items() if method == TRAINED]
-    own = {label: stored[label, ""] for label in user_labels(method for method, _ in stored)}
+    test = cached_pairs(model, ACTIVATIONS, "test", *PAIR_KINDS)
+    stored = read_subspaces(DECOMPOSITIONS / component)
+    trained = [basis for key, basis in stored.items() if key.is_trained]
+    users = {key: basis for key, basis in stored.items() if key.is_entire and key.is_user}
     runs = len(kinds)  # one on arbitrary labels, and one on opposite pairs alone where others are trained on too
     say(f"controls at {site.name}: {runs} kinds of DAS runs, then patches of {len(test)} held-out pairs")
     measured = measure_controls(
@@ -40,7 +40,7 @@ def main(
         train,
         test,
         trained,
-        own,
+        users,
         read_table(SUBSPACES / component / "curve.parquet"),
         rank=rank,
         das_seeds=control_seeds,

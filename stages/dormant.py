@@ -4,12 +4,13 @@ import pandas as pd
 
 from subspace_illusion.core.activations import Activations
 from subspace_illusion.experiments.dormant import applies, axes, nothing_measured, nothing_written, summary, written
-from subspace_illusion.files import column, read_subspaces, write_table
+from subspace_illusion.files import column, write_table
 from subspace_illusion.pipeline.layout import ACTIVATIONS, DECOMPOSITIONS, DORMANT, RESULTS
 from subspace_illusion.pipeline.sections import Components, Dormant
 from subspace_illusion.pipeline.stage import run, say
 from subspace_illusion.statistics import table
 from subspace_illusion.subspace.pairs import kept_pairs
+from subspace_illusion.subspace.stored import read_subspaces
 from subspace_illusion.tasks.table import SAME, chosen, unrelated, values_of
 
 
@@ -19,7 +20,7 @@ def main(components: Components, v_true: str, dormant: Dormant, resamples: int, 
     ends = [column(pairs, end).tolist() for end in ("base", "source")]
     sites = {name: component.at for name, component in components.items() if applies(component.at, values_of(kept))}
     say(f"what {len(sites)} components write along v_true in {len(pairs)} pairs, a few seconds")
-    bases = {name: read_subspaces(DECOMPOSITIONS / name / "subspaces.safetensors") for name in {*sites, v_true}}
+    bases = {name: read_subspaces(DECOMPOSITIONS / name) for name in {*sites, v_true}}
     along = axes(bases[v_true])
     parts, rows = [nothing_written()], []
     for name, site in sites.items():

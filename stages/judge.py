@@ -11,6 +11,7 @@ from subspace_illusion.report.findings import decomposition, findings, findings_
 from subspace_illusion.report.readme import headline, metrics, readme_table
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.verdict import verdict_table
+from subspace_illusion.report.words import shown
 from subspace_illusion.verdict.judge import judge
 from subspace_illusion.verdict.score import read_scores
 from subspace_illusion.verdict.shipped import read_calibration
@@ -34,9 +35,8 @@ def main(
     write_table(RESULTS / "findings.csv", findings_table(found))
     write_table(RESULTS / "decompose.csv", decomposition(results))
     # For dvc plots: one bar a subspace.
-    bars = results.effects.reset_index()
-    subspace = bars["component"] + ": " + bars["subspace"]
-    write_table(RESULTS / "bars.csv", pd.DataFrame(dict(subspace=subspace, effect=bars["effect"])))
+    bars = {f"{key.component}: {shown(key)}": row["effect"] for key, row in results.effects.items()}
+    write_table(RESULTS / "bars.csv", pd.DataFrame(dict(subspace=list(bars), effect=list(bars.values()))))
 
     about = dict(model=names.model, task=names.task, size=size)
     write_json(METRICS, metrics(about, results, found, verdicts, calibration))

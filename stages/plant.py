@@ -14,7 +14,7 @@ from subspace_illusion.pipeline.layout import CALIBRATION, MODEL
 from subspace_illusion.pipeline.sections import Compute
 from subspace_illusion.pipeline.stage import run, say
 from subspace_illusion.pipeline.units import run_units, unit
-from subspace_illusion.planting.cases import KINDS
+from subspace_illusion.planting.cases import CARRIER_KINDS
 from subspace_illusion.planting.units import look_at, plant_block
 
 
@@ -31,7 +31,7 @@ def main(
     compute: Compute,
 ) -> None:
     planted = tasks[task]
-    kinds = dict(zip(KINDS, (planted.mlps, planted.random_mlps, planted.attention), strict=True))
+    kinds = dict(zip(CARRIER_KINDS, (planted.mlps, planted.random_mlps, planted.attention), strict=True))
     blocks = sorted({block for listed in kinds.values() for block in listed})
     pairs = dict(model=str(MODEL), task=task, path=str(planted.path), seed=seed, **prompts.model_dump())
     plan = dict(

@@ -4,7 +4,7 @@ from typing import Any
 
 from subspace_illusion.core.activations import Activations
 from subspace_illusion.core.sites import residual_after
-from subspace_illusion.files import column, read_subspaces, read_table, write_table
+from subspace_illusion.files import column, read_table, write_table
 from subspace_illusion.measures.find_readers import Rule
 from subspace_illusion.measures.off_distribution import distances_of_component
 from subspace_illusion.measures.own_readers import both_splits, can_be_read, split_by_own_readers
@@ -12,7 +12,9 @@ from subspace_illusion.pipeline.layout import ACTIVATIONS, DECOMPOSITIONS, MODEL
 from subspace_illusion.pipeline.sections import Components, Experiments, Readers, Score, SplitDirections
 from subspace_illusion.pipeline.stage import progress, run, say
 from subspace_illusion.statistics import Bootstrap, table
+from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.subspace.pairs import kept_pairs
+from subspace_illusion.subspace.stored import read_subspaces
 from subspace_illusion.tasks.table import DIFFERENT, chosen, codes, values_of
 from subspace_illusion.verdict.score import Score as Scored
 from subspace_illusion.verdict.score import draws_table, score_component, score_table
@@ -38,11 +40,11 @@ def main(
     bootstrap, halves = Bootstrap.of(pairs["group"].to_numpy(), resamples, seed), None
     rule, draws = Rule(**readers.model_dump()), split_directions.random_subspaces
     say(f"scoring the subspaces of {len(components)} components, a few seconds each")
-    scores: dict[tuple[str, str], Scored] = {}
+    scores: dict[SubspaceKey, Scored] = {}
     left: list[dict[str, object]] = []
     for name, component in progress(list(components.items()), "component"):
         site, readout, splits = component.at, cached.readout(name), None
-        bases = read_subspaces(DECOMPOSITIONS / name / "subspaces.safetensors")
+        bases = read_subspaces(DECOMPOSITIONS / name)
         if name in experiments.split_directions:
             splits = read_table(RESULTS / "split_directions" / f"{name}_by_pair.csv")
         elif can_be_read(site, cached.n_blocks):
@@ -52,7 +54,7 @@ def main(
         ends, after = ((cached.at(at, base), cached.at(at, source)) for at in (site, residual_after(site.block)))
         did = read_table(OUTCOMES / f"{name}.parquet")
         found = score_component(did, bases, *ends, values, readout, splits, **settings)
-        scores |= {(name, method): scored for method, scored in found.items()}
+        scores |= {key.at(name): scored for key, scored in found.items()}
         looks: Any = dict(tolerance=rank_tolerance, halvings=score.halvings, seed=seed)
         left += distances_of_component(name, ends, after, bases, found, readout, bootstrap, **looks)
     write_table(RESULTS / "score.csv", score_table(scores))

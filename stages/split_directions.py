@@ -4,7 +4,7 @@ import torch
 
 from subspace_illusion.core.heads import score_gradient
 from subspace_illusion.core.model import open_model
-from subspace_illusion.files import read_subspaces, read_table, write_table
+from subspace_illusion.files import read_table, write_table
 from subspace_illusion.measures.find_readers import READER, heads_reached, listed, name_of
 from subspace_illusion.measures.split_directions import count
 from subspace_illusion.measures.split_directions import split_directions as patch_parts
@@ -12,8 +12,9 @@ from subspace_illusion.pipeline.layout import ACTIVATIONS, DECOMPOSITIONS, MODEL
 from subspace_illusion.pipeline.sections import Components, SplitDirections
 from subspace_illusion.pipeline.stage import run, say, ticker
 from subspace_illusion.statistics import Bootstrap
-from subspace_illusion.subspace.methods import GRADIENT, MEAN_DIFFERENCE, TRAINED, user_labels
+from subspace_illusion.subspace.keys import GRADIENT, MEAN_DIFFERENCE, SubspaceKey
 from subspace_illusion.subspace.pairs import cached_pairs
+from subspace_illusion.subspace.stored import read_subspaces
 from subspace_illusion.tasks.ioi import has_names, name_positions
 from subspace_illusion.tasks.table import DIFFERENT
 
@@ -31,16 +32,15 @@ def main(
     pairs, prompts = cached_pairs(model, ACTIVATIONS, "test", DIFFERENT, most=most), read_table(PROMPTS)
     found = listed(read_table(RESULTS / "find_readers/readers.csv", text=("head",)), "reader", READER)
     readers = [head for head in heads_reached(model.n_blocks, model.n_heads, site) if name_of(head) in found]
-    subspaces = read_subspaces(DECOMPOSITIONS / component / "subspaces.safetensors")
-    methods = {TRAINED, MEAN_DIFFERENCE, *user_labels(method for method, _ in subspaces)}
-    bases = {key: basis for key, basis in subspaces.items() if key[0] in methods}
+    difference, stored = SubspaceKey(MEAN_DIFFERENCE), read_subspaces(DECOMPOSITIONS / component)
+    bases = {key: basis for key, basis in stored.items() if key.is_asked or key == difference}
     by_what = f"by what {len(readers)} readers see" if readers else "whole, because no reader lies downstream"
     say(f"patching directions at {site.name} {by_what}, {len(pairs)} pairs")
     if readers and has_names(prompts):  # attention tells which of two names it moves
         train = cached_pairs(model, ACTIVATIONS, "train", DIFFERENT, most=most)
         positions = name_positions(prompts.set_index("prompt").loc[train.base_prompts])
         tail = train.tail(site.start)(torch.arange(len(train)))
-        bases[GRADIENT, ""] = score_gradient(model, site, tail, readers, *positions)
+        bases[SubspaceKey(GRADIENT)] = score_gradient(model, site, tail, readers, *positions)
     draws = split_directions.random_subspaces
     split, by_pair = patch_parts(
         pairs,

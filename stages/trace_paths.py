@@ -2,21 +2,21 @@
 
 from subspace_illusion.core.model import open_model
 from subspace_illusion.experiments.trace_paths import PATCH, group_table, groups_of, head_table, trace
-from subspace_illusion.files import atomic_folder, read_subspaces, read_table, write_table
+from subspace_illusion.files import atomic_folder, read_table, write_table
 from subspace_illusion.measures.find_readers import heads_reached
 from subspace_illusion.pipeline.layout import ACTIVATIONS, DECOMPOSITIONS, MODEL, RESULTS
 from subspace_illusion.pipeline.sections import Components, TracePaths
 from subspace_illusion.pipeline.stage import run, say, ticker
 from subspace_illusion.statistics import Bootstrap
 from subspace_illusion.subspace.pairs import cached_pairs
-from subspace_illusion.subspace.trained import trained_among
+from subspace_illusion.subspace.stored import read_subspaces, trained_among
 from subspace_illusion.tasks.table import DIFFERENT, source_sign
 
 
 def main(component: str, components: Components, trace_paths: TracePaths, resamples: int, seed: int) -> None:
     model, site = open_model(MODEL), components[component].at
     pairs = cached_pairs(model, ACTIVATIONS, "test", DIFFERENT, most=trace_paths.pairs)
-    bases = trained_among(read_subspaces(DECOMPOSITIONS / component / "subspaces.safetensors"))
+    bases = trained_among(read_subspaces(DECOMPOSITIONS / component))
     heads = heads_reached(model.n_blocks, model.n_heads, site)
     say(f"following patches of {len(bases)} seeds at {site.name} through {len(heads)} heads, {len(pairs)} pairs")
     found = read_table(RESULTS / "find_readers/readers.csv", text=("head",))

@@ -9,8 +9,9 @@ from subspace_illusion.pipeline.layout import ACTIVATIONS, MODEL, RESULTS, SUBSP
 from subspace_illusion.pipeline.sections import Components, Das, Labels, Learning
 from subspace_illusion.pipeline.stage import run, say, training_bar
 from subspace_illusion.subspace.das import mean_curve, nothing_trained, train_das, training_kinds
+from subspace_illusion.subspace.keys import TRAINED, SubspaceKey
 from subspace_illusion.subspace.pairs import cached_pairs
-from subspace_illusion.subspace.trained import write_trained
+from subspace_illusion.subspace.stored import write_trained
 
 
 def main(
@@ -53,7 +54,8 @@ def main(
         matmul_dtype=resolved(learning.matmul_dtype, pick_device()),
     )
     with atomic_folder(SUBSPACES / component) as folder:
-        write_trained(folder, dict(zip(seeds, trained.bases, strict=True)), about)
+        keys = [SubspaceKey(TRAINED, seed=seed) for seed in seeds]
+        write_trained(folder, dict(zip(keys, trained.bases, strict=True)), about)
         write_table(folder / "curve.parquet", trained.curve)
     write_table(RESULTS / "train_das" / f"{component}.csv", mean_curve(trained.curve))
 

@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from subspace_illusion.experiments.tell_names import ALIKE, APART
+from subspace_illusion.experiments.tell_names import ALIKE, UNALIKE
 from subspace_illusion.experiments.toy_example import toy_example
 from subspace_illusion.files import write_json, write_table
 from subspace_illusion.measures.localise import DIFFERING, END
 from subspace_illusion.report.results import Results
-from subspace_illusion.statistics import POOLED
-from subspace_illusion.subspace.methods import LENT, MEAN_DIFFERENCE, NULL, ROW, TRAINED, WHOLE, part_of
+from subspace_illusion.subspace.keys import LENT_HALF, MEAN_DIFFERENCE, NULL, POOLED, ROW, TRAINED, WHOLE, SubspaceKey
 from subspace_illusion.tasks.table import DIFFERENT, SAME
 from subspace_illusion.verdict.calibration import HALF, Calibration, sub_score_sets
 from subspace_illusion.verdict.judge import Verdict, judge
@@ -57,21 +56,21 @@ def patched(effect: float, ld_clean: float = LD_CLEAN, half: float = 0.1, **shar
 def effects() -> pd.DataFrame:
     """v_true does more than its whole component, v_mlp what its whole MLP does not, its row part a third."""
     pooled: dict[tuple[str, str], dict[str, float]] = {
-        (V_TRUE, WHOLE): patched(4.8),
+        (V_TRUE, WHOLE.subspace): patched(4.8),
         (V_TRUE, TRAINED): patched(5.0, half=0.05, whole_share=0.96),
         (V_TRUE, MEAN_DIFFERENCE): patched(4.6, half=0.05, whole_share=1.04),
-        (V_MLP, WHOLE): patched(-1.0),
+        (V_MLP, WHOLE.subspace): patched(-1.0),
         (V_MLP, TRAINED): patched(3.0, half=0.05, whole_share=-0.33, row_share=0.33, effect_over_row_part=3.0)
         | measured(share_of_residual=0.6),
         (V_MLP, ROW): patched(1.0),
         (V_MLP, NULL): patched(0.0, half=0),
-        (V_MLP, LENT): patched(2.0, share_of_subspace=0.67),
+        (V_MLP, LENT_HALF): patched(2.0, share_of_subspace=0.67),
         (V_MLP, MEAN_DIFFERENCE): patched(-1.0, whole_share=1.0, row_share=1.0),
     }
     rows = []
     for (component, method), measures in pooled.items():
         about = dict(component=component, subspace=method, pairs=4, groups=2)
-        if method in (TRAINED, ROW, NULL, LENT):
+        if method in (TRAINED, ROW, NULL, LENT_HALF):
             for seed, more in zip(SEEDS, (-0.1, 0.1), strict=True):
                 moved = {name: x if method == NULL else x + more for name, x in measures.items()}
                 rows.append(about | dict(seed=seed) | moved)
@@ -97,30 +96,39 @@ def summary(**columns: float) -> pd.DataFrame:
 
 
 PROBE = "my probe"
-"""One of the user's own subspaces."""
+"""The label of one of the user's own subspaces."""
+PROBE_KEY = SubspaceKey.user(PROBE)
 
 
 def own_effects() -> pd.DataFrame:
     """The probe at the MLP does a fifth of what v_mlp does, half of it by its row part."""
     rows = {
-        PROBE: patched(0.6, half=0.05, whole_share=-1.67, row_share=0.5),
-        part_of(PROBE, ROW): patched(0.3, share_of_subspace=0.5),
-        part_of(PROBE, NULL): patched(0.0, half=0),
-        part_of(PROBE, LENT): patched(0.28, share_of_subspace=0.47),
+        PROBE_KEY: patched(0.6, half=0.05, whole_share=-1.67, row_share=0.5),
+        PROBE_KEY.of_part(ROW): patched(0.3, share_of_subspace=0.5),
+        PROBE_KEY.of_part(NULL): patched(0.0, half=0),
+        PROBE_KEY.of_part(LENT_HALF): patched(0.28, share_of_subspace=0.47),
     }
     about = dict(component=V_MLP, seed=POOLED)
-    return pd.DataFrame([about | dict(subspace=method) | row for method, row in rows.items()])
+    return pd.DataFrame([about | dict(subspace=key.subspace) | row for key, row in rows.items()])
 
 
 def with_own() -> dict[str, pd.DataFrame]:
     """The tables that a probe at the MLP has rows in."""
     made = tables()
     of_mlp = f"decompositions/{V_MLP}/summary.parquet"
-    row = dict(subspace=PROBE, row_norm=0.7, null_norm=0.7, cos_v_true=0.3, cos_random=0.04, cos_mean_difference=0.2)
+    row = dict(
+        subspace=PROBE_KEY.subspace,
+        row_norm=0.7,
+        null_norm=0.7,
+        cos_v_true=0.3,
+        cos_random=0.04,
+        cos_mean_difference=0.2,
+    )
     of_probe = pd.DataFrame([row | measured(0.05, lent_share=0.45)])
-    cosines = [("trained", "mean difference", 0.4), ("trained", PROBE, 0.5), ("mean difference", PROBE, 0.2)]
-    cosines += [(method, "random", 0.05) for method in ("trained", "mean difference", PROBE)]
-    asleep = made["dormant.csv"].iloc[:1].assign(subspace=PROBE, outside=0.3, outside_lo=0.2, outside_hi=0.4)
+    probe = PROBE_KEY.subspace
+    cosines = [("trained", "mean difference", 0.4), ("trained", probe, 0.5), ("mean difference", probe, 0.2)]
+    cosines += [(name, "random", 0.05) for name in ("trained", "mean difference", probe)]
+    asleep = made["dormant.csv"].iloc[:1].assign(subspace=probe, outside=0.3, outside_lo=0.2, outside_hi=0.4)
     return {
         "effects.csv": pd.concat([made["effects.csv"], own_effects()]),
         "dormant.csv": pd.concat([made["dormant.csv"], asleep]),
@@ -135,13 +143,13 @@ def score(fldd: float = 0.75, half: float = 0.02, **sub_scores: float) -> Score:
     return Score(fldd + spread, {name: np.clip(value + spread, 0, 1) for name, value in sub_scores.items()}, fldd)
 
 
-def scores() -> dict[tuple[str, str], Score]:
+def scores() -> dict[SubspaceKey, Score]:
     """v_true does what its component does, v_mlp what it does by an unread part; the mean differences do as theirs."""
     return {
-        (V_TRUE, TRAINED): score(1.25, lost=0.1, apart=0.04),
-        (V_TRUE, MEAN_DIFFERENCE): score(1.15, apart=0.04),
-        (V_MLP, TRAINED): score(0.75, lent=0.7, lost=0.67, apart=1.0, off=0.3),
-        (V_MLP, MEAN_DIFFERENCE): score(-0.25, lent=0.6, lost=0.0, apart=0.0, off=0.0),
+        SubspaceKey(TRAINED, component=V_TRUE): score(1.25, lost=0.1, apart=0.04),
+        SubspaceKey(MEAN_DIFFERENCE, component=V_TRUE): score(1.15, apart=0.04),
+        SubspaceKey(TRAINED, component=V_MLP): score(0.75, lent=0.7, lost=0.67, apart=1.0, off=0.3),
+        SubspaceKey(MEAN_DIFFERENCE, component=V_MLP): score(-0.25, lent=0.6, lost=0.0, apart=0.0, off=0.0),
     }
 
 
@@ -174,11 +182,11 @@ def calibration() -> Calibration:
         dict(task="ioi", component="blocks.1.hook_resid_post", subspace=TRAINED, called="inconclusive",
              figures="apart", score=np.nan, score_lo=np.nan, score_hi=np.nan),
     ]  # fmt: skip
-    tables = (pd.DataFrame(of) for of in (confusions, areas, cases, [row | effect for row in natural]))
+    tables = (pd.DataFrame(rows) for rows in (confusions, areas, cases, [row | effect for row in natural]))
     return Calibration(limits, *tables, about)
 
 
-def verdicts() -> dict[tuple[str, str], Verdict]:
+def verdicts() -> dict[SubspaceKey, Verdict]:
     return judge(scores(), calibration(), 0.1)
 
 
@@ -186,7 +194,7 @@ def distances() -> pd.DataFrame:
     """How far patches leave the natural distribution."""
     rows = [
         dict(component=V_MLP, subspace=method, place=place, part=part, floor=0.02) | measured(0.01, distance=far)
-        for method, far in ((WHOLE, 0.03), (TRAINED, 0.3))
+        for method, far in ((WHOLE.subspace, 0.03), (TRAINED, 0.3))
         for place, part in (("component", "all of it"), ("component", "what acts"), ("output", "all of it"))
     ]
     return pd.DataFrame(rows)
@@ -241,7 +249,7 @@ def tables() -> dict[str, Any]:
     ]
     told = [
         dict(subspace=TRAINED, seed=seed, half=half, name=name, omega_squared=0.01, p=0.3, permutations=99)
-        for half in (ALIKE, APART)
+        for half in (ALIKE, UNALIKE)
         for seed in (POOLED, *SEEDS)
         for name in ("IO", "S")
     ]

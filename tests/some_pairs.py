@@ -8,13 +8,13 @@ import torch
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.sites import Site
 from subspace_illusion.subspace.pairs import Pairs, recorded_pairs
-from subspace_illusion.tasks.table import KINDS, NEITHER, SAME
+from subspace_illusion.tasks.table import NEITHER, PAIR_KINDS, SAME
 
 VALUES = ("first", "second")
 
 
 def prompts_and_pairs(
-    cases: int = 4, kinds: Sequence[str] = KINDS, position: int | None = None
+    cases: int = 4, kinds: Sequence[str] = PAIR_KINDS, position: int | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Tables of prompts, four a case, of two lengths, read at END or another token, and of pairs: both swaps of every
     case and kind."""
@@ -32,13 +32,14 @@ def prompts_and_pairs(
             )  # fmt: skip
         for base in (0, 1):
             for kind in kinds:
-                source = {KINDS[0]: 1 - base, KINDS[1]: 3 - base, KINDS[2]: 2 + base}[kind]
+                source = {PAIR_KINDS[0]: 1 - base, PAIR_KINDS[1]: 3 - base, PAIR_KINDS[2]: 2 + base}[kind]
                 answer, foil = 5 + 2 * case + base, 6 + 2 * case - base
                 pairs.append(
                     dict(
                         pair=len(pairs), group=f"case-{case}", template=case % 2, kind=kind, base=4 * case + base,
                         source=4 * case + source, answer_id=answer, foil_id=foil,
-                        target_id=answer if kind == SAME else foil, source_id=answer if kind == KINDS[0] else NEITHER,
+                        target_id=answer if kind == SAME else foil,
+                        source_id=answer if kind == PAIR_KINDS[0] else NEITHER,
                         base_value=VALUES[base], source_value=VALUES[source % 2],
                     )
                 )  # fmt: skip
@@ -50,7 +51,7 @@ def some_pairs(
     sites: Sequence[Site],
     start: int,
     cases: int = 4,
-    kinds: Sequence[str] = KINDS,
+    kinds: Sequence[str] = PAIR_KINDS,
     position: int | None = None,
 ) -> Pairs:
     prompts, pairs = prompts_and_pairs(cases, kinds, position)

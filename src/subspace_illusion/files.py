@@ -107,18 +107,6 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         raise InputError(f"{path} cannot be read ({one_line(error)}); remove it and run dvc repro again") from error
 
 
-def write_subspaces(path: Path, subspaces: Mapping[tuple[str, int | None], torch.Tensor]) -> None:
-    """Writes bases by method and training seed."""
-    write_tensors(
-        path, {f"{method}:{'' if seed is None else seed}": basis for (method, seed), basis in subspaces.items()}
-    )
-
-
-def read_subspaces(path: Path) -> dict[tuple[str, str], torch.Tensor]:
-    """Bases by method and training seed, which is empty where no seed trained them."""
-    return {(method, seed): basis for key, basis in read_tensors(path).items() for method, seed in [key.split(":")]}
-
-
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file that are not empty."""
     try:

@@ -36,9 +36,6 @@ LEAST_GROUPS = 50
 PART = 4_000_000
 """How many counts of groups in draws are made floats at a time."""
 
-POOLED = "pooled"
-"""The seed of a row that pools all training seeds."""
-
 
 @dataclass(frozen=True)
 class Estimate:

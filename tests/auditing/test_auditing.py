@@ -12,6 +12,7 @@ import tiny
 from subspace_illusion import audit
 from subspace_illusion.errors import InputError
 from subspace_illusion.pipeline.compose import compose
+from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.verdict.rule import SMALLEST_EFFECT
 from subspace_illusion.verdict.shipped import SHIPPED
 
@@ -32,13 +33,15 @@ def direction(seed: int = 0) -> torch.Tensor:
 
 def test_the_ten_lines_of_the_readme(folder, tmp_path):
     found = audit(folder, tiny.EXAMPLE, HOOK, {"mine": direction()}, **SETTINGS)
-    assert set(found.verdicts) == {"mine", "mean difference"}
+    assert set(found.verdicts) == {SubspaceKey.user("mine", HOOK), SubspaceKey("mean difference", component=HOOK)}
     assert str(found).startswith(f"mine at {HOOK}: ")
-    assert set(found.decomposition.summary["subspace"]) == {"mine"}
+    assert set(found.decomposition.summary["subspace"]) == {"user: mine"}
     effects = found.effects.set_index("subspace")
-    assert abs(effects.loc["null part of mine", "effect"]) < 1e-4
-    halves = effects.loc[["lent by the null part of mine", "inside the row space of mine"], "effect"].sum()
-    assert halves == pytest.approx(effects.loc["mine", "effect"], abs=0.05 + 0.2 * abs(effects.loc["mine", "effect"]))
+    assert abs(effects.loc["null part of user: mine", "effect"]) < 1e-4
+    halves = effects.loc[["lent by the null part of user: mine", "inside the row space of user: mine"], "effect"].sum()
+    assert halves == pytest.approx(
+        effects.loc["user: mine", "effect"], abs=0.05 + 0.2 * abs(effects.loc["user: mine", "effect"])
+    )
     found.report(tmp_path / "audit.html")
     page = (tmp_path / "audit.html").read_text()
     assert "mine" in page
@@ -61,8 +64,9 @@ def test_what_is_given_may_be_a_file_or_in_memory_and_gives_the_same(folder, lla
 
 
 def test_in_the_residual_stream_what_the_readers_see_stands_for_the_row_part(llama):
-    found = audit(llama, tiny.EXAMPLE, "blocks.1.hook_resid_post", {"mine": direction()[:32]}, **SETTINGS)
-    assert set(found.verdicts["mine"].score.sub_scores) <= {"lost", "apart"}
+    hook = "blocks.1.hook_resid_post"
+    found = audit(llama, tiny.EXAMPLE, hook, {"mine": direction()[:32]}, **SETTINGS)
+    assert set(found.verdicts[SubspaceKey.user("mine", hook)].score.sub_scores) <= {"lost", "apart"}
 
 
 @pytest.mark.parametrize(
@@ -92,7 +96,7 @@ def test_the_examples_probe_is_trained_and_saved(folder, tmp_path, monkeypatch, 
     train_probe.main(str(folder), HOOK, str(out))
     assert "held-out prompts right" in capsys.readouterr().out
     found = audit(folder, tiny.EXAMPLE, HOOK, {"probe": out}, **SETTINGS)
-    assert "probe" in found.verdicts
+    assert SubspaceKey.user("probe", HOOK) in found.verdicts
     sys.modules.pop("train_probe")
 
 

@@ -22,7 +22,7 @@ from subspace_illusion.experiments.dormant import (
 from subspace_illusion.report.plots.dormant import dormant_figure
 from subspace_illusion.report.plots.style import plt
 from subspace_illusion.report.sections import dormant
-from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, TRAINED
+from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, NULL, TRAINED, SubspaceKey, with_keys
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -34,6 +34,7 @@ def closed():
 
 
 ABSTRACT = torch.tensor([[1.0, 1, 0], [-1, -1, 0]])  # the post's example: hidden activations of x = 1 and x = -1
+DAS, MEAN = SubspaceKey(TRAINED), SubspaceKey(MEAN_DIFFERENCE)
 W_OUT = torch.tensor([[1.0], [0], [2]])
 
 
@@ -161,12 +162,13 @@ def test_the_table_of_one_component_and_its_summary():
                   for side in ("base", "source"))
     )  # fmt: skip
     illusory = torch.tensor([[0.0], [1], [1]]) / 2**0.5
-    bases = {(TRAINED, "0"): illusory, (TRAINED, "1"): -illusory, (MEAN_DIFFERENCE, ""): torch.eye(3)[:, :1]}
-    bases |= {("probe", ""): torch.eye(3)[:, 2:], ("null part of probe", ""): torch.eye(3)[:, :1]}
+    bases = {DAS.of_seed(0): illusory, DAS.of_seed(1): -illusory, MEAN: torch.eye(3)[:, :1]}
+    probe = SubspaceKey.user("probe")
+    bases |= {probe: torch.eye(3)[:, 2:], probe.of_part(NULL): torch.eye(3)[:, :1]}
     unit = torch.ones(1, 1)
     readout = W_OUT * torch.tensor([[0.0], [1], [1]])
-    v_true = axes({(TRAINED, "0"): unit, (TRAINED, "1"): unit, (MEAN_DIFFERENCE, ""): unit})
-    assert list(v_true) == ["0", "1"]
+    v_true = axes({DAS.of_seed(0): unit, DAS.of_seed(1): unit, MEAN: unit})
+    assert list(v_true) == [0, 1]
     found = written(table, base, source, bases, readout, v_true)
     assert len(found) == 3 * 2 * len(table)
     assert set(nothing_written()) == {*found, "component"}
@@ -176,19 +178,19 @@ def test_the_table_of_one_component_and_its_summary():
     assert (trained["clean_gap"], trained["patched_gap"], trained["outside"]) == (0, pytest.approx(2), 1)
     assert np.isnan(trained["outside_lo"])  # the same in every case: no draw could differ
     assert (mean["patched_gap"], mean["outside"]) == (0, 0)
-    assert (probe["subspace"], probe["patched_gap"]) == ("probe", 0)  # e3 is zero in every prompt
+    assert (probe["subspace"], probe["patched_gap"]) == ("user: probe", 0)  # e3 is zero in every prompt
 
 
 def test_own_subspaces_stand_behind_every_seed_of_v_true():
     """Also where nothing was trained at the component: what it writes is seen along each seed's v_true."""
     table = pd.DataFrame(dict(pair=[0, 1], group=["a", "b"], base_value=[FIRST, SECOND], source_value=[SECOND, FIRST]))
     base, source = torch.tensor([[-1.0, 0], [1.0, 0]]), torch.tensor([[1.0, 0], [-1.0, 0]])
-    bases = {(MEAN_DIFFERENCE, ""): torch.eye(2)[:, :1], ("mine", ""): torch.eye(2)[:, :1]}
-    v_true = {"3": torch.eye(2)[:, :1], "5": torch.eye(2)[:, 1:]}
+    bases = {MEAN: torch.eye(2)[:, :1], SubspaceKey.user("mine"): torch.eye(2)[:, :1]}
+    v_true = {3: torch.eye(2)[:, :1], 5: torch.eye(2)[:, 1:]}
     found = written(table, base, source, bases, None, v_true).set_index(["subspace", "seed"])
-    assert set(found.index) == {(method, seed) for method in (MEAN_DIFFERENCE, "mine") for seed in ("3", "5")}
-    assert found.loc[("mine", "3"), "patched"].tolist() == [1, -1]
-    assert found.loc[("mine", "5"), "patched"].tolist() == [0, 0]
+    assert set(found.index) == {(method, seed) for method in (MEAN_DIFFERENCE, "user: mine") for seed in ("3", "5")}
+    assert found.loc[("user: mine", "3"), "patched"].tolist() == [1, -1]
+    assert found.loc[("user: mine", "5"), "patched"].tolist() == [0, 0]
 
 
 # the picture and the section
@@ -207,8 +209,8 @@ def drawn_from(names: list[str], patched: float, pairs: int = 40) -> pd.DataFram
     return pd.concat([table, table.assign(subspace="mean difference", patched=0.0)])
 
 
-def of_trained(*names: str) -> list[tuple[str, str]]:
-    return [(name, "trained") for name in names]
+def of_trained(*names: str) -> list[SubspaceKey]:
+    return [DAS.at(name) for name in names]
 
 
 def peaks(axis) -> dict[int, float]:
@@ -222,7 +224,7 @@ def peaks(axis) -> dict[int, float]:
 
 
 def test_dormant_pathway_by_combination():
-    figure = drawn(dormant_figure(drawn_from(["resid1", "mlp1"], 9.0), of_trained("resid1", "mlp1")))
+    figure = drawn(dormant_figure(with_keys(drawn_from(["resid1", "mlp1"], 9.0)), of_trained("resid1", "mlp1")))
     resid, _ = figure.axes
     assert shown(resid) == [
         "S second → S first", "S first → S second", "S first → S first", "S second → S second"
@@ -237,13 +239,13 @@ def test_dormant_pathway_by_combination():
 
 
 def test_dormant_panels_have_ranges_of_their_own():
-    table = pd.concat([drawn_from(["resid1"], 90.0), drawn_from(["mlp1"], 0.5)])
+    table = with_keys(pd.concat([drawn_from(["resid1"], 90.0), drawn_from(["mlp1"], 0.5)]))
     wide, narrow = drawn(dormant_figure(table, of_trained("resid1", "mlp1"))).axes
     assert np.ptp(wide.get_xlim()) > 20 * np.ptp(narrow.get_xlim())
 
 
 def test_dormant_with_one_component_a_missing_combination_and_values_that_do_not_vary():
-    table = drawn_from(["mlp1"], 2.0)
+    table = with_keys(drawn_from(["mlp1"], 2.0))
     table = table[(table["base_value"] == SECOND) | (table["source_value"] == SECOND)]
     figure = drawn(dormant_figure(table, of_trained("mlp1")))
     assert shown(figure.axes[0]) == ["S second → S first", "S first → S second", "S second → S second"]
@@ -270,7 +272,7 @@ def test_the_section_says_what_the_table_shows(tmp_path):
 def test_ones_own_subspaces_have_panels_and_pairs_of_one_value_may_be_missing(tmp_path):
     written = drawn_from([made.V_MLP], 2.0)
     written = written[written["base_value"] != written["source_value"]]
-    written = pd.concat([written, written[written["subspace"] == "trained"].assign(subspace=made.PROBE)])
+    written = pd.concat([written, written[written["subspace"] == "trained"].assign(subspace=made.PROBE_KEY.subspace)])
     asleep = made.with_own()["dormant.csv"].assign(outside_same=np.nan)
     changed = made.with_own() | {"dormant.csv": asleep, "dormant.parquet": written}
     (section,) = dormant.section(made.results(tmp_path, changed, v_mlp=None))

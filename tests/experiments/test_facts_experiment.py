@@ -12,11 +12,18 @@ from subspace_illusion.core.replay import record
 from subspace_illusion.core.sites import Site, mlp_output
 from subspace_illusion.errors import InputError
 from subspace_illusion.experiments import fact_edits
-from subspace_illusion.experiments.fact_directions import ONE, SHARED, change_along, sites_of_blocks, spread_over_groups
+from subspace_illusion.experiments.fact_directions import (
+    ONE,
+    SHARED,
+    WHOLE_MLP,
+    change_along,
+    sites_of_blocks,
+    spread_over_groups,
+)
 from subspace_illusion.experiments.fact_edits import EDIT, PATCH, PATCH_EDIT, SUBSPACE, equivalent_subspaces, medians
 from subspace_illusion.experiments.facts import facts_pairs, facts_tables
 from subspace_illusion.statistics import Bootstrap
-from subspace_illusion.subspace.methods import NULL, ROW, TRAINED, WHOLE
+from subspace_illusion.subspace.keys import NULL, ROW, TRAINED
 from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.tasks.table import DIFFERENT
 
@@ -101,7 +108,7 @@ def test_the_tables_of_all_blocks(llama):
     assert set(keyed.index) == {
         (block, what, method)
         for block in (0, 2)
-        for what, methods in ((ONE, (TRAINED, ROW, NULL)), (SHARED, (TRAINED, ROW, NULL)), (WHOLE, (WHOLE,)))
+        for what, methods in ((ONE, (TRAINED, ROW, NULL)), (SHARED, (TRAINED, ROW, NULL)), (WHOLE_MLP, (WHOLE_MLP,)))
         for method in methods
     }
     assert keyed.xs(NULL, level="subspace")["effect"].abs().max() < 1e-4

@@ -20,7 +20,7 @@ from subspace_illusion.report.plots.random_mlp import random_mlp_figure
 from subspace_illusion.report.plots.style import BLUE, ORANGE, plt
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.sections.random_mlp import section
-from subspace_illusion.subspace.methods import TRAINED
+from subspace_illusion.subspace.keys import TRAINED
 
 TOKENS = torch.randint(1, 500, (6, 9), generator=torch.Generator().manual_seed(0))
 HIDDEN = Site(1, "mlp.hook_post")
@@ -111,7 +111,7 @@ def closed():
     plt.close("all")
 
 
-def real(component: str) -> pd.DataFrame:
+def effects() -> pd.DataFrame:
     about = [("mlp8", TRAINED, "pooled", 3.0), ("mlp8", TRAINED, "0", 9.0), ("mlp8", "random", "pooled", 0.0),
              ("mlp9", TRAINED, "pooled", 1.0)]  # fmt: skip
     rows = [dict(component=c, subspace=s, seed=seed) | measured(effect=e) for c, s, seed, e in about]
@@ -130,7 +130,7 @@ def draws(**effects: float) -> pd.DataFrame:
 
 @pytest.mark.filterwarnings("error")
 def test_random_mlps_beside_the_real_one():
-    figure = drawn(random_mlp_figure(draws(draw0=4.0, draw1=5.0, pooled=4.5), real("mlp8"), "mlp8"))
+    figure = drawn(random_mlp_figure(draws(draw0=4.0, draw1=5.0, pooled=4.5), measured(effect=3.0), "mlp8"))
     (axis,) = figure.axes
     assert shown(axis) == [
         "real MLP (mlp8)", "trained subspace", "random MLPs", "mean of the draws", "draw 0", "draw 1"
@@ -145,14 +145,14 @@ def test_random_mlps_beside_the_real_one():
 @pytest.mark.filterwarnings("error")
 def test_one_random_mlp_without_intervals():
     table = draws(pooled=4.5).assign(effect_lo=np.nan, effect_hi=np.nan)
-    figure = drawn(random_mlp_figure(table, real("mlp8").assign(effect_lo=np.nan, effect_hi=np.nan), "mlp8"))
+    figure = drawn(random_mlp_figure(table, measured(0, effect=3.0), "mlp8"))
     assert intervals(figure.axes[0]) == []
     assert len(points(figure.axes[0])) == 2
 
 
 def test_the_section_shows_the_single_draws(tmp_path):
     write_table(tmp_path / "random_mlp/mlp8.csv", draws(draw0=4.0, draw1=5.0, pooled=4.5))
-    write_table(tmp_path / "effects.csv", real("mlp8"))
+    write_table(tmp_path / "effects.csv", effects())
     (found,) = section(Results("m", ["mlp8"], "r", "mlp8", dict(random_mlp=["mlp8"]), folder=tmp_path, data=tmp_path))
     assert [row[0] for row in found.grids[0].rows] == ["0", "1", "mean of the draws"]
     assert "1.50 [1.40, 1.60] times the real one's; the single draws give 1.33, 1.67." in found.reading

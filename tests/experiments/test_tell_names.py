@@ -3,9 +3,8 @@ import pandas as pd
 import pytest
 import torch
 
-from subspace_illusion.experiments.tell_names import ALIKE, APART, SIGNIFICANT, analyse, tell_names, without_position
-from subspace_illusion.statistics import POOLED
-from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, RANDOM, TRAINED
+from subspace_illusion.experiments.tell_names import ALIKE, SIGNIFICANT, UNALIKE, analyse, tell_names, without_position
+from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, POOLED, RANDOM, TRAINED, SubspaceKey
 
 CASES, FEW = 40, [f"name {i}" for i in range(8)]
 PERMUTATIONS = 99
@@ -79,13 +78,13 @@ def test_units_by_hand():
     assert units.values[:, :, 0].tolist() == [[-3, -1], [1, 3]]
     assert units.names["IO"].tolist() == table["io"].to_numpy()[::2].reshape(2, 2).tolist()
     assert units.left == pytest.approx([40 / 42])
-    assert halves[APART].values[:, :, 0].tolist() == [[0, 0], [0, 0]]
+    assert halves[UNALIKE].values[:, :, 0].tolist() == [[0, 0], [0, 0]]
 
 
 def test_names_that_shift_the_positions_apart_are_told_by_the_other_half():
     value = dict(zip(FEW, np.random.default_rng(1).normal(size=len(FEW)), strict=True))
     io = PROMPTS["io"].map(value).to_numpy() * (2 * S_IS_SECOND - 1) + 0.1 * noise(0)
-    assert p_of(io[:, None], half=APART)[0] == 1 / (1 + PERMUTATIONS)
+    assert p_of(io[:, None], half=UNALIKE)[0] == 1 / (1 + PERMUTATIONS)
     assert p_of(io[:, None], half=ALIKE)[0] > SIGNIFICANT
 
 
@@ -100,8 +99,9 @@ def test_the_table():
     value = dict(zip(FEW, np.random.default_rng(1).normal(size=len(FEW)), strict=True))
     x = torch.tensor(np.stack([noise(seed) for seed in range(6)], 1))
     x[:, 0] += 10 * torch.tensor(PROMPTS["io"].map(value).to_numpy())
-    axes = {(TRAINED, "0"): 0, (TRAINED, "1"): 1, (MEAN_DIFFERENCE, ""): 0}
-    bases = {which: torch.eye(6)[:, place : place + 1] for which, place in axes.items()}
+    trained = SubspaceKey(TRAINED)
+    axes = {trained.of_seed(0): 0, trained.of_seed(1): 1, SubspaceKey(MEAN_DIFFERENCE): 0}
+    bases = {key: torch.eye(6)[:, place : place + 1] for key, place in axes.items()}
     table = tell_names(x, PROMPTS, bases, random_directions=5, permutations=PERMUTATIONS, seed=0)
     assert (table["half"].value_counts() == len(table) / 2).all()
     io = table[(table["name"] == "IO") & (table["half"] == ALIKE)].set_index(["subspace", "seed"])

@@ -29,7 +29,8 @@ from subspace_illusion.experiments.trace_paths import (
     trace_heads,
 )
 from subspace_illusion.measures.find_readers import MINOR, MOVER, NEGATIVE, OTHER, READER, heads_reached
-from subspace_illusion.statistics import POOLED, Bootstrap
+from subspace_illusion.statistics import Bootstrap
+from subspace_illusion.subspace.keys import POOLED
 from subspace_illusion.tasks.table import DIFFERENT
 
 TOKENS = [torch.randint(1, 500, (4, 9), generator=torch.Generator().manual_seed(i)) for i in (0, 1)]
@@ -153,6 +154,6 @@ def test_groups_have_a_row_for_every_seed_and_pooled_rows():
     }
     heads = {READERS: [Site(2, "attn.hook_z", 0)]}
     table = group_table(outcomes, heads, np.full(2, 4.0), Bootstrap.of([0, 1], 10, 0))
-    assert table["seed"].tolist() == [POOLED, POOLED, 0, 0, 1, 1]
+    assert table["seed"].tolist() == [POOLED, POOLED, "0", "0", "1", "1"]
     assert table["share_of_patch"].tolist() == pytest.approx([1 / 3, 1, 0.5, 1, 0, 1])  # mean effects, not mean shares
     assert table["heads"].tolist() == [1, 0] * 3

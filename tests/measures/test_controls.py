@@ -15,9 +15,9 @@ from subspace_illusion.core.sites import Site
 from subspace_illusion.files import write_table
 from subspace_illusion.measures import controls as module
 from subspace_illusion.measures.controls import (
-    ARBITRARY,
-    ARBITRARY_SAME,
     DIFFERENT_ONLY,
+    ON_ARBITRARY,
+    ON_ARBITRARY_SAME,
     PLACEBO,
     RANDOM_DIRECTION,
     RANDOM_MODEL,
@@ -33,6 +33,7 @@ from subspace_illusion.measures.controls import (
     make_changes,
     measure_controls,
     of_kind,
+    of_user,
     placebo,
     random_bases,
     spread,
@@ -43,12 +44,13 @@ from subspace_illusion.report.plots.style import plt
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.sections.controls import cannot_fail, of_labels, of_random_model, section
 from subspace_illusion.subspace.das import Examples
-from subspace_illusion.subspace.methods import TRAINED
+from subspace_illusion.subspace.keys import TRAINED, SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.tasks.table import DIFFERENT, DIFFERENT_UNRELATED, SAME
 
 pytestmark = pytest.mark.filterwarnings("error")
 SITE = Site(1, "hook_resid_post")
+PROBE = SubspaceKey.user("probe")
 SETTINGS = dict(steps=3, batch=6, lr=0.05, loss="cross_entropy")
 GENERATOR = torch.Generator().manual_seed(0)
 BASE, SOURCE = torch.randn(2, 20, 6, generator=GENERATOR)
@@ -113,7 +115,9 @@ def of_kinds(pairs: Pairs, *kinds: str) -> Pairs:
     return Pairs(pairs.model, pairs.table[among].reset_index(drop=True), pairs.prompts, pairs.ld_clean[among])
 
 
-def run(train: Pairs, test: Pairs, own: Mapping[str, torch.Tensor] | None = None) -> tuple[pd.DataFrame, Tried, Learnt]:
+def run(
+    train: Pairs, test: Pairs, own: Mapping[SubspaceKey, torch.Tensor] | None = None
+) -> tuple[pd.DataFrame, Tried, Learnt]:
     learnt = learn(SITE, train, rank=1, seeds=[0, 1], settings=SETTINGS)
     trained = random_bases(32, 1, 2, 7, "trained")
     tried = make_changes(SITE, train, test, trained, own or {}, learnt, random_bases(32, 1, 3, 0, "x"))
@@ -134,7 +138,7 @@ def both(pairs: Pairs) -> tuple[pd.DataFrame, Tried, Learnt]:
 def test_every_control_has_its_row(both, pairs):
     rows, _, _ = both
     assert rows.index.tolist() == [
-        TRAINED, UNRELATED, SAME_VALUE, SELF, RANDOM_DIRECTION, PLACEBO, DIFFERENT_ONLY, ARBITRARY, ARBITRARY_SAME
+        TRAINED, UNRELATED, SAME_VALUE, SELF, RANDOM_DIRECTION, PLACEBO, DIFFERENT_ONLY, ON_ARBITRARY, ON_ARBITRARY_SAME
     ]  # fmt: skip
     assert (rows["pairs"] == 10).all()
     assert rows.loc[RANDOM_DIRECTION, "draws"] == 3
@@ -197,9 +201,9 @@ def test_single_draws_span_the_range_and_a_patch_from_itself_does_nothing(both, 
 def test_the_cosines_are_with_the_first_trained_subspace(both):
     rows, tried, _ = both
     first = tried.bases[TRAINED][0]
-    by_hand = [abs(float((basis.T @ first).item())) for basis in tried.bases[ARBITRARY]]
-    assert rows.loc[ARBITRARY, "cosine"] == pytest.approx(np.mean(by_hand), abs=1e-5)
-    assert rows.loc[ARBITRARY, "cosine_max"] == pytest.approx(max(by_hand), abs=1e-5)
+    by_hand = [abs(float((basis.T @ first).item())) for basis in tried.bases[ON_ARBITRARY]]
+    assert rows.loc[ON_ARBITRARY, "cosine"] == pytest.approx(np.mean(by_hand), abs=1e-5)
+    assert rows.loc[ON_ARBITRARY, "cosine_max"] == pytest.approx(max(by_hand), abs=1e-5)
     assert rows.loc[TRAINED, "cosine_max"] == pytest.approx(1)
     assert pd.isna(rows.loc[SELF, "cosine"])
 
@@ -210,31 +214,31 @@ def test_labels_by_hand(both, pairs):
     train = tried.pairs["train"]
     examples = arbitrary_labels(train.examples(SITE), [0, 1])
     right = []
-    for basis, target in zip(learnt.runs[ARBITRARY].bases, examples.target_id, strict=True):
+    for basis, target in zip(learnt.runs[ON_ARBITRARY].bases, examples.target_id, strict=True):
         ld = train.patch(SITE, {0: train.along(SITE, basis)}, batch=20)[0].ld[0]
         right.append(np.where(ld > 0, train.answer.numpy(), train.foil.numpy()) == target.numpy())
-    assert rows.loc[ARBITRARY, "label_accuracy_train"] == pytest.approx(np.mean(right))
+    assert rows.loc[ON_ARBITRARY, "label_accuracy_train"] == pytest.approx(np.mean(right))
     right = []
     for kind in (DIFFERENT, SAME):
         held_out = of_kind(pairs, kind)
         labels = tossed(len(held_out), 0, 2, kind)
-        for basis, label in zip(learnt.runs[ARBITRARY].bases, labels, strict=True):
+        for basis, label in zip(learnt.runs[ON_ARBITRARY].bases, labels, strict=True):
             ld = held_out.patch(SITE, {0: held_out.along(SITE, basis)}, batch=20)[0].ld[0]
             right.append((ld > 0) == label)
-    assert rows.loc[ARBITRARY, "label_accuracy"] == pytest.approx(np.mean(right))
+    assert rows.loc[ON_ARBITRARY, "label_accuracy"] == pytest.approx(np.mean(right))
     assert rows["label_accuracy"].notna().sum() == 1
 
 
 def test_the_distribution_of_training_pairs_is_that_of_the_rows_kind(both):
     rows, tried, learnt = both
     train = of_kind(tried.pairs["train"], SAME)
-    bases = learnt.runs[ARBITRARY].bases
+    bases = learnt.runs[ON_ARBITRARY].bases
     changes = {i: train.along(SITE, basis) for i, basis in enumerate(bases)}
     ld = Outcome.pooled(list(train.patch(SITE, changes, batch=20).values())).ld
-    assert rows.loc[ARBITRARY_SAME, "train_ld"] == pytest.approx(ld.mean(), abs=1e-4)
-    assert rows.loc[ARBITRARY_SAME, "train_ld_sd"] == pytest.approx(ld.std(), abs=1e-4)
-    assert rows.loc[ARBITRARY_SAME, "train_ld_clean_abs"] == pytest.approx(np.abs(train.ld_clean).mean(), abs=1e-4)
-    assert rows.loc[ARBITRARY, "ld_clean_sd"] == pytest.approx(
+    assert rows.loc[ON_ARBITRARY_SAME, "train_ld"] == pytest.approx(ld.mean(), abs=1e-4)
+    assert rows.loc[ON_ARBITRARY_SAME, "train_ld_sd"] == pytest.approx(ld.std(), abs=1e-4)
+    assert rows.loc[ON_ARBITRARY_SAME, "train_ld_clean_abs"] == pytest.approx(np.abs(train.ld_clean).mean(), abs=1e-4)
+    assert rows.loc[ON_ARBITRARY, "ld_clean_sd"] == pytest.approx(
         of_kind(tried.pairs[DIFFERENT], DIFFERENT).ld_clean.std()
     )
     assert pd.isna(rows.loc[RANDOM_DIRECTION, "train_ld"])
@@ -242,8 +246,8 @@ def test_the_distribution_of_training_pairs_is_that_of_the_rows_kind(both):
 
 def test_pairs_of_different_values_alone_are_a_control_only_where_others_were_trained_on(pairs):
     rows, tried, _ = run(of_kind(pairs, DIFFERENT), pairs)
-    assert {DIFFERENT_ONLY, ARBITRARY_SAME}.isdisjoint(rows.index)
-    assert rows.loc[ARBITRARY, "label_accuracy_train"] >= 0
+    assert {DIFFERENT_ONLY, ON_ARBITRARY_SAME}.isdisjoint(rows.index)
+    assert rows.loc[ON_ARBITRARY, "label_accuracy_train"] >= 0
     assert tried.count == 10 * (2 + 2 + 3 + 3 + 1 + 2 + 2 + 2 + 2)
 
 
@@ -257,28 +261,33 @@ def test_the_run_on_pairs_of_different_values_alone_sees_no_others(pairs, monkey
 
 def test_own_subspaces_have_controls_of_their_own(pairs):
     """A placebo where random subspaces have their rank, and sources of the same value."""
-    own = {"probe": random_basis(32, 1, 11), "SAE plane": random_basis(32, 2, 12)}
+    own = {PROBE: random_basis(32, 1, 11), SubspaceKey.user("SAE plane"): random_basis(32, 2, 12)}
     rows, tried, _ = run(of_kinds(pairs, DIFFERENT, SAME), pairs, own)
     names = rows.index.tolist()
     assert names == [
-        TRAINED, "probe", "SAE plane", UNRELATED, SAME_VALUE, f"{SAME_VALUE}: probe", f"{SAME_VALUE}: SAE plane", SELF,
-        RANDOM_DIRECTION, PLACEBO, f"{PLACEBO}: probe", DIFFERENT_ONLY, ARBITRARY, ARBITRARY_SAME,
+        TRAINED, "user: probe", "user: SAE plane", UNRELATED, SAME_VALUE, f"{SAME_VALUE}; user: probe",
+        f"{SAME_VALUE}; user: SAE plane", SELF,
+        RANDOM_DIRECTION, PLACEBO, f"{PLACEBO}; user: probe", DIFFERENT_ONLY, ON_ARBITRARY, ON_ARBITRARY_SAME,
     ]  # fmt: skip
     assert rows.index.is_unique
     different, same = (of_kind(pairs, kind) for kind in (DIFFERENT, SAME))
-    for label, basis in own.items():
-        for of_pairs, name in ((different, label), (same, f"{SAME_VALUE}: {label}")):
+    for key, basis in own.items():
+        for of_pairs, name in ((different, key.subspace), (same, of_user(SAME_VALUE, key))):
             ld = of_pairs.patch(SITE, {0: of_pairs.along(SITE, basis)}, batch=10)[0].ld
             assert rows.loc[name, "effect"] == pytest.approx((of_pairs.ld_clean - ld[0]).mean(), abs=1e-4)
             assert rows.loc[name, "draws"] == 1
-        assert rows.loc[label, "cosine"] == pytest.approx(abs(closeness(basis, tried.bases[TRAINED][0])), abs=1e-5)
-    change = tried.changes[DIFFERENT][f"{PLACEBO}: probe"]
-    assert len(change) == rows.loc[f"{PLACEBO}: probe", "draws"] == 3
-    size = patch_change(different.base(SITE), different.source(SITE), own["probe"]).norm(dim=1)
+        assert rows.loc[key.subspace, "cosine"] == pytest.approx(
+            abs(closeness(basis, tried.bases[TRAINED][0])), abs=1e-5
+        )
+    change = tried.changes[DIFFERENT][f"{PLACEBO}; user: probe"]
+    assert len(change) == rows.loc[f"{PLACEBO}; user: probe", "draws"] == 3
+    size = patch_change(different.base(SITE), different.source(SITE), own[PROBE]).norm(dim=1)
     for one in change:
         torch.testing.assert_close(one(torch.arange(10)).norm(dim=1), size)
     trained = rows.loc[TRAINED, "effect"]
-    assert rows.loc["probe", "share_of_trained"] == pytest.approx(rows.loc["probe", "effect"] / trained, abs=1e-4)
+    assert rows.loc["user: probe", "share_of_trained"] == pytest.approx(
+        rows.loc["user: probe", "effect"] / trained, abs=1e-4
+    )
     # The others are what they are without subspaces of one's own.
     without, _, _ = run(of_kinds(pairs, DIFFERENT, SAME), pairs)
     pd.testing.assert_frame_equal(rows.loc[without.index, without.columns], without)
@@ -286,12 +295,12 @@ def test_own_subspaces_have_controls_of_their_own(pairs):
 
 def test_a_task_without_pairs_of_some_kinds_has_fewer_controls(pairs):
     different = of_kinds(pairs, DIFFERENT)
-    rows, tried, _ = run(different, different, {"probe": random_basis(32, 1, 11)})
+    rows, tried, _ = run(different, different, {PROBE: random_basis(32, 1, 11)})
     assert rows.index.tolist() == [
-        TRAINED, "probe", SELF, RANDOM_DIRECTION, PLACEBO, f"{PLACEBO}: probe", ARBITRARY
+        TRAINED, "user: probe", SELF, RANDOM_DIRECTION, PLACEBO, f"{PLACEBO}; user: probe", ON_ARBITRARY
     ]  # fmt: skip
     assert set(tried.pairs) == {DIFFERENT, "train"}
-    assert 0 <= rows.loc[ARBITRARY, "label_accuracy"] <= 1
+    assert 0 <= rows.loc[ON_ARBITRARY, "label_accuracy"] <= 1
     rows, _, _ = run(different, of_kinds(pairs, DIFFERENT, DIFFERENT_UNRELATED))
     assert UNRELATED in rows.index
     assert SAME_VALUE not in rows.index
@@ -300,13 +309,13 @@ def test_a_task_without_pairs_of_some_kinds_has_fewer_controls(pairs):
 def test_pairs_of_one_value_among_the_training_pairs_alone(pairs):
     """Held-out ones may all have been answered wrongly."""
     rows, _, learnt = run(of_kinds(pairs, DIFFERENT, SAME), of_kinds(pairs, DIFFERENT))
-    assert rows.index.tolist() == [TRAINED, SELF, RANDOM_DIRECTION, PLACEBO, DIFFERENT_ONLY, ARBITRARY]
+    assert rows.index.tolist() == [TRAINED, SELF, RANDOM_DIRECTION, PLACEBO, DIFFERENT_ONLY, ON_ARBITRARY]
     different = of_kind(pairs, DIFFERENT)
     right = []
-    for basis, label in zip(learnt.runs[ARBITRARY].bases, tossed(10, 0, 2, DIFFERENT), strict=True):
+    for basis, label in zip(learnt.runs[ON_ARBITRARY].bases, tossed(10, 0, 2, DIFFERENT), strict=True):
         ld = different.patch(SITE, {0: different.along(SITE, basis)}, batch=20)[0].ld[0]
         right.append((ld > 0) == label)
-    assert rows.loc[ARBITRARY, "label_accuracy"] == pytest.approx(np.mean(right))
+    assert rows.loc[ON_ARBITRARY, "label_accuracy"] == pytest.approx(np.mean(right))
 
 
 # What the section says
@@ -318,7 +327,7 @@ def rows_of(**changed: float) -> dict[str, dict[str, float]]:
         cosine=0.8, train_ld_abs=1.0, train_ld_clean_abs=5.0, train_ld_near_zero=0.6, train_ld_clean_near_zero=0.0
     )
     return {
-        ARBITRARY: arbitrary | changed,
+        ON_ARBITRARY: arbitrary | changed,
         TRAINED: dict(train_ld_abs=2.0, train_ld_near_zero=0.2),
         RANDOM_DIRECTION: dict(cosine_max=0.1),
         RANDOM_MODEL: dict(effect=0.0),
@@ -399,7 +408,7 @@ def control_rows(controls: dict[str, tuple[float, float]]) -> pd.DataFrame:
 
 
 ALL = {
-    TRAINED: (3.0, 0.9), RANDOM_DIRECTION: (0.0, np.nan), ARBITRARY: (0.5, 0.4), SELF: (0.0, np.nan),
+    TRAINED: (3.0, 0.9), RANDOM_DIRECTION: (0.0, np.nan), ON_ARBITRARY: (0.5, 0.4), SELF: (0.0, np.nan),
     UNRELATED: (2.5, np.nan), RANDOM_MODEL: (0.0, 0.0), RANDOM_MODEL_WHOLE: (0.01, np.nan),
 }  # fmt: skip
 
@@ -418,9 +427,9 @@ def test_controls_under_the_trained_subspace():
 
 def test_controls_of_ones_own_subspace_stand_together():
     own = {
-        "probe": (1.0, np.nan),
-        "same value, unrelated words: probe": (0.1, np.nan),
-        f"{PLACEBO}: probe": (0, np.nan),
+        "user: probe": (1.0, np.nan),
+        "same value, unrelated words; user: probe": (0.1, np.nan),
+        f"{PLACEBO}; user: probe": (0, np.nan),
     }
     figure = drawn(controls_figure(control_rows(ALL | own), "mlp8"))
     labels = shown(figure.axes[0])

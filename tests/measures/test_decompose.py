@@ -20,7 +20,16 @@ from subspace_illusion.report.plots.decompose import decompose_figure
 from subspace_illusion.report.plots.style import plt
 from subspace_illusion.report.sections import decompose as decomposed
 from subspace_illusion.statistics import Bootstrap, interval
-from subspace_illusion.subspace.methods import BOTH, MEAN_DIFFERENCE, NULL, RANDOM, ROW, TRAINED, part_of
+from subspace_illusion.subspace.keys import (
+    BOTH,
+    MEAN_DIFFERENCE,
+    NULL,
+    RANDOM,
+    ROW,
+    TRAINED,
+    SubspaceKey,
+    with_keys,
+)
 
 pytestmark = pytest.mark.filterwarnings("error")
 W_OUT = torch.tensor([[1.0], [0.0], [2.0]])
@@ -49,8 +58,10 @@ def decomposed_by(
     random_directions: int = 5,
 ) -> Decomposition:
     """The prompts that choose the signs are those that are projected."""
+    asked = {SubspaceKey(TRAINED, seed=seed): basis for seed, basis in trained.items()}
+    asked |= {SubspaceKey.user(label): basis for label, basis in (own or {}).items()}
     return decompose(
-        trained, own or {}, readout, v_true, classes, classes, Bootstrap.of(groups, 100, 0),
+        asked, readout, v_true, classes, classes, Bootstrap.of(groups, 100, 0),
         rank=rank, tolerance=1e-6, random_directions=random_directions, seed=0,
     )  # fmt: skip
 
@@ -81,12 +92,9 @@ def test_decomposition_of_the_posts_example():
     assert row["lent_share"] == pytest.approx(row["gap_null"] / row["gap_whole"])
     assert row["lent_share"] == pytest.approx(0.6, abs=0.01)
     assert set(result.subspaces) == {
-        ("mean difference", None),
-        ("row part of the mean difference", None),
-        ("trained", 7),
-        ("row part", 7),
-        ("null part", 7),
-        ("span of both", 7),
+        SubspaceKey(MEAN_DIFFERENCE),
+        SubspaceKey(MEAN_DIFFERENCE, ROW),
+        *(SubspaceKey(TRAINED, part, seed=7) for part in ("", ROW, NULL, BOTH)),
     }
     assert set(result.projections["part"]) == {"whole", "row part", "null part"}
     parts = result.projections.pivot(index="row", columns="part", values="projection")
@@ -102,24 +110,24 @@ def test_decomposition_of_a_plane_takes_the_axis_on_which_the_classes_differ():
     assert row["cos_random"] == pytest.approx(1)  # two planes of three dimensions always share a line
     assert ("null part", 0) not in result.subspaces
     # And along each of its principal axes, with what is read of them: the classes differ on the first one.
-    assert abs(result.subspaces["axis 1 of trained", 0][1]) > 0.99
-    assert {("axis 2 of trained", 0), ("row part of axis 2 of trained", 0)} <= set(result.subspaces)
+    assert abs(result.subspaces[SubspaceKey(TRAINED, seed=0, axis=1)][1]) > 0.99
+    assert {SubspaceKey(TRAINED, part, seed=0, axis=2) for part in ("", ROW)} <= set(result.subspaces)
     assert "gap_null" not in row
     assert row["lent_share"] == pytest.approx(0, abs=1e-6)
 
 
 def test_what_a_readout_hardly_sees_has_no_row_part():
     space = row_space(torch.eye(3)[:, :1], 1e-5)
-    bases = {("mine", ""): direction(1, 1, 0), (TRAINED, "0"): direction(0, 1, 1)}
+    bases = {SubspaceKey.user("mine"): direction(1, 1, 0), SubspaceKey(TRAINED, seed=0): direction(0, 1, 1)}
     (found,) = row_parts(bases, space).items()
-    assert found[0] == ("row part of mine", "")
+    assert found[0] == SubspaceKey.user("mine").of_part(ROW)
     torch.testing.assert_close(found[1], torch.eye(3)[:, :1])
     assert row_parts(bases, None) == {}
 
 
 def test_a_component_without_a_readout_has_no_parts():
     result = decomposed_by({3: direction(1, 0, 0)}, None, None, two_values(0, 1))
-    assert set(result.subspaces) == {("mean difference", None), ("trained", 3)}
+    assert set(result.subspaces) == {SubspaceKey(MEAN_DIFFERENCE), SubspaceKey(TRAINED, seed=3)}
     assert set(result.projections["part"]) == {"whole"}
     assert not {"lent_share", "row_norm", "cos_v_true"} & set(result.summary)
 
@@ -145,11 +153,11 @@ def test_decomposition_of_three_values():
     assert row["gap_null"] == pytest.approx(slope * row["gap_whole"], rel=1e-5)
     assert row["gap_row"] + row["gap_null"] == pytest.approx(row["gap_whole"], rel=1e-5)
     # Of three values the means span a plane; the basis's sign is that of the last value against the first.
-    assert result.subspaces[MEAN_DIFFERENCE, None].shape == (4, 2)
-    torch.testing.assert_close(result.subspaces[TRAINED, 0], v)
+    assert result.subspaces[SubspaceKey(MEAN_DIFFERENCE)].shape == (4, 2)
+    torch.testing.assert_close(result.subspaces[SubspaceKey(TRAINED, seed=0)], v)
     assert row["cos_mean_difference"] == pytest.approx(1, abs=1e-5)
     capped = decomposed_by({0: v}, torch.eye(4), None, three_values(), groups=[0] * 9)
-    assert capped.subspaces[MEAN_DIFFERENCE, None].shape == (4, 1)
+    assert capped.subspaces[SubspaceKey(MEAN_DIFFERENCE)].shape == (4, 1)
 
 
 @pytest.mark.parametrize("k", [1, 2])
@@ -184,31 +192,33 @@ def test_own_subspaces_stand_beside_the_trained_one():
     classes = Classes(x, values)
     result = decomposed_by(trained, readout, v_true, classes, own, groups=range(12), random_directions=50)
     summary = result.summary
-    assert summary["subspace"].tolist() == [TRAINED, TRAINED, "probe", "SAE plane"]
+    assert summary["subspace"].tolist() == [TRAINED, TRAINED, "user: probe", "user: SAE plane"]
     assert summary["seed"].tolist()[:2] == [4, 9]
     assert summary["seed"].isna().tolist() == [False, False, True, True]
     assert summary["lent_share"].notna().all()
     for label in own:
         for part in (ROW, NULL, BOTH):
-            assert (part_of(label, part), None) in result.subspaces
-        assert set(result.projections.loc[result.projections["subspace"] == label, "part"]) == {"whole", ROW, NULL}
+            assert SubspaceKey.user(label).of_part(part) in result.subspaces
+        here = result.projections["subspace"] == SubspaceKey.user(label).subspace
+        assert set(result.projections.loc[here, "part"]) == {"whole", ROW, NULL}
     # The user's own are compared with the first seed's v_true, and turned by the data like the others.
-    basis = result.subspaces["probe", None]
+    probe_key = SubspaceKey.user("probe")
+    basis = result.subspaces[probe_key]
     probe = summary.iloc[2]
     assert probe["cos_v_true"] == pytest.approx(closeness(readout.mT @ basis, v_true[4]), abs=1e-6)
     assert (x[values == 1] @ basis).mean() > (x[values == 0] @ basis).mean()
     assert abs(closeness(basis, own["probe"])) == pytest.approx(1, abs=1e-6)
     parts = split(basis, readout, tolerance=1e-6)
-    torch.testing.assert_close(result.subspaces["null part of probe", None], parts.null)
+    torch.testing.assert_close(result.subspaces[probe_key.of_part(NULL)], parts.null)
     assert probe["row_norm"] == pytest.approx(float(parts.row_vectors.norm()), abs=1e-6)
 
     cosines = result.cosines.set_index(["subspace", "other"])["cosine"]
-    names = [TRAINED, MEAN_DIFFERENCE, *own]
+    names = [TRAINED, MEAN_DIFFERENCE, "user: probe", "user: SAE plane"]
     assert list(cosines.index) == [*combinations(names, 2), *((name, RANDOM) for name in names)]
-    first = result.subspaces[TRAINED, 4]
-    assert cosines[TRAINED, "probe"] == pytest.approx(closeness(first, basis), abs=1e-5)
-    assert cosines[TRAINED, "SAE plane"] == pytest.approx(closeness(first, own["SAE plane"]), abs=1e-5)
-    for name, k in ((TRAINED, 1), ("SAE plane", 2)):
+    first = result.subspaces[SubspaceKey(TRAINED, seed=4)]
+    assert cosines[TRAINED, "user: probe"] == pytest.approx(closeness(first, basis), abs=1e-5)
+    assert cosines[TRAINED, "user: SAE plane"] == pytest.approx(closeness(first, own["SAE plane"]), abs=1e-5)
+    for name, k in ((TRAINED, 1), ("user: SAE plane", 2)):
         drawn = [closeness(random_basis(6, k, 100, i), random_basis(6, k, 200, i)) for i in range(300)]
         assert cosines[name, RANDOM] == pytest.approx(np.sqrt(np.mean(np.square(drawn))), abs=0.08)
 
@@ -216,17 +226,14 @@ def test_own_subspaces_stand_beside_the_trained_one():
 def test_own_subspaces_alone():
     result = decomposed_by({}, W_OUT, None, two_values(0, 1), {"mine": direction(0, 1, 1)})
     assert set(result.subspaces) == {
-        ("mean difference", None),
-        ("row part of the mean difference", None),
-        ("mine", None),
-        ("row part of mine", None),
-        ("null part of mine", None),
-        ("span of both of mine", None),
+        SubspaceKey(MEAN_DIFFERENCE),
+        SubspaceKey(MEAN_DIFFERENCE, ROW),
+        *(SubspaceKey.user("mine").of_part(part) for part in ("", ROW, NULL, BOTH)),
     }
-    assert result.summary["subspace"].tolist() == ["mine"]
+    assert result.summary["subspace"].tolist() == ["user: mine"]
     assert result.projections["seed"].isna().all()
     pairs = list(zip(result.cosines["subspace"], result.cosines["other"], strict=True))
-    assert pairs == [(MEAN_DIFFERENCE, "mine"), (MEAN_DIFFERENCE, RANDOM), ("mine", RANDOM)]
+    assert pairs == [(MEAN_DIFFERENCE, "user: mine"), (MEAN_DIFFERENCE, RANDOM), ("user: mine", RANDOM)]
 
 
 def test_prompts_by_their_value(tmp_path):
@@ -304,7 +311,7 @@ def projections(parts: tuple[str, ...] = ("whole", "row part", "null part")) -> 
 
 
 def test_projections_have_their_distance_and_d_prime():
-    figure = drawn(decompose_figure(projections(), "mlp8"))
+    figure = drawn(decompose_figure(with_keys(projections()), "mlp8"))
     titles = [axis.get_title() for axis in figure.axes]
     assert [title.split(":")[0] for title in titles] == ["whole", "row part", "null part"]
     shown = projections()
@@ -315,9 +322,9 @@ def test_projections_have_their_distance_and_d_prime():
 
 
 def test_projections_without_parts_or_spread():
-    assert len(drawn(decompose_figure(projections(("whole",)), "resid8")).axes) == 1
+    assert len(drawn(decompose_figure(with_keys(projections(("whole",))), "resid8")).axes) == 1
     still = projections(("whole",)).assign(projection=lambda t: np.where(t["value"] == "plural", 1.0, -1.0))
-    assert drawn(decompose_figure(still, "resid8")).axes[0].get_title() == "whole: 2.00 apart"
+    assert drawn(decompose_figure(with_keys(still), "resid8")).axes[0].get_title() == "whole: 2.00 apart"
 
 
 def test_the_section_says_how_far_the_row_part_varies(tmp_path):
@@ -338,7 +345,7 @@ def test_the_section_says_how_far_the_row_part_varies(tmp_path):
 
 
 def test_the_section_has_ones_own_subspaces_and_the_cosines_among_them(tmp_path):
-    of_probe = projections().assign(subspace=made.PROBE, seed=pd.NA)
+    of_probe = projections().assign(subspace=made.PROBE_KEY.subspace, seed=pd.NA)
     both = pd.concat([projections(), projections().assign(seed=1), of_probe]).astype({"seed": "Int64"})
     changed = made.with_own() | {f"decompositions/{made.V_MLP}/projections.parquet": both}
     results = made.results(tmp_path, changed, own={made.V_MLP: [made.PROBE]})
@@ -356,7 +363,8 @@ def test_the_section_has_ones_own_subspaces_and_the_cosines_among_them(tmp_path)
 def test_projections_of_many_values_have_a_tick_at_each_mean():
     rng = np.random.default_rng(0)
     about = dict(subspace="trained", seed=0, part="whole", value=[f"city {i % 20}" for i in range(200)])
-    figure = drawn(decompose_figure(pd.DataFrame(about | dict(projection=rng.normal(size=200))), "mlp8"))
+    shown = with_keys(pd.DataFrame(about | dict(projection=rng.normal(size=200))))
+    figure = drawn(decompose_figure(shown, "mlp8"))
     (axis,) = figure.axes
     assert axis.get_title() == "whole"
     (ticks,) = axis.lines

@@ -15,7 +15,6 @@ from subspace_illusion.core.model import Model
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.measures.effects import (
     BY_TEMPLATE,
-    Key,
     Patched,
     Subspaces,
     by_pair,
@@ -23,6 +22,7 @@ from subspace_illusion.measures.effects import (
     count,
     effects,
     halves,
+    keys_by_pair,
     patch_everything,
     templates,
 )
@@ -30,19 +30,20 @@ from subspace_illusion.report.plots.evaluate import evaluate_figure, templates_f
 from subspace_illusion.report.plots.style import BLUE, GREY, plt
 from subspace_illusion.report.sections import evaluate
 from subspace_illusion.report.words import in_order
-from subspace_illusion.statistics import MEASURES, POOLED, Bootstrap
-from subspace_illusion.subspace.methods import (
+from subspace_illusion.statistics import MEASURES, Bootstrap
+from subspace_illusion.subspace.keys import (
     BOTH,
-    LENT,
+    LENT_HALF,
     MEAN_DIFFERENCE,
-    MEAN_ROW,
     NULL,
-    OWN,
+    OWN_HALF,
+    POOLED,
     RANDOM,
     ROW,
     TRAINED,
     WHOLE,
-    part_of,
+    SubspaceKey,
+    with_keys,
 )
 from subspace_illusion.subspace.pairs import Pairs, recorded_pairs
 from subspace_illusion.subspace.patching import along
@@ -51,6 +52,8 @@ pytestmark = pytest.mark.filterwarnings("error")
 MLP, RESID = Site(1, "mlp.hook_post"), residual_after(1)
 TOLERANCE = 1e-5
 SETTINGS = dict(tolerance=TOLERANCE, seed=0)
+MEAN, DAS = SubspaceKey(MEAN_DIFFERENCE), SubspaceKey(TRAINED)
+MEAN_ROW = MEAN.of_part(ROW)
 
 
 @pytest.fixture(autouse=True)
@@ -66,14 +69,18 @@ def test_the_halves_add_up_to_the_patch(k):
     readout = torch.randn(12, 5, generator=generator)
     basis = random_basis(12, k, 1)
     rows = torch.tensor([3, 0, 6])
-    made_of = {method: change(rows) for method, change in halves(base, source, basis, readout, TOLERANCE).items()}
+    made_of = {half: change(rows) for half, change in halves(base, source, basis, readout, TOLERANCE).items()}
     patch = patch_change(base[rows], source[rows], basis)
-    torch.testing.assert_close(made_of[LENT] + made_of[OWN], patch)
+    torch.testing.assert_close(made_of[LENT_HALF] + made_of[OWN_HALF], patch)
     # The readout sees the row part of v alone: of the lent half, (Delta.n) W^T r.
     parts = split(basis, readout, TOLERANCE)
     delta = source[rows] - base[rows]
-    torch.testing.assert_close(made_of[LENT] @ readout, (delta @ parts.null_vectors) @ parts.row_vectors.mT @ readout)
-    torch.testing.assert_close(made_of[OWN] @ readout, (delta @ parts.row_vectors) @ parts.row_vectors.mT @ readout)
+    torch.testing.assert_close(
+        made_of[LENT_HALF] @ readout, (delta @ parts.null_vectors) @ parts.row_vectors.mT @ readout
+    )
+    torch.testing.assert_close(
+        made_of[OWN_HALF] @ readout, (delta @ parts.row_vectors) @ parts.row_vectors.mT @ readout
+    )
 
 
 def test_the_null_part_of_the_posts_example_lends_everything():
@@ -82,15 +89,15 @@ def test_the_null_part_of_the_posts_example_lends_everything():
     v = torch.tensor([[0.0], [1], [1]]) / 2**0.5
     row = torch.tensor([0])
     readout = torch.tensor([[1.0], [0], [2]])
-    found = {method: change(row) @ readout for method, change in halves(base, source, v, readout, TOLERANCE).items()}
+    found = {half: change(row) @ readout for half, change in halves(base, source, v, readout, TOLERANCE).items()}
     # The patch moves the output by -2 in all; 2/5 of Delta.v lie along the row part.
-    assert found[LENT].item() == pytest.approx(-1.2)
-    assert found[OWN].item() == pytest.approx(-0.8)
+    assert found[LENT_HALF].item() == pytest.approx(-1.2)
+    assert found[OWN_HALF].item() == pytest.approx(-0.8)
     # As a component of its own (e2 and e3), everything is lent.
     alone = torch.tensor([[0.0, 0, 0], [0, 1, 0], [0, 0, 1]])
     found = halves(base @ alone, source @ alone, v, torch.tensor([[0.0], [0], [2]]), TOLERANCE)
-    assert found[OWN](row).abs().max() < 1e-6
-    torch.testing.assert_close(found[LENT](row), torch.tensor([[0.0, -1, -1]]))
+    assert found[OWN_HALF](row).abs().max() < 1e-6
+    torch.testing.assert_close(found[LENT_HALF](row), torch.tensor([[0.0, -1, -1]]))
 
 
 @pytest.fixture(scope="module")
@@ -112,26 +119,24 @@ def pairs(llama: Model) -> Pairs:
     return recorded_pairs(llama, pd.DataFrame(prompts), pd.DataFrame(rows), [MLP, RESID], 1, batch=2)
 
 
-def parts_of(method: str, basis: torch.Tensor, readout: torch.Tensor, seed: str = "") -> dict[Key, torch.Tensor]:
+def parts_of(key: SubspaceKey, basis: torch.Tensor, readout: torch.Tensor) -> dict[SubspaceKey, torch.Tensor]:
     parts = split(basis, readout, TOLERANCE)
-    return {(part_of(method, part), seed): x for part, x in ((ROW, parts.row), (NULL, parts.null), (BOTH, parts.both))}
+    return {key.of_part(part): x for part, x in ((ROW, parts.row), (NULL, parts.null), (BOTH, parts.both))}
 
 
 def subspaces(model: Model, site: Site, seeds: int = 2, own: Mapping[str, int] | None = None) -> Subspaces:
     """Random subspaces in the place of those that would be found, own ones by label and rank."""
     readout = model.readout(site)
     d = model.width(site)
-    bases = {(MEAN_DIFFERENCE, ""): random_basis(d, 1, 7)}
-    for seed in range(seeds):
-        bases[TRAINED, str(seed)] = random_basis(d, 1, seed)
+    bases = {MEAN: random_basis(d, 1, 7)}
+    found = {SubspaceKey(TRAINED, seed=seed): random_basis(d, 1, seed) for seed in range(seeds)}
+    found |= {SubspaceKey.user(label): random_basis(d, rank, 0, label) for label, rank in (own or {}).items()}
+    for key, basis in found.items():
+        bases[key] = basis
         if readout is not None:
-            bases |= parts_of(TRAINED, bases[TRAINED, str(seed)], readout, str(seed))
-    for label, rank in (own or {}).items():
-        bases[label, ""] = random_basis(d, rank, 0, label)
-        if readout is not None:
-            bases |= parts_of(label, bases[label, ""], readout)
+            bases |= parts_of(key, basis, readout)
     if readout is not None:
-        bases[MEAN_ROW, ""] = split(bases[MEAN_DIFFERENCE, ""], readout, TOLERANCE).row
+        bases[MEAN_ROW] = split(bases[MEAN], readout, TOLERANCE).row
     return Subspaces(site, bases, readout, rank=1)
 
 
@@ -172,17 +177,19 @@ def test_every_patch_is_made_once_and_counted(pairs, components, monkeypatch):
 
 def test_the_outcomes_are_those_of_the_patches(pairs, components, patched):
     outcomes = patched["mlp1"].outcomes
-    basis = components["mlp1"].bases[TRAINED, "1"]
+    basis = components["mlp1"].bases[DAS.of_seed(1)]
     alone = pairs.patch(MLP, {0: pairs.along(MLP, basis)}, 4)[0]
-    assert outcomes[TRAINED, "1"].ld == pytest.approx(alone.ld, abs=1e-5)
-    assert outcomes[TRAINED, POOLED].ld.shape == (2, len(pairs))
-    assert outcomes[TRAINED, POOLED].ld[1] == pytest.approx(alone.ld[0], abs=1e-5)
-    assert outcomes[NULL, POOLED].ld == pytest.approx(np.tile(pairs.ld_clean, (2, 1)), abs=1e-4)
-    assert outcomes[BOTH, "0"].ld == pytest.approx(outcomes[ROW, "0"].ld, abs=1e-4)
+    assert outcomes[DAS.of_seed(1)].ld == pytest.approx(alone.ld, abs=1e-5)
+    assert outcomes[DAS].ld.shape == (2, len(pairs))
+    assert outcomes[DAS].ld[1] == pytest.approx(alone.ld[0], abs=1e-5)
+    assert outcomes[DAS.of_part(NULL)].ld == pytest.approx(np.tile(pairs.ld_clean, (2, 1)), abs=1e-4)
+    assert outcomes[DAS.of_part(BOTH).of_seed(0)].ld == pytest.approx(
+        outcomes[DAS.of_part(ROW).of_seed(0)].ld, abs=1e-4
+    )
     whole = pairs.patch(RESID, {0: pairs.along(RESID, None)}, 4)[0]
     assert patched["mlp1"].residual.ld == pytest.approx(whole.ld, abs=1e-5)
-    assert (patched["resid1"].outcomes[WHOLE, POOLED].ld == patched["resid1"].residual.ld).all()
-    assert not {(LENT, POOLED), (OWN, POOLED), (ROW, POOLED)} & set(patched["resid1"].outcomes)
+    assert (patched["resid1"].outcomes[WHOLE].ld == patched["resid1"].residual.ld).all()
+    assert not {DAS.of_part(part) for part in (LENT_HALF, OWN_HALF, ROW)} & set(patched["resid1"].outcomes)
 
 
 def test_the_table_of_effects(pairs, patched):
@@ -195,27 +202,27 @@ def test_the_table_of_effects(pairs, patched):
     seeds = {method: set(found[(found["component"] == "mlp1") & (found["subspace"] == method)]["seed"])
              for method in set(found["subspace"])}  # fmt: skip
     assert {method for method, of_method in seeds.items() if of_method == {"0", "1", POOLED}} == {
-        TRAINED, ROW, NULL, BOTH, LENT, OWN
+        TRAINED, ROW, NULL, BOTH, LENT_HALF, OWN_HALF
     }  # fmt: skip
     assert {method for method, of_method in seeds.items() if of_method == {POOLED}} == {
-        WHOLE,
+        WHOLE.subspace,
         MEAN_DIFFERENCE,
-        MEAN_ROW,
+        MEAN_ROW.subspace,
         RANDOM,
     }
-    trained, whole = rows.loc["mlp1", TRAINED, "0"], rows.loc["mlp1", WHOLE, POOLED]
-    for method in (LENT, OWN, ROW):
+    trained, whole = rows.loc["mlp1", TRAINED, "0"], rows.loc["mlp1", WHOLE.subspace, POOLED]
+    for method in (LENT_HALF, OWN_HALF, ROW):
         for seed in ("0", "1", POOLED):
             row = rows.loc["mlp1", method, seed]
             share = row["effect"] / rows.loc["mlp1", TRAINED, seed]["effect"]
             assert row["share_of_subspace"] == pytest.approx(share, rel=1e-2)
-    mean_row = rows.loc["mlp1", MEAN_ROW, POOLED]
+    mean_row = rows.loc["mlp1", MEAN_ROW.subspace, POOLED]
     share = mean_row["effect"] / rows.loc["mlp1", MEAN_DIFFERENCE, POOLED]["effect"]
     assert mean_row["share_of_subspace"] == pytest.approx(share, rel=1e-2)
     assert rows["share_of_subspace"].notna().sum() == 10
     assert trained["whole_share"] == pytest.approx(whole["effect"] / trained["effect"], rel=1e-3)
     assert trained["row_share"] == pytest.approx(rows.loc["mlp1", ROW, "0"]["share_of_subspace"], rel=1e-3)
-    residual = rows.loc["resid1", WHOLE, POOLED]
+    residual = rows.loc["resid1", WHOLE.subspace, POOLED]
     assert residual["share_of_residual"] == 1
     assert np.isnan(residual["share_of_residual_lo"])
     assert whole["share_of_residual"] == pytest.approx(whole["effect"] / residual["effect"], rel=1e-3)
@@ -232,7 +239,7 @@ def test_sentence_by_sentence(pairs, patched):
     odd, even = rows.loc["mlp1", TRAINED, 1], rows.loc["mlp1", TRAINED, 0]
     assert (odd["sentence"], odd["pairs"], odd["groups"]) == ("prompt 0", 4, 2)
     assert (even["sentence"], even["pairs"], even["groups"]) == ("prompt 2", 2, 1)
-    ld = patched["mlp1"].outcomes[TRAINED, POOLED].ld.mean(0)
+    ld = patched["mlp1"].outcomes[DAS].ld.mean(0)
     assert even["effect"] == pytest.approx((pairs.ld_clean - ld)[2:4].mean(), abs=1e-5)
     assert np.isnan(even["effect_lo"])  # one case
     assert odd["effect_lo"] <= odd["effect"] <= odd["effect_hi"]
@@ -243,14 +250,15 @@ def test_sentence_by_sentence(pairs, patched):
 
 def test_what_other_experiments_measure_against(pairs, patched):
     found = by_pair(pairs, patched["mlp1"])
-    methods = {method for method, _ in patched["mlp1"].outcomes}
-    assert set(found) == {"pair", "group", "ld", "residual", *methods}
+    names = {key.subspace for key in patched["mlp1"].outcomes}
+    assert set(found) == {"pair", "group", "ld", "residual", *names}
+    assert set(keys_by_pair(found)) == {key.pooled for key in patched["mlp1"].outcomes}
     assert found["pair"].tolist() == list(range(10, 16))
     assert found["group"].tolist() == pairs.groups.tolist()
     assert found["ld"].tolist() == pairs.ld_clean.tolist()
     assert found["residual"].to_numpy() == pytest.approx(patched["mlp1"].residual.ld[0])
-    for method in (TRAINED, WHOLE, RANDOM):
-        assert found[method].to_numpy() == pytest.approx(patched["mlp1"].outcomes[method, POOLED].ld.mean(0))
+    for key in (DAS, WHOLE, SubspaceKey(RANDOM)):
+        assert found[key.subspace].to_numpy() == pytest.approx(patched["mlp1"].outcomes[key].ld.mean(0))
 
 
 @pytest.fixture(scope="module")
@@ -267,38 +275,39 @@ def test_own_subspaces_are_patched_whole_and_by_their_parts(pairs, with_own, mon
     # At the MLP as without them 17, and for each of the two itself, three parts and two halves.
     assert {name: count(of) for name, of in with_own.items()} == {"mlp1": 17 + 2 * 6, "resid1": 4}
     assert made == [17 + 2 * 6, 4]
-    assert {method for method, _ in patched["resid1"].outcomes} == {WHOLE, MEAN_DIFFERENCE, "mine", RANDOM}
+    assert set(patched["resid1"].outcomes) == {WHOLE, MEAN, SubspaceKey.user("mine"), SubspaceKey(RANDOM)}
     outcomes = patched["mlp1"].outcomes
-    for label in ("probe", "SAE plane"):
-        alone = pairs.patch(MLP, {0: pairs.along(MLP, with_own["mlp1"].bases[label, ""])}, 100)[0]
-        assert outcomes[label, POOLED].ld == pytest.approx(alone.ld, abs=1e-5)
-        assert np.abs(outcomes[label, POOLED].ld - pairs.ld_clean).max() > 1e-3
+    for key in map(SubspaceKey.user, ("probe", "SAE plane")):
+        alone = pairs.patch(MLP, {0: pairs.along(MLP, with_own["mlp1"].bases[key])}, 100)[0]
+        assert outcomes[key].ld == pytest.approx(alone.ld, abs=1e-5)
+        assert np.abs(outcomes[key].ld - pairs.ld_clean).max() > 1e-3
         # The null part alone does nothing at all, and the span of both parts what the row part does.
-        assert outcomes[f"null part of {label}", POOLED].ld[0] == pytest.approx(pairs.ld_clean, abs=1e-5)
-        assert outcomes[f"span of both of {label}", POOLED].ld == pytest.approx(
-            outcomes[f"row part of {label}", POOLED].ld, abs=1e-4
-        )
+        assert outcomes[key.of_part(NULL)].ld[0] == pytest.approx(pairs.ld_clean, abs=1e-5)
+        assert outcomes[key.of_part(BOTH)].ld == pytest.approx(outcomes[key.of_part(ROW)].ld, abs=1e-4)
 
     rows = effects(pairs, patched, Bootstrap.of(pairs.groups, 100, 0)).set_index(["component", "subspace", "seed"])
-    probe = rows.loc["mlp1", "probe", POOLED]
-    whole, row = rows.loc["mlp1", WHOLE, POOLED], rows.loc["mlp1", "row part of probe", POOLED]
+    probe = rows.loc["mlp1", "user: probe", POOLED]
+    whole, row = rows.loc["mlp1", WHOLE.subspace, POOLED], rows.loc["mlp1", "row part of user: probe", POOLED]
     assert probe["whole_share"] == pytest.approx(whole["effect"] / probe["effect"], rel=1e-2)
     assert probe["row_share"] == pytest.approx(row["effect"] / probe["effect"], rel=1e-2)
     assert probe["effect_over_row_part"] == pytest.approx(probe["effect"] / row["effect"], rel=1e-2)
-    for part in (ROW, LENT, OWN):
-        of_part = rows.loc["mlp1", f"{part} of probe", POOLED]
+    for part in (ROW, LENT_HALF, OWN_HALF):
+        of_part = rows.loc["mlp1", f"{part} of user: probe", POOLED]
         assert of_part["share_of_subspace"] == pytest.approx(of_part["effect"] / probe["effect"], rel=1e-2)
     assert np.isnan(
-        rows.loc["mlp1", "null part of probe", POOLED][["whole_share", "share_of_subspace"]].astype(float)
+        rows.loc["mlp1", "null part of user: probe", POOLED][["whole_share", "share_of_subspace"]].astype(float)
     ).all()
-    assert not set(rows.loc["resid1"].index) & {("row part of mine", POOLED), (f"{LENT} of mine", POOLED)}
+    assert not set(rows.loc["resid1"].index) & {
+        ("row part of user: mine", POOLED),
+        (f"{LENT_HALF} of user: mine", POOLED),
+    }
 
 
 def test_the_random_subspace_has_the_rank_that_would_be_trained(pairs, llama):
     """Also where nothing is trained, and whatever the rank of one's own."""
     for rank in (1, 3):
         of_rank = dataclasses.replace(subspaces(llama, RESID, seeds=0, own={"mine": 2}), rank=rank)
-        change = changes(pairs, "x", of_rank, TOLERANCE, 0)[RANDOM, ""](torch.arange(len(pairs)))
+        change = changes(pairs, "x", of_rank, TOLERANCE, 0)[SubspaceKey(RANDOM)](torch.arange(len(pairs)))
         expected = patch_change(pairs.base(RESID), pairs.source(RESID), random_basis(32, rank, 0, "random", "x"))
         torch.testing.assert_close(change, expected)
 
@@ -308,38 +317,39 @@ def test_the_effects_of_the_halves_add_up_to_first_order(pairs, with_own):
     base = pairs.base(MLP)
     near = base + 0.01 * (pairs.source(MLP) - base)
     of_mlp = with_own["mlp1"]
-    for label in ("probe", "SAE plane"):
-        made_of = halves(base, near, of_mlp.bases[label, ""], of_mlp.readout, TOLERANCE)
-        both = along(base, near, of_mlp.bases[label, ""])
+    for key in map(SubspaceKey.user, ("probe", "SAE plane")):
+        made_of = halves(base, near, of_mlp.bases[key], of_mlp.readout, TOLERANCE)
+        both = along(base, near, of_mlp.bases[key])
         moved = {
-            key: outcome.ld[0] - pairs.ld_clean
-            for key, outcome in pairs.patch(MLP, {**made_of, "both": both}, batch=10).items()
+            half: outcome.ld[0] - pairs.ld_clean
+            for half, outcome in pairs.patch(MLP, {**made_of, "both": both}, batch=10).items()
         }
-        size = np.abs(moved[LENT]).mean() + np.abs(moved[OWN]).mean()
+        size = np.abs(moved[LENT_HALF]).mean() + np.abs(moved[OWN_HALF]).mean()
         assert size > 1e-4
-        assert moved[LENT] + moved[OWN] == pytest.approx(moved["both"], abs=0.05 * size)
+        assert moved[LENT_HALF] + moved[OWN_HALF] == pytest.approx(moved["both"], abs=0.05 * size)
 
 
 # the pictures and the section
 
 
 def sentences(components: tuple[str, ...] = made.COMPONENTS) -> pd.DataFrame:
-    place = {method: i for i, method in enumerate(BY_TEMPLATE)}
     return pd.DataFrame(
         [
-            dict(component=name, subspace=method, template=template, sentence=f"When {template}", pairs=100, groups=50)
-            | made.patched(3.0 + template - place[method])
+            dict(component=name, subspace=key.subspace, template=template, sentence=f"When {template}", pairs=100)
+            | dict(groups=50)
+            | made.patched(3.0 + template - place)
             for name in components
-            for method in BY_TEMPLATE
+            for place, key in enumerate(BY_TEMPLATE)
             for template in (0, 1, 2)
-            if not (name == made.V_TRUE and method == ROW)
+            if not (name == made.V_TRUE and key.part == ROW)
         ]
     )
 
 
 def test_bars_are_the_seeds_pooled_and_dots_the_single_seeds():
-    resid, mlp = drawn(evaluate_figure(made.effects(), made.COMPONENTS, in_order(made.effects()["subspace"]))).axes
-    assert shown(resid) == [WHOLE, TRAINED, LENT, ROW, NULL, MEAN_DIFFERENCE]
+    effects = with_keys(made.effects())
+    resid, mlp = drawn(evaluate_figure(effects, made.COMPONENTS, in_order(effects["subspace"]))).axes
+    assert shown(resid) == [WHOLE.subspace, TRAINED, LENT_HALF, ROW, NULL, MEAN_DIFFERENCE]
     assert [bar.get_width() for bar in mlp.patches] == pytest.approx([-1, 3, 2, 1, 0, -1])
     assert len(intervals(mlp)) == 5  # the null part's effect is exactly zero
     assert sorted(x for x, _ in points(mlp)) == pytest.approx([0, 0, 0.9, 1.1, 1.9, 2.1, 2.9, 3.1])
@@ -349,18 +359,18 @@ def test_bars_are_the_seeds_pooled_and_dots_the_single_seeds():
 
 
 def test_sentences_have_a_dot_a_method():
-    figure = drawn(templates_figure(sentences(), made.COMPONENTS))
+    figure = drawn(templates_figure(with_keys(sentences()), made.COMPONENTS))
     resid, mlp = figure.axes
     assert shown(resid) == ["sentence 0", "sentence 1", "sentence 2"]
     assert len(points(resid)) == 9
     assert len(points(mlp)) == len(intervals(mlp)) == 12
     assert sorted(x for x, _ in points(mlp, GREY)) == [2.0, 3.0, 4.0]
     assert all(abs(y - round(y)) < 0.5 for _, y in points(mlp))
-    assert [text.get_text() for text in figure.legends[0].texts] == [WHOLE, TRAINED, ROW, MEAN_DIFFERENCE]
+    assert [text.get_text() for text in figure.legends[0].texts] == [WHOLE.subspace, TRAINED, ROW, MEAN_DIFFERENCE]
 
 
 def test_one_sentence_of_one_component_without_intervals():
-    rows = sentences((made.V_TRUE,)).query("template == 0").assign(effect_lo=np.nan, effect_hi=np.nan)
+    rows = with_keys(sentences((made.V_TRUE,)).query("template == 0").assign(effect_lo=np.nan, effect_hi=np.nan))
     (axis,) = drawn(templates_figure(rows, [made.V_TRUE])).axes
     assert intervals(axis) == []
     assert len(points(axis)) == 3
@@ -395,17 +405,17 @@ def test_ones_own_subspaces_stand_behind_the_trained_one_with_their_parts(tmp_pa
     (patching,) = evaluate.section(results)  # one sentence is no comparison of sentences
     assert [picture.name for picture in patching.pictures] == ["evaluate", "evaluate_own"]
     both, alone = (drawn(picture.figure) for picture in patching.pictures)
-    assert shown(both.axes[0]) == [WHOLE, TRAINED, LENT, ROW, NULL, made.PROBE, MEAN_DIFFERENCE]
-    assert shown(alone.axes[0]) == [made.PROBE, *(f"{part} of {made.PROBE}" for part in (LENT, ROW, NULL))]
+    assert shown(both.axes[0]) == [WHOLE.subspace, TRAINED, LENT_HALF, ROW, NULL, made.PROBE, MEAN_DIFFERENCE]
+    assert shown(alone.axes[0]) == [made.PROBE, *(f"{part} of {made.PROBE}" for part in (LENT_HALF, ROW, NULL))]
     assert "At my probe" not in patching.reading
     assert "At mlp8 my probe takes 0.60 [0.55, 0.65] off the logit difference" in patching.reading
     assert "the row part, normalised, in my probe's place 0.50 [0.40, 0.60]" in patching.reading
     methods = [row[1] for row in patching.grids[1].rows if row[0] == made.V_MLP]
     assert methods == [
-        WHOLE,
+        WHOLE.subspace,
         TRAINED,
-        LENT,
+        LENT_HALF,
         ROW,
         made.PROBE,
-        *(f"{part} of {made.PROBE}" for part in (LENT, ROW, NULL)),
+        *(f"{part} of {made.PROBE}" for part in (LENT_HALF, ROW, NULL)),
     ]

@@ -21,7 +21,7 @@ from subspace_illusion.measures.off_distribution import (
     looked_at,
 )
 from subspace_illusion.statistics import Bootstrap
-from subspace_illusion.subspace.methods import TRAINED, WHOLE
+from subspace_illusion.subspace.keys import ROW, TRAINED, WHOLE, SubspaceKey
 
 
 def normal(n: int, d: int, seed: int) -> torch.Tensor:
@@ -115,18 +115,21 @@ def test_the_rows_of_a_component_are_those_of_its_patches_whole_and_by_each_meth
     base, source, readout = normal(30, 6, 0), normal(30, 6, 1), normal(6, 3, 2)
     after, groups = (normal(30, 3, 3), normal(30, 3, 4)), np.arange(30) // 2 + 7
     bootstrap = Bootstrap.of(groups, 50, 0)
-    bases = {(TRAINED, str(seed)): random_basis(6, 1, seed) for seed in (0, 1)} | {("row part", "0"): normal(6, 1, 5)}
+    trained = SubspaceKey(TRAINED)
+    bases = {trained.of_seed(seed): random_basis(6, 1, seed) for seed in (0, 1)}
+    bases[trained.of_seed(0).of_part(ROW)] = normal(6, 1, 5)
     rows = list(
         distances_of_component(
-            "mlp8", (base, source), after, bases, [TRAINED], readout, bootstrap, tolerance=1e-5, halvings=3, seed=0
+            "mlp8", (base, source), after, bases, [trained], readout, bootstrap, tolerance=1e-5, halvings=3, seed=0
         )
     )
-    assert {(row["component"], row["subspace"]) for row in rows} == {("mlp8", WHOLE), ("mlp8", TRAINED)}
+    assert {(row["component"], row["subspace"]) for row in rows} == {("mlp8", "whole component"), ("mlp8", "trained")}
     halves = spaces(readout, 1e-5)
-    for method, basis in {WHOLE: None, TRAINED: bases[TRAINED, "0"]}.items():
+    for key, basis in {WHOLE: None, trained: bases[trained.of_seed(0)]}.items():
         clouds = looked_at(base, source, basis, readout, halves, after)
-        expected = [dict(component="mlp8", subspace=method) | row for row in distances(clouds, groups, bootstrap, 3, 0)]
-        assert [row for row in rows if row["subspace"] == method] == expected
+        about = dict(component="mlp8", subspace=key.subspace)
+        expected = [about | row for row in distances(clouds, groups, bootstrap, 3, 0)]
+        assert [row for row in rows if row["subspace"] == key.subspace] == expected
 
 
 def test_of_many_pairs_some_are_looked_at(monkeypatch):

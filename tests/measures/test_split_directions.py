@@ -8,25 +8,26 @@ from subspace_illusion.core.basis import random_basis
 from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.measures.split_directions import (
-    PARTS,
     RANDOM_SEEN,
     RANDOM_UNSEEN,
+    READ_PARTS,
     SEEN,
+    UNDIVIDED,
     UNSEEN,
-    WHOLE,
-    Key,
+    ReadPart,
     divide,
     split_directions,
     split_table,
 )
-from subspace_illusion.statistics import POOLED, Bootstrap
-from subspace_illusion.subspace.methods import GRADIENT, MEAN_DIFFERENCE, TRAINED
+from subspace_illusion.statistics import Bootstrap
+from subspace_illusion.subspace.keys import GRADIENT, MEAN_DIFFERENCE, POOLED, TRAINED, SubspaceKey
 from subspace_illusion.tasks.table import DIFFERENT
 
+DAS, MEAN = SubspaceKey(TRAINED), SubspaceKey(MEAN_DIFFERENCE)
 FRAMES = {
-    (TRAINED, "4"): random_basis(32, 1, 0),
-    (TRAINED, "2"): random_basis(32, 1, 1),
-    (MEAN_DIFFERENCE, ""): random_basis(32, 2, 2),
+    DAS.of_seed(4): random_basis(32, 1, 0),
+    DAS.of_seed(2): random_basis(32, 1, 1),
+    MEAN: random_basis(32, 2, 2),
 }
 TOLERANCE = 1e-5
 
@@ -35,46 +36,44 @@ def test_parts_are_orthogonal_and_their_squared_norms_sum_to_one():
     readout = torch.randn(32, 8, generator=torch.Generator().manual_seed(3))
     parts, rank = divide(FRAMES, readout, TOLERANCE, 2, 0)
     assert rank == 8
-    for method, number in FRAMES:
+    for key in FRAMES:
         for seen, unseen, draw in (
             (SEEN, UNSEEN, None),
             (RANDOM_SEEN, RANDOM_UNSEEN, 0),
             (RANDOM_SEEN, RANDOM_UNSEEN, 1),
         ):
-            if (method, number) == (
-                TRAINED,
-                "2",
-            ) and draw is not None:  # random subspaces are for each way's first seed
-                assert Key(method, number, seen, draw) not in parts
+            if key == DAS.of_seed(2) and draw is not None:  # random subspaces are for the first seed
+                assert ReadPart(key, seen, draw) not in parts
                 continue
-            one, other = parts[Key(method, number, seen, draw)], parts[Key(method, number, unseen, draw)]
+            one, other = parts[ReadPart(key, seen, draw)], parts[ReadPart(key, unseen, draw)]
             assert one.norm**2 + other.norm**2 == pytest.approx(1, abs=1e-5)
             torch.testing.assert_close(
                 one.basis.mT @ other.basis, torch.zeros(len(one.basis.mT), len(other.basis.mT)), atol=1e-5, rtol=0
             )
-        unseen = parts[Key(method, number, UNSEEN)].basis
+        unseen = parts[ReadPart(key, UNSEEN)].basis
         assert (unseen.mT @ readout).abs().max() < 1e-4
         # The two parts together make the direction.
     direction = sum(
-        parts[Key(TRAINED, "4", part)].norm * parts[Key(TRAINED, "4", part)].basis for part in (SEEN, UNSEEN)
+        parts[ReadPart(DAS.of_seed(4), part)].norm * parts[ReadPart(DAS.of_seed(4), part)].basis
+        for part in (SEEN, UNSEEN)
     )
-    torch.testing.assert_close(direction, FRAMES[TRAINED, "4"], atol=1e-5, rtol=0)
+    torch.testing.assert_close(direction, FRAMES[DAS.of_seed(4)], atol=1e-5, rtol=0)
 
 
 def test_a_random_subspace_is_the_same_for_every_method():
-    bases = {(TRAINED, "0"): FRAMES[TRAINED, "4"], (GRADIENT, ""): FRAMES[TRAINED, "4"]}
+    bases = {DAS.of_seed(0): FRAMES[DAS.of_seed(4)], SubspaceKey(GRADIENT): FRAMES[DAS.of_seed(4)]}
     parts, _ = divide(bases, torch.eye(32)[:, :5], TOLERANCE, 2, 0)
     for draw in (0, 1):
-        one, other = (parts[Key(*which, RANDOM_SEEN, draw)].basis for which in bases)
+        one, other = (parts[ReadPart(which, RANDOM_SEEN, draw)].basis for which in bases)
         torch.testing.assert_close(one, other)
-    assert not torch.allclose(*(parts[Key(TRAINED, "0", RANDOM_SEEN, draw)].basis for draw in (0, 1)))
+    assert not torch.allclose(*(parts[ReadPart(DAS.of_seed(0), RANDOM_SEEN, draw)].basis for draw in (0, 1)))
 
 
 def test_a_part_that_is_empty_is_left_out():
-    bases = {(MEAN_DIFFERENCE, ""): torch.eye(32)[:, :1]}
+    bases = {MEAN: torch.eye(32)[:, :1]}
     parts, _ = divide(bases, torch.eye(32)[:, :5], TOLERANCE, 0, 0)
-    assert {key.part for key in parts} == {WHOLE, SEEN}
-    assert parts[Key(MEAN_DIFFERENCE, "", SEEN)].norm == pytest.approx(1)
+    assert {key.part for key in parts} == {UNDIVIDED, SEEN}
+    assert parts[ReadPart(MEAN, SEEN)].norm == pytest.approx(1)
 
 
 def outcome(*ld: float) -> Outcome:
@@ -83,15 +82,15 @@ def outcome(*ld: float) -> Outcome:
 
 def test_shares_are_of_the_same_pairs_and_seeds():
     outcomes = {
-        Key(TRAINED, "0", WHOLE): outcome(0, 2),  # effect 3
-        Key(TRAINED, "1", WHOLE): outcome(2, 4),  # effect 1
-        Key(TRAINED, "0", SEEN): outcome(1, 3),  # 2
-        Key(TRAINED, "1", SEEN): outcome(3, 4),  # 0.5
-        Key(TRAINED, "0", RANDOM_SEEN, 0): outcome(2, 4),  # 1
-        Key(TRAINED, "0", RANDOM_SEEN, 1): outcome(0, 2),  # 3
+        ReadPart(DAS.of_seed(0), UNDIVIDED): outcome(0, 2),  # effect 3
+        ReadPart(DAS.of_seed(1), UNDIVIDED): outcome(2, 4),  # effect 1
+        ReadPart(DAS.of_seed(0), SEEN): outcome(1, 3),  # 2
+        ReadPart(DAS.of_seed(1), SEEN): outcome(3, 4),  # 0.5
+        ReadPart(DAS.of_seed(0), RANDOM_SEEN, 0): outcome(2, 4),  # 1
+        ReadPart(DAS.of_seed(0), RANDOM_SEEN, 1): outcome(0, 2),  # 3
     }
     table = split_table(outcomes, dict.fromkeys(outcomes, 0.5), 0.25, np.array([4.0, 4.0]), Bootstrap.of([0, 1], 10, 0))
-    wholes = table[table["part"] == WHOLE].set_index("seed")
+    wholes = table[table["part"] == UNDIVIDED].set_index("seed")
     assert wholes["row_share"].to_dict() == pytest.approx({POOLED: 2.5 / 4, "0": 2 / 3, "1": 0.5}, abs=1e-6)
     # Random subspaces divided the first seed alone, whose effect they are a share of.
     assert wholes.loc[[POOLED, "0"], "random_row_share"].tolist() == pytest.approx([2 / 3, 2 / 3], abs=1e-6)
@@ -105,7 +104,7 @@ def test_shares_are_of_the_same_pairs_and_seeds():
     ]
     assert random["effect"].tolist() == [2, 1, 3, 2]
     assert set(table.loc[table["part"] == SEEN, "chance_norm"]) == {0.5}
-    assert table.loc[table["part"] != WHOLE, "row_share"].isna().all()
+    assert table.loc[table["part"] != UNDIVIDED, "row_share"].isna().all()
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +122,7 @@ def divided(pairs, heads) -> pd.DataFrame:
         pooled = table[(table["seed"] == POOLED) & table["draw"].isna()].set_index(["subspace", "part"])["effect"]
         for method in means.index:
             assert means.loc[method].tolist() == pytest.approx(
-                pooled.loc[[(method, WHOLE), (method, SEEN)]].tolist(), abs=1e-5
+                pooled.loc[[(method, UNDIVIDED), (method, SEEN)]].tolist(), abs=1e-5
             )
         assert by_pair["pair"].tolist() == 2 * pairs.table["pair"].tolist()
     return table
@@ -132,15 +131,15 @@ def divided(pairs, heads) -> pd.DataFrame:
 def test_every_seed_has_its_rows(pairs):
     table = divided(pairs, [Site(2, "attn.hook_z", 1), Site(3, "attn.hook_z", 0)])
     by_part = {part: rows["seed"].tolist() for part, rows in table[table["subspace"] == TRAINED].groupby("part")}
-    assert by_part[WHOLE] == by_part[SEEN] == by_part[UNSEEN] == [POOLED, "4", "2"]
+    assert by_part[UNDIVIDED] == by_part[SEEN] == by_part[UNSEEN] == [POOLED, "4", "2"]
     assert by_part[RANDOM_SEEN] == [POOLED, POOLED, POOLED, "4"]
-    assert set(table["part"]) == set(PARTS)
+    assert set(table["part"]) == set(READ_PARTS)
     norms = table[(table["subspace"] == TRAINED) & (table["seed"] == "2")].set_index("part")["norm"]
     assert norms[SEEN] ** 2 + norms[UNSEEN] ** 2 == pytest.approx(1, abs=1e-5)
 
 
 def test_without_readers_directions_are_patched_whole_and_no_more(pairs):
     table = divided(pairs, [])
-    assert set(table["part"]) == {WHOLE}
+    assert set(table["part"]) == {UNDIVIDED}
     assert "row_share" not in table
     assert table["seed"].tolist() == [POOLED, "4", "2", POOLED]

@@ -184,7 +184,7 @@ def test_what_computes_depends_on_the_versions(name):
     assert ("requirements.lock" in definition(name)["deps"]) == (name not in ("judge",))
 
 
-def test_imports_of_the_library_point_one_method():
+def test_imports_of_the_library_point_one_way():
     below = {path.relative_to(LIBRARY).as_posix(): imported(path) for path in LIBRARY.rglob("*.py")}
     for name, needs in below.items():
         room = name.partition("/")[0].removesuffix(".py")

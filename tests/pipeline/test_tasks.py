@@ -53,7 +53,9 @@ def test_an_audit_of_a_direction_from_its_file_to_its_verdict(project):
     assert re.search(r"mlp1, mine: (faithful|illusory|inconclusive) \(", output)
     assert "The experiment is mine" in output
     verdicts = pd.read_csv(project.top / "results/verdicts.csv")
-    assert {"trained", "mine", "mean difference"} <= set(verdicts.loc[verdicts["component"] == "mlp1", "subspace"])
+    assert {"trained", "user: mine", "mean difference"} <= set(
+        verdicts.loc[verdicts["component"] == "mlp1", "subspace"]
+    )
     compared = project.run(sys.executable, "-m", "subspace_illusion.cli.main", "compare", "mlp1:trained", "mlp1:mine")
     assert "mlp1:trained and mlp1:mine" in compared
     project.run("git", "checkout", "-q", "--", ".")

@@ -10,9 +10,9 @@ from subspace_illusion.core.basis import patch_change, random_basis
 from subspace_illusion.core.sites import Site, mlp_output, residual_after
 from subspace_illusion.errors import InputError
 from subspace_illusion.planting.cases import (
-    ARBITRARY,
+    ARBITRARY_LABELS,
     ATTENTION,
-    KINDS,
+    CARRIER_KINDS,
     MLP,
     OFF_ROUTE,
     PROBE,
@@ -27,7 +27,7 @@ from subspace_illusion.planting.cases import (
     sites_read,
 )
 from subspace_illusion.planting.natural import natural_case, sites_looked_at
-from subspace_illusion.subspace.methods import GRADIENT, MEAN_DIFFERENCE, RANDOM, TRAINED
+from subspace_illusion.subspace.keys import GRADIENT, MEAN_DIFFERENCE, RANDOM, TRAINED
 from subspace_illusion.tasks.table import DIFFERENT, SAME
 
 BLOCK = 2
@@ -63,11 +63,11 @@ def llama_pairs():
 
 def test_every_case_is_measured(llama_pairs):
     train, test = llama_pairs
-    rows = plant(train, test, BLOCK, KINDS, PLAN)
+    rows = plant(train, test, BLOCK, CARRIER_KINDS, PLAN)
     methods = {MEAN_DIFFERENCE, PROBE, GRADIENT, RANDOM, TRAINED}
     assert len(rows) == 3 * (2 * len(methods) + 2) + 2 * len(methods)  # heads have no part that nothing reads
-    assert set(rows["way"]) == methods | {ARBITRARY, OFF_ROUTE}
-    assert set(rows["kind"]) == set(KINDS)
+    assert set(rows["way"]) == methods | {ARBITRARY_LABELS, OFF_ROUTE}
+    assert set(rows["kind"]) == set(CARRIER_KINDS)
     # The dose moves nothing that the model computes, so that the reference is the component's and no dose's.
     assert rows.groupby("kind")["reference"].nunique().max() == 1
     assert (rows.loc[rows["dose"] == 0, "ablated_fldd"].abs() < 1e-5).all()
@@ -77,7 +77,7 @@ def test_every_case_is_measured(llama_pairs):
     assert attention["lent"].isna().all()
     assert set(attention["figures"]) == {"apart+off"}
     assert set(rows.loc[rows["kind"] == MLP, "figures"]) == {"lent+lost+apart+off"}
-    assert rows["placebo_fldd"].notna()[rows["way"] != ARBITRARY].all()
+    assert rows["placebo_fldd"].notna()[rows["way"] != ARBITRARY_LABELS].all()
     assert rows["arbitrary_labels_fldd"].notna().sum() == 3  # at dose 0, of the trained direction
 
 
@@ -136,11 +136,11 @@ def test_natural_cases_are_scored_with_the_figures_that_apply(llama_pairs, name)
 
 def test_off_the_route_a_direction_has_no_part_in_what_is_carried(llama_pairs):
     train, _ = llama_pairs
-    for carrier in carriers(train, train, BLOCK, random_basis(32, 1, 3), KINDS, 0):
+    for carrier in carriers(train, train, BLOCK, random_basis(32, 1, 3), CARRIER_KINDS, 0):
         found = find(carrier, PLAN, torch.randn(32, 1))
-        for (_, method, _), basis in found.items():
+        for (_, key), basis in found.items():
             assert basis.norm() == pytest.approx(1, abs=1e-5)
-            if method == OFF_ROUTE:
+            if key.method == OFF_ROUTE:
                 assert abs(basis.squeeze(1) @ carrier.route.hidden) < 1e-5 * carrier.route.hidden.norm()
 
 

@@ -20,7 +20,7 @@ from subspace_illusion.report.readme import (
     with_block,
 )
 from subspace_illusion.statistics import Estimate
-from subspace_illusion.subspace.methods import NULL
+from subspace_illusion.subspace.keys import NULL
 from subspace_illusion.verdict.judge import judge
 
 
@@ -119,7 +119,7 @@ def own(tmp_path):
 
 def own_verdicts():
     probe = made.score(0.08, lent=0.45, lost=0.5, apart=1.0, off=0.7)
-    return judge(made.scores() | {(made.V_MLP, made.PROBE): probe}, made.calibration(), 0.1)
+    return judge(made.scores() | {made.PROBE_KEY.at(made.V_MLP): probe}, made.calibration(), 0.1)
 
 
 def test_findings_and_metrics_of_ones_own_subspace(own):

@@ -6,17 +6,16 @@ import pytest
 
 import made
 from drawing import drawn, intervals, points, shown, words
-from subspace_illusion.experiments.tell_names import ALIKE, APART
+from subspace_illusion.experiments.tell_names import ALIKE, UNALIKE
 from subspace_illusion.experiments.trace_paths import ALL_HEADS, MOVERS, PATCH, READERS
 from subspace_illusion.measures.find_readers import MINOR, MOVER, NEGATIVE, OTHER, READER
-from subspace_illusion.measures.split_directions import PARTS, RANDOM_SEEN, RANDOM_UNSEEN, SEEN, WHOLE
+from subspace_illusion.measures.split_directions import RANDOM_SEEN, RANDOM_UNSEEN, READ_PARTS, SEEN, UNDIVIDED
 from subspace_illusion.report.plots.split_directions import split_directions_figure
 from subspace_illusion.report.plots.style import plt
 from subspace_illusion.report.plots.tell_names import tell_names_figure
 from subspace_illusion.report.plots.trace_paths import trace_paths_figure
 from subspace_illusion.report.sections import find_readers, split_directions, tell_names, trace_paths
-from subspace_illusion.statistics import POOLED
-from subspace_illusion.subspace.methods import GRADIENT, MEAN_DIFFERENCE, RANDOM, TRAINED
+from subspace_illusion.subspace.keys import GRADIENT, MEAN_DIFFERENCE, POOLED, RANDOM, TRAINED, with_keys
 
 pytestmark = pytest.mark.filterwarnings("error")
 KINDS = {"9.0": (READER, MOVER), "9.10": (READER, NEGATIVE), "9.2": (MINOR, OTHER), "9.3": (OTHER, MOVER)}
@@ -157,7 +156,7 @@ def test_paths_without_readers_or_effect(tmp_path):
 
 
 def splits() -> pd.DataFrame:
-    effects = dict(zip(PARTS, (5.0, 4.5, 0.1, 4.0, 0.7), strict=True))
+    effects = dict(zip(READ_PARTS, (5.0, 4.5, 0.1, 4.0, 0.7), strict=True))
     rows = []
     for method, seeds in ((TRAINED, (POOLED, *made.SEEDS)), (GRADIENT, (POOLED,)), (MEAN_DIFFERENCE, (POOLED,))):
         for seed in seeds:
@@ -166,15 +165,15 @@ def splits() -> pd.DataFrame:
                 draws = {POOLED: 0.0} | ({"0": -0.2, "1": 0.2} if seed == POOLED else {}) if drawn_at else {None: 0.0}
                 for draw, more in draws.items():
                     row = dict(subspace=method, part=part, seed=seed, draw=draw, norm=0.9, chance_norm=0.8, pairs=20)
-                    shares = dict(row_share=0.9, random_row_share=0.8) if part == WHOLE else {}
+                    shares = dict(row_share=0.9, random_row_share=0.8) if part == UNDIVIDED else {}
                     rows.append(row | made.patched(effect + more, **shares))
     return pd.DataFrame(rows)
 
 
 def test_parts_beside_their_norms_and_random_subspaces():
-    figure = drawn(split_directions_figure(splits()))
+    figure = drawn(split_directions_figure(with_keys(splits())))
     left, right = figure.axes
-    assert shown(left)[:7] == ["trained direction", *PARTS, "gradient direction"]
+    assert shown(left)[:7] == ["trained direction", *READ_PARTS, "gradient direction"]
     assert sorted(x for x, _ in points(left)) == [0.1] * 3 + [0.7] * 3 + [4.0] * 3 + [4.5] * 3 + [5.0] * 3
     assert len(points(right)) == 15
     assert {"clean logit difference", "single random subspaces"} <= set(words(figure).splitlines())
@@ -188,13 +187,13 @@ def test_what_the_rank_of_the_readers_explains(tmp_path):
     assert "gradient, on training pairs, of the readers' attention" in section.reading
     assert "the readers has 0.90 [0.80, 1.00], that along random subspaces 0.80 [0.70, 0.90]" in section.reading
     parts, shares = section.grids
-    assert [row[1] for row in parts.rows] == list(PARTS) * 3
+    assert [row[1] for row in parts.rows] == list(READ_PARTS) * 3
     assert parts.rows[3][4:6] == ["4.00 [3.90, 4.10]", "3.80 to 4.20"]
     assert shares.rows[0] == [TRAINED, "0.90 [0.80, 1.00]", "0.90, 0.90", "0.80 [0.70, 0.90]", "0.80, 0.80"]
 
 
 def test_ones_own_direction_before_end_is_split_by_what_looks_back(tmp_path):
-    own = splits().query("subspace == @MEAN_DIFFERENCE").assign(subspace=made.PROBE)
+    own = splits().query("subspace == @MEAN_DIFFERENCE").assign(subspace=made.PROBE_KEY.subspace)
     table = pd.concat([own, splits().query("subspace != @GRADIENT")])
     changed = {"split_directions/resid8.csv": table, "prompts.parquet": made.prompts().assign(position=1)}
     (section,) = split_directions.section(made.results(tmp_path, changed, task="agreement"))
@@ -205,10 +204,10 @@ def test_ones_own_direction_before_end_is_split_by_what_looks_back(tmp_path):
 
 
 def test_directions_that_no_reader_splits(tmp_path):
-    whole = splits().query("part == @WHOLE").drop(columns=["row_share", "random_row_share"])
+    whole = splits().query("part == @UNDIVIDED").drop(columns=["row_share", "random_row_share"])
     (section,) = split_directions.section(made.results(tmp_path, {"split_directions/resid8.csv": whole}))
     assert "No reader was found" in section.reading
-    assert [row[1] for row in section.grids[0].rows] == [WHOLE] * 3
+    assert [row[1] for row in section.grids[0].rows] == [UNDIVIDED] * 3
     assert len(section.grids) == 1
     assert SEEN not in words(drawn(section.pictures[0].figure))
 
@@ -218,7 +217,7 @@ def test_directions_that_no_reader_splits(tmp_path):
 
 def told(p: float, omega_squared: float = 0.2) -> pd.DataFrame:
     rows = []
-    for half, name in ((half, name) for half in (ALIKE, APART) for name in ("IO", "S")):
+    for half, name in ((half, name) for half in (ALIKE, UNALIKE) for name in ("IO", "S")):
         for method, count, of_p, share, left in ((TRAINED, 2, p, 1.0, 0.05), (RANDOM, 50, 0.3, 0.1, 0.5)):
             about = dict(
                 subspace=method,
@@ -252,14 +251,14 @@ def test_what_names_are_of_the_projection(tmp_path, p, omega_squared, says):
     (section,) = tell_names.section(made.results(tmp_path, {"tell_names/resid8.csv": table}))
     assert says in section.reading
     assert [row[:3] for row in section.grids[0].rows] == [
-        [method, half, name] for half in (ALIKE, APART) for name in ("IO", "S") for method in (TRAINED, RANDOM)
+        [method, half, name] for half in (ALIKE, UNALIKE) for name in ("IO", "S") for method in (TRAINED, RANDOM)
     ]
     assert [picture.name for picture in section.pictures] == ["tell_names__resid8"]
     assert drawn(section.pictures[0].figure)
 
 
 def test_names_shares_of_what_is_left_and_of_the_whole():
-    of_left, of_whole = drawn(tell_names_figure(told(1 / 501).query("half == @ALIKE"))).axes
+    of_left, of_whole = drawn(tell_names_figure(with_keys(told(1 / 501).query("half == @ALIKE")))).axes
     assert shown(of_left) == [TRAINED, "IO", "S", RANDOM, "IO", "S"]
     assert [bar.get_width() for bar in of_left.patches] == pytest.approx([0.2] * 4)
     assert [bar.get_width() for bar in of_whole.patches] == pytest.approx([0.01, 0.01, 0.1, 0.1])

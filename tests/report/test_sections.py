@@ -181,7 +181,7 @@ def test_the_answer_of_another_task_without_v_mlp_but_with_ones_own(tmp_path):
     about = dict(task="agreement", v_mlp=None, own={made.V_MLP: [made.PROBE]}, untrained=[made.V_MLP], experiments={})
     changed = made.with_own() | {"prompts.parquet": made.prompts().assign(position=1)}
     results = made.results(tmp_path, changed, **about)
-    scores = made.scores() | {(made.V_MLP, made.PROBE): made.score(0.05, lent=0.5, lost=0.5)}
+    scores = made.scores() | {made.PROBE_KEY.at(made.V_MLP): made.score(0.05, lent=0.5, lost=0.5)}
     judged = judge(scores, made.calibration(), 0.1)
     text = answer(results, findings(results), judged)
     assert "at the task's own token (resid8, v_true) from sources that differ in the subject's number flips" in text

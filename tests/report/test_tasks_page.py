@@ -33,7 +33,7 @@ def folder(tmp_path):
     ioi = made.results(tmp_path / "tasks/ioi")
     other = made.results(tmp_path / "tasks/mine", made.with_own(), own={made.V_MLP: [made.PROBE]})
     scores = made.scores()
-    own = scores | {(made.V_MLP, made.PROBE): made.score(0.15, lent=0.35, lost=0.35)}
+    own = scores | {made.PROBE_KEY.at(made.V_MLP): made.score(0.15, lent=0.35, lost=0.35)}
     for results, run, of_run in (
         (ioi, dict(task="ioi", position="END"), scores),
         (other, dict(task="pairs", position="token of its own"), own),

@@ -5,25 +5,30 @@ import pytest
 
 import made
 from subspace_illusion.report.verdict import CAUTIONS, cautions_said, reason_of, verdict_table
-from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, TRAINED, axis_of
+from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, TRAINED, SubspaceKey
 from subspace_illusion.verdict.judge import Caution, Verdict, judge
 
 ALL = ("lent", "lost", "apart", "off")
 
 
+def trained(component: str) -> SubspaceKey:
+    return SubspaceKey(TRAINED, component=component)
+
+
 def on(**more: float) -> Verdict:
-    return judge({("a", TRAINED): made.score(**more)}, made.calibration(), 0.1)["a", TRAINED]
+    return judge({trained("a"): made.score(**more)}, made.calibration(), 0.1)[trained("a")]
 
 
 def test_reasons_in_words():
     found = {which: reason_of(verdict) for which, verdict in made.verdicts().items()}
     assert found == {
-        (made.V_TRUE, TRAINED): "score 0.07 of lost and apart, faithful up to 0.30; in the residual stream, where no "
+        trained(made.V_TRUE): "score 0.07 of lost and apart, faithful up to 0.30; in the residual stream, where no "
         "case was planted",
-        (made.V_TRUE, MEAN_DIFFERENCE): "fewer than 2 figures of the score apply",
-        (made.V_MLP, TRAINED): "score 0.67, illusory from 0.40",
-        (made.V_MLP, MEAN_DIFFERENCE): "score 0.15, faithful up to 0.30; it strengthens the answer, which no planted "
-        "case does",
+        SubspaceKey(MEAN_DIFFERENCE, component=made.V_TRUE): "fewer than 2 figures of the score apply",
+        trained(made.V_MLP): "score 0.67, illusory from 0.40",
+        SubspaceKey(MEAN_DIFFERENCE, component=made.V_MLP): (
+            "score 0.15, faithful up to 0.30; it strengthens the answer, which no planted case does"
+        ),
     }
     between = on(lent=0.35, lost=0.35, apart=0.35, off=0.35)
     assert reason_of(between) == (
@@ -37,9 +42,9 @@ def test_reasons_in_words():
 @pytest.mark.parametrize("cautious", [False, True])
 def test_illusory_axes_are_no_cautions_however_many_they_are(cautious):
     good, bad = (dict.fromkeys(("lost", "apart") if cautious else ALL, value) for value in (0.1, 0.7))
-    axes = [axis_of("mine", number) for number in (1, 2)]
-    scores = {("mlp8", "mine"): made.score(**good)} | {("mlp8", axis): made.score(**bad) for axis in axes}
-    found = judge(scores, made.calibration(), 0.1)["mlp8", "mine"]
+    mine = SubspaceKey.user("mine", "mlp8")
+    scores = {mine: made.score(**good)} | {mine.of_axis(number): made.score(**bad) for number in (1, 2)}
+    found = judge(scores, made.calibration(), 0.1)[mine]
     assert reason_of(found) == "axis 1 of mine is illusory; axis 2 of mine is illusory"
     assert cautions_said(reason_of(found)) == ()
     assert found.cautions == ((Caution.RESIDUAL_STREAM,) if cautious else ())

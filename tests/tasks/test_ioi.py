@@ -8,7 +8,7 @@ import tiny
 from subspace_illusion.core.checkpoints import Tokenizer
 from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.ioi import Words, make_pairs, make_prompts, single_token_words
-from subspace_illusion.tasks.table import DIFFERENT, KINDS, NEITHER, SAME, chosen
+from subspace_illusion.tasks.table import DIFFERENT, NEITHER, PAIR_KINDS, SAME, chosen
 
 DATA = Path(__file__).parents[2] / "data"
 TEMPLATES = yaml.safe_load((DATA / "ioi/templates.yaml").read_text())
@@ -65,7 +65,7 @@ def test_the_seed_decides_everything():
 def test_pairs_differ_in_what_their_kind_says():
     table = prompts()
     pairs = make_pairs(table)
-    assert len(pairs) == 36 * 2 * len(KINDS)
+    assert len(pairs) == 36 * 2 * len(PAIR_KINDS)
     by_number = table.set_index("prompt")
     s_second = {"ABB": True, "CDD": True, "BAB": False, "DCD": False}
     for pair in pairs.itertuples():

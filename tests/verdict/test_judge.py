@@ -12,12 +12,16 @@ import torch
 import made
 from subspace_illusion.core.basis import orthonormal, patch_change, row_space, split
 from subspace_illusion.statistics import Bootstrap
-from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, TRAINED, axis_of
+from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, TRAINED, SubspaceKey
 from subspace_illusion.verdict.judge import Caution, judge
 from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE, Reason
 from subspace_illusion.verdict.score import Score, of_activations, score_of
 
 CALIBRATION = made.calibration()
+
+
+def trained(component: str) -> SubspaceKey:
+    return SubspaceKey(TRAINED, component=component)
 
 
 def score_on(
@@ -39,8 +43,8 @@ def score_on(
     basis, w = orthonormal(direction[:, None]), readout[:, None]
     clean = (x * (skip * x + base @ w)).squeeze(1)  # the model answers with the sign of x
 
-    def ld(of: torch.Tensor | None) -> np.ndarray:
-        return (clean + (x * (patch_change(base, source, of) @ w)).squeeze(1)).double().numpy()
+    def ld(along: torch.Tensor | None) -> np.ndarray:
+        return (clean + (x * (patch_change(base, source, along) @ w)).squeeze(1)).double().numpy()
 
     bootstrap = Bootstrap.of(range(n), 200, 0)
     row = split(basis, w, 1e-5).row
@@ -51,7 +55,7 @@ def score_on(
 
 
 def verdict_on(*model: torch.Tensor, **more: float):
-    return judge({("mlp", TRAINED): score_on(*model, **more)}, CALIBRATION, 0.1)["mlp", TRAINED]
+    return judge({trained("mlp"): score_on(*model, **more)}, CALIBRATION, 0.1)[trained("mlp")]
 
 
 E1, E2, E3 = torch.eye(3)
@@ -127,23 +131,23 @@ def test_a_direction_that_strengthens_the_answer_is_judged_like_any_other():
 def test_verdicts_made_by_hand():
     found = made.verdicts()
     assert {which: verdict.verdict for which, verdict in found.items()} == {
-        (made.V_TRUE, TRAINED): FAITHFUL,
-        (made.V_TRUE, MEAN_DIFFERENCE): INCONCLUSIVE,
-        (made.V_MLP, TRAINED): ILLUSORY,
-        (made.V_MLP, MEAN_DIFFERENCE): FAITHFUL,
+        trained(made.V_TRUE): FAITHFUL,
+        SubspaceKey(MEAN_DIFFERENCE, component=made.V_TRUE): INCONCLUSIVE,
+        trained(made.V_MLP): ILLUSORY,
+        SubspaceKey(MEAN_DIFFERENCE, component=made.V_MLP): FAITHFUL,
     }
     assert {which: (verdict.reason, verdict.cautions) for which, verdict in found.items()} == {
-        (made.V_TRUE, TRAINED): (Reason.BEYOND, (Caution.RESIDUAL_STREAM,)),
-        (made.V_TRUE, MEAN_DIFFERENCE): (Reason.FEW_SUB_SCORES, ()),
-        (made.V_MLP, TRAINED): (Reason.BEYOND, ()),
-        (made.V_MLP, MEAN_DIFFERENCE): (Reason.BEYOND, (Caution.STRENGTHENS,)),
+        trained(made.V_TRUE): (Reason.BEYOND, (Caution.RESIDUAL_STREAM,)),
+        SubspaceKey(MEAN_DIFFERENCE, component=made.V_TRUE): (Reason.FEW_SUB_SCORES, ()),
+        trained(made.V_MLP): (Reason.BEYOND, ()),
+        SubspaceKey(MEAN_DIFFERENCE, component=made.V_MLP): (Reason.BEYOND, (Caution.STRENGTHENS,)),
     }
 
 
 @pytest.mark.parametrize("value", [0.29, 0.35, 0.41])
 def test_a_score_too_near_a_threshold_is_inconclusive(value):
     score = made.score(lent=value, lost=value, apart=value, off=value, half=0.05)
-    found = judge({("mlp8", TRAINED): score}, CALIBRATION, 0.1)["mlp8", TRAINED]
+    found = judge({trained("mlp8"): score}, CALIBRATION, 0.1)[trained("mlp8")]
     assert (found.verdict, found.reason) == (INCONCLUSIVE, Reason.BETWEEN)
 
 
@@ -152,26 +156,30 @@ def test_a_verdict_does_not_depend_on_what_is_judged_beside_it_and_its_p_values_
     spread = np.concatenate([[0.0], np.zeros(198), [0.2] * 3])
     near = Score(np.full(202, 0.5), dict.fromkeys(("lent", "lost", "apart", "off"), 0.25 + spread), 0.5)
     unclear = made.score(lent=0.35, lost=0.35, apart=0.35, off=0.35)
-    alone = judge({("a", TRAINED): near}, CALIBRATION, 0.1)["a", TRAINED]
-    among = judge({("a", TRAINED): near} | {(str(i), TRAINED): unclear for i in range(20)}, CALIBRATION, 0.1)
-    assert alone.verdict == among["a", TRAINED].verdict == FAITHFUL
+    alone = judge({trained("a"): near}, CALIBRATION, 0.1)[trained("a")]
+    among = judge({trained("a"): near} | {trained(str(i)): unclear for i in range(20)}, CALIBRATION, 0.1)
+    assert alone.verdict == among[trained("a")].verdict == FAITHFUL
     assert alone.p_score == pytest.approx(4 / 202)
-    assert among["a", TRAINED].p_score == pytest.approx(21 * 4 / 202)
+    assert among[trained("a")].p_score == pytest.approx(21 * 4 / 202)
 
 
 def test_a_subspace_is_faithful_only_if_none_of_its_axes_is_illusory():
     good, bad = (dict.fromkeys(("lent", "lost", "apart", "off"), value) for value in (0.1, 0.7))
-    axes = [axis_of("mine", number) for number in (1, 2)]
-    scores = {("mlp8", "mine"): made.score(**good), ("mlp8", axes[0]): made.score(**good)}
-    scores["mlp8", axes[1]] = made.score(**bad)
+    mine = SubspaceKey.user("mine", "mlp8")
+    scores = {mine: made.score(**good), mine.of_axis(1): made.score(**good)}
+    scores[mine.of_axis(2)] = made.score(**bad)
     found = judge(scores, CALIBRATION, 0.1)
-    whole = found["mlp8", "mine"]
-    assert (whole.verdict, whole.reason, whole.illusory_axes) == (INCONCLUSIVE, Reason.ILLUSORY_AXIS, (axes[1],))
-    scores["mlp8", axes[1]] = made.score(fldd=0.01, **bad)  # an axis that does nothing says nothing
-    assert judge(scores, CALIBRATION, 0.1)["mlp8", "mine"].verdict == FAITHFUL
+    whole = found[mine]
+    assert (whole.verdict, whole.reason, whole.illusory_axes) == (
+        INCONCLUSIVE,
+        Reason.ILLUSORY_AXIS,
+        (mine.of_axis(2),),
+    )
+    scores[mine.of_axis(2)] = made.score(fldd=0.01, **bad)  # an axis that does nothing says nothing
+    assert judge(scores, CALIBRATION, 0.1)[mine].verdict == FAITHFUL
 
 
 def test_a_direction_weaker_than_what_was_calibrated_says_so():
-    found = judge({("a", TRAINED): made.score(0.2, lent=0.7, lost=0.7)}, CALIBRATION, 0.1)["a", TRAINED]
+    found = judge({trained("a"): made.score(0.2, lent=0.7, lost=0.7)}, CALIBRATION, 0.1)[trained("a")]
     assert found.verdict == ILLUSORY
     assert found.cautions == (Caution.WEAKER,)

@@ -1,5 +1,7 @@
 """The score: its sub-scores in small cases that can be worked out by hand."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from subspace_illusion.core.basis import orthonormal, random_basis, row_space
 from subspace_illusion.statistics import Bootstrap
-from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, ROW, TRAINED, WHOLE, axis_of, part_of
+from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, ROW, TRAINED, WHOLE, SubspaceKey
 from subspace_illusion.verdict.score import (
     Score,
     draws_table,
@@ -19,7 +21,7 @@ from subspace_illusion.verdict.score import (
     score_component,
     score_of,
     score_table,
-    scored_methods,
+    scored,
 )
 
 N = 40
@@ -117,10 +119,13 @@ def test_what_readers_miss_counts_beside_what_they_miss_of_any_direction():
     assert lost_to_readers(CLEAN, CLEAN - 2, CLEAN - 1.9, (CLEAN - 2, CLEAN - 1.98), BOOTSTRAP) == {}
 
 
-def did(**methods: float) -> pd.DataFrame:
+DAS, MEAN, MINE = SubspaceKey(TRAINED), SubspaceKey(MEAN_DIFFERENCE), SubspaceKey.user("mine")
+
+
+def did(effects: Mapping[SubspaceKey, float]) -> pd.DataFrame:
     return pd.DataFrame(
         dict(pair=range(N), group=range(N), ld=CLEAN, residual=CLEAN - 3)
-        | {method: CLEAN - x for method, x in methods.items()}
+        | {key.subspace: CLEAN - x for key, x in effects.items()}
     )
 
 
@@ -133,14 +138,13 @@ def test_every_method_of_a_component_is_scored_by_its_own_parts():
     readout[0, 0] = 1
     basis = torch.eye(6)[:, :1]
     null = torch.eye(6)[:, 3:4]
-    table = did(**{WHOLE: 1.0, TRAINED: 2.0, ROW: 1.0, MEAN_DIFFERENCE: 1.0, "mine": 0.5})
-    bases = {(TRAINED, "0"): basis, (TRAINED, "1"): basis, (MEAN_DIFFERENCE, ""): basis, ("mine", ""): null}
-    table[part_of(MEAN_DIFFERENCE, ROW)] = CLEAN - 1.0
+    table = did({WHOLE: 1.0, DAS: 2.0, DAS.of_part(ROW): 1.0, MEAN: 1.0, MEAN.of_part(ROW): 1.0, MINE: 0.5})
+    bases = {DAS.of_seed(0): basis, DAS.of_seed(1): basis, MEAN: basis, MINE: null}
     found = score_component(table, bases, base, source, values, readout, None, **SETTINGS)
-    assert list(found) == [TRAINED, "mine", MEAN_DIFFERENCE]
-    assert found[TRAINED].sub_scores["lost"][0] == pytest.approx(0.5)
-    assert found[MEAN_DIFFERENCE].sub_scores["lost"][0] == pytest.approx(0)
-    assert found["mine"].sub_scores["lost"][0] == 1  # it has no row part, and all of its effect goes with the null part
+    assert list(found) == [DAS, MINE, MEAN]
+    assert found[DAS].sub_scores["lost"][0] == pytest.approx(0.5)
+    assert found[MEAN].sub_scores["lost"][0] == pytest.approx(0)
+    assert found[MINE].sub_scores["lost"][0] == 1  # it has no row part, and all of its effect goes with the null part
     again = read_scores(draws_table({("mlp8", method): score for method, score in found.items()}))
     for method, score in found.items():
         assert again["mlp8", method].draws == pytest.approx(score.draws)
@@ -154,15 +158,15 @@ def test_residual_subspaces_rest_on_the_pairs_that_were_split():
         dict(pair=range(10), subspace=TRAINED, whole=CLEAN[:10] - 2, seen=CLEAN[:10] - 1,
              whole_by_chance=CLEAN[:10] - 2, seen_by_chance=CLEAN[:10])
     )  # fmt: skip
-    table = did(**{WHOLE: 2.0, TRAINED: 2.0, MEAN_DIFFERENCE: 2.0})
+    table = did({WHOLE: 2.0, DAS: 2.0, MEAN: 2.0})
     found = score_component(table, {}, base, source, values, None, splits, **SETTINGS)
-    assert found[TRAINED].sub_scores["lost"][0] == pytest.approx(0.5, abs=0.02)
-    assert set(found[MEAN_DIFFERENCE].sub_scores) == {"apart"}
+    assert found[DAS].sub_scores["lost"][0] == pytest.approx(0.5, abs=0.02)
+    assert set(found[MEAN].sub_scores) == {"apart"}
 
 
 def test_axes_stand_behind_their_subspace():
-    methods = ["pair", "group", "ld", WHOLE, axis_of("mine", 2), axis_of("mine", 1), "mine", TRAINED, ROW, "residual"]
-    assert scored_methods(methods) == [TRAINED, "mine", axis_of("mine", 2), axis_of("mine", 1)]
+    keys = [WHOLE, MINE.of_axis(2), MINE.of_axis(1), MINE.of_axis(1).of_part(ROW), MINE, DAS, DAS.of_part(ROW)]
+    assert scored(keys) == [DAS, MINE, MINE.of_axis(2), MINE.of_axis(1)]
 
 
 def test_a_score_that_is_the_same_in_every_draw_has_no_interval():

@@ -20,8 +20,9 @@ from subspace_illusion.core.model import Model
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.errors import InputError
 from subspace_illusion.subspace.das import training_kinds
+from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs, recorded_pairs
-from subspace_illusion.tasks.table import KINDS, mark_kept
+from subspace_illusion.tasks.table import PAIR_KINDS, mark_kept
 from subspace_illusion.tasks.tokenise import tokenise
 
 PACKAGES = ("torch", "transformers", "transformer-lens")
@@ -76,10 +77,10 @@ def audit(
             name=name,
         )
         halves, marked, pace = _halves(opened.model, prompts, listed, sites, chosen)
-        bases = {label: subspace.basis for label, subspace in read.items()}
+        bases = {SubspaceKey.user(label): subspace.basis for label, subspace in read.items()}
         work = sum(sum(cost_of(site, halves, len(bases), chosen).values()) for site in sites)
         if progress:
-            print(_first_line(sites, list(bases), halves, chosen, work * pace), flush=True)
+            print(_first_line(sites, list(read), halves, chosen, work * pace), flush=True)
         bar = Progress(work, progress)
         try:
             looked = [look_at(site, halves, bases, chosen, bar) for site in sites]
@@ -112,8 +113,8 @@ def put_together(looked: Sequence[Looked], pairs: pd.DataFrame, about: Mapping[s
         sites=[found.site for found in looked],
         pairs=pairs,
         tables=tables,
-        bases={f"{found.site.name}:{key}": basis for found in looked for key, basis in found.bases.items()},
-        scores={(found.site.name, method): score for found in looked for method, score in found.scores.items()},
+        bases={key.at(found.site.name): basis for found in looked for key, basis in found.bases.items()},
+        scores={key.at(found.site.name): score for found in looked for key, score in found.scores.items()},
         proof=Proof.worst([found.proof for found in looked]),
         about=about,
     )
@@ -130,7 +131,7 @@ def _halves(
     pace = (time.perf_counter() - start) / (model.n_blocks * prompts["tokens"].map(len).sum())
     marked = mark_kept(everything.table, settings.filter_incorrect)
     kept = replace(everything, table=marked).among(marked["kept"].to_numpy())
-    train, test = _split(kept, "train", *training_kinds(same_value=True)), _split(kept, "test", *KINDS)
+    train, test = _split(kept, "train", *training_kinds(same_value=True)), _split(kept, "test", *PAIR_KINDS)
     return Halves(train, test, prompts), marked, pace
 
 

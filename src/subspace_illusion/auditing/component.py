@@ -24,7 +24,7 @@ from subspace_illusion.measures.effects import by_pair, effects
 from subspace_illusion.measures.off_distribution import distances_of_component
 from subspace_illusion.statistics import Bootstrap, table
 from subspace_illusion.subspace.das import train_das
-from subspace_illusion.subspace.methods import NULL
+from subspace_illusion.subspace.keys import NULL, TRAINED, SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.tasks.table import prompts_of, values_of
 from subspace_illusion.verdict.in_memory import score_in_memory
@@ -52,36 +52,36 @@ class Looked:
 
     Attributes:
         site: Where it is.
-        scores: By method.
-        bases: ``[d, k]`` by ``<method>:<seed>``.
+        scores: By subspace, as ``bases`` without a component.
+        bases: ``[d, k]``, parts and axes among them.
         tables: ``effects``, ``outcomes``, ``decomposition``, ``cosines``, ``off_distribution`` and, where they were
             asked, ``training``, ``controls``, ``readers``.
         proof: How far off was what has to be equal.
     """
 
     site: Site
-    scores: Mapping[str, Score]
-    bases: Mapping[str, torch.Tensor]
+    scores: Mapping[SubspaceKey, Score]
+    bases: Mapping[SubspaceKey, torch.Tensor]
     tables: Mapping[str, pd.DataFrame]
     proof: Proof
 
 
 def look_at(
-    site: Site, halves: Halves, user: Mapping[str, torch.Tensor], settings: Settings, progress: Progress
+    site: Site, halves: Halves, users: Mapping[SubspaceKey, torch.Tensor], settings: Settings, progress: Progress
 ) -> Looked:
     """Looks at one component.
 
     Args:
         site: The component.
         halves: The pairs.
-        user: The user's bases ``[d, k]`` by label.
+        users: The user's bases ``[d, k]``.
         settings: What is made.
         progress: Told of every phase.
     """
     model, train, test = halves.train.model, halves.train, halves.test.different
-    cost = cost_of(site, halves, len(user), settings)
+    cost = cost_of(site, halves, len(users), settings)
     tables: dict[str, pd.DataFrame] = {}
-    trained: dict[int, torch.Tensor] = {}
+    trained: dict[SubspaceKey, torch.Tensor] = {}
     if settings.train:
         with progress.phase(f"training at {site.name}", cost["train"], settings.das.steps) as step_done:
             run = train_das(
@@ -93,13 +93,13 @@ def look_at(
                 on_step=step_done,
                 **settings.learning,
             )
-        trained = dict(zip(settings.seeds, run.bases, strict=True))
+        seeds = [SubspaceKey(TRAINED, seed=seed) for seed in settings.seeds]
+        trained = dict(zip(seeds, run.bases, strict=True))
         tables["training"] = run.curve
     readout = model.readout(site)
     measured = prompts_of(halves.prompts, test.table)
     decomposition = decompose(
-        trained,
-        user,
+        trained | dict(users),
         readout,
         None,
         classes(train.prompts, site, prompts_of(halves.prompts, train.table), values_of(train.table)),
@@ -111,9 +111,7 @@ def look_at(
         seed=settings.seed,
     )
     tables |= dict(decomposition=decomposition.summary, cosines=decomposition.cosines)
-    bases = {
-        (method, "" if seed is None else str(seed)): basis for (method, seed), basis in decomposition.subspaces.items()
-    }
+    bases = decomposition.subspaces
     with progress.phase(f"patching at {site.name}", cost["patch"]):
         scored = score_in_memory(
             train,
@@ -142,7 +140,7 @@ def look_at(
                 train,
                 halves.test,
                 list(trained.values()),
-                user,
+                users,
                 tables["training"],
                 rank=settings.rank,
                 das_seeds=settings.seeds,
@@ -155,26 +153,25 @@ def look_at(
             )
     with progress.phase(f"checking {site.name}", cost["proof"]):
         tokens = halves.prompts.set_index("prompt")["tokens"].loc[test.base_prompts[:TRIED]].tolist()
-        nulls = [outcome for (method, _), outcome in scored.patched.outcomes.items() if method.startswith(NULL)]
+        nulls = [outcome for key, outcome in scored.patched.outcomes.items() if key.part == NULL]
         proof = prove(test, site, tokens, BATCH, nulls)
         proof.check(site.name)
-    named = {f"{method}:{seed}": basis for (method, seed), basis in bases.items()}
-    return Looked(site, scored.scores, named, tables, proof)
+    return Looked(site, scored.scores, bases, tables, proof)
 
 
-def cost_of(site: Site, halves: Halves, user: int, settings: Settings) -> dict[str, float]:
+def cost_of(site: Site, halves: Halves, users: int, settings: Settings) -> dict[str, float]:
     """The work of every phase of ``look_at``, roughly, in blocks that tokens go through: what the bar goes by.
 
     Args:
         site: The component.
         halves: The pairs.
-        user: How many subspaces the user has.
+        users: How many subspaces the user has.
         settings: What is made.
     """
     blocks = halves.train.model.n_blocks - site.start + 1  # unembedding and readers are worth one and more
     learnt = 2 * settings.das.batch * len(settings.seeds) * blocks * halves.train.tokens  # a step, there and back
     patched = len(halves.test) * blocks * halves.test.tokens  # one patch of all pairs
-    subspaces = (6 if site.readout else 10) * (user + 1 + settings.train)
+    subspaces = (6 if site.readout else 10) * (users + 1 + settings.train)
     cost = dict(patch=patched * subspaces, distances=patched * subspaces, proof=2 * patched)
     cost |= dict(train=learnt * settings.das.steps) if settings.train else {}
     if settings.controlled:

@@ -15,7 +15,7 @@ from subspace_illusion.core.model import Model, open_model, wrap_bridge
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import sha256
-from subspace_illusion.subspace.methods import user_labels
+from subspace_illusion.subspace.keys import is_free
 from subspace_illusion.subspace.user_subspaces import UserSubspace, parse_spec, read_user_subspace, user_subspace
 from subspace_illusion.tasks.pairs_file import pairs_of, read_pairs
 
@@ -148,7 +148,7 @@ def given_subspaces(given: Mapping[str, Any], sites: Sequence[Site], model: Mode
     for label, subspace in given.items():
         if not LABEL.fullmatch(label):
             raise InputError(f"'{label}' is no label for a subspace: take a letter, then letters, digits, - and _")
-        if user_labels([label]) != [label]:
+        if not is_free(label):
             raise InputError(f"'{label}' is the name of another method of choosing a subspace: take another label")
         (width,) = widths
         if isinstance(subspace, str | Path):

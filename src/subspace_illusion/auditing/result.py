@@ -26,15 +26,15 @@ from subspace_illusion.files import (
     atomic_folder,
     read_json,
     read_table,
-    read_tensors,
     write_json,
     write_table,
-    write_tensors,
 )
 from subspace_illusion.report.audit_page import AuditPage, lines, notebook_view, write_page
 from subspace_illusion.report.verdict import reason_of
-from subspace_illusion.statistics import POOLED, Estimate
-from subspace_illusion.subspace.methods import WHOLE
+from subspace_illusion.report.words import shown
+from subspace_illusion.statistics import Estimate
+from subspace_illusion.subspace.keys import POOLED, WHOLE, SubspaceKey
+from subspace_illusion.subspace.stored import read_subspaces, write_subspaces
 from subspace_illusion.tasks.table import DIFFERENT, chosen
 from subspace_illusion.verdict.calibration import Calibration
 from subspace_illusion.verdict.judge import Verdict, judge
@@ -42,14 +42,11 @@ from subspace_illusion.verdict.rule import SMALLEST_EFFECT
 from subspace_illusion.verdict.score import Score, draws_table, read_scores
 from subspace_illusion.verdict.shipped import read_calibration
 
-VERDICT, REPORT, SUBSPACES = "verdict.json", "report.html", "subspaces.safetensors"
+VERDICT, REPORT = "verdict.json", "report.html"
 PAIRS, SCORES = "pairs", "scores"
 """The tables, besides those of what was found, that the folder of an audit has."""
 TABLES = ("effects", "outcomes", "decomposition", "cosines", "off_distribution", "training", "controls", "readers")
 """What was found, in the order in which one asks; an audit has those that it made."""
-
-Which = tuple[str, str]
-"""A component by its hook and a method."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +57,8 @@ class Audit:
         sites: The components.
         pairs: The table of pairs, with what was kept and which token of base and source was read.
         tables: The tables of ``TABLES``, each with a column ``component``.
-        bases: ``[d, k]`` by ``<hook>:<method>:<seed>``.
-        scores: By component and method.
+        bases: ``[d, k]``; the component of a key is its hook.
+        scores: By subspace of a component.
         proof: How far off was, at most, what has to be equal.
         about: ``model``, ``pairs``, ``settings``, ``versions``, and ``notes``: by the label of each subspace of the
             user's what was done to it; values of JSON.
@@ -70,10 +67,29 @@ class Audit:
     sites: Sequence[Site]
     pairs: pd.DataFrame
     tables: Mapping[str, pd.DataFrame]
-    bases: Mapping[str, torch.Tensor]
-    scores: Mapping[Which, Score]
+    bases: Mapping[SubspaceKey, torch.Tensor]
+    scores: Mapping[SubspaceKey, Score]
     proof: Proof
     about: Mapping[str, Any]
+
+    @classmethod
+    def joined(cls, audits: Sequence["Audit"]) -> "Audit":
+        """One audit of several of the same model and pairs, each of other components; judged together."""
+        first = audits[0]
+        hooks = [site.name for audit in audits for site in audit.sites]
+        names = [name for name in TABLES if any(name in audit.tables for audit in audits)]
+        return cls(
+            sites=[site for audit in audits for site in audit.sites],
+            pairs=first.pairs,
+            tables={
+                name: pd.concat([audit.tables[name] for audit in audits if name in audit.tables], ignore_index=True)
+                for name in names
+            },
+            bases={key: basis for audit in audits for key, basis in audit.bases.items()},
+            scores={key: score for audit in audits for key, score in audit.scores.items()},
+            proof=Proof.worst([audit.proof for audit in audits]),
+            about={**first.about, "settings": {**first.about["settings"], "hooks": hooks}},
+        )
 
     @cached_property
     def calibration(self) -> Calibration:
@@ -81,7 +97,7 @@ class Audit:
         return read_calibration()
 
     @cached_property
-    def verdicts(self) -> Mapping[Which, Verdict]:
+    def verdicts(self) -> Mapping[SubspaceKey, Verdict]:
         """The verdicts by component and subspace, judged together."""
         return judge(self.scores, self.calibration, SMALLEST_EFFECT)
 
@@ -114,22 +130,21 @@ class Audit:
             settings=self.about["settings"],
             notes=self.about["notes"],
             proof=ProofOf(**vars(self.proof)),
-            verdicts=[self._verdict(which, verdict) for which, verdict in self.verdicts.items()],
+            verdicts=[self._verdict(key, verdict) for key, verdict in self.verdicts.items()],
         )
 
-    def _verdict(self, which: Which, verdict: Verdict) -> SubspaceVerdict:
-        hook, method = which
-        effects = self.effects.set_index(["component", "subspace"])
-        whole = Estimate.of(effects.loc[(hook, WHOLE)].to_dict(), "fldd")
+    def _verdict(self, key: SubspaceKey, verdict: Verdict) -> SubspaceVerdict:
+        effects = self.effects[self.effects["seed"] == POOLED].set_index(["component", "subspace"])
+        whole = Estimate.of(effects.loc[(key.component, WHOLE.subspace)].to_dict(), "fldd")
         effect, score = verdict.sub_score("fldd"), verdict.sub_score("score")
         assert whole is not None
         assert effect is not None
         limits = verdict.thresholds
         return SubspaceVerdict(
-            hook=hook,
-            subspace=method,
-            yours=method in self.about["notes"],
-            rank=self._rank(hook, method),
+            hook=key.component,
+            subspace=shown(key),
+            yours=key.is_user,
+            rank=self._rank(key),
             verdict=verdict.verdict,
             reason=verdict.reason,
             why=reason_of(verdict),
@@ -145,8 +160,8 @@ class Audit:
             p_score=verdict.p_score,
         )
 
-    def _rank(self, hook: str, method: str) -> int:
-        return next(basis.shape[1] for name, basis in self.bases.items() if name.startswith(f"{hook}:{method}:"))
+    def _rank(self, key: SubspaceKey) -> int:
+        return next(basis.shape[1] for single, basis in self.bases.items() if single.pooled == key)
 
     @property
     def by_block(self) -> pd.DataFrame | None:
@@ -154,13 +169,13 @@ class Audit:
         if len(self.sites) < 2:
             return None
         fldd = self.effects[self.effects["seed"] == POOLED].set_index(["component", "subspace"])["fldd"]
-        methods = list(dict.fromkeys(method for _, method in self.verdicts))
+        keys = list(dict.fromkeys(key.at("") for key in self.verdicts))
         rows: list[dict[str, Any]] = []
         for site in self.sites:
             row: dict[str, Any] = dict(hook=site.name, block=site.block)
-            row |= {method: fldd.get((site.name, method)) for method in (WHOLE, *methods)}
-            found = {method: self.verdicts.get((site.name, method)) for method in methods}
-            rows.append(row | {f"{method} is": verdict.verdict for method, verdict in found.items() if verdict})
+            row |= {shown(key): fldd.get((site.name, key.subspace)) for key in (WHOLE, *keys)}
+            found = {shown(key): self.verdicts.get(key.at(site.name)) for key in keys}
+            rows.append(row | {f"{label} is": verdict.verdict for label, verdict in found.items() if verdict})
         return pd.DataFrame(rows)
 
     def __str__(self) -> str:
@@ -212,7 +227,7 @@ class Audit:
             tables = {**self.tables, PAIRS: self.pairs, SCORES: draws_table(self.scores)}
             for name, found in tables.items():
                 write_table(partial / f"{name}.parquet", found)
-            write_tensors(partial / SUBSPACES, self.bases)
+            write_subspaces(partial, self.bases)
             self.report(partial / REPORT)
 
     @classmethod
@@ -237,7 +252,7 @@ class Audit:
             pairs=tables.pop(PAIRS),
             scores=read_scores(tables.pop(SCORES)),
             tables={name: tables[name] for name in TABLES if name in tables},
-            bases=read_tensors(source / SUBSPACES),
+            bases=read_subspaces(source),
             proof=Proof(**document.proof.model_dump()),
             about=dict(
                 model=document.model,

@@ -75,11 +75,9 @@ def run_experiment(name: str, overrides: Sequence[str]) -> None:
         raise InputError("dvc exp run ended with an error, which stands above")
 
 
-
 def _dvc(*arguments: str, quiet: bool = False) -> int:
     """Runs DVC with this Python's programs first, whatever the shell's are, and gives its exit status."""
     env = os.environ | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])}
     return subprocess.run(
         [sys.executable, "-m", "dvc", *arguments], check=False, env=env, capture_output=quiet
     ).returncode
-

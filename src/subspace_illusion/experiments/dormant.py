@@ -14,7 +14,7 @@ from subspace_illusion.core.basis import main_axis, patch_change
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 from subspace_illusion.statistics import Bootstrap, interval, ratio
-from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, TRAINED, user_labels
+from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, SubspaceKey, seed_text
 from subspace_illusion.tasks.table import values_of
 
 COLUMNS = ("clean_gap", "patched_gap", "gap_ratio", "outside", "outside_same")
@@ -40,23 +40,24 @@ def nothing_measured() -> pd.DataFrame:
     return pd.DataFrame(columns=["component", "site", "subspace", "pairs", "groups", *ends])
 
 
-def axes(v_true: Mapping[tuple[str, str], torch.Tensor]) -> dict[str, torch.Tensor]:
+def axes(v_true: Mapping[SubspaceKey, torch.Tensor]) -> dict[int, torch.Tensor]:
     """The direction of v_true along which the classes differ, a basis ``[d_model, 1]``, by training seed.
 
     Args:
-        v_true: The subspaces found in v_true's place, by methodnd training seed.
+        v_true: The subspaces found in v_true's place.
     """
-    difference = v_true[MEAN_DIFFERENCE, ""]
-    return {seed: main_axis(basis, difference) for (method, seed), basis in v_true.items() if method == TRAINED}
+    difference = v_true[SubspaceKey(MEAN_DIFFERENCE)]
+    trained = {key.seed: basis for key, basis in v_true.items() if key.is_trained}
+    return {seed: main_axis(basis, difference) for seed, basis in trained.items() if seed is not None}
 
 
 def written(
     table: pd.DataFrame,
     base: torch.Tensor,
     source: torch.Tensor,
-    bases: Mapping[tuple[str, str], torch.Tensor],
+    bases: Mapping[SubspaceKey, torch.Tensor],
     readout: torch.Tensor | None,
-    v_true: Mapping[str, torch.Tensor],
+    v_true: Mapping[int, torch.Tensor],
 ) -> pd.DataFrame:
     """What one component writes along v_true, one row a pair, patched subspace and training seed.
 
@@ -64,7 +65,7 @@ def written(
         table: The pairs.
         base: Activations of the base prompts at the component, ``[n, d]``.
         source: Activations of the sources, ``[n, d]``.
-        bases: The component's subspaces by methodnd training seed, which is empty where none trained it.
+        bases: The component's subspaces.
         readout: ``[d, d_model]``, or ``None`` where the component holds what it writes.
         v_true: The direction, a basis ``[d_model, 1]``, by training seed.
 
@@ -72,13 +73,15 @@ def written(
         ``pair``, ``group``, ``base_value``, ``source_value``, ``subspace``, ``seed``, ``clean``, ``patched``.
     """
     about = table[["pair", "group", "base_value", "source_value"]]
-    methods = [method for method, _ in bases]
+    trained = dict.fromkeys(key.pooled for key in bases if key.is_trained)
+    users = [key for key in bases if key.is_entire and key.is_user]
     parts = []
-    for method in [*(method for method in (TRAINED, MEAN_DIFFERENCE) if method in methods), *user_labels(methods)]:
+    for key in (*trained, *(key for key in (SubspaceKey(MEAN_DIFFERENCE),) if key in bases), *users):
         for seed, axis in v_true.items():
-            basis = bases[method, seed if method == TRAINED else ""]
+            basis = bases[key.of_seed(seed) if key in trained else key]
             clean, patched = written_along(base, source, basis, readout, axis)
-            parts.append(about.assign(subspace=method, seed=seed, clean=clean, patched=patched))
+            told = dict(subspace=key.subspace, seed=seed_text(seed), clean=clean, patched=patched)
+            parts.append(about.assign(**told))
     return pd.concat(parts, ignore_index=True)
 
 

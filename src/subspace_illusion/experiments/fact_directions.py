@@ -26,12 +26,13 @@ from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 from subspace_illusion.statistics import Bootstrap, interval, ratio, summarise
 from subspace_illusion.subspace.das import Examples, Loss, train_das
-from subspace_illusion.subspace.methods import NULL, ROW, TRAINED, WHOLE
+from subspace_illusion.subspace.keys import NULL, ROW, TRAINED, WHOLE, SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs
 
 ONE = "one direction per pair"
 SHARED = "one shared direction"
-"""What a direction was fitted to; the whole MLP, which is fitted to nothing, goes by ``WHOLE``."""
+"""What a direction was fitted to; the whole MLP, which is fitted to nothing, goes by ``WHOLE_MLP``."""
+WHOLE_MLP = WHOLE.subspace
 
 GEOMETRY = ("row_norm", "null_norm", "cos_row", "cos_null", "lent_share")
 """What is said of directions without running the model; each comes with its interval."""
@@ -164,25 +165,27 @@ def patch_block(
         batch: Pairs at a time.
 
     Returns:
-        Rows ``block``, ``what`` (``ONE``, ``SHARED`` or ``WHOLE``), ``subspace`` (``TRAINED``, ``ROW``, ``NULL`` or
-        ``WHOLE``), ``seeds``, ``pairs`` and the measures of a patch; ``interchange_accuracy`` is the share of patches
-        that give the source's answer as the top token, ``flip_rate`` that of LD < 0. Trained directions also have
-        ``GEOMETRY``.
+        Rows ``block``, ``what`` (``ONE``, ``SHARED`` or ``WHOLE_MLP``), ``subspace`` (the trained one, its row part,
+        its null part, or the whole component), ``seeds``, ``pairs`` and the measures of a patch;
+        ``interchange_accuracy`` is the share of patches that give the source's answer as the top token, ``flip_rate``
+        that of LD < 0. Trained directions also have ``GEOMETRY``.
     """
     difference = pairs.source(site) - pairs.base(site)
-    changes: dict[tuple[str, str], torch.Tensor] = {(WHOLE, WHOLE): difference[None]}
-    geometry_of: dict[tuple[str, str], dict[str, float]] = {}
+    trained = SubspaceKey(TRAINED)
+    changes: dict[tuple[str, SubspaceKey], torch.Tensor] = {(WHOLE_MLP, WHOLE): difference[None]}
+    geometry_of: dict[tuple[str, SubspaceKey], dict[str, float]] = {}
     for what, directions in found.items():
         row, null = parts_of(directions, readout, tolerance)
-        for method, vectors in ((TRAINED, directions), (ROW, unit(row)), (NULL, unit(null))):
-            changes[what, method] = change_along(difference, vectors)
-        geometry_of[what, TRAINED] = geometry(difference, row, null, bootstrap)
+        changes[what, trained] = change_along(difference, directions)
+        for part, vectors in ((ROW, unit(row)), (NULL, unit(null))):
+            changes[what, trained.of_part(part)] = change_along(difference, vectors)
+        geometry_of[what, trained] = geometry(difference, row, null, bootstrap)
     rows: list[dict[str, object]] = []
-    for (what, method), by_seed in changes.items():
+    for (what, key), by_seed in changes.items():
         outcomes = pairs.patch(site, dict(enumerate(change.__getitem__ for change in by_seed)), batch)
-        about = dict(block=site.block, what=what, subspace=method, seeds=len(by_seed), pairs=len(pairs))
+        about = dict(block=site.block, what=what, subspace=key.subspace, seeds=len(by_seed), pairs=len(pairs))
         measured = summarise(Outcome.pooled(list(outcomes.values())), pairs.ld_clean, bootstrap)
-        rows.append(about | measured | geometry_of.get((what, method), {}))
+        rows.append(about | measured | geometry_of.get((what, key), {}))
     return rows
 
 

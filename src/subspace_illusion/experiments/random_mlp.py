@@ -13,9 +13,9 @@ from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.random_mlp import RandomMlp, draw_random_mlp
 from subspace_illusion.core.sites import Site, mlp_input, mlp_output
 from subspace_illusion.errors import InputError
-from subspace_illusion.statistics import POOLED, Bootstrap, summarise, table
+from subspace_illusion.statistics import Bootstrap, summarise, table
 from subspace_illusion.subspace.das import train_das
-from subspace_illusion.subspace.methods import TRAINED
+from subspace_illusion.subspace.keys import POOLED, TRAINED, SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.subspace.patching import Change
 
@@ -125,7 +125,9 @@ def random_mlp(
     changes: dict[int | str, Change] = {draw: stand.beside(test, draw) for draw in range(len(stand.mlps))}
     outcomes = test.patch(mlp_output(stand.block), changes, batch, on_patch)
     outcomes[POOLED] = Outcome.pooled(list(outcomes.values()))
-    over = dict(share_of_real=real[TRAINED].to_numpy(), share_of_residual=real["residual"].to_numpy())
+    over = dict(
+        share_of_real=real[SubspaceKey(TRAINED).subspace].to_numpy(), share_of_residual=real["residual"].to_numpy()
+    )
     bootstrap = Bootstrap.of(test.groups, resamples, seed)
     return table(
         [

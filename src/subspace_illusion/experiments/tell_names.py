@@ -10,15 +10,15 @@ import torch
 
 from subspace_illusion.core.basis import random_basis
 from subspace_illusion.core.seeds import numpy_generator
-from subspace_illusion.statistics import POOLED, permutation_p, ratio, table
-from subspace_illusion.subspace.methods import RANDOM
+from subspace_illusion.statistics import permutation_p, ratio, table
+from subspace_illusion.subspace.keys import RANDOM, SubspaceKey
 from subspace_illusion.tasks.ioi import VALUES
 
 NAMES = {"IO": "io", "S": "s"}
 """The two names of a prompt, and the columns that hold them."""
 SIGNIFICANT = 0.05
 """The p below which names count as told."""
-ALIKE, APART = "alike in both positions", "differing between them"
+ALIKE, UNALIKE = "alike in both positions", "differing between them"
 """The two halves of what a set of names can leave in a projection: the mean of its two prompts, and half of their
 difference, which is what depends on the names in one position otherwise than in the other."""
 
@@ -50,7 +50,7 @@ def without_position(projections: np.ndarray, prompts: pd.DataFrame) -> dict[str
         prompts: The prompts, four a case, columns ``group, template, pattern, io, s``.
 
     Returns:
-        The units by ``ALIKE`` and ``APART``; the mean squares of the two add up to that of what the position leaves.
+        The units by ``ALIKE`` and ``UNALIKE``; the mean squares of the two add up to that of what the position leaves.
     """
     prompts = prompts.reset_index(drop=True)
     second = prompts["pattern"].map(VALUES) == VALUES["ABB"]
@@ -63,7 +63,7 @@ def without_position(projections: np.ndarray, prompts: pd.DataFrame) -> dict[str
     names = {name: about[column].to_numpy().reshape(shape) for name, column in NAMES.items()}
     template = about["template"].to_numpy().reshape(shape)[:, 0]
     found = {}
-    for half, of_half in {ALIKE: rest, APART: signed}.items():
+    for half, of_half in {ALIKE: rest, UNALIKE: signed}.items():
         means = of_half.groupby(unit).mean().to_numpy()
         left = ratio((means**2).mean(0), values.var(ddof=0).to_numpy())
         found[half] = Units(means.reshape(*shape, -1), names, template, left)
@@ -142,7 +142,7 @@ def analyse(units: Units, name: str, permutations: int, seed: int) -> Analysis:
 def tell_names(
     x: torch.Tensor,
     prompts: pd.DataFrame,
-    axes: Mapping[tuple[str, str], torch.Tensor],
+    axes: Mapping[SubspaceKey, torch.Tensor],
     *,
     random_directions: int,
     permutations: int,
@@ -153,13 +153,13 @@ def tell_names(
     Args:
         x: Activations of held-out prompts, ``[n, d]``.
         prompts: The prompts, columns as in ``without_position``.
-        axes: Directions ``[d, 1]`` by methodnd training seed, which is empty where there is none.
+        axes: Directions ``[d, 1]``.
         random_directions: How many random directions to put beside them.
         permutations: Number of permutations.
         seed: Seed of permutations and random directions.
 
     Returns:
-        One row a method, seed, half (``ALIKE``, ``APART``) and name (``IO``, ``S``); a way with several seeds
+        One row a method, seed, half (``ALIKE``, ``UNALIKE``) and name (``IO``, ``S``); a way with several seeds
         has a pooled row too, whose p is that of the mean over seeds. Columns ``subspace, seed, half, name, directions``
         (their number), ``names, units``, ``f, omega_squared`` (means over the seeds; medians over random directions),
         ``p`` (of the random directions the median), ``permutations``, ``share_told`` (share of the directions with p
@@ -168,24 +168,25 @@ def tell_names(
     random = [random_basis(x.shape[1], 1, seed, "told names", draw) for draw in range(random_directions)]
     directions = torch.cat([*axes.values(), *random], 1).double()
     halves = without_position((x.double() @ directions).numpy(), prompts)
-    groups: dict[tuple[str, str], list[int]] = {}
-    for place, (method, number) in enumerate(axes):
-        groups.setdefault((method, POOLED), []).append(place)
-        if number:
-            groups[method, number] = [place]
-    groups[RANDOM, POOLED] = list(range(len(axes), directions.shape[1]))
+    groups: dict[SubspaceKey, list[int]] = {}
+    for place, key in enumerate(axes):
+        groups.setdefault(key.pooled, []).append(place)
+        if key.seed is not None:
+            groups[key] = [place]
+    groups[SubspaceKey(RANDOM)] = list(range(len(axes), directions.shape[1]))
     rows = []
     for half, name in product(halves, NAMES):
         units = halves[half]
         found = analyse(units, name, permutations, seed)
         single = np.array([found.p(place) for place in range(directions.shape[1])])
-        for (method, number), places in groups.items():
-            middle = np.median if method == RANDOM else np.mean
+        for key, places in groups.items():
+            is_random = key.method == RANDOM
+            middle = np.median if is_random else np.mean
             rows.append(
-                dict(subspace=method, seed=number, half=half, name=name, directions=len(places))
+                dict(subspace=key.subspace, seed=key.seed_text, half=half, name=name, directions=len(places))
                 | dict(names=found.names, units=found.units)
                 | dict(f=middle(found.f[places]), omega_squared=middle(found.omega_squared[places]))
-                | dict(p=np.median(single[places]) if method == RANDOM else found.p(*places), permutations=permutations)
+                | dict(p=np.median(single[places]) if is_random else found.p(*places), permutations=permutations)
                 | dict(share_told=np.nan if np.isnan(single).any() else np.mean(single[places] < SIGNIFICANT))
                 | dict(left=middle(units.left[places]))
             )

@@ -23,7 +23,8 @@ from subspace_illusion.measures.find_readers import (
     first_reached,
     name_of,
 )
-from subspace_illusion.statistics import POOLED, Bootstrap, interval, ratio, summarise, table
+from subspace_illusion.statistics import Bootstrap, interval, ratio, summarise, table
+from subspace_illusion.subspace.keys import seed_text
 from subspace_illusion.subspace.pairs import Pairs
 
 READERS = "readers"
@@ -278,10 +279,10 @@ def group_table(
     """
     names = list(next(iter(outcomes.values())))
     pooled = {name: Outcome.pooled([of_seed[name] for of_seed in outcomes.values()]) for name in names}
-    by_seed: list[tuple[object, Mapping[str, Outcome]]] = [(POOLED, pooled), *outcomes.items()]
+    by_seed: list[tuple[int | None, Mapping[str, Outcome]]] = [(None, pooled), *outcomes.items()]
     rows = []
     for seed, of_seed in by_seed:
         for name, outcome in of_seed.items():
             measured = summarise(outcome, ld_clean, bootstrap, over=dict(share_of_patch=of_seed[PATCH].ld))
-            rows.append(dict(seed=seed, group=name, heads=len(groups.get(name, []))) | measured)
+            rows.append(dict(seed=seed_text(seed), group=name, heads=len(groups.get(name, []))) | measured)
     return table(rows)

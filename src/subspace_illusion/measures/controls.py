@@ -14,15 +14,15 @@ from subspace_illusion.core.seeds import torch_generator
 from subspace_illusion.core.sites import Site
 from subspace_illusion.statistics import Bootstrap, interval, summarise, table
 from subspace_illusion.subspace.das import Examples, Trained, late_accuracy, train_das
-from subspace_illusion.subspace.methods import TRAINED
+from subspace_illusion.subspace.keys import TRAINED, SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.subspace.patching import Change
-from subspace_illusion.tasks.table import DIFFERENT, DIFFERENT_UNRELATED, KINDS, SAME
+from subspace_illusion.tasks.table import DIFFERENT, DIFFERENT_UNRELATED, PAIR_KINDS, SAME
 
 RANDOM_DIRECTION = "random direction"
 PLACEBO = "norm-matched placebo"
-ARBITRARY = "DAS on arbitrary labels"
-ARBITRARY_SAME = "the same, same value"
+ON_ARBITRARY = "DAS on arbitrary labels"
+ON_ARBITRARY_SAME = "the same, same value"
 DIFFERENT_ONLY = "DAS on pairs of different values alone"
 SELF = "patch from itself"
 SAME_VALUE = "same value, unrelated words"
@@ -30,8 +30,8 @@ UNRELATED = "different value, unrelated words"
 RANDOM_MODEL = "DAS on a random model"
 RANDOM_MODEL_WHOLE = "whole residual stream of that model"
 
-OF = ": "
-"""Between the name of a control and the label of the user's own subspace that it is one of."""
+OF_USER = "; "
+"""Between the name of a control and that of the user's own subspace that it is one of."""
 
 TRAIN = "train"
 """Among the sets of pairs that are patched, those that were trained on; the others are held-out pairs of one kind."""
@@ -57,9 +57,9 @@ def placebo(base: torch.Tensor, source: torch.Tensor, basis: torch.Tensor, elsew
     return lambda rows: coordinates[rows] @ elsewhere.mT
 
 
-def of_own(control: str, label: str) -> str:
+def of_user(control: str, key: SubspaceKey) -> str:
     """The name of a control of the user's own subspace."""
-    return f"{control}{OF}{label}"
+    return f"{control}{OF_USER}{key.subspace}"
 
 
 def random_bases(d: int, k: int, count: int, seed: int, purpose: str) -> list[torch.Tensor]:
@@ -124,7 +124,7 @@ def learn(
         on_step: Told the mean loss after every training step.
     """
     arbitrary = arbitrary_labels(train.examples(site), seeds)
-    examples = {ARBITRARY: arbitrary}
+    examples = {ON_ARBITRARY: arbitrary}
     if _trains_same(train):
         examples[DIFFERENT_ONLY] = of_kind(train, DIFFERENT).examples(site)
     runs = {
@@ -143,14 +143,14 @@ class Tried:
         pairs: Held-out pairs by kind, and the training pairs.
         changes: What to do to which of them: by set of pairs and control, one change a draw.
         bases: The subspaces of the controls that have some of their own.
-        own: Labels of the user's own subspaces.
+        users: The user's own subspaces.
     """
 
     site: Site
     pairs: Mapping[str, Pairs]
     changes: Mapping[str, Mapping[str, Sequence[Change]]]
     bases: Mapping[str, Sequence[torch.Tensor]]
-    own: Sequence[str]
+    users: Sequence[SubspaceKey]
 
     @property
     def count(self) -> int:
@@ -178,7 +178,7 @@ def make_changes(
     train: Pairs,
     test: Pairs,
     trained: Sequence[torch.Tensor],
-    own: Mapping[str, torch.Tensor],
+    users: Mapping[SubspaceKey, torch.Tensor],
     learnt: Learnt,
     random: Sequence[torch.Tensor],
 ) -> Tried:
@@ -189,15 +189,15 @@ def make_changes(
         train: The pairs that the trained subspace was trained on.
         test: Held-out pairs of every kind.
         trained: The trained subspaces, one a seed.
-        own: The user's own, by label; one of another rank than the random ones gets no placebo.
+        users: The user's own; one of another rank than the random ones gets no placebo.
         learnt: What the controls learnt.
         random: Random subspaces; the placebo puts the change along the first trained one there.
     """
-    pairs = {kind: of_kind(test, kind) for kind in KINDS if (test.table["kind"] == kind).any()} | {TRAIN: train}
-    bases = {TRAINED: trained} | {label: [basis] for label, basis in own.items()}
+    pairs = {kind: of_kind(test, kind) for kind in PAIR_KINDS if (test.table["kind"] == kind).any()} | {TRAIN: train}
+    bases = {TRAINED: trained} | {key.subspace: [basis] for key, basis in users.items()}
     bases |= {control: list(run.bases) for control, run in learnt.runs.items()}
     bases[RANDOM_DIRECTION] = random
-    arbitrary = bases[ARBITRARY]
+    arbitrary = bases[ON_ARBITRARY]
 
     def along(where: str, listed: Sequence[torch.Tensor]) -> list[Change]:
         return [pairs[where].along(site, basis) for basis in listed]
@@ -209,19 +209,19 @@ def make_changes(
             PLACEBO: [placebo(base, source, trained[0], basis) for basis in random],
             SELF: [placebo(base, base, trained[0], trained[0])],
         },
-        TRAIN: {TRAINED: along(TRAIN, trained), ARBITRARY: along(TRAIN, arbitrary)},
+        TRAIN: {TRAINED: along(TRAIN, trained), ON_ARBITRARY: along(TRAIN, arbitrary)},
     }
-    for label, basis in own.items():
+    for key, basis in users.items():
         if basis.shape[1] == random[0].shape[1]:
             placebos = [placebo(base, source, basis, elsewhere) for elsewhere in random]
-            changes[DIFFERENT] = changes[DIFFERENT] | {of_own(PLACEBO, label): placebos}
+            changes[DIFFERENT] = changes[DIFFERENT] | {of_user(PLACEBO, key): placebos}
     if SAME in pairs:
         changes[SAME] = {SAME_VALUE: along(SAME, trained)}
-        changes[SAME] |= {of_own(SAME_VALUE, label): along(SAME, [basis]) for label, basis in own.items()}
-        changes[SAME] |= {ARBITRARY_SAME: along(SAME, arbitrary)} if _trains_same(train) else {}
+        changes[SAME] |= {of_user(SAME_VALUE, key): along(SAME, [basis]) for key, basis in users.items()}
+        changes[SAME] |= {ON_ARBITRARY_SAME: along(SAME, arbitrary)} if _trains_same(train) else {}
     if DIFFERENT_UNRELATED in pairs:
         changes[DIFFERENT_UNRELATED] = {UNRELATED: along(DIFFERENT_UNRELATED, trained)}
-    return Tried(site, pairs, changes, bases | {PLACEBO: random, ARBITRARY_SAME: arbitrary}, list(own))
+    return Tried(site, pairs, changes, bases | {PLACEBO: random, ON_ARBITRARY_SAME: arbitrary}, list(users))
 
 
 def controls(
@@ -274,10 +274,10 @@ def controls(
         if control in curves:
             kinds = ("change", "keep")
             row |= {f"train_accuracy_{kind}": late_accuracy(curves[control], kind) for kind in kinds}
-        if control == ARBITRARY:
+        if control == ON_ARBITRARY:
             row |= _label_accuracies(tried, learnt, outcomes, seed, resamples)
         row |= spread("ld_clean", pairs.ld_clean) | spread("ld", outcome.ld)
-        before = {SAME_VALUE: TRAINED, ARBITRARY_SAME: ARBITRARY}.get(control, control)
+        before = {SAME_VALUE: TRAINED, ON_ARBITRARY_SAME: ON_ARBITRARY}.get(control, control)
         if (TRAIN, before) in outcomes:
             train = tried.pairs[TRAIN]
             among = (train.table["kind"] == where).to_numpy()
@@ -286,10 +286,10 @@ def controls(
                 row |= dict(train_ld_clean=clean.mean(), train_ld=patched.mean())
                 row |= spread("train_ld_clean", clean) | spread("train_ld", patched)
         rows.append(row)
-    order = [TRAINED, *tried.own, UNRELATED, SAME_VALUE, SELF, RANDOM_DIRECTION, PLACEBO]
-    order += [DIFFERENT_ONLY, ARBITRARY, ARBITRARY_SAME]
+    order = [TRAINED, *(key.subspace for key in tried.users), UNRELATED, SAME_VALUE, SELF, RANDOM_DIRECTION, PLACEBO]
+    order += [DIFFERENT_ONLY, ON_ARBITRARY, ON_ARBITRARY_SAME]
     # A control of the user's own subspace stands behind that of the trained one.
-    return table(sorted(rows, key=lambda row: order.index(row["control"].partition(OF)[0])))
+    return table(sorted(rows, key=lambda row: order.index(row["control"].partition(OF_USER)[0])))
 
 
 def measure_controls(
@@ -298,7 +298,7 @@ def measure_controls(
     train: Pairs,
     test: Pairs,
     trained: Sequence[torch.Tensor],
-    own: Mapping[str, torch.Tensor],
+    users: Mapping[SubspaceKey, torch.Tensor],
     curve: pd.DataFrame,
     *,
     rank: int,
@@ -319,7 +319,7 @@ def measure_controls(
         train: The pairs that the trained subspace was trained on.
         test: Held-out pairs of every kind.
         trained: The trained subspaces, ``[d, k]``, one a seed.
-        own: The user's own, by label.
+        users: The user's own.
         curve: The training curve of the trained subspaces.
         rank: Dimension of the subspaces of controls.
         das_seeds: Seeds of the controls that are trained.
@@ -336,7 +336,7 @@ def measure_controls(
     """
     learnt = learn(site, train, rank=rank, seeds=das_seeds, settings=settings, on_step=on_step)
     random = random_bases(train.model.width(site), rank, random_directions, seed, component)
-    tried = make_changes(site, train, test, trained, own, learnt, random)
+    tried = make_changes(site, train, test, trained, users, learnt, random)
     on_patch = patch_bar(tried.count)
     return controls(component, tried, learnt, curve, seed=seed, resamples=resamples, batch=batch, on_patch=on_patch)
 
@@ -351,13 +351,13 @@ def _label_accuracies(
     tried: Tried, learnt: Learnt, outcomes: Mapping[tuple[str, str], Outcome], seed: int, resamples: int
 ) -> dict[str, float]:
     """How many pairs give the name of their tossed label, trained on and held out (of the same kinds)."""
-    kinds = {DIFFERENT: ARBITRARY} | ({SAME: ARBITRARY_SAME} if (SAME, ARBITRARY_SAME) in outcomes else {})
+    kinds = {DIFFERENT: ON_ARBITRARY} | ({SAME: ON_ARBITRARY_SAME} if (SAME, ON_ARBITRARY_SAME) in outcomes else {})
     ld = np.concatenate([outcomes[key].ld for key in kinds.items()], 1)
     answers = np.concatenate([tossed(len(tried.pairs[kind]), seed, len(ld), kind) for kind in kinds], 1)
     groups = np.concatenate([tried.pairs[kind].groups for kind in kinds])
     row: dict[str, float] = {}
     for name, of_pairs, found, labels in (
-        ("label_accuracy_train", tried.pairs[TRAIN].groups, outcomes[TRAIN, ARBITRARY].ld, learnt.answers),
+        ("label_accuracy_train", tried.pairs[TRAIN].groups, outcomes[TRAIN, ON_ARBITRARY].ld, learnt.answers),
         ("label_accuracy", groups, ld, answers),
     ):
         right = ((found > 0) == labels).astype(float)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -22,13 +21,12 @@ from subspace_illusion.core.basis import (
 )
 from subspace_illusion.core.sites import Site
 from subspace_illusion.statistics import Bootstrap, interval, ratio, table
-from subspace_illusion.subspace.methods import BOTH, MEAN_DIFFERENCE, NULL, RANDOM, ROW, TRAINED, axis_of, part_of
+from subspace_illusion.subspace.keys import BOTH, MEAN_DIFFERENCE, NULL, RANDOM, ROW, SubspaceKey
 from subspace_illusion.subspace.pairs import Prompts
 from subspace_illusion.tasks.table import codes
 
-Seed = TypeVar("Seed")
-Way = tuple[str, int | None]
-"""A method, and its training seed, ``None`` where no seed trained it."""
+WHOLE_BASIS = "whole"
+"""Of the parts of ``Decomposition.projections`` the subspace as it is."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class Decomposition:
     """A component's subspaces and what is known of them without running the model.
 
     Attributes:
-        subspaces: Bases ``[d, k]`` by methodnd training seed.
+        subspaces: Bases ``[d, k]`` of what was asked about, its parts and axes, and the mean difference.
         summary: One row a subspace that was trained or is the user's own (``subspace``, ``seed``): norms of the row and
             null part, rank of the readout, cosines, how far the values lie apart along the whole and along each part
             (``gap_``, and in units of their spread ``d_prime_``), and ``lent_share`` with its interval over groups.
@@ -77,17 +75,16 @@ class Decomposition:
             root mean square of random subspaces of the first one's rank.
     """
 
-    subspaces: dict[Way, torch.Tensor]
+    subspaces: dict[SubspaceKey, torch.Tensor]
     summary: pd.DataFrame
     projections: pd.DataFrame
     cosines: pd.DataFrame
 
 
 def decompose(
-    trained: Mapping[int, torch.Tensor],
-    own: Mapping[str, torch.Tensor],
+    asked: Mapping[SubspaceKey, torch.Tensor],
     readout: torch.Tensor | None,
-    v_true: Mapping[int, torch.Tensor] | None,
+    v_true: Mapping[int | None, torch.Tensor] | None,
     train: Classes,
     test: Classes,
     bootstrap: Bootstrap,
@@ -100,8 +97,7 @@ def decompose(
     """Decomposes the subspaces of one component.
 
     Args:
-        trained: Trained bases ``[d, k]`` by seed.
-        own: The user's own bases by label.
+        asked: Bases ``[d, k]`` that were trained, then the user's own.
         readout: ``[d, d_model]``; ``None`` for sites that the residual stream does not see through a matrix, which then
             have no row and null part.
         v_true: Bases in the residual stream to compare with by seed, ``[d_model, k']``, oriented; own subspaces are
@@ -115,20 +111,19 @@ def decompose(
         seed: Their seed.
     """
     difference = mean_difference(train.activations, train.values, rank)
-    subspaces: dict[Way, torch.Tensor] = {(MEAN_DIFFERENCE, None): difference}
+    subspaces = {SubspaceKey(MEAN_DIFFERENCE): difference}
     space = None if readout is None else row_space(readout, tolerance)
     subspaces |= row_parts(subspaces, space)
-    asked: dict[Way, torch.Tensor] = {(TRAINED, number): basis for number, basis in trained.items()}
-    asked |= {(label, None): basis for label, basis in own.items()}
     summary, projections = [], []
-    for (method, number), unsigned in asked.items():
+    for key, unsigned in asked.items():
         basis = train.oriented(unsigned)
-        subspaces[method, number] = basis
+        subspaces[key] = basis
         coordinates = basis.mT @ main_axis(basis, difference)
-        row: dict[str, object] = dict(subspace=method, seed=number, cos_mean_difference=closeness(basis, difference))
-        axes: dict[Way, torch.Tensor] = {(axis_of(method, place), number): axis for axis, place in _axes(basis, train)}
+        about = dict(subspace=key.subspace, seed=key.seed)
+        row: dict[str, object] = about | dict(cos_mean_difference=closeness(basis, difference))
+        axes = {key.of_axis(number): axis for axis, number in _axes(basis, train)}
         subspaces |= axes | row_parts(axes, space)
-        parts = {"whole": basis}
+        parts = {WHOLE_BASIS: basis}
         if space is not None:
             divided = split_by(basis, space)
             row |= dict(
@@ -136,7 +131,7 @@ def decompose(
             )
             for name, part in ((ROW, divided.row), (NULL, divided.null), (BOTH, divided.both)):
                 if part is not None:
-                    subspaces[part_of(method, name), number] = part
+                    subspaces[key.of_part(name)] = part
             if divided.row is not None:
                 parts[ROW] = divided.row_vectors
             if divided.null is not None:
@@ -144,7 +139,7 @@ def decompose(
             whole, null = (test.activations @ vectors @ coordinates for vectors in (basis, divided.null_vectors))
             row |= interval("lent_share", lent_draws(whole, null, test.values, bootstrap))
         if v_true is not None:
-            true = v_true[next(iter(v_true)) if number is None else number]
+            true = v_true[next(iter(v_true)) if key.seed is None else key.seed]
 
             def seen(vectors: torch.Tensor) -> torch.Tensor:
                 return vectors if readout is None else readout.mT @ vectors
@@ -153,32 +148,30 @@ def decompose(
             row |= dict(cos_v_true=closeness(seen(basis), true), cos_random=_rms(random))
         values = {name: (test.activations @ vectors @ coordinates).squeeze(1) for name, vectors in parts.items()}
         for name, projected in values.items():
-            apart = gap(projected, values["whole"], test.values)
-            key = name.removesuffix(" part")
-            row |= {f"gap_{key}": apart, f"d_prime_{key}": apart / _spread(projected, test.values)}
-            about = dict(subspace=method, seed=number, part=name)
-            projections.append(pd.DataFrame(about | dict(row=range(len(projected)), projection=projected.numpy())))
+            apart = gap(projected, values[WHOLE_BASIS], test.values)
+            column = name.removesuffix(" part")
+            row |= {f"gap_{column}": apart, f"d_prime_{column}": apart / _spread(projected, test.values)}
+            lines = dict(part=name, row=range(len(projected)), projection=projected.numpy())
+            projections.append(pd.DataFrame(about | lines))
         summary.append(row)
     return Decomposition(
         subspaces,
         pd.DataFrame(summary).astype({"seed": "Int64"}),
         pd.concat(projections, ignore_index=True).astype({"seed": "Int64"}),
-        cosines_among(subspaces, [*own], random_directions, seed),
+        cosines_among(subspaces, random_directions, seed),
     )
 
 
-def row_parts(
-    bases: Mapping[tuple[str, Seed], torch.Tensor], space: torch.Tensor | None
-) -> dict[tuple[str, Seed], torch.Tensor]:
-    """The row part of each basis, by its own name; a basis that is hardly seen has none.
+def row_parts(bases: Mapping[SubspaceKey, torch.Tensor], space: torch.Tensor | None) -> dict[SubspaceKey, torch.Tensor]:
+    """The row part of each basis, by its own key; a basis that is hardly seen has none.
 
     Args:
-        bases: Bases ``[d, k]`` by method and training seed.
+        bases: Bases ``[d, k]``.
         space: What the readout sees, as ``row_space`` gives it, ``[d, rank]``; without one there are no parts.
     """
     divided = split_each(bases, space) if bases and space is not None else {}
-    rows = {which: parts.row for which, parts in divided.items()}
-    return {(part_of(method, ROW), seed): row for (method, seed), row in rows.items() if row is not None}
+    rows = {key.of_part(ROW): parts.row for key, parts in divided.items()}
+    return {key: row for key, row in rows.items() if row is not None}
 
 
 def _axes(basis: torch.Tensor, train: Classes) -> list[tuple[torch.Tensor, int]]:
@@ -189,21 +182,19 @@ def _axes(basis: torch.Tensor, train: Classes) -> list[tuple[torch.Tensor, int]]
     return [(axes[:, [place]], place + 1) for place in range(axes.shape[1])]
 
 
-def cosines_among(
-    subspaces: Mapping[Way, torch.Tensor], own: list[str], random_directions: int, seed: int
-) -> pd.DataFrame:
+def cosines_among(subspaces: Mapping[SubspaceKey, torch.Tensor], random_directions: int, seed: int) -> pd.DataFrame:
     """Cosines between the trained subspace of the first seed, the mean difference and the user's own.
 
     Returns:
         As ``Decomposition.cosines``.
     """
-    seeds = [number for method, number in subspaces if method == TRAINED]
-    listed = {TRAINED: subspaces[TRAINED, seeds[0]]} if seeds else {}
-    listed |= {method: subspaces[method, None] for method in (MEAN_DIFFERENCE, *own)}
+    first = [key for key in subspaces if key.is_trained][:1]
+    users = [key for key in subspaces if key.is_entire and key.is_user]
+    listed = {key.subspace: subspaces[key] for key in (*first, SubspaceKey(MEAN_DIFFERENCE), *users)}
     rows = [dict(subspace=a, other=b, cosine=closeness(listed[a], listed[b])) for a, b in combinations(listed, 2)]
-    for method, basis in listed.items():
+    for name, basis in listed.items():
         drawn = [closeness(basis, v) for v in _random(basis, random_directions, seed)]
-        rows.append(dict(subspace=method, other=RANDOM, cosine=_rms(drawn)))
+        rows.append(dict(subspace=name, other=SubspaceKey(RANDOM).subspace, cosine=_rms(drawn)))
     return table(rows)
 
 

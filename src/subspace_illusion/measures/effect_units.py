@@ -4,7 +4,6 @@ Units of one process share the model and the pairs, and a unit stays good while 
 comes, it alone is patched.
 """
 
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,14 +14,15 @@ from subspace_illusion.core.activations import Activations
 from subspace_illusion.core.model import open_model
 from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.sites import Site
-from subspace_illusion.files import hash_of, read_subspaces
-from subspace_illusion.measures.effects import Key, Patched, Subspaces, patch_everything
-from subspace_illusion.statistics import POOLED
+from subspace_illusion.files import hash_of
+from subspace_illusion.measures.effects import Patched, Subspaces, patch_everything
+from subspace_illusion.subspace.keys import SubspaceKey, seed_text
 from subspace_illusion.subspace.pairs import Pairs, cached_pairs
+from subspace_illusion.subspace.stored import read_subspaces
 from subspace_illusion.tasks.table import DIFFERENT
 
-RESIDUAL = "residual"
-"""The method under which a table has what patching the residual stream after the component's block did."""
+RESIDUAL_PATCHED = "residual"
+"""The name under which a table has what patching the residual stream after the component's block did."""
 
 INDEX = ("pairs.parquet", "index.parquet")
 """What tells, in a cache of activations, which pairs there are and where theirs lie."""
@@ -35,7 +35,7 @@ def files_of(cache: Path, decomposition: Path, component: str) -> list[Path]:
 
 def subspaces_of(cache: Path, decomposition: Path, component: str, hook: str, rank: int) -> Subspaces:
     """A component with its subspaces as decompose has left them in a folder."""
-    bases = read_subspaces(decomposition / "subspaces.safetensors")
+    bases = read_subspaces(decomposition)
     return Subspaces(Site.parse(hook), bases, Activations(cache).readout(component), rank)
 
 
@@ -65,7 +65,7 @@ def patch_component(
         batch: Likewise.
 
     Returns:
-        ``method``, ``seed`` (``pooled`` where no seed trained the subspace), ``ld``, ``top1_foil``; the pairs in order.
+        ``subspace``, ``seed`` (``pooled`` where no seed trained it), ``ld``, ``top1_foil``; the pairs in order.
     """
     pairs = held_out(Path(model), Path(cache))
     subspaces = subspaces_of(Path(cache), Path(decomposition), component, hook, rank)
@@ -89,13 +89,14 @@ def _held_out(model: Path, cache: Path, content: tuple[str, ...]) -> Pairs:
 
 def table_of(patched: Patched) -> pd.DataFrame:
     """What the patches of a component did, as one table, from which ``patched_of`` makes it again."""
-    seeds = {method for method, seed in patched.outcomes if seed != POOLED}
-    single = {key: of for key, of in patched.outcomes.items() if key[1] != POOLED or key[0] not in seeds}
-    parts = [((RESIDUAL, POOLED), patched.residual), *single.items()]
+    seeded = {key.pooled for key in patched.outcomes if key.seed is not None}
+    single = {key: outcome for key, outcome in patched.outcomes.items() if key not in seeded}
+    parts = [(RESIDUAL_PATCHED, seed_text(None), patched.residual)]
+    parts += [(key.subspace, key.seed_text, outcome) for key, outcome in single.items()]
     return pd.concat(
         [
-            pd.DataFrame(dict(method=method, seed=seed, ld=of.ld[0], top1_foil=of.top1_foil[0]))
-            for (method, seed), of in parts
+            pd.DataFrame(dict(subspace=name, seed=seed, ld=outcome.ld[0], top1_foil=outcome.top1_foil[0]))
+            for name, seed, outcome in parts
         ],
         ignore_index=True,
     )
@@ -108,14 +109,17 @@ def patched_of(table: pd.DataFrame, hook: str) -> Patched:
         table: The table.
         hook: Where the component is.
     """
-    outcomes = dict(_outcomes(table))
-    residual = outcomes.pop((RESIDUAL, POOLED))
-    for method in dict.fromkeys(method for method, seed in outcomes if seed != POOLED):
-        outcomes[method, POOLED] = Outcome.pooled([of for key, of in sorted(outcomes.items()) if key[0] == method])
-    return Patched(Site.parse(hook), outcomes, residual)
+    is_residual = table["subspace"] == RESIDUAL_PATCHED
+    outcomes = {
+        SubspaceKey.read(str(name), str(seed)): _outcome(rows)
+        for (name, seed), rows in table[~is_residual].groupby(["subspace", "seed"], sort=False)
+    }
+    single = sorted(key for key in outcomes if key.seed is not None)
+    for pooled in dict.fromkeys(key.pooled for key in outcomes if key.seed is not None):
+        outcomes[pooled] = Outcome.pooled([outcomes[key] for key in single if key.pooled == pooled])
+    return Patched(Site.parse(hook), outcomes, _outcome(table[is_residual]))
 
 
-def _outcomes(table: pd.DataFrame) -> Iterator[tuple[Key, Outcome]]:
-    for (method, seed), rows in table.groupby(["method", "seed"], sort=False):
-        ld, top1_foil = rows["ld"].to_numpy(dtype=float), rows["top1_foil"].to_numpy(dtype=bool)
-        yield (str(method), str(seed)), Outcome(ld[np.newaxis], top1_foil[np.newaxis])
+def _outcome(rows: pd.DataFrame) -> Outcome:
+    ld, top1_foil = rows["ld"].to_numpy(dtype=float), rows["top1_foil"].to_numpy(dtype=bool)
+    return Outcome(ld[np.newaxis], top1_foil[np.newaxis])

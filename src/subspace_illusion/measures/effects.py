@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
+from operator import attrgetter
 
 import numpy as np
 import pandas as pd
@@ -11,30 +12,26 @@ import torch
 from subspace_illusion.core.basis import random_basis, split
 from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.sites import Site, residual_after
-from subspace_illusion.statistics import POOLED, Bootstrap, summarise, table
-from subspace_illusion.subspace.methods import (
-    LENT,
+from subspace_illusion.statistics import Bootstrap, summarise, table
+from subspace_illusion.subspace.keys import (
+    LENT_HALF,
     MEAN_DIFFERENCE,
     NULL,
-    OWN,
+    OWN_HALF,
     RANDOM,
     ROW,
     TRAINED,
     WHOLE,
-    part_of,
-    user_labels,
+    SubspaceKey,
 )
 from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.subspace.patching import Change, Rows, along
 
-BY_TEMPLATE = (TRAINED, WHOLE, MEAN_DIFFERENCE, ROW)
-"""The ways whose effect is shown sentence by sentence."""
+BY_TEMPLATE = (SubspaceKey(TRAINED), WHOLE, SubspaceKey(MEAN_DIFFERENCE), SubspaceKey(TRAINED, ROW))
+"""The subspaces whose effect is shown sentence by sentence."""
 
-BY_PAIR = ("pair", "group", "ld", "residual")
+PAIR_COLUMNS = ("pair", "group", "ld", "residual")
 """The columns of ``by_pair`` besides those of subspaces."""
-
-Key = tuple[str, str]
-"""A method, and the training seed, ``pooled`` for all of them or where no seed trained it."""
 
 
 @dataclass(frozen=True)
@@ -43,21 +40,20 @@ class Subspaces:
 
     Attributes:
         site: Where it is.
-        bases: Bases ``[d, k]`` by methodnd training seed, which is empty where no seed trained them.
+        bases: Bases ``[d, k]``.
         readout: ``[d, d_model]``, or ``None`` where the residual stream does not see it through a matrix.
         rank: Of the subspaces that are trained there, or would be.
     """
 
     site: Site
-    bases: Mapping[tuple[str, str], torch.Tensor]
+    bases: Mapping[SubspaceKey, torch.Tensor]
     readout: torch.Tensor | None
     rank: int
 
     @property
-    def asked(self) -> dict[tuple[str, str], torch.Tensor]:
+    def asked(self) -> dict[SubspaceKey, torch.Tensor]:
         """The bases that were trained and the user's own: those whose parts and halves are patched too."""
-        methods = {TRAINED, *user_labels(method for method, _ in self.bases)}
-        return {key: basis for key, basis in self.bases.items() if key[0] in methods}
+        return {key: basis for key, basis in self.bases.items() if key.is_asked}
 
 
 @dataclass(frozen=True)
@@ -66,17 +62,17 @@ class Patched:
 
     Attributes:
         site: Where it is.
-        outcomes: By way and seed; ``pooled`` has every seed.
+        outcomes: Of every seed, and of all of them together.
         residual: What patching the residual stream after its block whole did.
     """
 
     site: Site
-    outcomes: Mapping[Key, Outcome]
+    outcomes: Mapping[SubspaceKey, Outcome]
     residual: Outcome
 
 
 def halves(base: Rows, source: Rows, basis: torch.Tensor, readout: torch.Tensor, tolerance: float) -> dict[str, Change]:
-    """The two halves of patching along a subspace, which add up to it: ``LENT`` and ``OWN``.
+    """The two halves of patching along a subspace, which add up to it: ``LENT_HALF`` and ``OWN_HALF``.
 
     The patch adds ``Delta V V^T``. With V = R + N, row and null part, its coordinates ``Delta V`` are those along the
     row part and those along the null part; both are written along V, of which the readout sees R.
@@ -93,10 +89,10 @@ def halves(base: Rows, source: Rows, basis: torch.Tensor, readout: torch.Tensor,
     def through(vectors: torch.Tensor) -> Change:
         return lambda rows: ((source[rows] - base[rows]) @ vectors) @ basis.mT
 
-    return {LENT: through(parts.null_vectors), OWN: through(parts.row_vectors)}
+    return {LENT_HALF: through(parts.null_vectors), OWN_HALF: through(parts.row_vectors)}
 
 
-def changes(pairs: Pairs, name: str, subspaces: Subspaces, tolerance: float, seed: int) -> dict[Key, Change]:
+def changes(pairs: Pairs, name: str, subspaces: Subspaces, tolerance: float, seed: int) -> dict[SubspaceKey, Change]:
     """Every patch of one component: along each of its subspaces, the halves of those asked about, and a random one.
 
     Args:
@@ -109,11 +105,11 @@ def changes(pairs: Pairs, name: str, subspaces: Subspaces, tolerance: float, see
     base, source = pairs.ends(subspaces.site)
     made = {key: along(base, source, basis) for key, basis in subspaces.bases.items()}
     if subspaces.readout is not None:
-        for (method, number), basis in subspaces.asked.items():
+        for key, basis in subspaces.asked.items():
             for half, change in halves(base, source, basis, subspaces.readout, tolerance).items():
-                made[part_of(method, half), number] = change
+                made[key.of_part(half)] = change
     random = random_basis(pairs.model.width(subspaces.site), subspaces.rank, seed, "random", name)
-    return made | {(RANDOM, ""): along(base, source, random)}
+    return made | {SubspaceKey(RANDOM): along(base, source, random)}
 
 
 def patch_everything(
@@ -133,10 +129,10 @@ def patch_everything(
     whole = {at: pairs.patch(at, {WHOLE: pairs.along(at, None)}, batch)[WHOLE] for at in dict.fromkeys((site, after))}
     single = pairs.patch(site, changes(pairs, name, subspaces, tolerance, seed), batch)
     # What no seed trained has its one outcome as the pooled one.
-    outcomes = {key: outcome for key, outcome in single.items() if key[1]}
-    for method, keys in groupby(sorted(single), key=lambda key: key[0]):
-        outcomes[method, POOLED] = Outcome.pooled([single[key] for key in keys])
-    outcomes[WHOLE, POOLED] = whole[site]
+    outcomes = {key: outcome for key, outcome in single.items() if key.seed is not None}
+    for pooled, keys in groupby(sorted(single), key=attrgetter("pooled")):
+        outcomes[pooled] = Outcome.pooled([single[key] for key in keys])
+    outcomes[WHOLE] = whole[site]
     return Patched(site, outcomes, whole[after])
 
 
@@ -148,7 +144,7 @@ def count(subspaces: Subspaces) -> int:
 
 
 def effects(pairs: Pairs, patched: Mapping[str, Patched], bootstrap: Bootstrap) -> pd.DataFrame:
-    """What every patch did: one row a component, way and seed, and one that pools the seeds.
+    """What every patch did: one row a component, subspace and seed, and one that pools the seeds.
 
     Args:
         pairs: The pairs.
@@ -166,27 +162,24 @@ def effects(pairs: Pairs, patched: Mapping[str, Patched], bootstrap: Bootstrap) 
     rows = []
     for name, component in patched.items():
         outcomes = component.outcomes
-        asked = [TRAINED, MEAN_DIFFERENCE, *user_labels(method for method, _ in outcomes)]
-        nulls = {part_of(method, NULL) for method in asked}
-        parts = {part_of(method, part): method for method in asked for part in (LENT, OWN, ROW)}
-        for (method, seed), outcome in sorted(outcomes.items()):
+        for key in sorted(outcomes):
             over = dict(share_of_residual=component.residual.ld)
-            under = {} if method in nulls else dict(whole_share=outcomes[WHOLE, POOLED].ld)  # over zero it is no share
-            if (row_part := outcomes.get((part_of(method, ROW), seed))) is not None:
+            under = {} if key.part == NULL else dict(whole_share=outcomes[WHOLE].ld)  # over zero it is no share
+            if not key.part and (row_part := outcomes.get(key.of_part(ROW))) is not None:
                 over |= dict(effect_over_row_part=row_part.ld)
                 under |= dict(row_share=row_part.ld)
-            if (of := outcomes.get((parts.get(method, ""), seed))) is not None:
-                over |= dict(share_of_subspace=of.ld)
-            about = dict(component=name, site=component.site.name, subspace=method, seed=seed)
+            if key.part in (LENT_HALF, OWN_HALF, ROW) and key.axis is None:
+                over |= dict(share_of_subspace=outcomes[key.entire].ld)
+            about = dict(component=name, site=component.site.name, subspace=key.subspace, seed=key.seed_text)
             counts = dict(pairs=len(pairs), groups=groups)
-            rows.append(about | counts | summarise(outcome, pairs.ld_clean, bootstrap, over=over, under=under))
+            rows.append(about | counts | summarise(outcomes[key], pairs.ld_clean, bootstrap, over=over, under=under))
     return table(rows)
 
 
 def templates(
     pairs: Pairs, patched: Mapping[str, Patched], texts: pd.Series, *, resamples: int, seed: int
 ) -> pd.DataFrame:
-    """What the patches did sentence by sentence, seeds pooled: one row a component, way and template.
+    """What the patches did sentence by sentence, seeds pooled: one row a component, subspace and template.
 
     Args:
         pairs: The pairs.
@@ -209,13 +202,13 @@ def templates(
         about[template] = here, words | counts, Bootstrap.of(groups, resamples, seed)
     rows = []
     for name, component in patched.items():
-        for method in BY_TEMPLATE:
-            if (outcome := component.outcomes.get((method, POOLED))) is None:
+        for key in BY_TEMPLATE:
+            if (outcome := component.outcomes.get(key)) is None:
                 continue
             for here, words_and_counts, bootstrap in about.values():
                 of_template = Outcome(outcome.ld[:, here], outcome.top1_foil[:, here])
                 measured = summarise(of_template, pairs.ld_clean[here], bootstrap)
-                rows.append(dict(component=name, subspace=method) | words_and_counts | measured)
+                rows.append(dict(component=name, subspace=key.subspace) | words_and_counts | measured)
     return table(rows)
 
 
@@ -224,8 +217,13 @@ def by_pair(pairs: Pairs, component: Patched) -> pd.DataFrame:
 
     Returns:
         ``pair``, ``group``, the clean LD ``ld``, the patched LD of the whole ``residual`` stream after the block, and
-        that of every method, mean over seeds, in a column of its name.
+        that of every subspace, mean over seeds, in a column of its name.
     """
-    methods = {method: outcome.ld.mean(0) for (method, seed), outcome in component.outcomes.items() if seed == POOLED}
+    pooled = {key.subspace: outcome.ld.mean(0) for key, outcome in component.outcomes.items() if key.seed is None}
     about = pairs.table[["pair", "group"]].assign(ld=pairs.ld_clean, residual=component.residual.ld[0])
-    return about.assign(**methods)
+    return about.assign(**pooled)
+
+
+def keys_by_pair(did: pd.DataFrame) -> list[SubspaceKey]:
+    """The subspaces that a table of ``by_pair`` has columns of, in their order."""
+    return [SubspaceKey.read(name) for name in did.columns if name not in PAIR_COLUMNS]

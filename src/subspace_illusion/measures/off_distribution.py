@@ -16,7 +16,7 @@ from sklearn.metrics import euclidean_distances
 from subspace_illusion.core.basis import patch_change, spaces
 from subspace_illusion.core.seeds import numpy_generator
 from subspace_illusion.statistics import Bootstrap, interval, ratio
-from subspace_illusion.subspace.methods import WHOLE
+from subspace_illusion.subspace.keys import WHOLE, SubspaceKey
 
 ALL, ACTS, UNREAD, WRITTEN = "all of it", "what acts", "what nothing reads", "along what is written"
 """The parts of a cloud: what the readout sees of a component, what it maps to zero, and, of its output, what lies along
@@ -165,8 +165,8 @@ def distances_of_component(
     component: str,
     ends: tuple[torch.Tensor, torch.Tensor],
     after: tuple[torch.Tensor, torch.Tensor],
-    bases: Mapping[tuple[str, str], torch.Tensor],
-    methods: Collection[str],
+    bases: Mapping[SubspaceKey, torch.Tensor],
+    asked: Collection[SubspaceKey],
     readout: torch.Tensor | None,
     bootstrap: Bootstrap,
     *,
@@ -180,8 +180,8 @@ def distances_of_component(
         component: Its name.
         ends: Activations of the base prompts and of the sources, each ``[n, d]``.
         after: As for ``looked_at``.
-        bases: Bases ``[d, k]`` by method and training seed.
-        methods: Those that are asked about.
+        bases: Bases ``[d, k]``.
+        asked: The subspaces that are asked about, of all their seeds.
         readout: As for ``looked_at``.
         bootstrap: Draws of the pairs' groups, which are kept whole for the floor as well.
         tolerance: Singular values of the readout below this share of the largest count as zero.
@@ -192,11 +192,11 @@ def distances_of_component(
         Rows with ``component``, ``subspace`` and the columns of ``distances``.
     """
     halves = None if readout is None else spaces(readout, tolerance)
-    first = {method: bases[method, number] for method, number in reversed(list(bases)) if method in methods}
-    for method, basis in {WHOLE: None, **first}.items():
+    first = {key.pooled: bases[key] for key in reversed(list(bases)) if key.pooled in asked}
+    for key, basis in {WHOLE: None, **first}.items():
         clouds = looked_at(*ends, basis, readout, halves, after)
         for row in distances(clouds, bootstrap.unit, bootstrap, halvings, seed):
-            yield dict(component=component, subspace=method) | row
+            yield dict(component=component, subspace=key.subspace) | row
 
 
 def _standardised(of: Cloud) -> tuple[np.ndarray, np.ndarray]:

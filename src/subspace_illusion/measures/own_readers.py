@@ -24,6 +24,7 @@ from subspace_illusion.measures.find_readers import (
 )
 from subspace_illusion.measures.split_directions import split_directions
 from subspace_illusion.statistics import Bootstrap
+from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs, cached_pairs
 from subspace_illusion.tasks.table import DIFFERENT
 
@@ -54,7 +55,7 @@ def split_by_own_readers(
     train: Pairs,
     test: Pairs,
     site: Site,
-    bases: Mapping[tuple[str, str], torch.Tensor],
+    bases: Mapping[SubspaceKey, torch.Tensor],
     *,
     rule: Rule,
     draws: int,
@@ -69,7 +70,7 @@ def split_by_own_readers(
         train: Pairs that tell the readers.
         test: Pairs that the parts are patched in.
         site: Where the subspaces live.
-        bases: Bases ``[d_model, k]`` by method and training seed.
+        bases: Bases ``[d_model, k]``.
         rule: What makes a reader.
         draws: Random subspaces of the readers' rank.
         tolerance: Singular values of what the readers see below this share of the largest count as zero.

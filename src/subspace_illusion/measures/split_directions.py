@@ -14,26 +14,25 @@ from subspace_illusion.core.basis import Split, random_basis, row_space, split_e
 from subspace_illusion.core.heads import readers_readout
 from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.sites import Site
-from subspace_illusion.statistics import POOLED, Bootstrap, interval, ratio, summarise, table
+from subspace_illusion.statistics import Bootstrap, interval, ratio, summarise, table
+from subspace_illusion.subspace.keys import POOLED, SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs
 
-WHOLE, SEEN, UNSEEN = "whole", "along readers", "along nullspace"
+UNDIVIDED, SEEN, UNSEEN = "whole", "along readers", "along nullspace"
 RANDOM_SEEN, RANDOM_UNSEEN = "along a random subspace", "off a random subspace"
-BY_PAIR = ("whole", "seen", "whole_by_chance", "seen_by_chance")
+SPLIT_COLUMNS = ("whole", "seen", "whole_by_chance", "seen_by_chance")
 """The columns of ``split_by_pair`` that hold logit differences."""
-PARTS = (WHOLE, SEEN, UNSEEN, RANDOM_SEEN, RANDOM_UNSEEN)
+READ_PARTS = (UNDIVIDED, SEEN, UNSEEN, RANDOM_SEEN, RANDOM_UNSEEN)
 """The parts of a direction: by what the readers see, and by random subspaces of the rank of what they see.
 
 Several readers see most of the residual stream, so that most of any direction lies along them.
 """
 
 
-class Key(NamedTuple):
-    """A part of a direction: the method and its training seed (empty where it has none), and for parts by
-    random subspaces the draw."""
+class ReadPart(NamedTuple):
+    """A part of a direction by what is seen of it, and for parts by random subspaces the draw."""
 
-    method: str
-    seed: str
+    key: SubspaceKey
     part: str
     draw: int | None = None
 
@@ -46,16 +45,16 @@ class Part(NamedTuple):
 
 
 def divide(
-    bases: Mapping[tuple[str, str], torch.Tensor],
+    bases: Mapping[SubspaceKey, torch.Tensor],
     readout: torch.Tensor | None,
     tolerance: float,
     draws: int,
     seed: int,
-) -> tuple[dict[Key, Part], int]:
-    """Divides directions by what a readout sees, and those of each way's first seed by random subspaces of its rank.
+) -> tuple[dict[ReadPart, Part], int]:
+    """Divides directions by what a readout sees, and those of each first seed by random subspaces of its rank.
 
     Args:
-        bases: Bases ``[d, k]`` by methodnd training seed.
+        bases: Bases ``[d, k]``.
         readout: ``[d, m]``; without one the directions are left whole.
         tolerance: Singular values below this share of the largest count as zero.
         draws: Number of random subspaces.
@@ -64,37 +63,37 @@ def divide(
     Returns:
         The parts that are not empty, and the rank of the readout.
     """
-    parts = {Key(*which, WHOLE): Part(basis, 1.0) for which, basis in bases.items()}
+    parts = {ReadPart(key, UNDIVIDED): Part(basis, 1.0) for key, basis in bases.items()}
     if readout is None:
         return parts, 0
     divided = split_each(bases, row_space(readout, tolerance))
     rank = next(iter(divided.values())).rank
-    halves: list[tuple[str, str, int | None, dict[tuple[str, str], Split]]] = [(SEEN, UNSEEN, None, divided)]
-    first = {method: (method, number) for method, number in reversed(list(bases))}
-    of_first = {which: bases[which] for which in bases if which in first.values()}
+    halves: list[tuple[str, str, int | None, dict[SubspaceKey, Split]]] = [(SEEN, UNSEEN, None, divided)]
+    first = {key.pooled: key for key in reversed(list(bases))}
+    of_first = {key: basis for key, basis in bases.items() if first[key.pooled] == key}
     for draw in range(draws):
         subspace = random_basis(len(readout), rank, seed, "random subspace", draw)
         halves.append((RANDOM_SEEN, RANDOM_UNSEEN, draw, split_each(of_first, row_space(subspace, tolerance))))
     for seen, unseen, number, by_basis in halves:
-        for which, of_basis in by_basis.items():
+        for key, of_basis in by_basis.items():
             for part, of_part, vectors in (
                 (seen, of_basis.row, of_basis.row_vectors),
                 (unseen, of_basis.null, of_basis.null_vectors),
             ):
                 if of_part is not None:
-                    parts[Key(*which, part, number)] = Part(of_part, float(vectors.square().sum(0).mean().sqrt()))
+                    parts[ReadPart(key, part, number)] = Part(of_part, float(vectors.square().sum(0).mean().sqrt()))
     return parts, rank
 
 
-def count(bases: Mapping[tuple[str, str], torch.Tensor], draws: int) -> int:
+def count(bases: Mapping[SubspaceKey, torch.Tensor], draws: int) -> int:
     """How many parts ``divide`` makes by a readout, if none is empty."""
-    return 3 * len(bases) + 2 * draws * len({method for method, _ in bases})
+    return 3 * len(bases) + 2 * draws * len({key.pooled for key in bases})
 
 
 def split_directions(
     pairs: Pairs,
     site: Site,
-    bases: Mapping[tuple[str, str], torch.Tensor],
+    bases: Mapping[SubspaceKey, torch.Tensor],
     heads: Sequence[Site],
     look_back: bool,
     bootstrap: Bootstrap,
@@ -110,7 +109,7 @@ def split_directions(
     Args:
         pairs: The pairs.
         site: Where the directions live.
-        bases: Bases ``[d_model, k]`` by methodnd training seed.
+        bases: Bases ``[d_model, k]``.
         heads: The readers downstream; without any the directions are patched whole, and no more.
         look_back: Whether the position lies before END, where the readers sit.
         bootstrap: Draws of the same pairs.
@@ -125,14 +124,14 @@ def split_directions(
     """
     readout = readers_readout(pairs.model, heads, look_back) if heads else None
     parts, rank = divide(bases, readout, tolerance, draws, seed)
-    changes = {key: pairs.along(site, part.basis) for key, part in parts.items()}
+    changes = {which: pairs.along(site, part.basis) for which, part in parts.items()}
     outcomes = pairs.patch(site, changes, batch, on_patch)
-    norms = {key: part.norm for key, part in parts.items()}
+    norms = {which: part.norm for which, part in parts.items()}
     split = split_table(outcomes, norms, rank / pairs.model.width(site), pairs.ld_clean, bootstrap)
     return split, split_by_pair(outcomes, pairs)
 
 
-def split_by_pair(outcomes: Mapping[Key, Outcome], pairs: Pairs) -> pd.DataFrame:
+def split_by_pair(outcomes: Mapping[ReadPart, Outcome], pairs: Pairs) -> pd.DataFrame:
     """What the score of residual subspaces rests on, pair for pair.
 
     Returns:
@@ -141,22 +140,26 @@ def split_by_pair(outcomes: Mapping[Key, Outcome], pairs: Pairs) -> pd.DataFrame
         ``seen_by_chance``, the latter the mean over random subspaces. Without readers there are no rows.
     """
     tables = []
-    for method in dict.fromkeys(key.method for key in outcomes if key.part == SEEN):
+    for pooled in dict.fromkeys(which.key.pooled for which in outcomes if which.part == SEEN):
         by_part = {
-            part: [key for key in outcomes if (key.method, key.part) == (method, part)]
-            for part in (WHOLE, SEEN, RANDOM_SEEN)
+            part: [which for which in outcomes if (which.key.pooled, which.part) == (pooled, part)]
+            for part in (UNDIVIDED, SEEN, RANDOM_SEEN)
         }
-        divided = {key.seed for key in by_part[RANDOM_SEEN]}
-        first = [key for key in by_part[WHOLE] if key.seed in divided]
-        columns = dict(zip(BY_PAIR, (by_part[WHOLE], by_part[SEEN], first, by_part[RANDOM_SEEN]), strict=True))
-        means = {name: Outcome.pooled([outcomes[key] for key in keys]).ld.mean(0) for name, keys in columns.items()}
-        tables.append(pd.DataFrame(dict(pair=pairs.table["pair"].to_numpy(), subspace=method) | means))
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["pair", "subspace", *BY_PAIR])
+        divided = {which.key for which in by_part[RANDOM_SEEN]}
+        first = [which for which in by_part[UNDIVIDED] if which.key in divided]
+        listed = (by_part[UNDIVIDED], by_part[SEEN], first, by_part[RANDOM_SEEN])
+        means = {
+            name: Outcome.pooled([outcomes[which] for which in parts]).ld.mean(0)
+            for name, parts in zip(SPLIT_COLUMNS, listed, strict=True)
+        }
+        tables.append(pd.DataFrame(dict(pair=pairs.table["pair"].to_numpy(), subspace=pooled.subspace) | means))
+    nothing = pd.DataFrame(columns=["pair", "subspace", *SPLIT_COLUMNS])
+    return pd.concat(tables, ignore_index=True) if tables else nothing
 
 
 def split_table(
-    outcomes: Mapping[Key, Outcome],
-    norms: Mapping[Key, float],
+    outcomes: Mapping[ReadPart, Outcome],
+    norms: Mapping[ReadPart, float],
     rank_share: float,
     ld_clean: np.ndarray,
     bootstrap: Bootstrap,
@@ -182,28 +185,28 @@ def split_table(
     """
     chance = {SEEN: rank_share, RANDOM_SEEN: rank_share, UNSEEN: 1 - rank_share, RANDOM_UNSEEN: 1 - rank_share}
     rows = []
-    for method in dict.fromkeys(key.method for key in outcomes):
-        seeds = list(dict.fromkeys(key.seed for key in outcomes if key.method == method))
-        for label, of_label in {POOLED: seeds, **{seed: [seed] for seed in seeds if seed}}.items():
+    for pooled in dict.fromkeys(which.key.pooled for which in outcomes):
+        keys = list(dict.fromkeys(which.key for which in outcomes if which.key.pooled == pooled))
+        for key, of_key in {pooled: keys, **{key: [key] for key in keys if key != pooled}}.items():
             by_part = {
-                part: [key for key in outcomes if (key.method, key.part) == (method, part) and key.seed in of_label]
-                for part in PARTS
+                part: [which for which in outcomes if which.part == part and which.key in of_key] for part in READ_PARTS
             }
-            for part, keys in by_part.items():
-                numbers = sorted({key.draw for key in keys if key.draw is not None})
-                draws: dict[object, list[Key]] = {POOLED if numbers else None: keys} if keys else {}
-                if label == POOLED:
-                    draws |= {draw: [key for key in keys if key.draw == draw] for draw in numbers}
+            for part, parts in by_part.items():
+                numbers = sorted({which.draw for which in parts if which.draw is not None})
+                draws: dict[object, list[ReadPart]] = {POOLED if numbers else None: parts} if parts else {}
+                if key == pooled:
+                    draws |= {draw: [which for which in parts if which.draw == draw] for draw in numbers}
                 for draw, of_draw in draws.items():
-                    outcome = Outcome.pooled([outcomes[key] for key in of_draw])
+                    outcome = Outcome.pooled([outcomes[which] for which in of_draw])
                     shares: dict[str, float] = {}
                     for name, seen in dict(row_share=by_part[SEEN], random_row_share=by_part[RANDOM_SEEN]).items():
-                        if seen and part == WHOLE:
-                            divided = [key for key in of_draw if key.seed in {key.seed for key in seen}]
+                        if seen and part == UNDIVIDED:
+                            divided = [which for which in of_draw if which.key in {other.key for other in seen}]
                             shares |= interval(name, share_of(outcomes, seen, divided, ld_clean, bootstrap))
+                    norm = np.mean([norms[which] for which in of_draw])
                     rows.append(
-                        dict(subspace=method, part=part, seed=label, draw=draw)
-                        | dict(norm=np.mean([norms[key] for key in of_draw]), chance_norm=chance.get(part, 1) ** 0.5)
+                        dict(subspace=key.subspace, part=part, seed=key.seed_text, draw=draw)
+                        | dict(norm=norm, chance_norm=chance.get(part, 1) ** 0.5)
                         | dict(pairs=len(ld_clean))
                         | summarise(outcome, ld_clean, bootstrap)
                         | shares
@@ -212,15 +215,15 @@ def split_table(
 
 
 def share_of(
-    outcomes: Mapping[Key, Outcome],
-    parts: Sequence[Key],
-    wholes: Sequence[Key],
+    outcomes: Mapping[ReadPart, Outcome],
+    parts: Sequence[ReadPart],
+    wholes: Sequence[ReadPart],
     ld_clean: np.ndarray,
     bootstrap: Bootstrap,
 ) -> np.ndarray:
     """The mean effect of some parts over that of the directions that they are parts of, by draw of pairs."""
     clean = bootstrap.means(ld_clean)
     of_part, of_whole = (
-        clean - bootstrap.means(Outcome.pooled([outcomes[key] for key in keys]).ld) for keys in (parts, wholes)
+        clean - bootstrap.means(Outcome.pooled([outcomes[which] for which in listed]).ld) for listed in (parts, wholes)
     )
     return ratio(of_part, of_whole)

@@ -8,10 +8,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from subspace_illusion.core.matmul import MatmulDtype
 from subspace_illusion.core.sites import Site
-from subspace_illusion.measures.effects import BY_PAIR
 from subspace_illusion.pipeline.layout import OWN
 from subspace_illusion.subspace.das import Loss
-from subspace_illusion.subspace.methods import user_labels
+from subspace_illusion.subspace.keys import is_free
 
 
 def _all_different(values: list[Any]) -> list[Any]:
@@ -122,7 +121,7 @@ class Component(Section):
     @classmethod
     def _labels_are_free(cls, subspaces: dict[str, UserSubspace]) -> dict[str, UserSubspace]:
         for label in subspaces:
-            if not re.fullmatch(r"[A-Za-z][\w -]*", label) or user_labels([label]) != [label] or label in BY_PAIR:
+            if not (re.fullmatch(r"[A-Za-z][\w -]*", label) and is_free(label)):
                 raise ValueError(f"'{label}' is no label for a subspace: take letters and digits, and no way's name")
         return subspaces
 

@@ -24,8 +24,8 @@ from subspace_illusion.measures.controls import arbitrary_labels, placebo
 from subspace_illusion.planting.reroute import Route, stream_before
 from subspace_illusion.statistics import Bootstrap, interval, ratio, summarise, table
 from subspace_illusion.subspace.das import train_das
-from subspace_illusion.subspace.methods import (
-    ARBITRARY,
+from subspace_illusion.subspace.keys import (
+    ARBITRARY_LABELS,
     GRADIENT,
     MEAN_DIFFERENCE,
     OFF_ROUTE,
@@ -34,6 +34,7 @@ from subspace_illusion.subspace.methods import (
     ROW,
     TRAINED,
     WHOLE,
+    SubspaceKey,
 )
 from subspace_illusion.subspace.pairs import Pairs, recorded_pairs
 from subspace_illusion.subspace.patching import Change, along
@@ -41,11 +42,29 @@ from subspace_illusion.tasks.table import DIFFERENT, chosen, mark_kept
 from subspace_illusion.verdict.score import leaves_unread, of_activations, score_of
 
 MLP, RANDOM_MLP, ATTENTION = "MLP", "random MLP", "attention"
-KINDS = (MLP, RANDOM_MLP, ATTENTION)
+CARRIER_KINDS = (MLP, RANDOM_MLP, ATTENTION)
 """The components that signals are rerouted through: a block's own MLP, a random one beside it, its heads together."""
 RECORDED = 32
 """Prompts in one forward pass while they are recorded."""
-PLACEBO, ABLATED = "placebo", "ablated"
+PLACEBO = "placebo"
+"""Its name in columns, and what tells its random direction from others."""
+
+
+@dataclass(frozen=True)
+class OtherPatch:
+    """A patch of a carrier that is not along a subspace by itself.
+
+    Attributes:
+        what: ``placebo`` or ``ablated``.
+        beside: The subspace that it is a placebo of; ``None`` where it is of the whole carrier.
+    """
+
+    what: str
+    beside: SubspaceKey | None = None
+
+
+ABLATED = OtherPatch("ablated")
+Patch = SubspaceKey | OtherPatch
 
 
 @dataclass(frozen=True)
@@ -93,7 +112,7 @@ class Carrier:
     """A component through which a signal is rerouted.
 
     Attributes:
-        kind: One of ``KINDS``.
+        kind: One of ``CARRIER_KINDS``.
         output: Where what it writes is added.
         stream: The residual stream before it.
         readout: ``[d, d_model]``.
@@ -171,7 +190,7 @@ def sites_read(model: Model, blocks: Sequence[int]) -> list[Site]:
     sites = []
     for block in blocks:
         hidden, z = Site(block, "mlp.hook_post"), Site(block, "attn.hook_z")
-        sites += [hidden, z, mlp_input(block), residual_after(block), *(stream_before(model, of) for of in (hidden, z))]
+        sites += [hidden, z, mlp_input(block), residual_after(block), *(stream_before(model, at) for at in (hidden, z))]
     return list(dict.fromkeys(sites))
 
 
@@ -185,7 +204,7 @@ def carriers(
         test: Held-out pairs.
         block: The block.
         v_true: The signal's direction in the residual stream, ``[d_model, 1]``.
-        kinds: Some of ``KINDS``.
+        kinds: Some of ``CARRIER_KINDS``.
         seed: Seed of the random MLP.
 
     Raises:
@@ -204,9 +223,9 @@ def carriers(
         if kind == RANDOM_MLP:
             drawn = draw_random_mlp(mlp_of(model, block), train.base(mlp_input(block)), seed, "planted", block)
             readout, hidden = drawn.readout, drawn.hidden
-            sides = [_side(of, stream, mlp_input(block), hidden) for of in (train, test)]
+            sides = [_side(pairs, stream, mlp_input(block), hidden) for pairs in (train, test)]
         else:
-            sides = [_side(of, stream, site, lambda x: x) for of in (train, test)]
+            sides = [_side(pairs, stream, site, lambda x: x) for pairs in (train, test)]
         yield Carrier(kind, output, stream, readout, Route.of(v_true, readout, seed), *sides)
 
 
@@ -233,8 +252,8 @@ def probe(activations: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
 def mean_gradient(pairs: Pairs, site: Site, batch: int) -> torch.Tensor:
     """The mean gradient of LD with respect to a site, from an earlier value to a later one, ``[d, 1]``."""
     total = torch.zeros(pairs.model.width(site))
-    of = pairs.table
-    turned = torch.tensor(np.where(of["source_value"] > of["base_value"], 1.0, -1.0), dtype=torch.float32)
+    later = pairs.table["source_value"] > pairs.table["base_value"]
+    turned = torch.tensor(np.where(later, 1.0, -1.0), dtype=torch.float32)
     tail = pairs.tail(site.start)
     for rows in torch.arange(len(pairs)).split(batch):
         change = torch.zeros(len(rows), len(total), requires_grad=True)
@@ -245,8 +264,8 @@ def mean_gradient(pairs: Pairs, site: Site, batch: int) -> torch.Tensor:
     return (total / len(pairs))[:, None]
 
 
-Found = Mapping[tuple[Dose, str, str], torch.Tensor]
-"""Bases ``[d, 1]`` by what was planted, way and seed."""
+Found = Mapping[tuple[Dose, SubspaceKey], torch.Tensor]
+"""Bases ``[d, 1]`` by what was planted and how they were found."""
 
 
 def find(carrier: Carrier, plan: Plan, gradient: torch.Tensor) -> Found:
@@ -262,41 +281,42 @@ def find(carrier: Carrier, plan: Plan, gradient: torch.Tensor) -> Found:
     values = torch.cat(carrier.train.pairs.values)
     found = {}
     for dose, sides in dosed.items():
-        found[dose, MEAN_DIFFERENCE, ""] = mean_difference(torch.cat(sides), values)
-        found[dose, PROBE, ""] = probe(torch.cat(sides), values)
-        found[dose, GRADIENT, ""] = orthonormal(carrier.readout @ gradient)
-        found[dose, RANDOM, ""] = random_basis(len(carrier.readout), 1, plan.seed, "planted", dose.dose, dose.null)
+        found[dose, SubspaceKey(MEAN_DIFFERENCE)] = mean_difference(torch.cat(sides), values)
+        found[dose, SubspaceKey(PROBE)] = probe(torch.cat(sides), values)
+        found[dose, SubspaceKey(GRADIENT)] = orthonormal(carrier.readout @ gradient)
+        random = random_basis(len(carrier.readout), 1, plan.seed, "planted", dose.dose, dose.null)
+        found[dose, SubspaceKey(RANDOM)] = random
     first = plan.seeds[:1]
-    runs = [(dose, TRAINED, seed) for dose in doses for seed in plan.seeds]
-    runs += [(Dose(dose), OFF_ROUTE, seed) for dose in plan.off_route for seed in first]
+    runs = [(dose, SubspaceKey(TRAINED, seed=seed)) for dose in doses for seed in plan.seeds]
+    runs += [(Dose(dose), SubspaceKey(OFF_ROUTE, seed=seed)) for dose in plan.off_route for seed in first]
     # What is learnt by heart is learnt late.
-    by_heart = [(Dose(dose), ARBITRARY, seed) for dose in plan.arbitrary for seed in first]
+    by_heart = [(Dose(dose), SubspaceKey(ARBITRARY_LABELS, seed=seed)) for dose in plan.arbitrary for seed in first]
     trained = _train(carrier, runs, dosed, plan.settings)
     trained += _train(carrier, by_heart, dosed, dict(plan.settings) | dict(min_gain=0.0))
-    of_runs = zip([*runs, *by_heart], trained, strict=True)
-    return found | {(dose, method, str(seed)): basis for (dose, method, seed), basis in of_runs}
+    return found | dict(zip([*runs, *by_heart], trained, strict=True))
 
 
 def _train(
     carrier: Carrier,
-    runs: Sequence[tuple[Dose, str, int]],
+    runs: Sequence[tuple[Dose, SubspaceKey]],
     dosed: Mapping[Dose, tuple[torch.Tensor, torch.Tensor]],
     settings: Mapping[str, Any],
 ) -> list[torch.Tensor]:
     """Bases ``[d, 1]`` that DAS finds, all runs in one batch."""
     if not runs:
         return []
-    seeds, route = [seed for _, _, seed in runs], orthonormal(carrier.route.hidden[:, None])
+    seeds = [key.seed for _, key in runs if key.seed is not None]
+    route = orthonormal(carrier.route.hidden[:, None])
 
-    def beside(x: torch.Tensor, method: str) -> torch.Tensor:
+    def beside(x: torch.Tensor, key: SubspaceKey) -> torch.Tensor:
         """Rows ``[n, d]`` without what lies along the carrying vector, where the run is off the route."""
-        return x - (x @ route) @ route.mT if method == OFF_ROUTE else x
+        return x - (x @ route) @ route.mT if key.method == OFF_ROUTE else x
 
-    base, source = (torch.stack([beside(dosed[dose][side], method) for dose, method, _ in runs]) for side in (0, 1))
-    readout = torch.stack([beside(carrier.readout.mT, method).mT for _, method, _ in runs])
+    base, source = (torch.stack([beside(dosed[dose][side], key) for dose, key in runs]) for side in (0, 1))
+    readout = torch.stack([beside(carrier.readout.mT, key).mT for _, key in runs])
     examples = carrier.train.pairs.examples(carrier.stream)
     tossed = arbitrary_labels(examples, seeds)
-    arbitrary = torch.tensor([method == ARBITRARY for _, method, _ in runs])[:, None]
+    arbitrary = torch.tensor([key.method == ARBITRARY_LABELS for _, key in runs])[:, None]
     of_runs = replace(
         examples,
         base=base,
@@ -314,7 +334,7 @@ def _train(
         readout=readout,
         **settings,
     ).bases
-    return [orthonormal(beside(basis.mT, method).mT) for basis, (_, method, _) in zip(bases, runs, strict=True)]
+    return [orthonormal(beside(basis.mT, key).mT) for basis, (_, key) in zip(bases, runs, strict=True)]
 
 
 def measure(
@@ -335,59 +355,58 @@ def measure(
     bootstrap = Bootstrap.of(pairs.groups, plan.resamples, plan.seed)
     clean = bootstrap.means(pairs.ld_clean)
     elsewhere, seen = random_basis(len(through), 1, plan.seed, PLACEBO), row_space(through, plan.tolerance)
-    for dose in dict.fromkeys(dose for dose, _, _ in found):
+    for dose in dict.fromkeys(dose for dose, _ in found):
         base, source = carrier.test.dosed(carrier.route, dose)
-        of_dose = {(method, seed): basis for (at, method, seed), basis in found.items() if at == dose}
+        of_dose = {key: basis for (at, key), basis in found.items() if at == dose}
         outcomes = _patch(carrier, of_dose, dose, seen, elsewhere, plan)
-        whole, ablated = (outcomes[which, "", ""].ld[0] for which in (WHOLE, ABLATED))
+        whole, ablated = (outcomes[what].ld[0] for what in (WHOLE, ABLATED))
         of_carrier = interval("whole_fldd", ratio(clean - bootstrap.means(whole), clean))
         of_carrier |= dict(ablated_fldd=float((clean - bootstrap.means(ablated))[0] / clean[0]))
-        for (method, seed), basis in of_dose.items():
-            done = outcomes[method, seed, ""]
-            row_done = outcomes.get((method, seed, ROW))
+        for key, basis in of_dose.items():
+            done, row_done = outcomes[key], outcomes.get(key.of_part(ROW))
             row_ld = None
             if leaves_unread(seen):
                 row_ld = pairs.ld_clean if row_done is None else row_done.ld[0]
             more = of_activations(base, source, pairs.values, [basis], through, seen, bootstrap)
             score = score_of(pairs.ld_clean, done.ld[0], whole, row_ld, residual, bootstrap, more)
-            about = dict(dose=dose.dose, null=dose.null, kind=carrier.kind, way=method, seed=seed)
+            about = dict(dose=dose.dose, null=dose.null, kind=carrier.kind, way=key.method, seed=key.seed)
             row = about | summarise(done, pairs.ld_clean, bootstrap)
-            for name, other in (
-                (PLACEBO, (method, seed, PLACEBO)),
-                (ARBITRARY, (ARBITRARY, seed, "") if method == TRAINED else None),
-            ):
-                if other in outcomes and method != ARBITRARY:
-                    of_other = outcomes[other]
-                    key = name.replace(" ", "_")
-                    row |= interval(f"{key}_fldd", ratio(clean - bootstrap.means(of_other.ld[0]), clean))
-                    row |= interval(f"{key}_accuracy", bootstrap.means(of_other.top1_foil))
+            beside: dict[str, Patch] = {}
+            if key.method != ARBITRARY_LABELS:
+                beside[PLACEBO] = OtherPatch(PLACEBO, key)
+            if key.method == TRAINED:
+                beside["arbitrary_labels"] = replace(key, method=ARBITRARY_LABELS)
+            for name, other in beside.items():
+                if (outcome := outcomes.get(other)) is not None:
+                    row |= interval(f"{name}_fldd", ratio(clean - bootstrap.means(outcome.ld[0]), clean))
+                    row |= interval(f"{name}_accuracy", bootstrap.means(outcome.top1_foil))
             yield row | of_carrier | score.row()
 
 
 def _patch(
     carrier: Carrier,
-    bases: Mapping[tuple[str, str], torch.Tensor],
+    bases: Mapping[SubspaceKey, torch.Tensor],
     dose: Dose,
     seen: torch.Tensor,
     elsewhere: torch.Tensor,
     plan: Plan,
-) -> dict[tuple[str, str, str], Outcome]:
-    """What every patch at one dose does, by way, seed and part: the whole carrier, the signal's part of it ablated,
+) -> dict[Patch, Outcome]:
+    """What every patch at one dose does: the whole carrier, the signal's part of it ablated,
     each direction, its row part and its placebo."""
     base, source = carrier.test.dosed(carrier.route, dose)
     streams = carrier.test.base_stream, carrier.test.source_stream
     carried, of_sources = (carrier.route.added(stream, dose.dose, dose.null) for stream in streams)
     mean = torch.cat([carried, of_sources]).mean(0)
-    changes: dict[tuple[str, str, str], Change] = {
-        (WHOLE, "", ""): along(base, source, None),
-        (ABLATED, "", ""): lambda rows: mean - carried[rows],
+    changes: dict[Patch, Change] = {
+        WHOLE: along(base, source, None),
+        ABLATED: lambda rows: mean - carried[rows],
     }
-    for (method, seed), basis in bases.items():
-        changes[method, seed, ""] = along(base, source, basis)
-        changes[method, seed, PLACEBO] = placebo(base, source, basis, elsewhere)
+    for key, basis in bases.items():
+        changes[key] = along(base, source, basis)
+        changes[OtherPatch(PLACEBO, key)] = placebo(base, source, basis, elsewhere)
         if (row := split_by(basis, seen).row) is not None:
-            changes[method, seed, ROW] = along(base, source, row)
-    written = {key: _through(change, carrier.readout) for key, change in changes.items()}
+            changes[key.of_part(ROW)] = along(base, source, row)
+    written = {what: _through(change, carrier.readout) for what, change in changes.items()}
     return carrier.test.pairs.patch(carrier.output, written, plan.batch)
 
 
@@ -415,7 +434,7 @@ def plant(
         train: Pairs to train on, those of equal values among them.
         test: Held-out pairs of different values.
         block: The block.
-        kinds: Some of ``KINDS``.
+        kinds: Some of ``CARRIER_KINDS``.
         plan: What is tried.
 
     Returns:
@@ -438,4 +457,4 @@ def plant(
         gradient = mean_gradient(train.different, carrier.output, plan.batch)
         found = find(carrier, plan, gradient)
         rows += [about | row for row in measure(carrier, plan, found, residual)]
-    return table(rows)
+    return table(rows).astype({"seed": "Int64"})

@@ -11,9 +11,9 @@ from subspace_illusion.core.basis import mean_difference, row_space
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.measures.decompose import row_parts
 from subspace_illusion.planting.cases import Plan
-from subspace_illusion.statistics import POOLED, Bootstrap, interval, ratio
+from subspace_illusion.statistics import Bootstrap, interval, ratio
 from subspace_illusion.subspace.das import train_das
-from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, TRAINED, WHOLE
+from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, TRAINED, WHOLE, SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.verdict.in_memory import score_in_memory
 from subspace_illusion.verdict.score import score_table
@@ -40,9 +40,9 @@ def natural_case(train: Pairs, test: Pairs, site: Site, plan: Plan) -> pd.DataFr
     model, readout = train.model, train.model.readout(site)
     seeds = list(plan.seeds)
     trained = train_das(model, site, train.examples(site), rank=1, seeds=seeds, **plan.settings).bases
-    bases = {(TRAINED, str(seed)): basis for seed, basis in zip(seeds, trained, strict=True)}
+    bases = {SubspaceKey(TRAINED, seed=seed): basis for seed, basis in zip(seeds, trained, strict=True)}
     both = torch.cat([train.base(site), train.source(site)])
-    bases[MEAN_DIFFERENCE, ""] = mean_difference(both, torch.cat(train.values))
+    bases[SubspaceKey(MEAN_DIFFERENCE)] = mean_difference(both, torch.cat(train.values))
     bases |= row_parts(bases, None if readout is None else row_space(readout, plan.tolerance))
     settings: dict[str, Any] = dict(
         tolerance=plan.tolerance, resamples=plan.resamples, seed=plan.seed, batch=plan.batch
@@ -50,6 +50,6 @@ def natural_case(train: Pairs, test: Pairs, site: Site, plan: Plan) -> pd.DataFr
     found = score_in_memory(train, test, site, bases, rank=1, **settings)
     bootstrap = Bootstrap.of(test.groups, plan.resamples, plan.seed)
     clean = bootstrap.means(test.ld_clean)
-    did = bootstrap.means(found.patched.outcomes[WHOLE, POOLED].ld[0])
-    scores = {(site.name, method): score for method, score in found.scores.items()}
+    did = bootstrap.means(found.patched.outcomes[WHOLE].ld[0])
+    scores = {key.at(site.name): score for key, score in found.scores.items()}
     return score_table(scores).assign(**interval("whole_fldd", ratio(clean - did, clean))).round(6)

@@ -13,17 +13,16 @@ from subspace_illusion.files import atomic_write
 from subspace_illusion.report.page import draw_picture, fill_in, fragment
 from subspace_illusion.report.plots.by_block import by_block_figure
 from subspace_illusion.report.section import Grid, Picture
+from subspace_illusion.report.sections.controls import control_shown
 from subspace_illusion.report.sections.verdict import evidence_grid, rules, verdict_grid, verdict_picture
 from subspace_illusion.report.verdict import reason_of
-from subspace_illusion.report.words import in_order, with_ends
-from subspace_illusion.statistics import POOLED, Estimate
-from subspace_illusion.subspace.methods import WHOLE
+from subspace_illusion.report.words import in_order, shown, with_ends
+from subspace_illusion.statistics import Estimate
+from subspace_illusion.subspace.keys import POOLED, WHOLE, SubspaceKey, with_keys
 from subspace_illusion.verdict.calibration import Calibration
 from subspace_illusion.verdict.judge import Verdict
 from subspace_illusion.verdict.rule import SMALLEST_EFFECT
 from subspace_illusion.verdict.sub_scores import SUB_SCORES
-
-Which = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class AuditPage:
     Attributes:
         pairs: The table of pairs.
         tables: What was found, by name.
-        verdicts: By component and subspace.
+        verdicts: By subspace of a component.
         calibration: What planted cases say of scores.
         by_block: The map, or ``None``.
         proof: How far off was what has to be equal, and what is allowed, in logits.
@@ -42,7 +41,7 @@ class AuditPage:
 
     pairs: pd.DataFrame
     tables: Mapping[str, pd.DataFrame]
-    verdicts: Mapping[Which, Verdict]
+    verdicts: Mapping[SubspaceKey, Verdict]
     calibration: Calibration
     by_block: pd.DataFrame | None
     proof: Mapping[str, float | None]
@@ -52,24 +51,24 @@ class AuditPage:
 def lines(page: AuditPage) -> Iterator[str]:
     """Each verdict, and its evidence in a line behind it."""
     effects = page.tables["effects"].query("seed == @POOLED").set_index(["component", "subspace"])
-    for (component, method), verdict in page.verdicts.items():
-        yield f"{component}, {method}: {verdict.verdict} ({reason_of(verdict)})"
-        yield f"    {evidence(effects, component, method, verdict)}"
+    for key, verdict in page.verdicts.items():
+        yield f"{key.component}, {shown(key)}: {verdict.verdict} ({reason_of(verdict)})"
+        yield f"    {evidence(effects, key, verdict)}"
 
 
-def evidence(effects: pd.DataFrame, component: str, method: str, verdict: Verdict) -> str:
+def evidence(effects: pd.DataFrame, key: SubspaceKey, verdict: Verdict) -> str:
     """The evidence for a verdict in one line: effects as shares of the clean LD, the score and its sub-scores.
 
     Args:
         effects: A row a component and subspace, the two its index.
-        component: The component.
-        method: The subspace.
+        key: The subspace of a component.
         verdict: Its verdict.
     """
     said = []
-    for words, patched in (("effect", method), ("whole component", WHOLE)):
-        if (component, patched) in effects.index:
-            share = Estimate.of(effects.loc[(component, patched)].to_dict(), "fldd")
+    for words, patched in (("effect", key), ("whole component", WHOLE)):
+        where = (key.component, patched.subspace)
+        if where in effects.index:
+            share = Estimate.of(effects.loc[where].to_dict(), "fldd")
             said += [] if share is None else [f"{words} {with_ends(share)} of the clean LD"]
     scores = {name: verdict.sub_score(name) for name in ("score", *SUB_SCORES)}
     return "; ".join(said + [f"{name} {with_ends(score)}" for name, score in scores.items() if score is not None])
@@ -102,7 +101,7 @@ def write_page(page: AuditPage, target: Path) -> None:
             "audit",
             Path(folder),
             figures.name,
-            components=" ".join(dict.fromkeys(component for component, _ in page.verdicts)),
+            components=" ".join(dict.fromkeys(key.component for key in page.verdicts)),
             answer=[line.strip() for line in lines(page)][::2],
             pairs=_counts(page.pairs),
             verdicts=verdict_grid(page.verdicts),
@@ -139,16 +138,12 @@ def _counts(pairs: pd.DataFrame) -> str:
 def _pictures(page: AuditPage) -> list[Picture]:
     pictures = [verdict_picture(page.verdicts, page.calibration)]
     if page.by_block is not None:
-        shown = page.by_block.set_index("block")
-        methods = [name for name in shown if f"{name} is" in shown or name == WHOLE]
-        called = {
-            (block, method): str(row[f"{method} is"])
-            for block, row in shown.iterrows()
-            for method in methods
-            if f"{method} is" in shown and pd.notna(row[f"{method} is"])
-        }
-        figure = by_block_figure(shown[methods].astype(float), pd.Series(called, dtype=object))
-        pictures.insert(0, Picture("by_block", "Effect by block, a line a method, verdicts as markers", figure))
+        keys = [WHOLE, *dict.fromkeys(key.at("") for key in page.verdicts)]
+        effects = page.by_block.set_index("block")[[shown(key) for key in keys]].astype(float)
+        blocks = dict(zip(page.by_block["hook"], page.by_block["block"], strict=True))
+        called = {(blocks[key.component], key.at("")): verdict.verdict for key, verdict in page.verdicts.items()}
+        figure = by_block_figure(effects.set_axis(pd.Index(keys, dtype=object), axis=1), called)
+        pictures.insert(0, Picture("by_block", "Effect by block, a line a subspace, verdicts as markers", figure))
     return pictures
 
 
@@ -174,7 +169,8 @@ MEASURES: Mapping[str, tuple[str, Mapping[str, str]]] = {
     ),
     "controls": (
         "Controls",
-        dict(control="control", effect="effect (LD lost)", fldd="share of the clean LD", cosine="cosine with the trained"),
+        dict(control="control", effect="effect (LD lost)", fldd="share of the clean LD",
+             cosine="cosine with the trained"),
     ),
 }  # fmt: skip
 """The tables of the page by their name: the heading, and the columns that are shown, in words."""
@@ -191,8 +187,12 @@ def _grids(page: AuditPage) -> dict[str, Grid]:
             continue
         if "seed" in table:
             table = table[(table["seed"].astype(str) == POOLED) | ~(table["seed"].astype(str) == POOLED).any()]
+        table = with_keys(table)
+        if name == "controls":
+            table = table.assign(control=table["control"].map(control_shown))
         if name == "effects":
             order = in_order(table["subspace"])
+            table = table[table["subspace"].isin(order)]
             table = table.sort_values("subspace", key=lambda column: column.map(order.index), kind="stable")
             table = table.sort_values("component", kind="stable")
         about = {column: column for column in ("component", "subspace") if column in table}

@@ -39,6 +39,7 @@ from subspace_illusion.report.sections.verdict import (
     verdict_grid,
     verdict_picture,
 )
+from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.verdict.calibration import Calibration
 from subspace_illusion.verdict.judge import Verdict
 
@@ -83,7 +84,7 @@ def contents(results: Results) -> Iterator[Section]:
 def whole_report(
     results: Results,
     found: Sequence[Finding],
-    verdicts: Mapping[tuple[str, str], Verdict],
+    verdicts: Mapping[SubspaceKey, Verdict],
     calibration: Calibration,
     comparison: pd.DataFrame,
     *,

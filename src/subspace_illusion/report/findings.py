@@ -8,13 +8,25 @@ import pandas as pd
 
 from subspace_illusion.errors import InputError
 from subspace_illusion.experiments.tell_names import ALIKE
-from subspace_illusion.measures.controls import ARBITRARY, PLACEBO, RANDOM_DIRECTION, RANDOM_MODEL, SAME_VALUE, SELF
-from subspace_illusion.measures.split_directions import SEEN, UNSEEN
-from subspace_illusion.measures.split_directions import WHOLE as ALL_OF_IT
+from subspace_illusion.measures.controls import ON_ARBITRARY, PLACEBO, RANDOM_DIRECTION, RANDOM_MODEL, SAME_VALUE, SELF
+from subspace_illusion.measures.split_directions import SEEN, UNDIVIDED, UNSEEN
 from subspace_illusion.report.results import Results
-from subspace_illusion.report.words import fixed, foil_of
-from subspace_illusion.statistics import POOLED, Estimate, p_in_words, table
-from subspace_illusion.subspace.methods import BOTH, GRADIENT, LENT, MEAN_DIFFERENCE, NULL, OWN, ROW, TRAINED, WHOLE
+from subspace_illusion.report.words import fixed, foil_of, shown
+from subspace_illusion.statistics import Estimate, p_in_words, table
+from subspace_illusion.subspace.keys import (
+    BOTH,
+    GRADIENT,
+    LENT_HALF,
+    MEAN_DIFFERENCE,
+    NULL,
+    OWN_HALF,
+    POOLED,
+    ROW,
+    TRAINED,
+    WHOLE,
+    SubspaceKey,
+    with_keys,
+)
 
 BOOTSTRAP = "95 % bootstrap over groups; seeds and draws held fixed"
 
@@ -70,9 +82,9 @@ def findings(results: Results) -> list[Finding]:
     Raises:
         InputError: If v_mlp has no row and null part.
     """
-    pooled = results.effects
-    for part in (ROW, NULL) if results.v_mlp is not None else ():
-        if (results.v_mlp, part) not in pooled.index:
+    if results.v_mlp is not None:
+        v_mlp = SubspaceKey(TRAINED, component=results.v_mlp)
+        if not {v_mlp.of_part(ROW), v_mlp.of_part(NULL)} <= set(results.effects):
             raise InputError(
                 f"roles.v_mlp is '{results.v_mlp}', which has no row part and null part: take an MLP's hidden "
                 "activations"
@@ -92,25 +104,25 @@ def _measure(key: str, words: str, row: Mapping[str, Any], name: str, **about: A
         yield Finding(key, words, estimate, share, **about)
 
 
-def _patched(results: Results, key: str, words: str, component: str, method: str, name: str) -> Iterator[Finding]:
+def _patched(results: Results, key: str, words: str, subspace: SubspaceKey, name: str) -> Iterator[Finding]:
     """A measure of patching a subspace, with the values of the single training seeds, if it was patched."""
-    pooled = results.effects
-    if (component, method) in pooled.index:
-        for finding in _measure(key, words, pooled.loc[(component, method)], name):
-            pooled_over, each = finding.estimate, results.by_seed(component, method, name)
+    if (row := results.effects.get(subspace)) is not None:
+        for finding in _measure(key, words, row, name):
+            pooled_over, each = finding.estimate, results.by_seed(subspace, name)
             estimate = Estimate(pooled_over.value, pooled_over.low, pooled_over.high, each)
             yield Finding(key, words, estimate, finding.share)
 
 
 def _clean(results: Results) -> Iterator[Finding]:
     """What the model does without a patch, and with the whole residual stream patched."""
-    row = results.effects.loc[(results.v_true, WHOLE)]
+    whole = WHOLE.at(results.v_true)
+    row = results.effects[whole]
     yield from _measure("clean.logit_diff", "LD, nothing patched", row, "ld_clean")
     yield from _measure("clean.accuracy", "share with LD > 0, nothing patched", row, "accuracy_clean")
-    yield from _outcomes("residual.full_patch", "the whole residual stream patched", results.v_true, WHOLE, results)
+    yield from _outcomes("residual.full_patch", "the whole residual stream patched", whole, results)
 
 
-def _outcomes(key: str, words: str, component: str, method: str, results: Results) -> Iterator[Finding]:
+def _outcomes(key: str, words: str, subspace: SubspaceKey, results: Results) -> Iterator[Finding]:
     """What patching a subspace does to the answer."""
     for name, measure in dict(
         logit_diff=("LD", "ld_patched"),
@@ -118,7 +130,7 @@ def _outcomes(key: str, words: str, component: str, method: str, results: Result
         flip_rate=("flip rate (LD < 0)", "flip_rate"),
         interchange_accuracy=(_interchange(results), "interchange_accuracy"),
     ).items():
-        yield from _patched(results, f"{key}.{name}", f"{measure[0]}, {words}", component, method, measure[1])
+        yield from _patched(results, f"{key}.{name}", f"{measure[0]}, {words}", subspace, measure[1])
 
 
 def _interchange(results: Results) -> str:
@@ -127,40 +139,41 @@ def _interchange(results: Results) -> str:
 
 def _of_v_true(results: Results) -> Iterator[Finding]:
     """What patching v_true does (E3)."""
-    of, words = results.v_true, "mean difference patched in v_true's place"
-    yield from _outcomes("v_true", "v_true patched", of, TRAINED, results)
-    cosines = _summary(results, of, "cos_mean_difference")
+    trained, mean = (SubspaceKey(method, component=results.v_true) for method in (TRAINED, MEAN_DIFFERENCE))
+    yield from _outcomes("v_true", "v_true patched", trained, results)
+    cosines = _summary(results, trained, "cos_mean_difference")
     yield from _over("v_true.cos_mean_difference", "cos(v_true, mean difference)", cosines)
-    yield from _outcomes("mean_difference", words, of, MEAN_DIFFERENCE, results)
+    yield from _outcomes("mean_difference", "mean difference patched in v_true's place", mean, results)
 
 
 def _of_v_mlp(results: Results) -> Iterator[Finding]:
     """What patching v_mlp, its parts and its whole component does (E4, E6)."""
     if results.v_mlp is None:
         return
-    for key, method, words in (
-        ("v_mlp.full_patch", WHOLE, "the whole MLP patched"),
-        ("v_mlp", TRAINED, "v_mlp patched"),
-        ("v_mlp.row_only", ROW, "only the row part patched"),
-        ("v_mlp.null_only", NULL, "only the null part patched (0 by algebra)"),
-        ("v_mlp.span", BOTH, "the span of both parts patched"),
-        ("v_mlp.lent", LENT, "only what the null part lends to the row part"),
-        ("v_mlp.own", OWN, "only what the row part does itself"),
+    v_mlp = SubspaceKey(TRAINED, component=results.v_mlp)
+    for key, subspace, words in (
+        ("v_mlp.full_patch", WHOLE.at(results.v_mlp), "the whole MLP patched"),
+        ("v_mlp", v_mlp, "v_mlp patched"),
+        ("v_mlp.row_only", v_mlp.of_part(ROW), "only the row part patched"),
+        ("v_mlp.null_only", v_mlp.of_part(NULL), "only the null part patched (0 by algebra)"),
+        ("v_mlp.span", v_mlp.of_part(BOTH), "the span of both parts patched"),
+        ("v_mlp.lent", v_mlp.of_part(LENT_HALF), "only what the null part lends to the row part"),
+        ("v_mlp.own", v_mlp.of_part(OWN_HALF), "only what the row part does itself"),
     ):
-        yield from _patched(results, f"{key}.effect", f"effect, {words}", results.v_mlp, method, "effect")
-        yield from _outcomes(key, words, results.v_mlp, method, results)
+        yield from _patched(results, f"{key}.effect", f"effect, {words}", subspace, "effect")
+        yield from _outcomes(key, words, subspace, results)
     for name, words in dict(
         share_of_residual="share of the residual patch's effect, v_mlp",
         effect_over_row_part="effect of v_mlp / of its row part",
     ).items():
-        yield from _patched(results, f"v_mlp.{name}", words, results.v_mlp, TRAINED, name)
+        yield from _patched(results, f"v_mlp.{name}", words, v_mlp, name)
     lent = "effect of what the null part lends alone / of v_mlp"
-    yield from _patched(results, "v_mlp.lent_effect", lent, results.v_mlp, LENT, "share_of_subspace")
+    yield from _patched(results, "v_mlp.lent_effect", lent, v_mlp.of_part(LENT_HALF), "share_of_subspace")
 
 
-def _summary(results: Results, component: str, name: str) -> list[float]:
-    """A column of a component's decomposition, one value a training seed; empty where it has none."""
-    summary = results.summary(component)
+def _summary(results: Results, key: SubspaceKey, name: str) -> list[float]:
+    """A column of a subspace's decomposition, one value a training seed; empty where it has none."""
+    summary = results.summary(key)
     return [] if name not in summary else summary[name].dropna().astype(float).tolist()
 
 
@@ -174,6 +187,7 @@ def _decomposed(results: Results) -> Iterator[Finding]:
     """What v_mlp is made of (E4, E5)."""
     if results.v_mlp is None:
         return
+    v_mlp = SubspaceKey(TRAINED, component=results.v_mlp)
     for name, words in dict(
         cos_v_true="cos(W_out v_mlp, v_true)",
         cos_random="cos(W_out v, v_true), v a random direction (root mean square)",
@@ -181,14 +195,14 @@ def _decomposed(results: Results) -> Iterator[Finding]:
         null_norm="norm of v_mlp's null part",
         lent_share="share of v_mlp's variation that the null part lends",
     ).items():
-        yield from _over(f"v_mlp.{name}", words, _summary(results, results.v_mlp, name))
+        yield from _over(f"v_mlp.{name}", words, _summary(results, v_mlp, name))
 
 
 def _woken(results: Results) -> Iterator[Finding]:
     """The dormant pathway (E7)."""
-    dormant = results.table("dormant.csv").set_index(["component", "subspace"])
-    if (results.v_mlp, TRAINED) in dormant.index:
-        row = dormant.loc[(results.v_mlp, TRAINED)]
+    dormant = with_keys(results.table("dormant.csv"))
+    v_mlp = (dormant["component"] == results.v_mlp) & (dormant["subspace"] == SubspaceKey(TRAINED))
+    for row in dormant[v_mlp].to_dict("records"):
         for name, words in dict(
             clean_gap="gap between values in the MLP's output along v_true, clean",
             patched_gap="the same gap, v_mlp patched, by the source's value",
@@ -200,22 +214,27 @@ def _woken(results: Results) -> Iterator[Finding]:
 
 def _of_own(results: Results) -> Iterator[Finding]:
     """What patching the user's own subspaces does, and what they are made of."""
-    for component, label in results.own_subspaces:
-        key, words = f"own.{component}.{label}", f"{label} at {component}"
-        yield from _patched(results, f"{key}.effect", f"effect, {words} patched", component, label, "effect")
-        yield from _outcomes(key, f"{words} patched", component, label, results)
+    for subspace in results.own_subspaces:
+        key, words = own_finding(subspace), f"{shown(subspace)} at {subspace.component}"
+        yield from _patched(results, f"{key}.effect", f"effect, {words} patched", subspace, "effect")
+        yield from _outcomes(key, f"{words} patched", subspace, results)
         for name, share in dict(
             whole_share=f"effect of the whole component / of {words}",
             row_share=f"effect of the row part / of {words}",
         ).items():
-            yield from _patched(results, f"{key}.{name}", share, component, label, name)
-        (row,) = results.summary(component, label).to_dict("records")
+            yield from _patched(results, f"{key}.{name}", share, subspace, name)
+        (row,) = results.summary(subspace).to_dict("records")
         for name, made in dict(
             lent_share=f"share of the variation of {words} that the null part lends",
             cos_mean_difference=f"cos({words}, mean difference)",
             cos_v_true=f"cos({words} as the residual stream sees it, v_true)",
         ).items():
             yield from _measure(f"{key}.{name}", made, row, name)
+
+
+def own_finding(subspace: SubspaceKey) -> str:
+    """The level of keys under which the findings of one of the user's own subspaces stand."""
+    return f"own.{subspace.component}.{subspace.method}"
 
 
 def pooled_rows(rows: pd.DataFrame, over: str = "seed") -> pd.DataFrame:
@@ -239,21 +258,23 @@ def _travelled(results: Results) -> Iterator[Finding]:
 def _split(results: Results) -> Iterator[Finding]:
     """The paper's table 1: directions of the residual stream whole and by what the readers see (E3 d)."""
     if results.v_true in results.ran("split_directions"):
-        rows = results.table(f"split_directions/{results.v_true}.csv", text=("seed",))
+        rows = with_keys(results.table(f"split_directions/{results.v_true}.csv", text=("seed",)))
         for row in pooled_rows(rows).to_dict("records"):
-            method, part = METHODS.get(row["subspace"]), PARTS.get(row["part"])
+            method, part = TABLE1_METHODS.get(row["subspace"]), TABLE1_PARTS.get(row["part"])
             if method and part:
-                direction = "v_true" if row["subspace"] == TRAINED else f"{row['subspace']} in its place"
+                direction = "v_true" if method == "das" else f"{shown(row['subspace'])} in its place"
                 words = f"{direction} patched {row['part']}"
                 for name, measure in dict(logit_diff="LD", interchange_accuracy=_interchange(results)).items():
-                    yield from _measure(f"table1.{method}.{part}.{name}", f"{measure}, {words}", row, MEASURE[name])
+                    yield from _measure(
+                        f"table1.{method}.{part}.{name}", f"{measure}, {words}", row, TABLE1_MEASURES[name]
+                    )
 
 
-METHODS = {TRAINED: "das", GRADIENT: "gradient", MEAN_DIFFERENCE: "mean"}
-PARTS = {ALL_OF_IT: "whole", SEEN: "readers", UNSEEN: "nullspace"}
+TABLE1_METHODS = {SubspaceKey(m): n for m, n in ((TRAINED, "das"), (GRADIENT, "gradient"), (MEAN_DIFFERENCE, "mean"))}
+TABLE1_PARTS = {UNDIVIDED: "whole", SEEN: "readers", UNSEEN: "nullspace"}
 """Directions and parts of the paper's table 1, as levels of keys."""
 
-MEASURE = dict(logit_diff="ld_patched", interchange_accuracy="interchange_accuracy")
+TABLE1_MEASURES = dict(logit_diff="ld_patched", interchange_accuracy="interchange_accuracy")
 """The figures of the paper's table 1, as columns."""
 
 
@@ -261,8 +282,8 @@ def _named(results: Results) -> Iterator[Finding]:
     """Whether a projection tells the names apart (E3 c)."""
     for role, component in results.roles.items():
         if component in results.ran("tell_names"):
-            rows = results.table(f"tell_names/{component}.csv", text=("seed",))
-            trained = rows[(rows["subspace"] == TRAINED) & (rows["half"] == ALIKE)]
+            rows = with_keys(results.table(f"tell_names/{component}.csv", text=("seed",)))
+            trained = rows[(rows["subspace"] == SubspaceKey(TRAINED)) & (rows["half"] == ALIKE)]
             for name, of_name in trained.groupby("name", sort=False):
                 (pooled,) = pooled_rows(of_name).to_dict("records")
                 each = tuple(of_name.loc[of_name["seed"] != POOLED, "omega_squared"].astype(float))
@@ -303,21 +324,21 @@ def _controlled(results: Results) -> Iterator[Finding]:
             continue
         tables = [results.table(f"{folder}/{component}.csv") for folder in folders]
         rows = pd.concat(tables, ignore_index=True).drop_duplicates("control").set_index("control")
-        for key, control in CONTROLS.items():
+        for key, control in CONTROL_FINDINGS.items():
             if control in rows.index:
                 words = f"effect, {control} ({role}'s place)"
                 yield from _measure(f"controls.{role}.{key}", words, rows.loc[control], "effect")
-        if ARBITRARY in rows.index:
+        if ON_ARBITRARY in rows.index:
             words = f"share of held-out pairs that give the answer of an arbitrary label ({role}'s place; chance 0.5)"
-            yield from _measure(f"controls.{role}.label_accuracy", words, rows.loc[ARBITRARY], "label_accuracy")
+            yield from _measure(f"controls.{role}.label_accuracy", words, rows.loc[ON_ARBITRARY], "label_accuracy")
 
 
-CONTROLS = {
+CONTROL_FINDINGS = {
     "random": RANDOM_DIRECTION,
     "placebo": PLACEBO,
     "self": SELF,
     "same_value": SAME_VALUE,
-    "arbitrary_labels": ARBITRARY,
+    "arbitrary_labels": ON_ARBITRARY,
     "random_model": RANDOM_MODEL,
 }
 """The controls among the findings, by key."""

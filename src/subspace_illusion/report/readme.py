@@ -8,12 +8,12 @@ import pandas as pd
 from subspace_illusion.errors import InputError
 from subspace_illusion.report.calibration import metrics_of
 from subspace_illusion.report.comparison import in_words
-from subspace_illusion.report.findings import BOOTSTRAP, Finding
+from subspace_illusion.report.findings import BOOTSTRAP, Finding, own_finding
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.verdict import reason_of
-from subspace_illusion.report.words import fixed, place, variable_of, with_ends
+from subspace_illusion.report.words import fixed, place, shown, variable_of, with_ends
 from subspace_illusion.statistics import Estimate
-from subspace_illusion.subspace.methods import TRAINED, WHOLE
+from subspace_illusion.subspace.keys import TRAINED, WHOLE, SubspaceKey
 from subspace_illusion.verdict.calibration import Calibration
 from subspace_illusion.verdict.judge import Verdict
 from subspace_illusion.verdict.sub_scores import SUB_SCORES
@@ -90,7 +90,7 @@ def with_block(page: str, name: str, content: str) -> str:
     return f"{before}{start}{content}{end}{after}"
 
 
-def headline(results: Results, found: Sequence[Finding], verdicts: Mapping[tuple[str, str], Verdict]) -> str:
+def headline(results: Results, found: Sequence[Finding], verdicts: Mapping[SubspaceKey, Verdict]) -> str:
     """What was asked, the findings in short, and each verdict with its evidence: the terminal's lines.
 
     Args:
@@ -99,21 +99,21 @@ def headline(results: Results, found: Sequence[Finding], verdicts: Mapping[tuple
         verdicts: By component and subspace.
     """
     by_key = {finding.key: finding for finding in found}
-    shown = [by_key[key] for key in HEADLINE_ROWS if key in by_key]
-    width = max(len(finding.words) for finding in shown)
+    listed = [by_key[key] for key in HEADLINE_ROWS if key in by_key]
+    width = max(len(finding.words) for finding in listed)
     lines = [asked(results), ""]
-    lines += [f"{finding.words:{width}} {fixed(finding.estimate.value):>7}   {finding.spread}" for finding in shown]
+    lines += [f"{finding.words:{width}} {fixed(finding.estimate.value):>7}   {finding.spread}" for finding in listed]
     lines += ["", f"Intervals: {BOOTSTRAP}.", ""]
-    for (component, method), verdict in verdicts.items():
-        lines.append(f"{component}, {method}: {verdict.verdict} ({reason_of(verdict)})")
-        if evidence := in_short(results, component, method, verdict):
+    for key, verdict in verdicts.items():
+        lines.append(f"{key.component}, {shown(key)}: {verdict.verdict} ({reason_of(verdict)})")
+        if evidence := in_short(results, key, verdict):
             lines.append(f"    {evidence}")
     return "\n".join(line.rstrip() for line in lines)
 
 
 def asked(results: Results) -> str:
     """What was asked of which model, on how many pairs."""
-    kept, of_effects = int(results.pairs["kept"].sum()), results.effects.iloc[0]
+    kept, of_effects = int(results.pairs["kept"].sum()), next(iter(results.effects.values()))
     left_out = f", {len(results.pairs) - kept} left out" if kept < len(results.pairs) else ""
     measured = f"effects on {of_effects['pairs']} held-out ones in {of_effects['groups']} groups"
     return (
@@ -122,12 +122,12 @@ def asked(results: Results) -> str:
     )
 
 
-def in_short(results: Results, component: str, method: str, verdict: Verdict) -> str:
+def in_short(results: Results, key: SubspaceKey, verdict: Verdict) -> str:
     """The evidence for a verdict in one line: effects as shares of the clean LD, the score and its sub-scores."""
     effects, said = results.effects, []
-    for words, of in (("effect", method), ("whole component", WHOLE)):
-        if (component, of) in effects.index:
-            figure = Estimate.of(effects.loc[(component, of)], "fldd")
+    for words, patched in (("effect", key), ("whole component", WHOLE.at(key.component))):
+        if patched in effects:
+            figure = Estimate.of(effects[patched], "fldd")
             said += [] if figure is None else [f"{words} {with_ends(figure)} of the clean LD"]
     scores = {name: verdict.sub_score(name) for name in ("score", *SUB_SCORES)}
     return "; ".join(said + [f"{name} {with_ends(each)}" for name, each in scores.items() if each is not None])
@@ -152,7 +152,7 @@ def metrics(
     run: Mapping[str, str],
     results: Results,
     found: Sequence[Finding],
-    verdicts: Mapping[tuple[str, str], Verdict],
+    verdicts: Mapping[SubspaceKey, Verdict],
     calibration: Calibration,
 ) -> dict[str, Any]:
     """The headline figures as nested numbers, the run and the verdicts among them as text.
@@ -164,27 +164,27 @@ def metrics(
         verdicts: By component and subspace.
         calibration: What the planted cases say.
     """
-    by_key = {finding.key: round(finding.estimate.value, 6) + 0.0 for finding in found}  # no minus zero
+    by_key = {one.key: round(one.estimate.value, 6) + 0.0 for one in found}  # no minus zero
     kept = int(results.pairs["kept"].sum())
     nested: dict[str, Any] = {
         "run": dict(run) | dict(position="END" if results.at_end else "token of its own"),
         "pairs": dict(kept=kept, left_out=len(results.pairs) - kept),
     }
-    for key, of in METRICS.items():
-        if of in by_key:
-            level, name = key.split(".")
-            nested.setdefault(level, {})[name] = by_key[of]
+    for metric, finding in METRICS.items():
+        if finding in by_key:
+            level, name = metric.split(".")
+            nested.setdefault(level, {})[name] = by_key[finding]
     for role, component in results.roles.items():
-        verdict = verdicts[component, TRAINED]
+        verdict = verdicts[SubspaceKey(TRAINED, component=component)]
         nested.setdefault(role, {})["verdict"] = verdict.verdict
         if verdict.score.applies:
             nested[role]["score"] = round(float(verdict.score.draws[0]), 6)
     nested["calibration"] = metrics_of(calibration)
-    for component, label in results.own_subspaces:
-        figures = {name: by_key.get(f"own.{component}.{label}.{name}") for name in OWN_METRICS}
+    for key in results.own_subspaces:
+        figures = {name: by_key.get(f"{own_finding(key)}.{name}") for name in OWN_METRICS}
         of_own: dict[str, Any] = {name: figure for name, figure in figures.items() if figure is not None}
-        of_own["verdict"] = verdicts[component, label].verdict
-        nested.setdefault("own", {}).setdefault(component, {})[label] = of_own
+        of_own["verdict"] = verdicts[key].verdict
+        nested.setdefault("own", {}).setdefault(key.component, {})[shown(key)] = of_own
     return nested
 
 

@@ -9,8 +9,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from subspace_illusion.files import read_json, read_table
-from subspace_illusion.statistics import POOLED
-from subspace_illusion.subspace.methods import TRAINED
+from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.tasks.table import IOI
 
 
@@ -105,9 +104,9 @@ class Results:
         return {role: name for role, name in named.items() if name is not None}
 
     @property
-    def own_subspaces(self) -> list[tuple[str, str]]:
-        """The user's own subspaces, as component and label."""
-        return [(name, label) for name in self.components for label in self.own.get(name, ())]
+    def own_subspaces(self) -> list[SubspaceKey]:
+        """The user's own subspaces."""
+        return [SubspaceKey.user(label, name) for name in self.components for label in self.own.get(name, ())]
 
     def table(self, name: str, text: Sequence[str] = ()) -> pd.DataFrame:
         """A result table by its file's name; ``text`` names columns that hold text and look like numbers."""
@@ -121,10 +120,10 @@ class Results:
         """A table of the data folder, by its path there."""
         return read_table(self.data / name)
 
-    def summary(self, component: str, subspace: str = TRAINED) -> pd.DataFrame:
-        """A component's decomposition, the rows of one subspace: one a training seed."""
-        summary = self.large(f"decompositions/{component}/summary.parquet")
-        return summary[summary["subspace"] == subspace]
+    def summary(self, key: SubspaceKey) -> pd.DataFrame:
+        """The decomposition of one subspace: one row a training seed."""
+        summary = self.large(f"decompositions/{key.component}/summary.parquet")
+        return summary[summary["subspace"] == key.subspace]
 
     @cached_property
     def prompts(self) -> pd.DataFrame:
@@ -142,16 +141,16 @@ class Results:
         return bool((self.prompts["position"] == self.prompts["end"]).all())
 
     @cached_property
-    def _effects(self) -> pd.DataFrame:
-        return self.table("effects.csv", text=("seed",))
+    def _effects(self) -> dict[SubspaceKey, dict[Any, Any]]:
+        rows = self.table("effects.csv", text=("seed",)).to_dict("records")
+        return {SubspaceKey.read(row["subspace"], row["seed"], row["component"]): row for row in rows}
 
-    @property
-    def effects(self) -> pd.DataFrame:
-        """What patching did, by component and subspace; the rows that pool the seeds."""
-        return self._effects[self._effects["seed"] == POOLED].set_index(["component", "subspace"])
+    @cached_property
+    def effects(self) -> dict[SubspaceKey, dict[Any, Any]]:
+        """What patching each subspace of each component did: the rows that pool the seeds."""
+        return {key: row for key, row in self._effects.items() if key.seed is None}
 
-    def by_seed(self, component: str, subspace: str, measure: str) -> tuple[float, ...]:
+    def by_seed(self, key: SubspaceKey, measure: str) -> tuple[float, ...]:
         """A measure of the single training seeds, in their order; empty where no seed trained the subspace."""
-        rows = self._effects
-        rows = rows[(rows["component"] == component) & (rows["subspace"] == subspace) & (rows["seed"] != POOLED)]
-        return tuple(rows[measure].astype(float))
+        single = {other: row for other, row in self._effects.items() if other.pooled == key != other}
+        return tuple(float(row[measure]) for row in single.values())

@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from subspace_illusion.report.words import with_ends
+from subspace_illusion.report.words import shown, with_ends
 from subspace_illusion.statistics import Estimate
+from subspace_illusion.subspace.keys import SubspaceKey
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ def in_words(value: Any) -> str:
     """A cell of a table."""
     if isinstance(value, float):
         return "" if pd.isna(value) else f"{round(value, 3) + 0.0:.3f}"
+    if isinstance(value, SubspaceKey):
+        return shown(value)
     if isinstance(value, list):
         return "(" + ", ".join(f"{x:g}" for x in value) + ")"
     return str(value)

@@ -22,9 +22,9 @@ from subspace_illusion.report.plots.tasks_page import tasks_figure
 from subspace_illusion.report.section import Grid, Picture, Section
 from subspace_illusion.report.sections.localise import between
 from subspace_illusion.report.verdict import cautions_said
-from subspace_illusion.report.words import MANY_VALUES, in_order, variable_of, with_ends
-from subspace_illusion.statistics import POOLED, Estimate
-from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, METHODS, ROW, WHOLE, part_of, user_labels
+from subspace_illusion.report.words import MANY_VALUES, in_order, shown, variable_of, with_ends
+from subspace_illusion.statistics import Estimate
+from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, POOLED, ROW, WHOLE, SubspaceKey, with_keys
 from subspace_illusion.tasks.table import FACTS
 from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE
 from subspace_illusion.verdict.sub_scores import LENT
@@ -42,7 +42,7 @@ class TaskResults:
         name: The task.
         metrics: The headline figures.
         effects: What patching did; the rows that pool the seeds.
-        verdicts: Every subspace that was judged, by component and subspace: ``verdict``, ``reason``, ``lent``.
+        verdicts: Every subspace of a component that was judged: ``verdict``, ``reason``, ``lent``.
         window: The blocks that write and read, where that was asked.
         tokens: The map of tokens and blocks, likewise.
     """
@@ -50,7 +50,7 @@ class TaskResults:
     name: str
     metrics: dict[str, Any]
     effects: pd.DataFrame
-    verdicts: dict[tuple[str, str], dict[str, Any]]
+    verdicts: dict[SubspaceKey, dict[Any, Any]]
     window: dict[str, Any] | None
     tokens: pd.DataFrame | None
 
@@ -68,14 +68,14 @@ class TaskResults:
         metrics = read_json(folder / "metrics.json")
         if "pairs" not in metrics:
             raise InputError(f"{folder / 'metrics.json'} sums up no whole run; run dvc repro for this task again")
-        effects = read_table(folder / "effects.csv", text=("seed",))
-        judged = read_table(folder / "verdicts.csv").drop_duplicates(["component", "subspace"])
+        effects = with_keys(read_table(folder / "effects.csv", text=("seed",)))
+        judged = read_table(folder / "verdicts.csv").to_dict("records")
         window, tokens = (folder / "localise" / name for name in ("window.json", "map.csv"))
         return cls(
             folder.name,
             metrics,
             effects[effects["seed"] == POOLED],
-            judged.set_index(["component", "subspace"]).to_dict("index"),
+            {SubspaceKey.read(row["subspace"], component=row["component"]): row for row in judged},
             read_json(window) if window.exists() else None,
             read_table(tokens) if tokens.exists() else None,
         )
@@ -86,9 +86,9 @@ class TaskResults:
         row = self.effects.iloc[0]
         return f"{int(row['pairs'])} ({int(row['groups'])})"
 
-    def effect(self, component: str, method: str) -> Estimate | None:
+    def effect(self, key: SubspaceKey) -> Estimate | None:
         """The effect of patching a subspace as a share of the clean LD."""
-        rows = self.effects[(self.effects["component"] == component) & (self.effects["subspace"] == method)]
+        rows = self.effects[(self.effects["component"] == key.component) & (self.effects["subspace"] == key.at(""))]
         return None if rows.empty else Estimate.of(rows.iloc[0], "fldd")
 
 
@@ -166,14 +166,13 @@ def section(task: TaskResults) -> Section:
 def _subspaces(task: TaskResults) -> Grid:
     """Every subspace that was judged, by component."""
     rows = []
-    for component in dict.fromkeys(component for component, _ in task.verdicts):
-        methods = [method for of, method in task.verdicts if of == component]
-        for method in [method for method in in_order([*METHODS, *user_labels(methods)]) if method in methods]:
-            figures = [task.effect(component, of) for of in (WHOLE, method, part_of(method, ROW))]
-            verdict = task.verdicts[component, method]
+    for component in dict.fromkeys(key.component for key in task.verdicts):
+        for key in in_order(key for key in task.verdicts if key.component == component):
+            figures = [task.effect(patched) for patched in (WHOLE.at(component), key, key.of_part(ROW))]
+            verdict = task.verdicts[key]
             figures.append(Estimate.of(verdict, LENT))
-            shown = ["" if figure is None else with_ends(figure) for figure in figures]
-            rows.append([component, method, *shown, verdict["verdict"], verdict["reason"]])
+            cells = ["" if figure is None else with_ends(figure) for figure in figures]
+            rows.append([component, shown(key), *cells, verdict["verdict"], verdict["reason"]])
     header = ["component", "subspace", "effect, whole component", "subspace", "its row part", "lent", "verdict"]
     header += ["because"]
     return Grid(header, rows)
@@ -181,9 +180,9 @@ def _subspaces(task: TaskResults) -> Grid:
 
 def effects_shown(task: TaskResults) -> pd.DataFrame:
     """The effects that the picture shows: whole components, trained and own subspaces and their row parts."""
-    judged = [method for method in dict.fromkeys(method for _, method in task.verdicts) if method != MEAN_DIFFERENCE]
-    methods = [WHOLE, *(of for method in judged for of in (method, part_of(method, ROW)))]
-    return task.effects[task.effects["subspace"].isin(methods)]
+    judged = [key for key in dict.fromkeys(key.at("") for key in task.verdicts) if key.method != MEAN_DIFFERENCE]
+    keys = [WHOLE, *(patched for key in judged for patched in (key, key.of_part(ROW)))]
+    return task.effects[task.effects["subspace"].isin(keys)]
 
 
 def tasks_page(tasks: Sequence[TaskResults], figures: Path, name: str) -> tuple[str, str]:

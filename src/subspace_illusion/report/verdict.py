@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from subspace_illusion.report.words import fixed
-from subspace_illusion.verdict.judge import Caution, Verdict, Which
+from subspace_illusion.report.words import fixed, shown
+from subspace_illusion.subspace.keys import SubspaceKey
+from subspace_illusion.verdict.judge import Caution, Verdict
 from subspace_illusion.verdict.rule import FAITHFUL, Reason
 from subspace_illusion.verdict.sub_scores import NAMED, NEEDED, SUB_SCORES
 
@@ -26,7 +27,7 @@ def reason_of(verdict: Verdict) -> str:
     if verdict.reason is Reason.FEW_SUB_SCORES or limits is None:
         return f"fewer than {NEEDED} figures of the score apply"
     if verdict.reason is Reason.ILLUSORY_AXIS:
-        return "; ".join(f"{axis} is illusory" for axis in verdict.illusory_axes)
+        return "; ".join(f"{shown(axis)} is illusory" for axis in verdict.illusory_axes)
     score, applying = verdict.score, list(verdict.score.sub_scores)
     said = " ".join(
         ["score", fixed(score.draws[0]), *([f"of {' and '.join(applying)}"] if len(applying) < len(SUB_SCORES) else [])]
@@ -44,12 +45,12 @@ def cautions_said(reason: str) -> tuple[Caution, ...]:
     return tuple(caution for caution, words in CAUTIONS.items() if f"; {words}" in reason)
 
 
-def verdict_table(verdicts: Mapping[Which, Verdict]) -> pd.DataFrame:
+def verdict_table(verdicts: Mapping[SubspaceKey, Verdict]) -> pd.DataFrame:
     """One row a component and subspace: the verdict, why, the score with its sub-scores, thresholds and p values."""
     rows = []
-    for (component, method), verdict in verdicts.items():
+    for key, verdict in verdicts.items():
         limits = verdict.thresholds
-        about = dict(component=component, subspace=method, verdict=verdict.verdict, reason=reason_of(verdict))
+        about = dict(component=key.component, subspace=key.subspace, verdict=verdict.verdict, reason=reason_of(verdict))
         zones = dict(
             faithful_up_to=np.nan if limits is None else limits.faithful,
             illusory_from=np.nan if limits is None else limits.illusory,

@@ -1,9 +1,9 @@
-"""How figures are written, the order of the methods, and the words of each task."""
+"""How figures and subspaces are written, the order of subspaces, and the words of each task."""
 
 from collections.abc import Iterable
 
 from subspace_illusion.statistics import Estimate
-from subspace_illusion.subspace.methods import METHODS, PARTS, TRAINED, part_of, user_labels
+from subspace_illusion.subspace.keys import METHODS, PARTS, TRAINED, USER_MARK, SubspaceKey
 from subspace_illusion.tasks.table import AGREEMENT, FACTS, IOI
 
 _VARIABLES = {IOI: "the place of the repeated name", AGREEMENT: "the subject's number", FACTS: "the fact"}
@@ -40,10 +40,19 @@ def with_ends(estimate: Estimate) -> str:
     return f"{value} ({', '.join(map(fixed, estimate.each))})" if estimate.each else value
 
 
-def in_order(names: Iterable[str]) -> list[str]:
-    """The names of ways in the order in which tables and pictures show them: that of ``METHODS``, and after the trained
-    subspace and its parts the user's own, each with its parts."""
-    given = list(dict.fromkeys(names))
-    own = [method for label in user_labels(given) for method in (label, *(part_of(label, part) for part in PARTS))]
-    behind = max(map(METHODS.index, (TRAINED, *PARTS))) + 1
-    return [method for method in (*METHODS[:behind], *own, *METHODS[behind:]) if method in given]
+def shown(key: SubspaceKey) -> str:
+    """What people read of a subspace, whatever its component and seed: what tables call it, the user's without mark."""
+    return key.subspace.replace(USER_MARK, "", 1)
+
+
+def in_order(keys: Iterable[SubspaceKey]) -> list[SubspaceKey]:
+    """Subspaces without their axes in the order in which tables and pictures show them: that of ``METHODS``, the user's
+    own behind the trained one, each with its parts."""
+    given = [key for key in dict.fromkeys(keys) if key.axis is None]
+    users = list(dict.fromkeys(key.method for key in given if key.is_user))
+
+    def place(key: SubspaceKey) -> tuple[int, int, int]:
+        behind = 1 + users.index(key.method) if key.is_user else 0
+        return METHODS.index(TRAINED if key.is_user else key.method), behind, PARTS.index(key.part)
+
+    return sorted(given, key=place)

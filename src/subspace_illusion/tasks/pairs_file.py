@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import one_line
-from subspace_illusion.tasks.table import KINDS, SAME, SPLITS
+from subspace_illusion.tasks.table import PAIR_KINDS, SAME, SPLITS
 from subspace_illusion.tasks.tokenise import OPTIONAL, REQUIRED, at, quoted, values
 
 _POSITIONS = ("position", "source_position")
@@ -393,8 +393,10 @@ def _check_words(table: pd.DataFrame, name: str) -> None:
         if split not in SPLITS:
             raise InputError(f"{at(name, index)}: the split is {quoted(split)}; it must be train or test")
     for index, _, kind in _cells(table, "kind"):
-        if kind not in KINDS:
-            raise InputError(f"{at(name, index)}: the kind is {quoted(kind)}; it must be one of {', '.join(KINDS)}")
+        if kind not in PAIR_KINDS:
+            raise InputError(
+                f"{at(name, index)}: the kind is {quoted(kind)}; it must be one of {', '.join(PAIR_KINDS)}"
+            )
 
 
 def _check_foils(table: pd.DataFrame, name: str) -> None:

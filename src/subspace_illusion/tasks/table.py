@@ -26,7 +26,7 @@ SPLITS = ("train", "test")
 DIFFERENT = "different value"
 DIFFERENT_UNRELATED = "different value, unrelated words"
 SAME = "same value"
-KINDS = (DIFFERENT, DIFFERENT_UNRELATED, SAME)
+PAIR_KINDS = (DIFFERENT, DIFFERENT_UNRELATED, SAME)
 """Kinds of pair: the source has another value of the variable than the base or, as a control, the same; other values
 with the base's words as far as the task allows, and where it makes such pairs with unrelated ones. Effects are measured
 on the first kind."""

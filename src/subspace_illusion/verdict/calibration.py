@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from subspace_illusion.errors import InputError
 from subspace_illusion.statistics import Bootstrap, Estimate, table
-from subspace_illusion.subspace.methods import ARBITRARY, OFF_ROUTE, RANDOM, TRAINED
+from subspace_illusion.subspace.keys import ARBITRARY_LABELS, OFF_ROUTE, RANDOM, TRAINED
 from subspace_illusion.verdict.rule import CALLS, FAITHFUL, ILLUSORY, Thresholds, call, is_large
 from subspace_illusion.verdict.sub_scores import NAMED, NEEDED, SUB_SCORES, named
 
@@ -29,7 +29,7 @@ as the variable would.
 
 A direction that does less may repeat what the component does by itself, whatever the dose is, and no dose is its truth.
 """
-CONTROLS = (ARBITRARY, RANDOM)
+CONTROL_METHODS = (ARBITRARY_LABELS, RANDOM)
 """Methods that look for nothing: they count in no error rate."""
 TOLERATED = 0.05
 """The share of the cases of one truth that thresholds may call the other on the half that sets them."""
@@ -62,7 +62,7 @@ def prepared(cases: pd.DataFrame, smallest_effect: float) -> pd.DataFrame:
     by_itself = cases[cases["dose"] == 0].groupby([group, "kind"])["whole_fldd"].first()
     carriers = by_itself[by_itself > smallest_effect].index
     carries = pd.MultiIndex.from_arrays([group, cases["kind"]]).isin(carriers)
-    judged = _has_effect(cases, smallest_effect) & (cases["fldd"] > 0) & ~cases["way"].isin(CONTROLS)
+    judged = _has_effect(cases, smallest_effect) & (cases["fldd"] > 0) & ~cases["way"].isin(CONTROL_METHODS)
     return cases.assign(
         group=group,
         truth=np.where(carries & (truth == 1), np.nan, truth),
@@ -466,7 +466,7 @@ def calibrate(
         InputError: If there are no cases to set thresholds on.
     """
     cases = prepared(cases, smallest_effect)
-    counted, controls = cases[cases["counted"]], cases[cases["way"].isin(CONTROLS)]
+    counted, controls = cases[cases["counted"]], cases[cases["way"].isin(CONTROL_METHODS)]
     thresholds = thresholds_by_sub_scores(counted[counted["setting"]])
     measuring = counted[~counted["setting"]]
     with_null = measuring[measuring["null"] > 0]

@@ -9,23 +9,24 @@ import torch
 from subspace_illusion.core.sites import Site
 from subspace_illusion.measures.effects import Patched, Subspaces, by_pair, patch_everything
 from subspace_illusion.measures.own_readers import DRAWS, RULE, split_by_own_readers
+from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.verdict.score import Score, score_component
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What patching a component did, and the scores of its subspaces by method."""
+    """What patching a component did, and the scores of its subspaces."""
 
     patched: Patched
-    scores: Mapping[str, Score]
+    scores: Mapping[SubspaceKey, Score]
 
 
 def score_in_memory(
     train: Pairs,
     test: Pairs,
     site: Site,
-    bases: Mapping[tuple[str, str], torch.Tensor],
+    bases: Mapping[SubspaceKey, torch.Tensor],
     *,
     rank: int,
     tolerance: float,
@@ -39,7 +40,7 @@ def score_in_memory(
         train: Pairs that tell the readers; those of equal values are left out.
         test: Held-out pairs of different values.
         site: The component.
-        bases: Bases ``[d, k]`` by method and training seed, row parts and axes among them.
+        bases: Bases ``[d, k]``, row parts and axes among them.
         rank: Of the random subspace beside them.
         tolerance: Singular values of a readout below this share of the largest count as zero.
         resamples: Draws of the bootstrap.

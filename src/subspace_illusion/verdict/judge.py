@@ -12,14 +12,11 @@ import numpy as np
 from scipy.stats import false_discovery_control
 
 from subspace_illusion.statistics import Estimate
-from subspace_illusion.subspace.methods import axes_among
+from subspace_illusion.subspace.keys import SubspaceKey, axes_among
 from subspace_illusion.verdict.calibration import MOVES, Calibration
 from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE, Reason, Thresholds, call
 from subspace_illusion.verdict.score import Score
 from subspace_illusion.verdict.sub_scores import LENT, OFF, named
-
-Which = tuple[str, str]
-"""A component and a method of it."""
 
 
 class Caution(StrEnum):
@@ -54,35 +51,37 @@ class Verdict:
     thresholds: Thresholds | None
     p_effect: float
     p_score: float
-    illusory_axes: tuple[str, ...] = ()
+    illusory_axes: tuple[SubspaceKey, ...] = ()
 
     def sub_score(self, name: str) -> Estimate | None:
         """A sub-score, or ``score`` or ``fldd``, with its interval; ``None`` where it does not apply."""
         return self.score.estimate(name)
 
 
-def judge(scores: Mapping[Which, Score], calibration: Calibration, smallest_effect: float) -> dict[Which, Verdict]:
+def judge(
+    scores: Mapping[SubspaceKey, Score], calibration: Calibration, smallest_effect: float
+) -> dict[SubspaceKey, Verdict]:
     """Judges subspaces, each by itself and by its axes.
 
     A subspace of several dimensions is judged as one and along each of its axes, and it is faithful only if none of the
     axes that have an effect is illusory.
 
     Args:
-        scores: By component and method, axes among them.
+        scores: By subspace of a component, axes among them.
         calibration: What the planted cases say.
         smallest_effect: Share of the clean LD that an effect must exceed, in either direction.
 
     Returns:
         The verdicts in the order of the scores.
     """
-    limits = {which: calibration.thresholds.get(named(score.sub_scores)) for which, score in scores.items()}
+    limits = {key: calibration.thresholds.get(named(score.sub_scores)) for key, score in scores.items()}
     p_effects = _corrected([_p_effect(score, smallest_effect) for score in scores.values()])
-    p_scores = _corrected([_p_score(score, limits[which]) for which, score in scores.items()])
+    p_scores = _corrected([_p_score(score, limits[key]) for key, score in scores.items()])
     single = {
-        which: _verdict(score, limits[which], smallest_effect, float(p_effect), float(p_score))
-        for (which, score), p_effect, p_score in zip(scores.items(), p_effects, p_scores, strict=True)
+        key: _verdict(score, limits[key], smallest_effect, float(p_effect), float(p_score))
+        for (key, score), p_effect, p_score in zip(scores.items(), p_effects, p_scores, strict=True)
     }
-    return {which: _along_axes(which, verdict, single) for which, verdict in single.items()}
+    return {key: _along_axes(key, verdict, single) for key, verdict in single.items()}
 
 
 def _verdict(
@@ -105,11 +104,9 @@ def _cautions(score: Score) -> Iterator[Caution]:
         yield Caution.RESIDUAL_STREAM
 
 
-def _along_axes(which: Which, verdict: Verdict, single: Mapping[Which, Verdict]) -> Verdict:
+def _along_axes(key: SubspaceKey, verdict: Verdict, single: Mapping[SubspaceKey, Verdict]) -> Verdict:
     """A verdict, taken back where it is faithful and an axis of the subspace is illusory."""
-    component, method = which
-    axes = axes_among(method, [other for place, other in single if place == component])
-    illusory = tuple(axis for axis in axes if single[component, axis].verdict == ILLUSORY)
+    illusory = tuple(axis for axis in axes_among(key, single) if single[axis].verdict == ILLUSORY)
     if verdict.verdict == FAITHFUL and illusory:
         return replace(verdict, verdict=INCONCLUSIVE, reason=Reason.ILLUSORY_AXIS, illusory_axes=illusory)
     return verdict

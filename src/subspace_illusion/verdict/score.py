@@ -14,11 +14,11 @@ import torch
 
 from subspace_illusion.core.basis import row_space, split_by
 from subspace_illusion.measures.decompose import lent_draws
-from subspace_illusion.measures.effects import BY_PAIR as NOT_METHODS
+from subspace_illusion.measures.effects import keys_by_pair
 from subspace_illusion.measures.off_distribution import along_what_is_written, cloud, inhomogeneity
-from subspace_illusion.measures.split_directions import BY_PAIR
+from subspace_illusion.measures.split_directions import SPLIT_COLUMNS
 from subspace_illusion.statistics import Bootstrap, Estimate, interval, ratio
-from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, ROW, TRAINED, WHOLE, axes_among, part_of, user_labels
+from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, ROW, WHOLE, SubspaceKey, axes_among
 from subspace_illusion.verdict.sub_scores import APART, LENT, LOST, NAMED, NEEDED, OFF, SUB_SCORES, named
 
 
@@ -156,8 +156,8 @@ def lost_to_readers(
     """
     ld = bootstrap.means(clean)
 
-    def missed(part: np.ndarray, of: np.ndarray) -> np.ndarray:
-        return 1 - ratio(ld - bootstrap.means(part), ld - bootstrap.means(of))
+    def missed(part: np.ndarray, undivided: np.ndarray) -> np.ndarray:
+        return 1 - ratio(ld - bootstrap.means(part), ld - bootstrap.means(undivided))
 
     chance = missed(by_chance[1], by_chance[0])
     return {LOST: _share(ratio(missed(seen, whole), chance))} if chance[0] > LEAST_MISSED else {}
@@ -169,7 +169,7 @@ LEAST_MISSED = 0.05
 
 def score_component(
     did: pd.DataFrame,
-    bases: Mapping[tuple[str, str], torch.Tensor],
+    bases: Mapping[SubspaceKey, torch.Tensor],
     base: torch.Tensor,
     source: torch.Tensor,
     values: tuple[torch.Tensor, torch.Tensor],
@@ -179,12 +179,12 @@ def score_component(
     tolerance: float,
     resamples: int,
     seed: int,
-) -> dict[str, Score]:
+) -> dict[SubspaceKey, Score]:
     """Scores every subspace of a component that was trained, is a mean difference, the user's own, or an axis of one.
 
     Args:
         did: What patching did pair for pair, as ``evaluate.by_pair`` gives it.
-        bases: Bases ``[d, k]`` by method and training seed.
+        bases: Bases ``[d, k]``.
         base: Activations of the base prompts of the same pairs, ``[n, d]``.
         source: Activations of the sources, ``[n, d]``.
         values: As for ``of_activations``.
@@ -197,64 +197,69 @@ def score_component(
         seed: Of the draws.
 
     Returns:
-        The scores by method.
+        The scores by subspace, of all its seeds.
     """
     found, space = {}, None if readout is None else row_space(readout, tolerance)
-    for method in scored_methods(did.columns):
+    listed = keys_by_pair(did)
+    for key in scored(listed):
         ld, here = did, np.ones(len(did), dtype=bool)
-        of_method = None if splits is None else splits[splits["subspace"] == method].set_index("pair")
-        if of_method is not None and len(of_method):
-            here = did["pair"].isin(of_method.index).to_numpy()
-            ld, of_method = did[here], of_method.loc[did["pair"][here]]
+        divided = None if splits is None else splits[splits["subspace"] == key.subspace].set_index("pair")
+        if divided is not None and len(divided):
+            here = did["pair"].isin(divided.index).to_numpy()
+            ld, divided = did[here], divided.loc[did["pair"][here]]
         bootstrap = Bootstrap.of(ld["group"].to_numpy(), resamples, seed)
-        clean, patched = ld["ld"].to_numpy(), ld[method].to_numpy()
+        clean, patched = ld["ld"].to_numpy(), ld[key.subspace].to_numpy()
         row, more = None, {}
         if readout is not None and space is not None:
             if leaves_unread(space):
-                part = part_of(method, ROW)
-                row = ld[part].to_numpy() if part in ld else clean  # without a row part all of it is null part
-            of_seeds = [basis for (of, _), basis in bases.items() if of == method]
+                part = key.of_part(ROW)  # without it all of the subspace is null part
+                row = ld[part.subspace].to_numpy() if part in listed else clean
+            of_seeds = [basis for single, basis in bases.items() if single.pooled == key]
             more = of_activations(base, source, values, of_seeds, readout, space, bootstrap)
-        elif of_method is not None and len(of_method):
-            whole, seen, *by_chance = (of_method[name].to_numpy() for name in BY_PAIR)
-            more = lost_to_readers(clean, whole, seen, by_chance, bootstrap)
-        found[method] = score_of(clean, patched, ld[WHOLE].to_numpy(), row, ld["residual"].to_numpy(), bootstrap, more)
+        elif divided is not None and len(divided):
+            all_of_it, seen, *by_chance = (divided[name].to_numpy() for name in SPLIT_COLUMNS)
+            more = lost_to_readers(clean, all_of_it, seen, by_chance, bootstrap)
+        whole, residual = ld[WHOLE.subspace].to_numpy(), ld["residual"].to_numpy()
+        found[key] = score_of(clean, patched, whole, row, residual, bootstrap, more)
     return found
 
 
-def scored_methods(methods: Iterable[str]) -> list[str]:
-    """Of the methods those that are scored, each with its axes behind it."""
-    named = [method for method in dict.fromkeys(methods) if method not in NOT_METHODS]
-    judged = [method for method in (TRAINED, *user_labels(named), MEAN_DIFFERENCE) if method in named]
-    return [each for method in judged for each in (method, *axes_among(method, named))]
+def scored(keys: Iterable[SubspaceKey]) -> list[SubspaceKey]:
+    """Of subspaces those that are scored: the trained one, the user's, the mean difference, each with its axes behind
+    it."""
+    listed = list(dict.fromkeys(keys))
+    trained = [key for key in listed if key.is_trained]
+    users = [key for key in listed if key.is_entire and key.is_user]
+    differences = [key for key in listed if key == SubspaceKey(MEAN_DIFFERENCE)]
+    return [each for key in (*trained, *users, *differences) for each in (key, *axes_among(key, listed))]
 
 
-def score_table(scores: Mapping[tuple[str, str], Score]) -> pd.DataFrame:
+def score_table(scores: Mapping[SubspaceKey, Score]) -> pd.DataFrame:
     """One row a component and subspace: ``component``, ``subspace`` and the columns of ``Score.row``."""
     return pd.DataFrame(
-        [dict(component=c, subspace=method) | score.row() for (c, method), score in scores.items()]
+        [dict(component=key.component, subspace=key.subspace) | score.row() for key, score in scores.items()]
     ).round(6)
 
 
-def draws_table(scores: Mapping[tuple[str, str], Score]) -> pd.DataFrame:
+def draws_table(scores: Mapping[SubspaceKey, Score]) -> pd.DataFrame:
     """Every draw, from which ``read_scores`` makes the scores again: ``component, subspace, draw``, ``fldd``, ``moved``
     and one column a sub-score, NaN where it does not apply."""
     tables = []
-    for (component, method), score in scores.items():
+    for key, score in scores.items():
         columns = {name: score.sub_scores.get(name, np.full_like(score.fldd, np.nan)) for name in SUB_SCORES}
-        about = dict(
-            component=component, subspace=method, draw=np.arange(len(score.fldd)), fldd=score.fldd, moved=score.moved
-        )
+        about: dict[str, object] = dict(component=key.component, subspace=key.subspace)
+        about |= dict(draw=np.arange(len(score.fldd)), fldd=score.fldd, moved=score.moved)
         tables.append(pd.DataFrame(about | columns))
     return pd.concat(tables, ignore_index=True)
 
 
-def read_scores(draws: pd.DataFrame) -> dict[tuple[str, str], Score]:
+def read_scores(draws: pd.DataFrame) -> dict[SubspaceKey, Score]:
     """The scores by component and subspace, from the table of ``draws_table``."""
     found = {}
-    for (component, method), rows in draws.groupby(["component", "subspace"], sort=False):
-        applying = {name: rows[name].to_numpy() for name in SUB_SCORES if rows[name].notna().all()}
-        found[str(component), str(method)] = Score(rows["fldd"].to_numpy(), applying, float(rows["moved"].iloc[0]))
+    for (component, name), rows in draws.groupby(["component", "subspace"], sort=False):
+        applying = {each: rows[each].to_numpy() for each in SUB_SCORES if rows[each].notna().all()}
+        key = SubspaceKey.read(str(name), component=str(component))
+        found[key] = Score(rows["fldd"].to_numpy(), applying, float(rows["moved"].iloc[0]))
     return found
 
 

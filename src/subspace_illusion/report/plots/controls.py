@@ -6,10 +6,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from subspace_illusion.measures.controls import (
-    ARBITRARY,
-    ARBITRARY_SAME,
     DIFFERENT_ONLY,
-    OF,
+    ON_ARBITRARY,
     PLACEBO,
     RANDOM_DIRECTION,
     RANDOM_MODEL,
@@ -17,10 +15,11 @@ from subspace_illusion.measures.controls import (
     SAME_VALUE,
     SELF,
     UNRELATED,
-    of_own,
+    of_user,
 )
 from subspace_illusion.report.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, STYLE, dots, grouped_rows, plt
-from subspace_illusion.subspace.methods import TRAINED
+from subspace_illusion.report.words import shown
+from subspace_illusion.subspace.keys import TRAINED, USER_MARK, SubspaceKey
 
 RANDOM_WEIGHTS, OWN_SUBSPACES = "random weights", "own subspaces"
 GROUPS = {
@@ -32,7 +31,7 @@ GROUPS = {
     OWN_SUBSPACES: ({}, "P", SKY),
     "nothing to change": ({SAME_VALUE: "same value", SELF: "from itself, by algebra"}, "v", GREY),
     "other directions": ({RANDOM_DIRECTION: "random", PLACEBO: "random, norm-matched"}, "^", GREEN),
-    "trained on noise": ({ARBITRARY: "arbitrary labels"}, "s", ORANGE),
+    "trained on noise": ({ON_ARBITRARY: "arbitrary labels"}, "s", ORANGE),
     RANDOM_WEIGHTS: ({RANDOM_MODEL: "trained subspace", RANDOM_MODEL_WHOLE: "whole residual"}, "D", PURPLE),
 }
 """What is shown, by heading: labels of the controls, marker and colour."""
@@ -40,10 +39,11 @@ GROUPS = {
 
 def own_controls(names: Sequence[str]) -> dict[str, str]:
     """The user's own subspaces among the names of controls, and what was tried with each, with labels."""
-    of_trained = {control for labels, *_ in GROUPS.values() for control in labels} | {ARBITRARY_SAME}
     labels: dict[str, str] = {}
-    for own in [name for name in names if name not in of_trained and OF not in name]:
-        tried = {own: own, of_own(SAME_VALUE, own): f"{own}: same value", of_own(PLACEBO, own): f"{own}: placebo"}
+    for key in [SubspaceKey.read(name) for name in names if name.startswith(USER_MARK)]:
+        name = shown(key)
+        tried = {key.subspace: name, of_user(SAME_VALUE, key): f"{name}: same value"}
+        tried[of_user(PLACEBO, key)] = f"{name}: placebo"
         labels |= {control: label for control, label in tried.items() if control in names}
     return labels
 

@@ -6,12 +6,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from subspace_illusion.measures.decompose import WHOLE_BASIS
 from subspace_illusion.report.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, panels
-from subspace_illusion.subspace.methods import NULL, ROW, TRAINED
+from subspace_illusion.report.words import shown
+from subspace_illusion.subspace.keys import NULL, ROW, SubspaceKey
 
 _LOOKS = ((BLUE, ""), (ORANGE, "//"), (GREEN, "xx"), (PURPLE, ".."))
 """Colours and hatches of values; of more values all prompts are shown together, and each value's mean as a tick."""
-PARTS = ("whole", ROW, NULL)
+COLUMNS = (WHOLE_BASIS, ROW, NULL)
 
 
 def decompose_figure(projections: pd.DataFrame, name: str) -> Figure:
@@ -22,18 +24,18 @@ def decompose_figure(projections: pd.DataFrame, name: str) -> Figure:
         name: The component.
     """
     first = projections["seed"].isna() | (projections["seed"] == projections["seed"].min())
-    shown = projections[first.astype(bool)]
-    parts = [part for part in PARTS if part in set(shown["part"])]
-    methods = list(dict.fromkeys(shown["subspace"]))
-    values = sorted(shown["value"].unique())
-    with panels(len(methods) * len(parts), 2.15, 2.2, most=len(parts), sharex="row", sharey="row") as (figure, axes):
-        for line, method in enumerate(methods):
-            of_method = shown[shown["subspace"] == method]
-            bins = np.linspace(of_method["projection"].min(), of_method["projection"].max(), 60)
+    here = projections[first.astype(bool)]
+    parts = [part for part in COLUMNS if part in set(here["part"])]
+    keys: list[SubspaceKey] = list(dict.fromkeys(here["subspace"]))
+    values = sorted(here["value"].unique())
+    with panels(len(keys) * len(parts), 2.15, 2.2, most=len(parts), sharex="row", sharey="row") as (figure, axes):
+        for line, key in enumerate(keys):
+            of_key = here[here["subspace"] == key]
+            bins = np.linspace(of_key["projection"].min(), of_key["projection"].max(), 60)
             row = axes[line * len(parts) : (line + 1) * len(parts)]
             for axis, part in zip(row, parts, strict=True):
-                _histogram(axis, of_method[of_method["part"] == part], values, bins, part)
-            row[0].set_ylabel(f"held-out prompts, {name}" + ("" if method == TRAINED else f"\n{method}"))
+                _histogram(axis, of_key[of_key["part"] == part], values, bins, part)
+            row[0].set_ylabel(f"held-out prompts, {name}" + ("" if key.is_trained else f"\n{shown(key)}"))
         for axis in axes[-len(parts) :]:
             axis.set_xlabel("projection (activation units)")
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
@@ -51,8 +53,8 @@ def _histogram(axis: Any, rows: pd.DataFrame, values: list[str], bins: np.ndarra
         axis.set_title(part)
         return
     for value, (colour, hatch) in zip(values, _LOOKS, strict=False):
-        shown = rows.loc[rows["value"] == value, "projection"]
-        axis.hist(shown, bins=bins, label=value, color=colour, hatch=hatch, **style)
+        of_value = rows.loc[rows["value"] == value, "projection"]
+        axis.hist(of_value, bins=bins, label=value, color=colour, hatch=hatch, **style)
     title = part
     if len(values) == 2:
         gap, spread = abs(by_value.mean().diff().iloc[-1]), np.sqrt(by_value.var().mean())

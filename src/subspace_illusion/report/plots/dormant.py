@@ -12,14 +12,15 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from subspace_illusion.report.plots.style import BLUE, ORANGE, panels
-from subspace_illusion.subspace.methods import TRAINED
+from subspace_illusion.report.words import shown
+from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.tasks.table import values_of
 
 _LONGEST = 14
 """Characters of a value that are shown beside a row."""
 
 
-def dormant_figure(written: pd.DataFrame, shown: Sequence[tuple[str, str]]) -> Figure:
+def dormant_figure(written: pd.DataFrame, listed: Sequence[SubspaceKey]) -> Figure:
     """Densities of what is written along v_true: patched, filled, over those of clean runs, dashed.
 
     Colours tell the value, of the source of a patch and of a clean run. A patch that hands over a variable which the
@@ -27,7 +28,7 @@ def dormant_figure(written: pd.DataFrame, shown: Sequence[tuple[str, str]]) -> F
 
     Args:
         written: Columns ``component, subspace, base_value, source_value, clean, patched``; of two values.
-        shown: The components and their subspaces to show, in order.
+        listed: The subspaces of components to show, in order.
     """
     first, second = values_of(written)
     looks = {second: _Look(BLUE, "#003A5C", "", "--"), first: _Look(ORANGE, "#8A4B00", "////", ":")}
@@ -35,9 +36,9 @@ def dormant_figure(written: pd.DataFrame, shown: Sequence[tuple[str, str]]) -> F
     combinations = [(second, second), (first, first), (first, second), (second, first)]
     there = set(zip(written["source_value"], written["base_value"], strict=True))
     combinations = [both for both in combinations if both in there]
-    with panels(len(shown), 2.35, 0.5 * len(combinations) + 0.3, most=2, sharey=True) as (figure, axes):
-        for axis, (name, subspace) in zip(axes, shown, strict=True):
-            rows = written[(written["component"] == name) & (written["subspace"] == subspace)]
+    with panels(len(listed), 2.35, 0.5 * len(combinations) + 0.3, most=2, sharey=True) as (figure, axes):
+        for axis, key in zip(axes, listed, strict=True):
+            rows = written[(written["component"] == key.component) & (written["subspace"] == key.at(""))]
             x = _span(rows)
             clean = {value: _density(rows.loc[rows["base_value"] == value, "clean"], x) for value in looks}
             for place, (source, base) in enumerate(combinations):
@@ -55,7 +56,7 @@ def dormant_figure(written: pd.DataFrame, shown: Sequence[tuple[str, str]]) -> F
             axis.set_ylim(-0.08, len(combinations))
             axis.tick_params(axis="y", length=0)
             axis.spines["left"].set_visible(False)
-            axis.set_title(name if subspace == TRAINED else f"{name}: {subspace}")
+            axis.set_title(key.component if key.is_trained else f"{key.component}: {shown(key)}")
         figure.supxlabel("output along v_true (activation units)\neach density scaled to its peak", fontsize=9)
         figure.supylabel("source → base", fontsize=9)
         legend: list[Artist] = [

@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from subspace_illusion.report.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, dots, grouped_rows, panels
-from subspace_illusion.report.words import in_order
+from subspace_illusion.report.words import in_order, shown
 
 COLOURS = (ORANGE, BLUE, GREEN, PURPLE, SKY)
 
@@ -16,21 +16,21 @@ def off_distribution_figure(distances: pd.DataFrame) -> Figure:
         distances: Of one component: ``subspace``, ``place``, ``part``, ``distance`` with its interval, ``floor``.
     """
     places = list(dict.fromkeys(distances["place"]))
-    methods = in_order(distances["subspace"])
+    keys = in_order(distances["subspace"])
     most = max(len(set(distances.loc[distances["place"] == place, "part"])) for place in places)
-    with panels(len(places), 2.9, 0.2 * most * (len(methods) + 1) + 0.7, most=3) as (figure, axes):
+    with panels(len(places), 2.9, 0.2 * most * (len(keys) + 1) + 0.7, most=3) as (figure, axes):
         for axis, place in zip(axes, places, strict=True):
             here = distances[distances["place"] == place]
             lines = {
-                part: [method for method in methods if method in set(of["subspace"])]
-                for part, of in here.groupby("part", sort=False)
+                str(part): [key for key in keys if key in set(rows["subspace"])]
+                for part, rows in here.groupby("part", sort=False)
             }
-            rows = grouped_rows(axis, {str(part): of for part, of in lines.items()})
-            keys = [(part, method) for part, of in lines.items() for method in of]
-            for (part, method), row in zip(keys, rows, strict=True):
-                found = here[(here["part"] == part) & (here["subspace"] == method)]
+            heights = grouped_rows(axis, {part: [shown(key) for key in of_part] for part, of_part in lines.items()})
+            listed = [(part, key) for part, of_part in lines.items() for key in of_part]
+            for (part, key), row in zip(listed, heights, strict=True):
+                found = here[(here["part"] == part) & (here["subspace"] == key)]
                 axis.plot(found["floor"], [row], "|", color=GREY, ms=9, mew=2)
-                dots(axis, [row], found, "distance", fmt="o", color=COLOURS[methods.index(method) % len(COLOURS)])
+                dots(axis, [row], found, "distance", fmt="o", color=COLOURS[keys.index(key) % len(COLOURS)])
             axis.set_xlim(left=min(0, axis.get_xlim()[0]))
             axis.set_title(place)
             axis.set_xlabel("energy distance (share)")

@@ -1,26 +1,27 @@
 """A random MLP in the real one's place (E8)."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 from matplotlib.figure import Figure
 
 from subspace_illusion.report.plots.style import BLUE, ORANGE, STYLE, dots, grouped_rows, plt
-from subspace_illusion.statistics import POOLED
-from subspace_illusion.subspace.methods import TRAINED
+from subspace_illusion.subspace.keys import POOLED
 
 
-def random_mlp_figure(random_mlp: pd.DataFrame, effects: pd.DataFrame, component: str) -> Figure:
+def random_mlp_figure(random_mlp: pd.DataFrame, real: Mapping[str, Any], component: str) -> Figure:
     """Effect of the subspace trained in each random MLP, and of all of them, beside that of the real one.
 
     Args:
         random_mlp: Columns ``draw, effect, effect_lo, effect_hi``; one row pools the draws.
-        effects: Columns ``component, subspace, seed, effect, effect_lo, effect_hi``.
+        real: What the subspace that was trained in the real one does: ``effect, effect_lo, effect_hi``.
         component: The real MLP's component.
     """
-    is_real = (effects["component"] == component) & (effects["subspace"] == TRAINED) & (effects["seed"] == POOLED)
     pooled = random_mlp["draw"].astype(str) == POOLED
     draws = random_mlp[~pooled]
     parts = {
-        f"real MLP ({component})": (effects[is_real], ["trained subspace"], dict(fmt="o", color=BLUE)),
+        f"real MLP ({component})": (pd.DataFrame([real]), ["trained subspace"], dict(fmt="o", color=BLUE)),
         "random MLPs": (random_mlp[pooled], ["mean of the draws"], dict(fmt="s", color=ORANGE)),
         "": (draws, [f"draw {draw}" for draw in draws["draw"]], dict(fmt="s", color="white", ecolor=ORANGE)),
     }

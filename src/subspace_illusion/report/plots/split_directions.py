@@ -4,26 +4,28 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from subspace_illusion.measures.split_directions import (
-    PARTS,
     RANDOM_SEEN,
     RANDOM_UNSEEN,
+    READ_PARTS,
     SEEN,
+    UNDIVIDED,
     UNSEEN,
-    WHOLE,
 )
 from subspace_illusion.report.plots.style import BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, dots, grouped_rows, plt
-from subspace_illusion.statistics import POOLED
-from subspace_illusion.subspace.methods import GRADIENT, MEAN_DIFFERENCE, TRAINED, user_labels
+from subspace_illusion.report.words import shown
+from subspace_illusion.subspace.keys import GRADIENT, MEAN_DIFFERENCE, POOLED, TRAINED, SubspaceKey
 
 _LOOKS = {
-    WHOLE: ("o", BLUE), SEEN: ("s", ORANGE), UNSEEN: ("^", GREEN), RANDOM_SEEN: ("D", SKY), RANDOM_UNSEEN: ("v", PURPLE)
+    UNDIVIDED: ("o", BLUE), SEEN: ("s", ORANGE), UNSEEN: ("^", GREEN), RANDOM_SEEN: ("D", SKY),
+    RANDOM_UNSEEN: ("v", PURPLE),
 }  # fmt: skip
 
 
-def directions(splits: pd.DataFrame) -> list[str]:
-    """The methods direction that were split, in the order in which they are shown."""
-    methods = splits["subspace"].tolist()
-    return [method for method in (TRAINED, *user_labels(methods), GRADIENT, MEAN_DIFFERENCE) if method in methods]
+def directions(splits: pd.DataFrame) -> list[SubspaceKey]:
+    """The directions that were split, in the order in which they are shown."""
+    there = list(dict.fromkeys(splits["subspace"]))
+    trained, gradient, mean = (SubspaceKey(method) for method in (TRAINED, GRADIENT, MEAN_DIFFERENCE))
+    return [key for key in (trained, *(key for key in there if key.is_user), gradient, mean) if key in there]
 
 
 def split_directions_figure(splits: pd.DataFrame) -> Figure:
@@ -35,22 +37,22 @@ def split_directions_figure(splits: pd.DataFrame) -> Figure:
     """
     pooled = splits[splits["seed"] == POOLED]
     is_draw = pooled["draw"].notna() & (pooled["draw"] != POOLED)
-    methods = {
-        method: pooled[~is_draw & (pooled["subspace"] == method)].sort_values("part", key=lambda x: x.map(PARTS.index))
-        for method in directions(splits)
+    by_key = {
+        key: pooled[~is_draw & (pooled["subspace"] == key)].sort_values("part", key=lambda x: x.map(READ_PARTS.index))
+        for key in directions(splits)
     }
-    shown, draws = pd.concat(methods.values()), pooled[is_draw]
+    lines, draws = pd.concat(by_key.values()), pooled[is_draw]
     with plt.rc_context(STYLE):
-        size = (6.5, 0.2 * (len(shown) + len(methods)) + 1.3)
+        size = (6.5, 0.2 * (len(lines) + len(by_key)) + 1.3)
         figure, (left, right) = plt.subplots(1, 2, figsize=size, sharey=True, width_ratios=[3, 2])
-        places = grouped_rows(left, {f"{method} direction": list(rows["part"]) for method, rows in methods.items()})
-        place_of = dict(zip(zip(shown["subspace"], shown["part"], strict=True), places, strict=True))
+        places = grouped_rows(left, {f"{shown(key)} direction": list(rows["part"]) for key, rows in by_key.items()})
+        place_of = dict(zip(zip(lines["subspace"], lines["part"], strict=True), places, strict=True))
         for part, (marker, colour) in _LOOKS.items():
-            of_part = (shown["part"] == part).to_numpy()
-            dots(left, places[of_part], shown[of_part], "effect", fmt=marker, color=colour)
-            right.plot(shown.loc[of_part, "norm"], places[of_part], marker, color=colour, mec="black", mew=0.4, ms=5)
-        clean = left.axvline(shown["ld_clean"].iloc[0], color="black", lw=0.8, ls="--", label="clean logit difference")
-        chance = right.scatter(shown["chance_norm"], places, marker="|", s=70, color="black", label="random direction")
+            of_part = (lines["part"] == part).to_numpy()
+            dots(left, places[of_part], lines[of_part], "effect", fmt=marker, color=colour)
+            right.plot(lines.loc[of_part, "norm"], places[of_part], marker, color=colour, mec="black", mew=0.4, ms=5)
+        clean = left.axvline(lines["ld_clean"].iloc[0], color="black", lw=0.8, ls="--", label="clean logit difference")
+        chance = right.scatter(lines["chance_norm"], places, marker="|", s=70, color="black", label="random direction")
         handles = [clean, chance]
         if len(draws):
             at = [place_of[key] + 0.32 for key in zip(draws["subspace"], draws["part"], strict=True)]

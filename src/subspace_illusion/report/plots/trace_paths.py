@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from subspace_illusion.experiments.trace_paths import PATCH
 from subspace_illusion.measures.find_readers import CLASSES, OTHER
 from subspace_illusion.report.plots.style import BLUE, GREY, ORANGE, PURPLE, SKY, STYLE, dots, grouped_rows, plt
-from subspace_illusion.statistics import POOLED
+from subspace_illusion.subspace.keys import POOLED
 
 RUNS = {
     "clean": ("without the patch", dict(fmt="o", color=BLUE, ms=6)),

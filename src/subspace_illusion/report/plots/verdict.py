@@ -21,8 +21,9 @@ from subspace_illusion.report.plots.style import (
     grouped_rows,
     plt,
 )
-from subspace_illusion.subspace.methods import TRAINED
-from subspace_illusion.verdict.calibration import FAITHFUL_DOSE, ILLUSORY_DOSE, OFF_ROUTE, Calibration, sweep
+from subspace_illusion.report.words import shown
+from subspace_illusion.subspace.keys import OFF_ROUTE, TRAINED, SubspaceKey
+from subspace_illusion.verdict.calibration import FAITHFUL_DOSE, ILLUSORY_DOSE, Calibration, sweep
 from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE
 from subspace_illusion.verdict.sub_scores import SUB_SCORES, named
 
@@ -39,19 +40,20 @@ def verdict_figure(verdicts: pd.DataFrame, calibration: Calibration) -> Figure:
         verdicts: As ``verdict_table`` gives them.
         calibration: What the planted cases say.
     """
-    lines: dict[str, list[str]] = {}
+    lines: dict[str, dict[str, str]] = {}
     for row in verdicts.to_dict("records"):
-        lines.setdefault(row["component"], []).append(f"{row['subspace']}: {row['verdict']}")
+        words = f"{shown(SubspaceKey.read(row['subspace']))}: {row['verdict']}"
+        lines.setdefault(row["component"], {})[row["subspace"]] = words
     rows = len(verdicts) + len(lines)
     with plt.rc_context(STYLE):
         figure, (above, below) = plt.subplots(
             2, 1, figsize=(6.8, 0.21 * rows + 3.6), sharex=True, height_ratios=[0.21 * rows + 0.3, 2.2]
         )
-        places = grouped_rows(above, lines)
+        places = grouped_rows(above, {component: list(words.values()) for component, words in lines.items()})
         order = verdicts.set_index(["component", "subspace"])
-        keys = [(component, row.split(": ")[0]) for component, of in lines.items() for row in of]
-        for key, place in zip(keys, places, strict=True):
-            row = order.loc[[key]]
+        rows_of = [(component, subspace) for component, words in lines.items() for subspace in words]
+        for which, place in zip(rows_of, places, strict=True):
+            row = order.loc[[which]]
             marker, colour = LOOKS[row["verdict"].iloc[0]]
             for side, start, end in ((FAITHFUL, 0, "faithful_up_to"), (ILLUSORY, "illusory_from", 1)):
                 ends = [float(row[x].iloc[0]) if isinstance(x, str) else float(x) for x in (start, end)]
@@ -76,10 +78,10 @@ def _planted(axis: Any, calibration: Calibration) -> None:
     looks = (("DAS", TRAINED, "o", GREY), ("DAS off the route: illusory at any dose", OFF_ROUTE, "s", ORANGE))
     rest = np.ones(len(cases), dtype=bool)
     for words, method, marker, colour in looks:
-        of = (cases["way"] == method).to_numpy()
-        rest &= ~of
+        here = (cases["way"] == method).to_numpy()
+        rest &= ~here
         axis.plot(
-            cases["score"][of], cases["dose"][of] + jitter[of], marker, color=colour, ms=3, alpha=0.6, label=words
+            cases["score"][here], cases["dose"][here] + jitter[here], marker, color=colour, ms=3, alpha=0.6, label=words
         )
     axis.plot(cases["score"][rest], cases["dose"][rest] + jitter[rest], "x", color="black", ms=3, label="other ways")
     axis.axhspan(-0.1, ILLUSORY_DOSE + 0.1, color=ORANGE, alpha=0.13, lw=0)

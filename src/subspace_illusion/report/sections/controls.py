@@ -6,9 +6,10 @@ from typing import Any
 import pandas as pd
 
 from subspace_illusion.measures.controls import (
-    ARBITRARY,
     DIFFERENT_ONLY,
     NEAR,
+    OF_USER,
+    ON_ARBITRARY,
     RANDOM_DIRECTION,
     RANDOM_MODEL,
     RANDOM_MODEL_WHOLE,
@@ -19,9 +20,9 @@ from subspace_illusion.measures.controls import (
 from subspace_illusion.report.plots.controls import controls_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section
-from subspace_illusion.report.words import fixed, with_ends
+from subspace_illusion.report.words import fixed, shown, with_ends
 from subspace_illusion.statistics import Estimate
-from subspace_illusion.subspace.methods import TRAINED
+from subspace_illusion.subspace.keys import TRAINED, USER_MARK, SubspaceKey
 
 NOTHING = 0.1
 """A mean effect of less than this share of the spread of a random model's logit differences is nothing."""
@@ -45,7 +46,7 @@ def section(results: Results) -> Iterator[Section]:
                     "Intervals are over groups; directions and training seeds are held fixed, and the range is that of "
                     "the single draws.",
                     *alone(by_control),
-                    *([of_labels(by_control)] if ARBITRARY in by_control else []),
+                    *([of_labels(by_control)] if ON_ARBITRARY in by_control else []),
                     *([of_random_model(by_control)] if RANDOM_MODEL in by_control else []),
                 ]
             ),
@@ -53,7 +54,7 @@ def section(results: Results) -> Iterator[Section]:
             [
                 effects(every, by_control),
                 trained_on(every),
-                *([distributions(by_control)] if ARBITRARY in by_control else []),
+                *([distributions(by_control)] if ON_ARBITRARY in by_control else []),
             ],
         )
 
@@ -63,11 +64,20 @@ def effects(every: pd.DataFrame, by_control: Mapping[str, Row]) -> Grid:
     low, high = (every.get(f"effect_{end}", pd.Series(float("nan"), every.index)) for end in ("min", "max"))
     several, ends = (every["draws"] > 1) & low.notna(), low.map(fixed) + " to " + high.map(fixed)
     notes = {SELF: "by algebra"} | ({RANDOM_MODEL: "can hardly fail"} if cannot_fail(by_control) else {})
-    named = [f"{control} ({notes[control]})" if control in notes else control for control in every["control"]]
-    shown = every.assign(range=ends.where(several, ""), draws=every["draws"].astype(str), control=named)
+    said = {control: f"{control} ({why})" for control, why in notes.items()}
+    named = [said.get(control, control_shown(control)) for control in every["control"]]
+    lines = every.assign(range=ends.where(several, ""), draws=every["draws"].astype(str), control=named)
     columns = dict(control="control", draws="draws") | MEASURES
     columns |= dict(range="range over draws", cosine="|cos| with the trained one")
-    return Grid.of(shown, {name: words for name, words in columns.items() if name in shown}, MEASURES)
+    return Grid.of(lines, {name: words for name, words in columns.items() if name in lines}, MEASURES)
+
+
+def control_shown(control: str) -> str:
+    """What people read of a control, one of the user's own subspace with its label."""
+    kind, _, subspace = control.partition(OF_USER)
+    if subspace:
+        return f"{kind}: {shown(SubspaceKey.read(subspace))}"
+    return shown(SubspaceKey.read(kind)) if kind.startswith(USER_MARK) else kind
 
 
 def trained_on(every: pd.DataFrame) -> Grid:
@@ -105,7 +115,7 @@ def alone(by_control: Mapping[str, Row]) -> Iterator[str]:
 
 def of_labels(by_control: Mapping[str, Row]) -> str:
     """What the runs on arbitrary labels did, and whether that is what labels by toss reward."""
-    row, trained, random = (by_control[control] for control in (ARBITRARY, TRAINED, RANDOM_DIRECTION))
+    row, trained, random = (by_control[control] for control in (ON_ARBITRARY, TRAINED, RANDOM_DIRECTION))
     (learnt, held_out) = (Estimate.of(row, f"label_accuracy{end}") for end in ("_train", ""))
     assert learnt is not None
     assert held_out is not None
@@ -176,7 +186,7 @@ def distributions(by_control: Mapping[str, Row]) -> Grid:
     lines = []
     for pairs, prefix in (("trained on", "train_"), ("held out", "")):
         for words, control, which in (
-            ("no patch", TRAINED, "ld_clean"), ("trained", TRAINED, "ld"), ("arbitrary labels", ARBITRARY, "ld"),
+            ("no patch", TRAINED, "ld_clean"), ("trained", TRAINED, "ld"), ("arbitrary labels", ON_ARBITRARY, "ld"),
         ):  # fmt: skip
             row = by_control[control]
             mean = row[f"{prefix}{which}"] if prefix or which == "ld_clean" else row["ld_patched"]

@@ -9,7 +9,7 @@ from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section
 from subspace_illusion.report.words import with_ends
 from subspace_illusion.statistics import Estimate
-from subspace_illusion.subspace.methods import TRAINED
+from subspace_illusion.subspace.keys import TRAINED, SubspaceKey, with_keys
 
 _ABOUT = dict(component="component", subspace="subspace", seed="seed")
 _SPLIT = dict(
@@ -25,7 +25,7 @@ _APART = dict(
 def section(results: Results) -> Iterator[Section]:
     """What the readout sees of every subspace, and along which part the values lie apart."""
     summaries = {name: results.large(f"decompositions/{name}/summary.parquet") for name in results.components}
-    together = pd.concat([summary.assign(component=name) for name, summary in summaries.items()])
+    together = with_keys(pd.concat([summary.assign(component=name) for name, summary in summaries.items()]))
     together = together.reindex(columns=[*_ABOUT, *_SPLIT, *_APART, "lent_share_lo", "lent_share_hi"])
     together["seed"] = ["" if pd.isna(seed) else str(seed) for seed in together["seed"]]
     split = [name for name, summary in summaries.items() if "row_norm" in summary]
@@ -38,7 +38,7 @@ def section(results: Results) -> Iterator[Section]:
     for name in split:
         projections = results.large(f"decompositions/{name}/projections.parquet")
         alt = f"Held-out prompts projected on the directions at {name} and on their parts"
-        pictures.append(Picture(f"decompose__{name}", alt, decompose_figure(projections, name)))
+        pictures.append(Picture(f"decompose__{name}", alt, decompose_figure(with_keys(projections), name)))
     yield Section(
         "E4, E5  The row part and the null part",
         "What of a direction does its component's output matrix see, and along which part do the values lie apart?",
@@ -56,7 +56,8 @@ def section(results: Results) -> Iterator[Section]:
 
 def _said(results: Results) -> str:
     """What the tables say of v_mlp, in means over seeds with the single values."""
-    summary = None if results.v_mlp is None else results.summary(results.v_mlp)
+    v_mlp = None if results.v_mlp is None else SubspaceKey(TRAINED, component=results.v_mlp)
+    summary = None if v_mlp is None else results.summary(v_mlp)
     if summary is None or not {"gap_row", "gap_null"} <= set(summary):
         return ""
 
@@ -83,9 +84,10 @@ def _among(results: Results) -> str:
 def _cosines(results: Results) -> Grid:
     """Cosines between every two subspaces of the components that have some of the user's own."""
     tables = []
-    for name in dict.fromkeys(component for component, _ in results.own_subspaces):
-        order = {method: place for place, method in enumerate((TRAINED, *results.own[name]))}
-        cosines = results.large(f"decompositions/{name}/cosines.parquet").assign(component=name)
-        tables.append(cosines.sort_values("subspace", key=lambda of, order=order: of.map(order), kind="stable"))
+    for name in dict.fromkeys(key.component for key in results.own_subspaces):
+        users = (SubspaceKey.user(label) for label in results.own[name])
+        order = {key: place for place, key in enumerate((SubspaceKey(TRAINED), *users))}
+        cosines = with_keys(results.large(f"decompositions/{name}/cosines.parquet")).assign(component=name)
+        tables.append(cosines.sort_values("subspace", key=lambda keys, order=order: keys.map(order), kind="stable"))
     columns = dict(component="component", subspace="subspace", other="beside", cosine="cosine")
     return Grid.of(pd.concat(tables), columns)

@@ -9,7 +9,7 @@ from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section
 from subspace_illusion.report.words import with_ends
 from subspace_illusion.statistics import Estimate
-from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, TRAINED
+from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, TRAINED, SubspaceKey, with_keys
 from subspace_illusion.tasks.table import values_of
 
 _WAKING = dict(
@@ -20,12 +20,12 @@ _WAKING = dict(
 
 def section(results: Results) -> Iterator[Section]:
     """Outputs along v_true, by value of base and source."""
-    dormant = results.table("dormant.csv")
+    dormant = with_keys(results.table("dormant.csv"))
     if dormant.empty:
         return
-    written = results.large("dormant.parquet")
-    shown = [(row["component"], row["subspace"]) for row in dormant.to_dict("records")]
-    shown = [which for which in shown if which[1] != MEAN_DIFFERENCE]
+    written = with_keys(results.large("dormant.parquet"))
+    listed = [row["subspace"].at(row["component"]) for row in dormant.to_dict("records")]
+    listed = [key for key in listed if key.method != MEAN_DIFFERENCE]
     has_same = dormant["outside_same"].notna().any()
     same = "Patched from the same value, the output should stay where the clean runs put it. " if has_same else ""
     yield Section(
@@ -39,10 +39,10 @@ def section(results: Results) -> Iterator[Section]:
             Picture(
                 "dormant",
                 "Outputs along v_true, clean and patched along trained subspaces and the user's own",
-                dormant_figure(written, shown),
+                dormant_figure(written, listed),
             )
         ]
-        if shown
+        if listed
         else [],
         [Grid.of(dormant, dict(component="component", subspace="subspace") | _WAKING, list(_WAKING))],
     )
@@ -51,7 +51,7 @@ def section(results: Results) -> Iterator[Section]:
 def _said(dormant: pd.DataFrame, results: Results, values: list[str]) -> str:
     """What the table says of v_mlp."""
     name = results.v_mlp
-    rows = dormant[(dormant["component"] == name) & (dormant["subspace"] == TRAINED)].to_dict("records")
+    rows = dormant[(dormant["component"] == name) & (dormant["subspace"] == SubspaceKey(TRAINED))].to_dict("records")
     figures = {measure: Estimate.of(row, measure) for row in rows for measure in _WAKING}
     said = {measure: with_ends(figure) for measure, figure in figures.items() if figure is not None}
     if not {"clean_gap", "patched_gap", "outside"} <= set(said):

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from subspace_illusion.experiments.fact_directions import GEOMETRY, ONE
+from subspace_illusion.experiments.fact_directions import GEOMETRY, ONE, WHOLE_MLP
 from subspace_illusion.experiments.fact_edits import EDIT, SUBSPACE, SUBSPACE_ROW
 from subspace_illusion.report.plots.facts import facts_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section
 from subspace_illusion.report.words import MANY_VALUES
-from subspace_illusion.subspace.methods import ROW, TRAINED, WHOLE
+from subspace_illusion.subspace.keys import ROW, TRAINED, WHOLE, SubspaceKey, with_keys
 
-SHOWN = {TRAINED: "DAS direction", WHOLE: "whole MLP", ROW: "row part"}
+PATCHES = {SubspaceKey(TRAINED): "DAS direction", WHOLE: "whole MLP", SubspaceKey(TRAINED, ROW): "row part"}
 EDITS = {EDIT: "ROME edit", SUBSPACE: "its subspace", SUBSPACE_ROW: "row part of that subspace"}
 """What is drawn, by the names of the published figures."""
 
@@ -36,19 +36,20 @@ def section(results: Results) -> Iterator[Section]:
     """One section a component in whose place the facts were patched, block by block."""
     for name in results.ran("facts"):
         patched, edited = (results.table(f"facts/{name}/{table}.csv") for table in ("by_block", "edits"))
+        patched = with_keys(patched)
         blocks = int(results.table("localise/components.csv")["block"].max()) + 1
-        own = patched[patched["what"].isin([ONE, WHOLE])]
+        own = patched[patched["what"].isin([ONE, WHOLE_MLP])]
         without = edited.set_index("block")["no_subspace"].dropna()
         few = sorted(without[without > MOST_WITHOUT].index)
         drawn = edited[~(edited["what"].isin([SUBSPACE, SUBSPACE_ROW]) & edited["block"].isin(few))]
         figure = facts_figure(
-            {words: _by_block(own, "subspace", method, "interchange_accuracy") for method, words in SHOWN.items()},
+            {words: _by_block(own, "subspace", key, "interchange_accuracy") for key, words in PATCHES.items()},
             {words: _by_block(drawn, "what", what, "rewrite") for what, words in EDITS.items()},
             results.large("published_facts.csv"),
             blocks,
         )
         about = dict(block="block", what="fitted to", subspace="patched")
-        directions = patched[patched["subspace"] == TRAINED]
+        directions = patched[patched["subspace"] == SubspaceKey(TRAINED)]
         yield Section(
             "E16  Facts",
             "Patched at the subject, which MLPs hand over the source's fact, along which directions, and what do "
@@ -79,6 +80,6 @@ def _without(blocks: list[int]) -> str:
     )
 
 
-def _by_block(rows: pd.DataFrame, column: str, value: str, measure: str) -> pd.Series:
+def _by_block(rows: pd.DataFrame, column: str, value: object, measure: str) -> pd.Series:
     """A measure of the rows of one kind, by block."""
     return rows[rows[column] == value].set_index("block")[measure]

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from subspace_illusion.report.plots.off_distribution import off_distribution_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section
+from subspace_illusion.subspace.keys import with_keys
 
 
 def section(results: Results) -> Iterator[Section]:
     """Distances between patched and natural clouds, component by component."""
-    distances = results.table("off_distribution.csv")
+    distances = with_keys(results.table("off_distribution.csv"))
     columns = dict(component="component", subspace="subspace", place="where", part="part")
     yield Section(
         "E15  Off the natural distribution",
@@ -25,9 +26,9 @@ def section(results: Results) -> Iterator[Section]:
             Picture(
                 f"off_distribution__{name}",
                 f"Distance of patched from natural activations at {name}, by place and part, with the floor",
-                off_distribution_figure(of),
+                off_distribution_figure(rows),
             )
-            for name, of in distances.groupby("component", sort=False)
+            for name, rows in distances.groupby("component", sort=False)
         ],
         [Grid.of(distances, columns | dict(distance="distance", floor="floor"), ("distance", "floor"))],
     )

@@ -7,7 +7,7 @@ import pandas as pd
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Section
 from subspace_illusion.report.words import place, variable_of
-from subspace_illusion.tasks.table import DIFFERENT, IOI, KINDS, SPLITS, chosen, values_of
+from subspace_illusion.tasks.table import DIFFERENT, IOI, PAIR_KINDS, SPLITS, chosen, values_of
 
 MOST = 6
 """Values of which an example is shown."""
@@ -62,7 +62,7 @@ def _examples(results: Results) -> str:
 def _counts(pairs: pd.DataFrame) -> Grid:
     """Pairs by kind and split: how many, how many the model gets wrong, how many are kept."""
     rows = []
-    for kind in KINDS:
+    for kind in PAIR_KINDS:
         for split, words in _SPLITS.items():
             of_both = chosen(pairs, split, kind)
             if len(of_both):

@@ -6,7 +6,8 @@ from subspace_illusion.report.plots.random_mlp import random_mlp_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section
 from subspace_illusion.report.words import with_ends
-from subspace_illusion.statistics import POOLED, Estimate
+from subspace_illusion.statistics import Estimate
+from subspace_illusion.subspace.keys import POOLED, TRAINED, SubspaceKey
 
 MEASURES = dict(
     effect="effect (LD lost)", share_of_real="over the real one's", share_of_residual="over the whole residual patch's"
@@ -34,7 +35,7 @@ def section(results: Results) -> Iterator[Section]:
                 Picture(
                     f"random_mlp__{name}",
                     "Effect of the subspace of each random MLP beside the real one's",
-                    random_mlp_figure(rows, results.effects.reset_index(), name),
+                    random_mlp_figure(rows, results.effects[SubspaceKey(TRAINED, component=name)], name),
                 )
             ],
             [Grid.of(named, dict(draw="random MLP") | MEASURES, MEASURES)],

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from subspace_illusion.measures.split_directions import PARTS, SEEN, WHOLE
+from subspace_illusion.measures.split_directions import READ_PARTS, SEEN, UNDIVIDED
 from subspace_illusion.report.plots.split_directions import directions, split_directions_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section, in_words
-from subspace_illusion.report.words import with_ends
-from subspace_illusion.statistics import POOLED, Estimate
-from subspace_illusion.subspace.methods import GRADIENT, TRAINED
+from subspace_illusion.report.words import shown, with_ends
+from subspace_illusion.statistics import Estimate
+from subspace_illusion.subspace.keys import GRADIENT, POOLED, TRAINED, SubspaceKey, with_keys
 
 _MEASURES = dict(effect="effect (LD lost)", flip_rate="flip rate (LD < 0)", interchange_accuracy="interchange accuracy")
 _SHARES = dict(row_share="along the readers", random_row_share="along random subspaces")
@@ -19,8 +19,8 @@ _SHARES = dict(row_share="along the readers", random_row_share="along random sub
 def section(results: Results) -> Iterator[Section]:
     """Every component: its directions patched whole and by their parts."""
     for name in results.ran("split_directions"):
-        table = results.table(f"split_directions/{name}.csv", text=("seed", "draw"))
-        divided = (table["part"] != WHOLE).any()
+        table = with_keys(results.table(f"split_directions/{name}.csv", text=("seed", "draw")))
+        divided = (table["part"] != UNDIVIDED).any()
         grids = [_parts(table), _shares(table)] if divided else [_parts(table)]
         yield Section(
             f"E3  What the readers see of directions at {name}",
@@ -48,7 +48,7 @@ def _said(table: pd.DataFrame, at_end: bool) -> str:
         "A part is normalised before it is patched; its norm is what it had in the direction of norm one. The readers "
         f"see the position through their {'queries' if at_end else 'keys and values, looking back at it from END'}."
     ]
-    if (table["subspace"] == GRADIENT).any():
+    if (table["subspace"] == SubspaceKey(GRADIENT)).any():
         sentences.append(
             "The gradient is the mean gradient, on training pairs, of the readers' attention to the first name over "
             "the second."
@@ -60,7 +60,9 @@ def _said(table: pd.DataFrame, at_end: bool) -> str:
             f"direction too has a norm of {rank.iloc[0]:.2f} along them. Random subspaces of that rank therefore stand "
             "beside."
         )
-    trained = table[(table["subspace"] == TRAINED) & (table["part"] == WHOLE) & (table["seed"] == POOLED)]
+    trained = table[
+        (table["subspace"] == SubspaceKey(TRAINED)) & (table["part"] == UNDIVIDED) & (table["seed"] == POOLED)
+    ]
     shares = [Estimate.of(row, measure) for row in trained.to_dict("records") for measure in _SHARES]
     if len(shares) == len(_SHARES) and shares[0] is not None and shares[1] is not None:
         sentences.append(
@@ -74,16 +76,16 @@ def _parts(table: pd.DataFrame) -> Grid:
     """Every part of every direction: the seeds and draws pooled."""
     pooled = table[table["seed"] == POOLED]
     rows = []
-    for method in directions(table):
-        for part in PARTS:
-            here = pooled[(pooled["subspace"] == method) & (pooled["part"] == part)]
+    for key in directions(table):
+        for part in READ_PARTS:
+            here = pooled[(pooled["subspace"] == key) & (pooled["part"] == part)]
             of_draws = here.loc[here["draw"].notna() & (here["draw"] != POOLED), "effect"]
             for row in here[here["draw"].isna() | (here["draw"] == POOLED)].to_dict("records"):
                 measures = [Estimate.of(row, measure) for measure in _MEASURES]
                 effect, *more = ["" if estimate is None else with_ends(estimate) for estimate in measures]
                 spread = f"{of_draws.min():.2f} to {of_draws.max():.2f}" if len(of_draws) else ""
                 norms = [in_words(row["norm"]), in_words(row["chance_norm"])]
-                rows.append([method, part, *norms, effect, spread, *more])
+                rows.append([shown(key), part, *norms, effect, spread, *more])
     effect, *more = _MEASURES.values()
     header = ["direction", "part", "norm", "norm expected of a random direction", effect, "effect, range over draws"]
     return Grid([*header, *more], rows)
@@ -91,10 +93,10 @@ def _parts(table: pd.DataFrame) -> Grid:
 
 def _shares(table: pd.DataFrame) -> Grid:
     """What share of a direction's effect its part along the readers has, and along random subspaces."""
-    whole = table[table["part"] == WHOLE]
+    whole = table[table["part"] == UNDIVIDED]
     rows = []
-    for method in directions(table):
-        here = whole[whole["subspace"] == method]
+    for key in directions(table):
+        here = whole[whole["subspace"] == key]
         for row in here[here["seed"] == POOLED].to_dict("records"):
             cells = []
             for measure in _SHARES:
@@ -102,6 +104,6 @@ def _shares(table: pd.DataFrame) -> Grid:
                 single = here.loc[here["seed"] != POOLED, measure].dropna() if measure in here else []
                 each = ", ".join(with_ends(Estimate(x)) for x in single)
                 cells += ["" if estimate is None else with_ends(estimate), each]
-            rows.append([method, *cells])
+            rows.append([shown(key), *cells])
     header = [cell for words in _SHARES.values() for cell in (f"effect {words}, over the whole's", "single seeds")]
     return Grid(["direction", *header], rows)

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping
 
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.words import fixed, with_ends
-from subspace_illusion.subspace.methods import MEAN_DIFFERENCE, TRAINED
+from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, TRAINED, SubspaceKey
 from subspace_illusion.verdict.calibration import Calibration
 from subspace_illusion.verdict.judge import Verdict
 from subspace_illusion.verdict.sub_scores import LENT, LOST
 
 
 def sure(
-    results: Results, verdicts: Mapping[tuple[str, str], Verdict], calibration: Calibration
+    results: Results, verdicts: Mapping[SubspaceKey, Verdict], calibration: Calibration
 ) -> Iterator[tuple[str, str]]:
     """Headings with a paragraph each.
 
@@ -56,7 +56,7 @@ def _unit(results: Results) -> str:
     )
 
 
-def _everywhere(results: Results, verdicts: Mapping[tuple[str, str], Verdict]) -> str:
+def _everywhere(results: Results, verdicts: Mapping[SubspaceKey, Verdict]) -> str:
     """Wu et al.'s first objection, and the mean difference and the trained direction of v_mlp beside each other."""
     text = (
         "Wu et al. (arXiv 2401.12631) object that almost every direction of an MLP's hidden activations has a null "
@@ -65,7 +65,7 @@ def _everywhere(results: Results, verdicts: Mapping[tuple[str, str], Verdict]) -
     )
     said = []
     for words, method in (("trained direction", TRAINED), ("mean difference", MEAN_DIFFERENCE)):
-        if (verdict := verdicts.get((results.v_mlp or "", method))) is not None:
+        if (verdict := verdicts.get(SubspaceKey(method, component=results.v_mlp or ""))) is not None:
             lent, lost = (verdict.sub_score(name) for name in (LENT, LOST))
             if lent is not None and lost is not None:
                 made_of = f"{with_ends(lent)} is lent and {with_ends(lost)} of the effect lost without the null part"

@@ -8,14 +8,15 @@ from subspace_illusion.experiments.tell_names import ALIKE, SIGNIFICANT
 from subspace_illusion.report.plots.tell_names import tell_names_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section, in_words
-from subspace_illusion.statistics import POOLED, p_in_words
-from subspace_illusion.subspace.methods import RANDOM, TRAINED
+from subspace_illusion.report.words import shown
+from subspace_illusion.statistics import p_in_words
+from subspace_illusion.subspace.keys import POOLED, RANDOM, TRAINED, SubspaceKey, with_keys
 
 
 def section(results: Results) -> Iterator[Section]:
     """Every component: names in the projections, once the place of S is taken out."""
     for component in results.ran("tell_names"):
-        table = results.table(f"tell_names/{component}.csv", text=("seed",))
+        table = with_keys(results.table(f"tell_names/{component}.csv", text=("seed",)))
         pooled = table[table["seed"] == POOLED]
         yield Section(
             f"E3  Does the projection at {component} tell the names apart?",
@@ -43,8 +44,9 @@ def section(results: Results) -> Iterator[Section]:
 
 def _said(pooled: pd.DataFrame, half: str, name: str) -> str:
     """What the table shows for one half and one of the two names."""
-    rows = pooled[(pooled["name"] == name) & (pooled["half"] == half)].set_index("subspace").to_dict("index")
-    trained, random = rows[TRAINED], rows[RANDOM]
+    here = pooled[(pooled["name"] == name) & (pooled["half"] == half)]
+    rows = {row["subspace"]: row for row in here.to_dict("records")}
+    trained, random = rows[SubspaceKey(TRAINED)], rows[SubspaceKey(RANDOM)]
     which = f"{name}, {half}"
     if pd.isna(trained["p"]):
         return f"{which}: no name comes often enough to tell."
@@ -76,10 +78,10 @@ def _grid(pooled: pd.DataFrame) -> Grid:
     rows = []
     for row in pooled.to_dict("records"):
         p = "" if pd.isna(row["p"]) else _p(row).removeprefix("p ").removeprefix("= ")
-        told = in_words(row["share_told"]) if row["subspace"] == RANDOM else ""
+        told = in_words(row["share_told"]) if row["subspace"].method == RANDOM else ""
         figures = [in_words(row[figure]) for figure in ("f", "omega_squared")]
         whole = float("nan") if pd.isna(row["omega_squared"]) else _whole(row)
-        about = [row["subspace"], row["half"], row["name"], str(row["directions"])]
+        about = [shown(row["subspace"]), row["half"], row["name"], str(row["directions"])]
         rows.append([*about, *figures, p, told, in_words(row["left"]), in_words(whole)])
     header = ["direction", "names shift the prompts", "name", "directions", "F", "omega squared", "p"]
     shares = ["share of variance left by the place of S", "names' share of the whole variance"]

@@ -10,7 +10,8 @@ from subspace_illusion.report.plots.trace_paths import trace_paths_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section
 from subspace_illusion.report.words import with_ends
-from subspace_illusion.statistics import POOLED, Estimate
+from subspace_illusion.statistics import Estimate
+from subspace_illusion.subspace.keys import POOLED
 from subspace_illusion.tasks.table import IOI
 
 CLOSE = 0.25

@@ -2,21 +2,21 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from subspace_illusion.report.findings import Finding
+from subspace_illusion.report.findings import Finding, own_finding
 from subspace_illusion.report.plots.verdict import sweep_figure, verdict_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture
 from subspace_illusion.report.sections.calibration import in_words
 from subspace_illusion.report.verdict import reason_of, verdict_table
-from subspace_illusion.report.words import fixed, foil_of, place, variable_of, with_ends
+from subspace_illusion.report.words import fixed, foil_of, place, shown, variable_of, with_ends
 from subspace_illusion.statistics import Estimate
-from subspace_illusion.subspace.methods import TRAINED
+from subspace_illusion.subspace.keys import TRAINED, SubspaceKey
 from subspace_illusion.verdict.calibration import Calibration
 from subspace_illusion.verdict.judge import Verdict
 from subspace_illusion.verdict.rule import Reason
 from subspace_illusion.verdict.sub_scores import NEEDED, SUB_SCORES, named
 
-Verdicts = Mapping[tuple[str, str], Verdict]
+Verdicts = Mapping[SubspaceKey, Verdict]
 
 
 def answer(results: Results, found: Sequence[Finding], verdicts: Verdicts) -> str:
@@ -29,11 +29,11 @@ def answer(results: Results, found: Sequence[Finding], verdicts: Verdicts) -> st
     """
     by_key = {finding.key: finding.estimate for finding in found}
     sentences = [*_of_v_true(results, by_key), *_of_v_mlp(results, by_key)]
-    for component, label in results.own_subspaces:
-        sentences += _of_own(component, label, by_key)
-    named = [(role, verdicts[component, TRAINED]) for role, component in results.roles.items()]
-    named += [(f"{label} at {component}", verdicts[component, label]) for component, label in results.own_subspaces]
-    judged = [f"{words} is {verdict.verdict}" for words, verdict in named]
+    for key in results.own_subspaces:
+        sentences += _of_own(key, by_key)
+    of_words = {role: SubspaceKey(TRAINED, component=component) for role, component in results.roles.items()}
+    of_words |= {f"{shown(key)} at {key.component}": key for key in results.own_subspaces}
+    judged = [f"{words} is {verdicts[key].verdict}" for words, key in of_words.items()]
     said = " and ".join([", ".join(judged[:-1]), judged[-1]] if len(judged) > 1 else judged)
     return " ".join([*sentences, f"By the score, whose thresholds planted cases have set, {said}."])
 
@@ -54,13 +54,13 @@ def _of_v_mlp(results: Results, by_key: Mapping[str, Estimate]) -> Iterator[str]
     if results.v_mlp is None:
         return
 
-    def of(key: str) -> str:
+    def figure(key: str) -> str:
         return fixed(by_key[key].value)
 
     yield (
-        f"Patching that of the hidden activations of an MLP ({results.v_mlp}, v_mlp) takes {of('v_mlp.effect')} off a "
-        f"logit difference of {of('clean.logit_diff')}, and makes {foil_of(results.task)} the top token in "
-        f"{of('v_mlp.interchange_accuracy')}."
+        f"Patching that of the hidden activations of an MLP ({results.v_mlp}, v_mlp) takes {figure('v_mlp.effect')} "
+        f"off a logit difference of {figure('clean.logit_diff')}, and makes {foil_of(results.task)} the top token in "
+        f"{figure('v_mlp.interchange_accuracy')}."
     )
     whole = by_key["v_mlp.full_patch.effect"]
     if whole.low is None or whole.high is None or whole.low <= 0 <= whole.high:
@@ -68,31 +68,31 @@ def _of_v_mlp(results: Results, by_key: Mapping[str, Estimate]) -> Iterator[str]
     else:
         does = "does damage too" if whole.low > 0 else "does no damage"
     yield (
-        f"Patching that whole MLP {does} (effect {of('v_mlp.full_patch.effect')}), and without the part of v_mlp that "
-        f"its output matrix maps to zero the effect is {of('v_mlp.row_only.effect')}."
+        f"Patching that whole MLP {does} (effect {figure('v_mlp.full_patch.effect')}), and without the part of v_mlp "
+        f"that its output matrix maps to zero the effect is {figure('v_mlp.row_only.effect')}."
     )
     if "v_mlp.lent_share" in by_key:
         yield (
-            f"Of the variation that the patch writes through the row part, {of('v_mlp.lent_share')} is lent by the "
+            f"Of the variation that the patch writes through the row part, {figure('v_mlp.lent_share')} is lent by the "
             "null part."
         )
     if "dormant.outside" in by_key:
         yield (
-            f"Patched from the other value, {of('dormant.outside')} of the MLP's outputs along v_true lie outside the "
-            "range that they have without a patch."
+            f"Patched from the other value, {figure('dormant.outside')} of the MLP's outputs along v_true lie outside "
+            "the range that they have without a patch."
         )
     if "random_mlp.share_of_real" in by_key:
-        yield f"MLPs with random weights in its place reach {of('random_mlp.share_of_real')} of v_mlp's effect."
+        yield f"MLPs with random weights in its place reach {figure('random_mlp.share_of_real')} of v_mlp's effect."
 
 
-def _of_own(component: str, label: str, by_key: Mapping[str, Estimate]) -> Iterator[str]:
+def _of_own(key: SubspaceKey, by_key: Mapping[str, Estimate]) -> Iterator[str]:
     """What one of the user's own subspaces does, and what it is made of."""
-    figures = {name: by_key.get(f"own.{component}.{label}.{name}") for name in ("fldd", *_OWN)}
+    figures = {name: by_key.get(f"{own_finding(key)}.{name}") for name in ("fldd", *_OWN)}
     fldd = figures.pop("fldd")
     if fldd is None:
         return
     more = [_OWN[name].format(with_ends(figure)) for name, figure in figures.items() if figure is not None]
-    sentence = f"Patching {label} at {component} takes off {with_ends(fldd)} of the clean logit difference"
+    sentence = f"Patching {shown(key)} at {key.component} takes off {with_ends(fldd)} of the clean logit difference"
     yield "; ".join([sentence, *more]) + "."
 
 
@@ -106,16 +106,17 @@ _OWN = dict(
 
 def verdict_grid(verdicts: Verdicts) -> Grid:
     """One row a component and subspace: the verdict, and why."""
-    rows = [[*which, verdict.verdict, reason_of(verdict)] for which, verdict in verdicts.items()]
+    rows = [[key.component, shown(key), verdict.verdict, reason_of(verdict)] for key, verdict in verdicts.items()]
     return Grid(["component", "subspace", "verdict", "why"], rows)
 
 
 def evidence_grid(verdicts: Verdicts) -> Grid:
     """The effect, the score and its sub-scores, one line a subspace."""
     rows = []
-    for which, verdict in verdicts.items():
-        shown = [verdict.sub_score(name) for name in ("fldd", "score", *SUB_SCORES)]
-        rows.append([*which, *("not applicable" if each is None else with_ends(each) for each in shown)])
+    for key, verdict in verdicts.items():
+        scores = [verdict.sub_score(name) for name in ("fldd", "score", *SUB_SCORES)]
+        cells = ["not applicable" if each is None else with_ends(each) for each in scores]
+        rows.append([key.component, shown(key), *cells])
     return Grid(["component", "subspace", "effect (share of the clean LD)", "score", *SUB_SCORES], rows)
 
 
@@ -127,14 +128,14 @@ def verdict_picture(verdicts: Verdicts, calibration: Calibration) -> Picture:
 
 def sweep_picture(verdicts: Verdicts, calibration: Calibration) -> Picture:
     """What other thresholds would do to planted cases and to this run's subspaces."""
-    judged = {which: verdict for which, verdict in verdicts.items() if verdict.reason is not Reason.SMALL_EFFECT}
+    judged = {key: verdict for key, verdict in verdicts.items() if verdict.reason is not Reason.SMALL_EFFECT}
     figure = sweep_figure(verdict_table(judged), calibration)
     return Picture("verdict_sweep", "Verdicts as the threshold of the score moves", figure)
 
 
 def rules(verdicts: Verdicts, calibration: Calibration, smallest_effect: float) -> str:
     """The formula of the score, the rule of the verdict, how many were made, and how often such verdicts are right."""
-    components = len({component for component, _ in verdicts})
+    components = len({key.component for key in verdicts})
     limits = calibration.thresholds[named(SUB_SCORES)]
     of_score = "; ".join(f"{name} ({words})" for name, words in SUB_SCORES.items())
     return (
