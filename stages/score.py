@@ -50,7 +50,8 @@ def main(
         elif can_be_read(site, cached.n_blocks):
             halves = halves or both_splits(MODEL, ACTIVATIONS, split_directions.pairs)  # opens the model
             about = settings | dict(rule=rule, draws=draws, batch=patch_batch)
-            splits = split_by_own_readers(*halves, site, bases, **about)
+            split = split_by_own_readers(*halves, site, bases, **about)
+            splits = None if split is None else split.by_pair
         ends, after = ((cached.at(at, base), cached.at(at, source)) for at in (site, residual_after(site.block)))
         did = read_table(OUTCOMES / f"{name}.parquet")
         found = score_component(did, bases, *ends, values, readout, splits, **settings)

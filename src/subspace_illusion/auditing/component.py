@@ -127,6 +127,7 @@ def look_at(
     bootstrap = Bootstrap.of(test.groups, settings.resamples, settings.seed)
     tables["effects"] = effects(test, {site.name: scored.patched}, bootstrap)
     tables["outcomes"] = by_pair(test, scored.patched)
+    tables |= {} if scored.readers is None else dict(readers=scored.readers)
     with progress.phase(f"distances at {site.name}", cost["distances"]):
         ends, after = ((test.base(at), test.source(at)) for at in (site, residual_after(site.block)))
         looks: Any = dict(tolerance=TOLERANCE, halvings=HALVINGS, seed=settings.seed)

@@ -5,6 +5,7 @@ A basis is a ``[..., d, k]`` tensor of ``k`` orthonormal columns; ``k = 1`` is a
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 import torch
@@ -180,8 +181,11 @@ def rank_of(sizes: torch.Tensor, tolerance: float) -> int:
     return int((sizes > tolerance * sizes[0]).sum())
 
 
+@lru_cache(maxsize=4)
 def row_space(readout: torch.Tensor, tolerance: float) -> torch.Tensor:
-    """Orthonormal basis of what a readout sees, ``[d, rank]``, in double precision.
+    """Orthonormal basis of what a readout sees, ``[d, rank]``, in double precision; one readout is factorised once.
+
+    A tensor is itself and no other to the cache, whatever numbers it holds: nobody changes a readout in place.
 
     Args:
         readout: ``[d, d_out]``.

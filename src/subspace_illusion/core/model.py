@@ -6,7 +6,7 @@ runs the model brings them over.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,7 @@ class Model:
     tokenizer: Tokenizer
     device: torch.device
     centres: bool
+    _readouts: dict[Site, torch.Tensor | None] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def n_blocks(self) -> int:
@@ -174,8 +175,13 @@ class Model:
         """The matrix through which the residual stream sees a site, ``[d, d_model]``, output = activation @ W.
 
         ``W_out`` for the MLP's hidden activations, the head's (or all heads') ``W_O`` for attention's z, ``None`` for
-        sites that are in the residual stream already.
+        sites that are in the residual stream already. Asked again, it is the same tensor.
         """
+        if site not in self._readouts:
+            self._readouts[site] = self._readout(site)
+        return self._readouts[site]
+
+    def _readout(self, site: Site) -> torch.Tensor | None:
         if site.readout is None:
             return None
         part, name = site.readout

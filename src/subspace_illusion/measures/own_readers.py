@@ -6,6 +6,7 @@ by the same rule.
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import torch
@@ -51,6 +52,18 @@ def both_splits(model: Path, cache: Path, most: int) -> tuple[Pairs, Pairs]:
     return cached_pairs(opened, cache, "train", DIFFERENT), cached_pairs(opened, cache, "test", DIFFERENT, most=most)
 
 
+class ReadSplit(NamedTuple):
+    """What the readers of a residual vector see of its subspaces.
+
+    Attributes:
+        by_pair: What ``split_directions`` tells pair for pair.
+        readers: The table of heads downstream, ``find_readers.reader_table``.
+    """
+
+    by_pair: pd.DataFrame
+    readers: pd.DataFrame
+
+
 def split_by_own_readers(
     train: Pairs,
     test: Pairs,
@@ -63,7 +76,7 @@ def split_by_own_readers(
     resamples: int,
     seed: int,
     batch: int,
-) -> pd.DataFrame | None:
+) -> ReadSplit | None:
     """Splits subspaces of a residual vector by what the heads see that respond to patching it.
 
     Args:
@@ -79,7 +92,7 @@ def split_by_own_readers(
         batch: Pairs at a time.
 
     Returns:
-        What ``split_directions`` tells pair for pair; ``None`` where no attention reads the site.
+        ``None`` where no attention reads the site.
     """
     model = train.model
     if not can_be_read(site, model.n_blocks):
@@ -88,7 +101,7 @@ def split_by_own_readers(
     response = respond(train, site, batch)
     found = reader_table(heads, response, train.ld_clean, Bootstrap.of(train.groups, 1, seed), rule)
     readers = [head for head in heads if name_of(head) in listed(found, "reader", READER)]
-    return split_directions(
+    _, by_pair = split_directions(
         test,
         site,
         bases,
@@ -99,4 +112,5 @@ def split_by_own_readers(
         draws=draws,
         seed=seed,
         batch=batch,
-    )[1]
+    )
+    return ReadSplit(by_pair, found)

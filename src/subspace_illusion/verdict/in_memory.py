@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
 import torch
 
 from subspace_illusion.core.sites import Site
@@ -16,9 +17,16 @@ from subspace_illusion.verdict.score import Score, score_component
 
 @dataclass(frozen=True)
 class Scored:
-    """What patching a component did, and the scores of its subspaces."""
+    """What was found at a component.
+
+    Attributes:
+        patched: What patching it did.
+        readers: The heads downstream and which of them read it; ``None`` where it is no residual vector.
+        scores: By subspace.
+    """
 
     patched: Patched
+    readers: pd.DataFrame | None
     scores: Mapping[SubspaceKey, Score]
 
 
@@ -49,9 +57,11 @@ def score_in_memory(
     """
     readout = test.model.readout(site)
     settings: dict[str, Any] = dict(tolerance=tolerance, resamples=resamples, seed=seed)
-    splits = split_by_own_readers(train.different, test, site, bases, rule=RULE, draws=DRAWS, batch=batch, **settings)
+    split = split_by_own_readers(train.different, test, site, bases, rule=RULE, draws=DRAWS, batch=batch, **settings)
     component = Subspaces(site, bases, readout, rank)
     patched = patch_everything(test, site.name, component, tolerance=tolerance, seed=seed, batch=batch)
     did = by_pair(test, patched)
     activations = test.base(site), test.source(site)
-    return Scored(patched, score_component(did, bases, *activations, test.values, readout, splits, **settings))
+    by_readers, readers = (None, None) if split is None else split
+    scores = score_component(did, bases, *activations, test.values, readout, by_readers, **settings)
+    return Scored(patched, readers, scores)
