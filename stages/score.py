@@ -44,7 +44,7 @@ def main(
     left: list[dict[str, object]] = []
     for name, component in progress(list(components.items()), "component"):
         site, readout, splits = component.at, cached.readout(name), None
-        bases = read_subspaces(DECOMPOSITIONS / name)
+        did, bases = read_table(OUTCOMES / f"{name}.parquet"), read_subspaces(DECOMPOSITIONS / name)
         if name in experiments.split_directions:
             splits = read_table(RESULTS / "split_directions" / f"{name}_by_pair.csv")
         elif can_be_read(site, cached.n_blocks):
@@ -52,7 +52,6 @@ def main(
             about = settings | dict(rule=rule, draws=draws, batch=patch_batch)
             splits = split_by_own_readers(*halves, site, bases, **about)
         ends, after = ((cached.at(at, base), cached.at(at, source)) for at in (site, residual_after(site.block)))
-        did = read_table(OUTCOMES / f"{name}.parquet")
         found = score_component(did, bases, *ends, values, readout, splits, **settings)
         scores |= {key.at(name): scored for key, scored in found.items()}
         looks: Any = dict(tolerance=rank_tolerance, halvings=score.halvings, seed=seed)
