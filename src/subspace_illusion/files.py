@@ -42,6 +42,24 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         yield partial
 
 
+def check_free(folder: Path, mark: str, force: bool) -> None:
+    """Makes sure that a folder may be written: there is nothing in its place, or what a run like this left.
+
+    Args:
+        folder: The folder.
+        mark: A file that every such run leaves in its folder.
+        force: Whether an earlier run's is to make room.
+
+    Raises:
+        InputError: If something else is there, or an earlier run's that is not to make room.
+    """
+    ours = (folder / mark).is_file()
+    if folder.exists() and not ours and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} is there already and holds something else: name a folder that is not there")
+    if ours and not force:
+        raise InputError(f"{folder} is there already: name another folder, or add --force to replace it")
+
+
 def remove(path: Path) -> None:
     """Removes a file or a folder, if it is there."""
     if path.is_dir() and not path.is_symlink():

@@ -1,6 +1,8 @@
-"""The audit from Python, and the example that shows it from start to end."""
+"""The audit from Python: what it finds, saves and reads again, and the example that shows it from start to end."""
 
+import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,10 @@ import pytest
 import torch
 
 import tiny
-from subspace_illusion import audit
+from subspace_illusion import Audit, audit
+from subspace_illusion.auditing import call, component, document
+from subspace_illusion.auditing.proof import Proof
+from subspace_illusion.auditing.settings import Das
 from subspace_illusion.errors import InputError
 from subspace_illusion.pipeline.compose import compose
 from subspace_illusion.subspace.keys import SubspaceKey
@@ -17,7 +22,10 @@ from subspace_illusion.verdict.rule import SMALLEST_EFFECT
 from subspace_illusion.verdict.shipped import SHIPPED
 
 HOOK = "blocks.1.mlp.hook_post"
-SETTINGS = dict(filter_incorrect=False, resamples=200)
+RESIDUAL = "blocks.1.hook_resid_post"
+FAST = dict(filter_incorrect=False, resamples=200, train=False)
+WHOLE = FAST | dict(train=True, das=Das(steps=3, batch=8))
+MINE = SubspaceKey.user("mine", HOOK)
 
 
 @pytest.fixture(scope="module")
@@ -27,64 +35,187 @@ def folder(tmp_path_factory):
     return path
 
 
-def direction(seed: int = 0) -> torch.Tensor:
-    return torch.randn(64, generator=torch.Generator().manual_seed(seed))
+@pytest.fixture(scope="module")
+def whole(folder):
+    """An audit of a model in a folder, with training and controls."""
+    return audit(folder, tiny.EXAMPLE, HOOK, {"mine": direction()}, **WHOLE)
 
 
-def test_the_ten_lines_of_the_readme(folder, tmp_path):
-    found = audit(folder, tiny.EXAMPLE, HOOK, {"mine": direction()}, **SETTINGS)
-    assert set(found.verdicts) == {SubspaceKey.user("mine", HOOK), SubspaceKey("mean difference", component=HOOK)}
-    assert str(found).startswith(f"mine at {HOOK}: ")
-    assert set(found.decomposition.summary["subspace"]) == {"user: mine"}
-    effects = found.effects.set_index("subspace")
+def direction(seed: int = 0, width: int = 64) -> torch.Tensor:
+    return torch.randn(width, generator=torch.Generator().manual_seed(seed))
+
+
+def test_it_does_all_that_is_asked(whole):
+    judged = {(key.method, key.is_user) for key in whole.verdicts}
+    assert judged == {("mine", True), ("trained", False), ("mean difference", False)}
+    effects = whole.effects[whole.effects["seed"] == "pooled"].set_index("subspace")
     assert abs(effects.loc["null part of user: mine", "effect"]) < 1e-4
-    halves = effects.loc[["lent by the null part of user: mine", "inside the row space of user: mine"], "effect"].sum()
-    assert halves == pytest.approx(
-        effects.loc["user: mine", "effect"], abs=0.05 + 0.2 * abs(effects.loc["user: mine", "effect"])
-    )
-    found.report(tmp_path / "audit.html")
+    assert {"trained", "random", "whole component", "span of both"} <= set(effects.index)
+    assert {"norm-matched placebo", "DAS on arbitrary labels", "patch from itself"} <= set(whole.controls["control"])
+    assert set(whole.tables["off_distribution"]["place"]) == {"component", "output", "next block's input"}
+    assert set(whole.tables) == {*call.TABLES} - {"readers"}  # heads read residual vectors alone
+    assert str(whole).startswith(f"{HOOK}, trained: ")
+    assert f"\n{HOOK}, mine: " in str(whole)
+    assert whole._repr_html_().count("<table") == 2
+
+
+def test_it_proves_itself_first(whole):
+    assert whole.proof.replay < 1e-4
+    assert whole.proof.self_patch < 1e-4
+    assert whole.proof.null_part < 1e-4
+    for off in ("replay", "self_patch", "null_part"):
+        with pytest.raises(InputError, match=r"^here: .* by 1, where .* is allowed; .* the audit stops$"):
+            replace(whole.proof, **{off: 1.0}).check("here")
+    with pytest.raises(InputError, match="by nan"):
+        replace(whole.proof, replay=float("nan")).check("here")
+    assert Proof.worst([whole.proof, replace(whole.proof, replay=1.0, null_part=None)]).replay == 1.0
+
+
+def test_a_run_whose_replay_is_off_says_nothing(llama, monkeypatch):
+    exact = component.prove
+    monkeypatch.setattr(component, "prove", lambda *given: replace(exact(*given), replay=0.5))
+    with pytest.raises(InputError, match="a replay differs from the full forward pass by 0.5"):
+        audit(llama, tiny.EXAMPLE, HOOK, {"mine": direction()}, **FAST)
+
+
+def test_what_is_saved_is_read_again(whole, tmp_path):
+    whole.save(tmp_path / "out")
+    again = Audit.load(tmp_path / "out")
+    assert str(again) == str(whole)
+    assert again.document == whole.document
+    for name, table in whole.tables.items():
+        pd.testing.assert_frame_equal(again.tables[name], table, check_dtype=False)
+    assert again.bases.keys() == whole.bases.keys()
+    again.save(tmp_path / "copy")
+    names = sorted(file.name for file in (tmp_path / "out").iterdir())
+    assert {"verdict.json", "report.html", "pairs.parquet", "subspaces.safetensors", "effects.parquet"} <= set(names)
+    for name in names:
+        if name != "report.html":
+            assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "copy" / name).read_bytes(), name
+
+
+def test_a_folder_that_is_there_is_left_alone_and_a_failure_leaves_none(whole, tmp_path, monkeypatch):
+    whole.save(tmp_path / "out")
+    with pytest.raises(InputError, match="is there already: name another folder, or add --force"):
+        whole.save(tmp_path / "out")
+    whole.save(tmp_path / "out", force=True)
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters/love.txt").write_text("dear")
+    with pytest.raises(InputError, match="holds something else"):
+        whole.save(tmp_path / "letters", force=True)
+    assert (tmp_path / "letters/love.txt").read_text() == "dear"
+    monkeypatch.setattr(Audit, "report", lambda *given: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        whole.save(tmp_path / "half")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["letters", "out"]
+    with pytest.raises(InputError, match="holds no audit"):
+        Audit.load(tmp_path / "letters")
+    (tmp_path / "out/verdict.json").write_text('{"format": "subspace-illusion/verdict/2"}')
+    with pytest.raises(InputError, match="is not of the form subspace-illusion/verdict/1"):
+        Audit.load(tmp_path / "out")
+
+
+def test_the_schema_is_that_of_the_document(whole):
+    written = json.loads(Path(document.__file__).with_name("schema.json").read_text())
+    assert written == document.Document.model_json_schema()
+    found = whole.document.model_dump(mode="json")
+    assert found["model"]["sha256"]
+    assert found["pairs"]["test"] == len(whole.tables["outcomes"])
+    assert {one["subspace"]: one["yours"] for one in found["verdicts"]}["mine"] is True
+
+
+def test_the_pairs_say_what_was_read(whole):
+    first = whole.pairs.iloc[0]
+    raw = pd.read_csv(tiny.EXAMPLE).iloc[0]
+    assert first["base_text"] == raw["base"]
+    assert first["base_token"] == raw["position"]
+    assert first["source_token"] == raw["source_position"]
+
+
+def test_a_page_is_one_file_or_markdown_with_its_pictures_beside_it(whole, tmp_path):
+    whole.report(tmp_path / "audit.html")
     page = (tmp_path / "audit.html").read_text()
-    assert "mine" in page
-    assert page.count("<img") == 1
-    found.report(tmp_path / "audit.md")
+    assert page.count("<img") == page.count('src="data:image/png;base64,') == 1
+    for words in ("mine", "Controls", "Off the natural distribution", "The run&#39;s own check"):
+        assert words in page
+    assert "user: " not in page
+    whole.report(tmp_path / "audit.md")
     assert (tmp_path / "audit_figures/verdict.png").is_file()
     with pytest.raises(InputError, match=r"ends in .html or .md"):
-        found.report(tmp_path / "audit.pdf")
+        whole.report(tmp_path / "audit.pdf")
 
 
 def test_what_is_given_may_be_a_file_or_in_memory_and_gives_the_same(folder, llama, tmp_path):
     np.save(tmp_path / "w.npy", direction().numpy()[None])
     pairs = pd.read_csv(tiny.EXAMPLE)
-    by_file = audit(folder, tiny.EXAMPLE, HOOK, {"mine": tmp_path / "w.npy"}, **SETTINGS)
-    in_memory = audit(llama, pairs.to_dict("records"), HOOK, {"mine": 3 * direction().numpy()}, **SETTINGS)
-    of_bridge = audit(llama.bridge, pairs, HOOK, {"mine": direction()}, **SETTINGS)
-    columns = ["subspace", "ld_clean", "ld_patched", "effect", "effect_lo", "effect_hi"]
-    for other in (in_memory, of_bridge):
-        pd.testing.assert_frame_equal(by_file.effects[columns], other.effects[columns], atol=1e-4, rtol=1e-4)
+    by_file = audit(folder, tiny.EXAMPLE, HOOK, {"mine": tmp_path / "w.npy"}, **FAST)
+    assert "normalised" in by_file.about["notes"]["mine"]
+    in_memory = audit(llama, pairs.to_dict("records"), HOOK, {"mine": 3 * direction().numpy()}, **FAST)
+    of_bridge = audit(llama.bridge, pairs, HOOK, {"mine": direction()}, **FAST)
+    columns = audit(llama, pairs.to_dict("list"), HOOK, {"mine": f"{tmp_path}/w.npy#:0"}, **FAST)
+    measured = ["subspace", "ld_clean", "ld_patched", "effect", "effect_lo", "effect_hi"]
+    for other in (in_memory, of_bridge, columns):
+        pd.testing.assert_frame_equal(by_file.effects[measured], other.effects[measured], atol=1e-4, rtol=1e-4)
 
 
 def test_in_the_residual_stream_what_the_readers_see_stands_for_the_row_part(llama):
-    hook = "blocks.1.hook_resid_post"
-    found = audit(llama, tiny.EXAMPLE, hook, {"mine": direction()[:32]}, **SETTINGS)
-    assert set(found.verdicts[SubspaceKey.user("mine", hook)].score.sub_scores) <= {"lost", "apart"}
+    found = audit(llama, tiny.EXAMPLE, RESIDUAL, {"mine": direction(width=32)}, **FAST)
+    key = SubspaceKey.user("mine", RESIDUAL)
+    assert set(found.verdicts[key].score.sub_scores) <= {"lost", "apart"}
+    assert set(found.tables["readers"]["head"].str.partition(".")[0]) == {"2", "3"}
+    assert found.proof.null_part is None
+
+
+def test_several_hooks_share_one_run_of_the_prompts_and_give_a_map(llama, monkeypatch, tmp_path):
+    runs = []
+    recorded = call.recorded_pairs
+    monkeypatch.setattr(call, "recorded_pairs", lambda *given: runs.append(1) or recorded(*given))
+    every = audit(llama, tiny.EXAMPLE, "blocks.*.mlp.hook_post", {"mine": direction()}, **FAST)
+    assert len(runs) == 1
+    assert every.by_block["block"].tolist() == [0, 1, 2, 3]
+    assert set(every.by_block["mine is"]) <= {"faithful", "illusory", "inconclusive"}
+    alone = audit(llama, tiny.EXAMPLE, HOOK, {"mine": direction()}, **FAST)
+    both = [found.effects.query("component == @HOOK and subspace == 'user: mine'") for found in (every, alone)]
+    np.testing.assert_allclose(both[0]["effect"], both[1]["effect"], atol=1e-4)
+    every.save(tmp_path / "map")
+    assert (tmp_path / "map/report.html").read_text().count("<img") == 2
+    joined = Audit.joined([alone, audit(llama, tiny.EXAMPLE, RESIDUAL, **WHOLE)])
+    assert [site.name for site in joined.sites] == [HOOK, RESIDUAL]
+    assert MINE in joined.verdicts
+    assert joined.document.settings["hooks"] == [HOOK, RESIDUAL]
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (dict(site="blocks.9.mlp.hook_post"), "the model has blocks 0 to 3"),
+        (dict(hook="blocks.9.mlp.hook_post"), "the model has blocks 0 to 3"),
+        (dict(hook="blocks.*.mlp.*"), "one \\* alone"),
+        (dict(hook=[HOOK, HOOK]), "is asked for twice"),
+        (dict(hook=[]), "there is no hook"),
+        (dict(hook=[HOOK, RESIDUAL]), "vectors of different length"),
+        (dict(hook=f"{HOOK}@end"), "leave @end away"),
         (dict(subspaces={"mine": torch.zeros(64)}), "mine is zero"),
         (dict(subspaces={"mine": torch.ones(63)}), "mine"),
-        (dict(subspaces={"row part": torch.ones(64)}), "'row part' is the name of another way"),
+        (dict(subspaces={"row part": torch.ones(64)}), "'row part' is the name of another"),
+        (dict(subspaces={"a:b": torch.ones(64)}), "'a:b' is no label"),
+        (dict(subspaces={}), "no subspace to audit"),
         (dict(pairs="nowhere.csv"), "nowhere.csv"),
         (dict(pairs=[dict(base="a", source="b")]), "base_answer"),
+        (dict(pairs=dict(base="a", source="b")), "a dict is no table of pairs"),
+        (dict(pairs=3), "a int is no table of pairs"),
         (dict(model=3), "a int is no model to audit"),
+        (dict(model="nowhere"), "nowhere is neither a folder nor a model that the hub"),
+        (dict(keep_wrong=True), "an audit has no setting 'keep_wrong'; it has train, controls"),
+        (dict(rank=0), "rank is too small"),
+        (dict(resamples=9), "resamples is too small"),
+        (dict(test_share=1.5), "test_share is 1.5"),
+        (dict(seeds=(1, 1)), "each once"),
     ],
 )
 def test_what_is_wrong_is_one_clear_line(llama, given, message):
-    asked = dict(model=llama, pairs=tiny.EXAMPLE, site=HOOK, subspaces={"mine": direction()}) | given
+    asked = dict(model=llama, pairs=tiny.EXAMPLE, hook=HOOK, subspaces={"mine": direction()}) | FAST | given
     with pytest.raises(InputError, match=message) as error:
-        audit(**asked, **SETTINGS)
+        audit(**asked)
     assert "\n" not in str(error.value)
 
 
@@ -95,8 +226,11 @@ def test_the_examples_probe_is_trained_and_saved(folder, tmp_path, monkeypatch, 
     out = tmp_path / "probe.npy"
     train_probe.main(str(folder), HOOK, str(out))
     assert "held-out prompts right" in capsys.readouterr().out
-    found = audit(folder, tiny.EXAMPLE, HOOK, {"probe": out}, **SETTINGS)
+    found = audit(folder, tiny.EXAMPLE, HOOK, {"probe": out}, progress=True, **FAST)
     assert SubspaceKey.user("probe", HOOK) in found.verdicts
+    said = capsys.readouterr()
+    assert said.out.startswith(f"auditing probe, the mean difference at {HOOK}: ")
+    assert "done" in said.err
     sys.modules.pop("train_probe")
 
 

@@ -81,6 +81,10 @@ def look_at(
     model, train, test = halves.train.model, halves.train, halves.test.different
     cost = cost_of(site, halves, len(users), settings)
     tables: dict[str, pd.DataFrame] = {}
+    with progress.phase(f"checking {site.name}", cost["proof"]):
+        tokens = halves.prompts.set_index("prompt")["tokens"].loc[test.base_prompts[:TRIED]].tolist()
+        proof = prove(test, site, tokens, BATCH)
+        proof.check(site.name)
     trained: dict[SubspaceKey, torch.Tensor] = {}
     if settings.train:
         with progress.phase(f"training at {site.name}", cost["train"], settings.das.steps) as step_done:
@@ -152,11 +156,9 @@ def look_at(
                 batch=BATCH,
                 on_step=step_done,
             )
-    with progress.phase(f"checking {site.name}", cost["proof"]):
-        tokens = halves.prompts.set_index("prompt")["tokens"].loc[test.base_prompts[:TRIED]].tolist()
-        nulls = [outcome for key, outcome in scored.patched.outcomes.items() if key.part == NULL]
-        proof = prove(test, site, tokens, BATCH, nulls)
-        proof.check(site.name)
+    nulls = [outcome for key, outcome in scored.patched.outcomes.items() if key.part == NULL]
+    proof = proof.with_null_parts(nulls, test.ld_clean)
+    proof.check(site.name)
     return Looked(site, scored.scores, bases, tables, proof)
 
 

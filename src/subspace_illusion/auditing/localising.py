@@ -11,8 +11,7 @@ import pandas as pd
 from subspace_illusion.auditing.given import given_model, given_pairs
 from subspace_illusion.auditing.progress import Progress
 from subspace_illusion.core.sites import Site, residual_after
-from subspace_illusion.errors import InputError
-from subspace_illusion.files import atomic_folder, write_json, write_table
+from subspace_illusion.files import atomic_folder, check_free, write_json, write_table
 from subspace_illusion.measures.localise import (
     EMBEDDED,
     RESIDUAL,
@@ -77,26 +76,13 @@ class Localised:
         Raises:
             InputError: If there is something else in that place.
         """
-        check_place(Path(folder), force)
+        check_free(Path(folder), WINDOW, force)
         with atomic_folder(Path(folder)) as partial:
             about: Mapping[str, Any] = dict(rule=RULE, pairs=self.pairs, **vars(self.window))
             write_json(partial / WINDOW, about)
             write_table(partial / COMPONENTS, self.components)
             write_table(partial / TOKENS, self.tokens)
             write_localise_page(str(self), self.components, self.tokens, self.window, partial / REPORT)
-
-
-def check_place(folder: Path, force: bool) -> None:
-    """Makes sure that what was found may be written to a folder.
-
-    Raises:
-        InputError: If something else is there, or an earlier run's that is not to make room.
-    """
-    ours = (folder / WINDOW).is_file()
-    if folder.exists() and not ours and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} is there already and holds something else: name a folder that is not there")
-    if ours and not force:
-        raise InputError(f"{folder} is there already: name another folder, or add --force to replace it")
 
 
 def localise_variable(

@@ -5,7 +5,7 @@ of a subspace that the readout maps to zero must have no effect.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -50,6 +50,11 @@ class Proof:
             min(proof.allowed for proof in proofs),
         )
 
+    def with_null_parts(self, outcomes: Iterable[Outcome], ld_clean: np.ndarray) -> "Proof":
+        """The same with what patches along null parts alone did to the pairs whose clean LD is ``[n]``."""
+        apart = [float(np.abs(outcome.ld - ld_clean).max()) for outcome in outcomes]
+        return replace(self, null_part=max(apart, default=None))
+
     def check(self, where: str) -> None:
         """Makes sure that nothing is further off than is allowed.
 
@@ -69,22 +74,20 @@ class Proof:
                 )
 
 
-def prove(pairs: Pairs, site: Site, tokens: Sequence[Sequence[int]], batch: int, nulls: Iterable[Outcome]) -> Proof:
-    """Compares what must be equal.
+def prove(pairs: Pairs, site: Site, tokens: Sequence[Sequence[int]], batch: int) -> Proof:
+    """Compares what must be equal before anything else is asked.
 
     Args:
         pairs: Held-out pairs of different values.
         site: The component.
-        tokens: Token ids of the first ``TRIED`` bases.
+        tokens: Token ids of the first ``TRIED`` base prompts.
         batch: Pairs at a time.
-        nulls: What patches along null parts did to the pairs.
     """
     base, source = pairs.base(site), pairs.source(site)
     found = pairs.patch(site, {"itself": lambda rows: torch.zeros_like(base[rows])}, batch)
-    itself = np.abs(found["itself"].ld[0] - pairs.ld_clean).max()
-    apart = [float(np.abs(outcome.ld - pairs.ld_clean).max()) for outcome in nulls]
+    itself = float(np.abs(found["itself"].ld[0] - pairs.ld_clean).max())
     allowed = ALLOWED * float(np.abs(pairs.ld_clean).mean())
-    return Proof(_replay_off(pairs, site, tokens, source - base), float(itself), max(apart, default=None), allowed)
+    return Proof(_replay_off(pairs, site, tokens, source - base), itself, None, allowed)
 
 
 def _replay_off(pairs: Pairs, site: Site, tokens: Sequence[Sequence[int]], change: torch.Tensor) -> float:

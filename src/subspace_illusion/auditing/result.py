@@ -24,6 +24,7 @@ from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import (
     atomic_folder,
+    check_free,
     read_json,
     read_table,
     write_json,
@@ -221,7 +222,7 @@ class Audit:
             InputError: If there is something else in that place.
         """
         target = Path(folder)
-        check_out(target, force)
+        check_free(target, VERDICT, force)
         with atomic_folder(target) as partial:
             write_json(partial / VERDICT, self.document.model_dump(mode="json"))
             tables = {**self.tables, PAIRS: self.pairs, SCORES: draws_table(self.scores)}
@@ -262,20 +263,6 @@ class Audit:
                 notes=document.notes,
             ),
         )
-
-
-def check_out(folder: Path, force: bool) -> None:
-    """Makes sure that an audit may be written to a folder.
-
-    Raises:
-        InputError: If something is there that is no audit, or an audit that is not to make room.
-    """
-    if not folder.exists():
-        return
-    if not (folder / VERDICT).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} is there already and is no audit: name a folder that is not there")
-    if (folder / VERDICT).is_file() and not force:
-        raise InputError(f"{folder} holds an audit already: name another folder, or add --force to replace it")
 
 
 def _figure(estimate: Estimate) -> Figure:

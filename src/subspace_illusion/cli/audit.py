@@ -51,11 +51,12 @@ def run(options: argparse.Namespace) -> None:
         InputError: If something that was given is wrong, or the run cannot show that its figures are the model's.
     """
     from subspace_illusion.auditing.call import audit
-    from subspace_illusion.auditing.result import check_out
+    from subspace_illusion.auditing.result import VERDICT
     from subspace_illusion.auditing.settings import Das
+    from subspace_illusion.files import check_free
 
     check_files(options)
-    check_out(options.out, options.force)
+    check_free(options.out, VERDICT, options.force)
     directions = named_directions(options.direction)
     settings = given(options) | dict(
         train=not options.no_train,

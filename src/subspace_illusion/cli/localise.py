@@ -23,10 +23,11 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         InputError: If something that was given is wrong.
     """
-    from subspace_illusion.auditing.localising import check_place, localise_variable
+    from subspace_illusion.auditing.localising import WINDOW, localise_variable
+    from subspace_illusion.files import check_free
 
     check_files(options)
-    check_place(options.out, options.force)
+    check_free(options.out, WINDOW, options.force)
     found = localise_variable(options.model, options.pairs, most=options.most, progress=True, **given(options))
     found.save(options.out, options.force)
     print(f"\n{found}\n\n{options.out}/report.html has the pictures.")
