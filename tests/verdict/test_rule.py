@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import made
 from subspace_illusion.statistics import Estimate
+from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.verdict.calibration import calls
 from subspace_illusion.verdict.judge import judge
 from subspace_illusion.verdict.rule import CALLS, FAITHFUL, ILLUSORY, INCONCLUSIVE, Call, Reason, Thresholds, call
@@ -71,11 +72,15 @@ def scores(draw: st.DrawFn) -> Score:
     return Score(effect + spread * rng.normal(size=41), sub_scores, draw(st.floats(-1, 1)))
 
 
+def named(found: list[Score]) -> dict[SubspaceKey, Score]:
+    return {SubspaceKey.user(str(i), "mlp8"): score for i, score in enumerate(found)}
+
+
 @given(st.lists(scores(), min_size=1, max_size=6), st.floats(0, 0.3))
 def test_users_are_judged_as_planted_cases_are_called(found, smallest_effect):
     """The same scores in, by draws for the one and by a table's row for the other: the same calls out."""
     calibration = made.calibration()
-    verdicts = judge({("mlp8", str(i)): score for i, score in enumerate(found)}, calibration, smallest_effect)
+    verdicts = judge(named(found), calibration, smallest_effect)
     table = pd.DataFrame([score.row() for score in found])
     called = calls(table, calibration.thresholds, smallest_effect)
     assert [verdict.verdict for verdict in verdicts.values()] == called.tolist()
@@ -84,7 +89,7 @@ def test_users_are_judged_as_planted_cases_are_called(found, smallest_effect):
 
 @given(st.lists(scores(), min_size=2, max_size=6))
 def test_what_is_judged_beside_a_subspace_changes_nothing(found):
-    together = judge({("mlp8", str(i)): score for i, score in enumerate(found)}, made.calibration(), 0.1)
-    for which, score in zip(together, found, strict=True):
-        alone = judge({which: score}, made.calibration(), 0.1)[which]
-        assert (alone.verdict, alone.reason) == (together[which].verdict, together[which].reason)
+    together = judge(named(found), made.calibration(), 0.1)
+    for key, score in zip(together, found, strict=True):
+        alone = judge({key: score}, made.calibration(), 0.1)[key]
+        assert (alone.verdict, alone.reason) == (together[key].verdict, together[key].reason)

@@ -145,10 +145,10 @@ def test_every_method_of_a_component_is_scored_by_its_own_parts():
     assert found[DAS].sub_scores["lost"][0] == pytest.approx(0.5)
     assert found[MEAN].sub_scores["lost"][0] == pytest.approx(0)
     assert found[MINE].sub_scores["lost"][0] == 1  # it has no row part, and all of its effect goes with the null part
-    again = read_scores(draws_table({("mlp8", method): score for method, score in found.items()}))
-    for method, score in found.items():
-        assert again["mlp8", method].draws == pytest.approx(score.draws)
-    rows = score_table({("mlp8", method): score for method, score in found.items()})
+    again = read_scores(draws_table({key.at("mlp8"): score for key, score in found.items()}))
+    for key, score in found.items():
+        assert again[key.at("mlp8")].draws == pytest.approx(score.draws)
+    rows = score_table({key.at("mlp8"): score for key, score in found.items()})
     assert rows["figures"].tolist() == ["lent+lost+apart+off"] * 3
 
 

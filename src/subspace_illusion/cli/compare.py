@@ -123,8 +123,8 @@ def _of_revision(revision: str, outcomes: Path) -> dict[str, bytes]:
         return {Path(path).stem: files.read_bytes(path) for path in files.find(outcomes.as_posix())}
     except (RevError, DvcException, OSError) as error:
         raise InputError(
-            f"{revision} is not there: name a folder of an audit, an experiment of dvc exp show, or a git revision with "
-            f"outcomes in the cache ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+            f"{revision} is not there: name a folder of an audit, an experiment of dvc exp show, or a git revision "
+            f"with outcomes in the cache ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
         ) from error
 
 
