@@ -1,10 +1,8 @@
 """The real pipeline on other tasks, other models and a direction of one's own."""
 
 import json
-import re
 import sys
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -36,29 +34,6 @@ def test_another_task_at_a_token_of_its_own(project):
     tokens = set(pd.read_csv(project.top / "results/localise/map.csv")["tokens"])
     assert {"position", "next token", "END"} <= tokens
     assert "E1 " in (project.top / "results/report.md").read_text()
-    project.params()
-
-
-def test_an_audit_of_a_direction_from_its_file_to_its_verdict(project):
-    """The example's pairs and a direction of one's own, on a model in a folder, by the command of the README."""
-    direction = project.top / "direction.npy"
-    np.save(direction, np.random.default_rng(0).standard_normal((1, 64)))
-    small = ["das.steps=3", "train_batch=8", "resamples=100", "decompose.random_directions=20"]
-    output = project.run(
-        sys.executable, "-m", "subspace_illusion.cli.main", "audit",
-        "--model", "data/tiny", "--pairs", "examples/probe/pairs.csv", "--hook", "blocks.1.mlp.hook_post",
-        "--direction", f"mine={direction}", "--name", "mine", "--set", "cache.filter_incorrect=false",
-        *(part for override in small for part in ("--set", override)),
-    )  # fmt: skip
-    assert re.search(r"mlp1, mine: (faithful|illusory|inconclusive) \(", output)
-    assert "The experiment is mine" in output
-    verdicts = pd.read_csv(project.top / "results/verdicts.csv")
-    assert {"trained", "user: mine", "mean difference"} <= set(
-        verdicts.loc[verdicts["component"] == "mlp1", "subspace"]
-    )
-    compared = project.run(sys.executable, "-m", "subspace_illusion.cli.main", "compare", "mlp1:trained", "mlp1:mine")
-    assert "mlp1:trained and mlp1:mine" in compared
-    project.run("git", "checkout", "-q", "--", ".")
     project.params()
 
 
