@@ -63,7 +63,7 @@ def products_alone(model: Model, site: Site, rows: int, dtype: torch.dtype) -> C
     weights = [weight for weight, _ in linear_modules(model, site.block + 1).values()]
     readout = model.readout(site)
     weights += [] if readout is None else [readout.T]
-    weights = [of.to(model.device, dtype).contiguous() for of in weights]
+    weights = [weight.to(model.device, dtype).contiguous() for weight in weights]
     ins, outs = (
         {
             width: torch.randn(rows, width, dtype=dtype, device=model.device)
@@ -155,8 +155,8 @@ def main() -> None:
     device = model.device
     rows = np.arange(batch) % len(pairs)
     base, source = (
-        torch.tensor([list(tokens[i]) for i in of[rows]]).to(device)
-        for of in (pairs.base_prompts, pairs.source_prompts)
+        torch.tensor([list(tokens[i]) for i in numbers[rows]]).to(device)
+        for numbers in (pairs.base_prompts, pairs.source_prompts)
     )
     target = column(pairs.table.iloc[rows], "target_id").to(device)
     positions = torch.full((batch,), base.shape[1] - 1, device=device)
@@ -192,7 +192,7 @@ def main() -> None:
         )
         bases = train_das(model, site, train.examples(site), matmul_dtype=matmul_dtype, **settings).bases
         patched = test.patch(site, {i: test.along(site, basis) for i, basis in enumerate(bases)}, 200)
-        return [round(float((test.ld_clean - of.ld[0]).mean()), 4) for of in patched.values()]
+        return [round(float((test.ld_clean - outcome.ld[0]).mean()), 4) for outcome in patched.values()]
 
     kinds: list[MatmulDtype] = ["float32", *(["bfloat16"] if has_bfloat16(device) else [])]  # type: ignore[list-item]
     about = machine(device)
@@ -217,7 +217,8 @@ def main() -> None:
             alone[case]()
             products[case].append(seconds(alone[case]))
             large[case].append(product_rate(device, getattr(torch, case[0])))
-        print(f"round {number + 1}: { ({name: round(of[-1], 4) for name, of in taken.items()}) } s a step", flush=True)
+        last = {name: round(seconds[-1], 4) for name, seconds in taken.items()}
+        print(f"round {number + 1}: {last} s a step", flush=True)
 
     # What lies after the component, forward and backward; that its own block runs up to it again is the replay's cost.
     readout = model.readout(site)
@@ -237,15 +238,16 @@ def main() -> None:
                 share_of_products_alone=round(statistics.median(of_products), 3),
                 share_of_a_large_product=round(statistics.median(of_large), 3),
                 times_as_fast_a_seed_as={
-                    name: round(statistics.median(f * seeds / t for f, t in zip(of, times, strict=True)), 1)
-                    for name, of in taken.items()
+                    name: round(statistics.median(f * seeds / t for f, t in zip(seconds, times, strict=True)), 1)
+                    for name, seconds in taken.items()
                 },
             )
         )
         print(results[-1], flush=True)
     found = dict(machine=about, model=options.shape or "data/model", component=site.name, batch=batch)
     found |= dict(gflop_a_step=round(flops / 1e9, 2), steps=results)
-    found |= dict(seconds_of_others_in_float32={name: round(statistics.median(of), 4) for name, of in taken.items()})
+    medians = {name: round(statistics.median(seconds), 4) for name, seconds in taken.items()}
+    found |= dict(seconds_of_others_in_float32=medians)
     if not options.shape:
         trained = {f"{kind}, {said}": effects(kind, gain) for kind in kinds for said, gain in ENDS.items()}
         print(f"effects of what DAS trains: {trained}")

@@ -105,8 +105,9 @@ def main() -> None:
         costs = [unit(model, sweep, i, options.components, options.seeds) for i in range(options.components)]
         stored = sum(own for _, own, _ in costs) + costs[0][2] - costs[0][1]  # the tails serve every component
         for workers in (1, 4, 16, 64):
-            of = simulate(model, sweep, costs, workers)
-            rows.append(dict(position=words, **of, stored_gb=stored / 1e9, traffic_tb=sum(c[2] for c in costs) / 1e12))
+            found = simulate(model, sweep, costs, workers)
+            traffic = sum(cost for _, _, cost in costs) / 1e12
+            rows.append(dict(position=words, **found, stored_gb=stored / 1e9, traffic_tb=traffic))
         overhead = options.components * sweep.stages * sweep.stage_seconds / 3600
     table = pd.DataFrame(rows).round(2)
     table.to_csv(OUT, index=False)

@@ -102,7 +102,8 @@ def main() -> None:
     from machine import machine
 
     about: dict[str, Any] = machine(torch.device("cpu"))
-    listed = {name: of for name, of in commands().items() if not options.stages or name in options.stages}
+    asked = options.stages or list(commands())
+    listed = {name: command for name, command in commands().items() if name in asked}
     before = json.loads(options.before.read_text()) if options.before else {}
     print(f"running {len(listed)} stages on {about}, about as long as dvc repro")
     rows = []
@@ -116,15 +117,15 @@ def main() -> None:
             )
             if done.returncode:
                 sys.exit(f"{stage} failed: {done.stderr[-500:]}")
-            of = json.loads(done.stdout.strip().splitlines()[-1])
-            of |= dict(seconds=time.perf_counter() - start)
-            of = dict(stage=stage, **of, floor_seconds=floor(of, about))
-            counted = of["gflop_float32"] + of["gflop_bfloat16"] > 10
-            of |= dict(ratio=of["seconds"] / of["floor_seconds"] if counted else None)
-            of |= dict(before_seconds=before.get(stage, {}).get("seconds"))
-            rows.append(of)
-            ratio = f"{of['ratio']:.1f} times its floor" if counted else "no floor"
-            print(f"{stage}: {of['seconds']:.1f} s, {ratio}", flush=True)
+            row = json.loads(done.stdout.strip().splitlines()[-1])
+            row |= dict(seconds=time.perf_counter() - start)
+            row = dict(stage=stage, **row, floor_seconds=floor(row, about))
+            counted = row["gflop_float32"] + row["gflop_bfloat16"] > 10
+            row |= dict(ratio=row["seconds"] / row["floor_seconds"] if counted else None)
+            row |= dict(before_seconds=before.get(stage, {}).get("seconds"))
+            rows.append(row)
+            ratio = f"{row['ratio']:.1f} times its floor" if counted else "no floor"
+            print(f"{stage}: {row['seconds']:.1f} s, {ratio}", flush=True)
     table = pd.DataFrame(rows).sort_values("seconds", ascending=False)
     table = table.assign(processor=about["processor"], threads=about["threads"], rates=json.dumps(about["gflops"]))
     if not options.stages:

@@ -44,7 +44,8 @@ class Watched:
 
     def _watch(self) -> None:
         while self.on:
-            (line,) = (of for of in Path("/proc/self/status").read_text().splitlines() if of.startswith("RssAnon"))
+            lines = Path("/proc/self/status").read_text().splitlines()
+            (line,) = (line for line in lines if line.startswith("RssAnon"))
             self.most = max(self.most, int(line.split()[1]) / 1024)
             time.sleep(0.02)
 
@@ -96,8 +97,8 @@ def measure(pairs: int, length: int, width: int, blocks: int, vocabulary: int, r
         recorded = time.perf_counter() - start
         table = with_clean(table, [clean for _, clean in parts])
         finish_cache(folder, model, dict(c=site), [index for index, _ in parts], table)
-        of = Pairs(model, table, Activations(folder), table["ld"].to_numpy())
-        examples = of.examples(site)
+        listed = Pairs(model, table, Activations(folder), table["ld"].to_numpy())
+        examples = listed.examples(site)
         settings: dict[str, Any] = dict(rank=rank, seeds=[0], batch=BATCH, lr=0.01, loss="cross_entropy")
         train_das(model, site, examples, steps=1, **settings)
         start = time.perf_counter()
@@ -105,8 +106,8 @@ def measure(pairs: int, length: int, width: int, blocks: int, vocabulary: int, r
         step = (time.perf_counter() - start) / 4
         basis = random_basis(model.width(site), rank, 0)
         start = time.perf_counter()
-        outcome = of.patch(site, {"v": of.along(site, basis)}, 200)["v"]
-        summarise(outcome, of.ld_clean, Bootstrap.of(of.groups, 2000, 0))
+        outcome = listed.patch(site, {"v": listed.along(site, basis)}, 200)["v"]
+        summarise(outcome, listed.ld_clean, Bootstrap.of(listed.groups, 2000, 0))
         evaluated = time.perf_counter() - start
     watched.on = False
     return dict(
@@ -131,12 +132,14 @@ def main() -> None:
     rows = []
     for grows, values in GROWS.items():
         for value in values[: 2 if options.quick else None]:
-            of = {**BASE, **(SMALL if grows == "pairs" else {}), grows: value}
-            run = [sys.executable, __file__, "--one", json.dumps(of)]
+            asked = {**BASE, **(SMALL if grows == "pairs" else {}), grows: value}
+            run = [sys.executable, __file__, "--one", json.dumps(asked)]
             done = subprocess.run(run, check=True, stdout=subprocess.PIPE, text=True)
             found = json.loads(done.stdout.splitlines()[-1])
             rows.append(dict(grows=grows, value=value, **found))
-            print(f"{grows} {value}: " + ", ".join(f"{name} {of:.2f}" for name, of in found.items()), flush=True)
+            print(
+                f"{grows} {value}: " + ", ".join(f"{name} {figure:.2f}" for name, figure in found.items()), flush=True
+            )
     table = pd.DataFrame(rows).round(3).assign(processor=about["processor"], threads=about["threads"])
     if not options.quick:
         table.to_csv(RESULTS / "scale.csv", index=False)
@@ -152,7 +155,7 @@ def draw(table: pd.DataFrame, processor: str, path: Path) -> None:
     from matplotlib.ticker import NullFormatter
 
     figure, axes = plt.subplots(2, 3, figsize=(11, 6), layout="constrained")
-    for axis, (grows, of) in zip(axes.flat, table.groupby("grows", sort=False), strict=True):
+    for axis, (grows, rows) in zip(axes.flat, table.groupby("grows", sort=False), strict=True):
         whole = grows == "pairs"
         each, unit = ("all", "seconds") if whole else ("one", "ms")
         lines = (
@@ -162,13 +165,13 @@ def draw(table: pd.DataFrame, processor: str, path: Path) -> None:
         )
         for words, name, look in lines:
             scale = 1e-3 if whole and name == "step_ms" else 1
-            axis.loglog(of["value"], of[name] * scale, look, ms=4, label=words)
+            axis.loglog(rows["value"], rows[name] * scale, look, ms=4, label=words)
         axis.xaxis.set_minor_formatter(NullFormatter())
-        axis.set_xticks(of["value"], [f"{value:,}" for value in of["value"]], fontsize=7)
+        axis.set_xticks(rows["value"], [f"{value:,}" for value in rows["value"]], fontsize=7)
         axis.set_xlabel(str(grows))
         axis.set_ylabel(unit)
         memory = axis.twinx()
-        memory.plot(of["value"], of["megabytes"], "k:", label="memory")
+        memory.plot(rows["value"], rows["megabytes"], "k:", label="memory")
         memory.set_ylim(0, 1.15 * table["megabytes"].max())
         memory.set_ylabel("MB (dotted)")
         axis.legend(fontsize=7)

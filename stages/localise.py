@@ -8,7 +8,7 @@ from subspace_illusion.files import atomic_folder, read_table, write_json, write
 from subspace_illusion.measures.localise import (
     EMBEDDED,
     RESIDUAL,
-    RULE,
+    RULE_IN_WORDS,
     all_sites,
     find_window,
     map_tokens,
@@ -45,7 +45,7 @@ def main(localise: Localise, resamples: int, seed: int) -> None:
         layers = found[~found["kind"].isin(["head", EMBEDDED])].pivot(index="block", columns="kind", values="effect")
         write_table(folder / "layers.csv", layers.reset_index())
         write_table(folder / "map.csv", tokens)
-        write_json(folder / "window.json", dict(rule=RULE, pairs=len(pairs), **vars(window)))
+        write_json(folder / "window.json", dict(rule=RULE_IN_WORDS, pairs=len(pairs), **vars(window)))
     say(f"{origin(window.writes)}, block {window.reads} reads it, between them the MLPs of blocks {window.mlps}")
 
 

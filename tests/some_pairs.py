@@ -8,7 +8,7 @@ import torch
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.sites import Site
 from subspace_illusion.subspace.pairs import Pairs, recorded_pairs
-from subspace_illusion.tasks.table import NEITHER, PAIR_KINDS, SAME
+from subspace_illusion.tasks.table import NO_ANSWER, PAIR_KINDS, SAME
 
 VALUES = ("first", "second")
 
@@ -39,7 +39,7 @@ def prompts_and_pairs(
                         pair=len(pairs), group=f"case-{case}", template=case % 2, kind=kind, base=4 * case + base,
                         source=4 * case + source, answer_id=answer, foil_id=foil,
                         target_id=answer if kind == SAME else foil,
-                        source_id=answer if kind == PAIR_KINDS[0] else NEITHER,
+                        source_id=answer if kind == PAIR_KINDS[0] else NO_ANSWER,
                         base_value=VALUES[base], source_value=VALUES[source % 2],
                     )
                 )  # fmt: skip

@@ -7,11 +7,11 @@ from test_recover_directions import noise, text_of
 
 from subspace_illusion.core.mlps import pre_activations, through_norm
 from subspace_illusion.experiments.compare_mlps import (
-    ALL,
+    ALL_ROWS,
     DUPLICATE,
     GATED,
     GELU,
-    OWN,
+    OWN_MLP,
     READ,
     RECOVERED,
     SINGLE,
@@ -66,7 +66,7 @@ def test_every_kind_is_measured_the_same_method(model):
     )  # fmt: skip
     kinds = found[["mlp", "width"]].drop_duplicates().values.tolist()
     width = kinds[0][1]
-    assert kinds[0][0] == OWN
+    assert kinds[0][0] == OWN_MLP
     assert kinds[1:] == [[GELU, 128], *([[GELU, width]] if width != 128 else []), [GATED, width]]
     assert len(seen) == 2 * len(kinds)
     assert len(found) == len(seen) * 3
@@ -100,13 +100,13 @@ def test_rows_of_padded_text_are_told_apart(model):
     found = compare_duplicates(model, text, [1], directions=1, z=[0.1, 2.0], inverse_penalty=1e4, seed=0)
     assert list(found.columns) == ["block", "z", "rows", "held_out", "accuracy"]
     counts = found[found["z"] == 2.0].set_index("rows")["held_out"]
-    assert counts[ALL] == 50
+    assert counts[ALL_ROWS] == 50
     assert counts[DUPLICATE] + counts[SINGLE] == 50
     assert counts[DUPLICATE] >= 1  # all texts begin with the same token
 
 
 def shown(folder, gelu: float, near: tuple[float, float], held_out: int):
-    kinds = [(OWN, 64, 0.4), (GELU, 128, gelu + 0.05), (GELU, 64, gelu), (GATED, 64, 0.45)]
+    kinds = [(OWN_MLP, 64, 0.4), (GELU, 128, gelu + 0.05), (GELU, 64, gelu), (GATED, 64, 0.45)]
     about = [dict(mlp=mlp, width=width, block=block, r2=r2) for mlp, width, r2 in kinds for block in (0, 2)]
     rows = [row | dict(measure=RECOVERED, value=row["r2"]) for row in about]
     rows += [row | dict(measure=READ, z=z, value=0.6) for row in about for z in (0.01, 0.1)]
@@ -116,7 +116,7 @@ def shown(folder, gelu: float, near: tuple[float, float], held_out: int):
         for block in (0, 2)
         for z, accurate in ((0.01, near[0]), (0.1, near[1]))
         for kind, count, accuracy in (
-            (ALL, 10, 0.6), (DUPLICATE, held_out, accurate if held_out else None), (SINGLE, 10 - held_out, 0.5)
+            (ALL_ROWS, 10, 0.6), (DUPLICATE, held_out, accurate if held_out else None), (SINGLE, 10 - held_out, 0.5)
         )
     ]  # fmt: skip
     write_table(folder / "text/compare_mlps_duplicates.csv", pd.DataFrame(duplicates))
@@ -132,7 +132,7 @@ def test_the_section_says_what_its_tables_show(tmp_path):
     assert "share of rows with a near duplicate is 0.40" in found.reading
     assert "at z = 0.01, with an accuracy of 0.90 for those with a near duplicate and 0.50" in found.reading
     kinds, rows = found.grids
-    assert kinds.rows[0] == [OWN, "64", "0.40 (0.40 to 0.40)", "0.60 (0.60 to 0.60)", "0.60 (0.60 to 0.60)"]
+    assert kinds.rows[0] == [OWN_MLP, "64", "0.40 (0.40 to 0.40)", "0.60 (0.60 to 0.60)", "0.60 (0.60 to 0.60)"]
     assert rows.rows[1][:3] == [DUPLICATE, "0.40", "0.90 (0.90 to 0.90)"]
 
 

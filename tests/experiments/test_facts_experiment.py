@@ -20,7 +20,14 @@ from subspace_illusion.experiments.fact_directions import (
     sites_of_blocks,
     spread_over_groups,
 )
-from subspace_illusion.experiments.fact_edits import EDIT, PATCH, PATCH_EDIT, SUBSPACE, equivalent_subspaces, medians
+from subspace_illusion.experiments.fact_edits import (
+    EDIT,
+    FACT_PATCH,
+    PATCH_EDIT,
+    SUBSPACE,
+    equivalent_subspaces,
+    medians,
+)
 from subspace_illusion.experiments.facts import facts_pairs, facts_tables
 from subspace_illusion.statistics import Bootstrap
 from subspace_illusion.subspace.keys import NULL, ROW, TRAINED
@@ -118,7 +125,7 @@ def test_the_tables_of_all_blocks(llama):
         torch.tensor([True]),
     )
     of_edits = edits.set_index(["block", "what"])
-    assert of_edits.loc[(0, PATCH), "effect"] == pytest.approx(keyed.loc[(0, ONE, TRAINED), "effect"], abs=1e-4)
+    assert of_edits.loc[(0, FACT_PATCH), "effect"] == pytest.approx(keyed.loc[(0, ONE, TRAINED), "effect"], abs=1e-4)
     assert (of_edits.xs(PATCH_EDIT, level="what")["ld_apart"] >= 0).all()
     assert edits["rewrite"].notna().all()
     assert {EDIT, SUBSPACE} <= set(edits["what"])

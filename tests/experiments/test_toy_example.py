@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 
 from subspace_illusion.core.basis import orthonormal, split
 from subspace_illusion.experiments.toy_example import (
-    BOTH,
-    DATA,
-    DORMANT,
+    BOTH_TRAITS,
+    DORMANT_TRAIT,
     EXAMPLE,
     EXAMPLE_PATCHES,
     HEADS,
     HEADS_BASIS,
     HEADS_PATCHES,
+    INPUTS,
     IRRELEVANT,
-    NEITHER,
+    NEITHER_TRAIT,
     ROTATED,
     STANDARD,
     basis_table,
@@ -45,7 +45,7 @@ def test_both_tables_of_the_post():
 @pytest.mark.parametrize("basis", [STANDARD, ROTATED])
 def test_both_bases_are_what_the_post_says(basis):
     table = pd.DataFrame(basis_table(EXAMPLE, basis, {}))
-    assert table["class"].tolist() == table["post_says"].tolist() == [BOTH, IRRELEVANT, DORMANT]
+    assert table["class"].tolist() == table["post_says"].tolist() == [BOTH_TRAITS, IRRELEVANT, DORMANT_TRAIT]
     assert (table["w_in"] * table["w_out"]).tolist() == pytest.approx([1, 0, 0])
     gram = span(basis).mT @ span(basis)
     assert torch.equal(gram, gram.diagonal().diag())
@@ -67,15 +67,15 @@ def test_the_readout_splits_the_sum_into_the_two_units_only_without_the_correct_
     torch.testing.assert_close(outside.row_vectors * math.sqrt(2), torch.tensor([[0.0], [1.0]]))
     torch.testing.assert_close(outside.null_vectors * math.sqrt(2), torch.tensor([[1.0], [0.0]]))
     whole = split(illusory, EXAMPLE.w_out, tolerance=1e-6)
-    assert traits(EXAMPLE, whole.row_vectors[:, 0].double(), DATA) == (True, True)  # it holds some of e1
+    assert traits(EXAMPLE, whole.row_vectors[:, 0].double(), INPUTS) == (True, True)  # it holds some of e1
 
 
 @pytest.mark.parametrize(
     ("vector", "expected"),
-    [((1, -1, 0), DORMANT), ((0, 3, 0), IRRELEVANT), ((-2, 2, 1), NEITHER), ((0.1, 0, 0), BOTH)],
+    [((1, -1, 0), DORMANT_TRAIT), ((0, 3, 0), IRRELEVANT), ((-2, 2, 1), NEITHER_TRAIT), ((0.1, 0, 0), BOTH_TRAITS)],
 )
 def test_a_direction_has_one_of_four_classes(vector, expected):
-    assert kind(*traits(EXAMPLE, columns(vector)[:, 0], DATA)) == expected
+    assert kind(*traits(EXAMPLE, columns(vector)[:, 0], INPUTS)) == expected
 
 
 entries = st.integers(-3, 3)
@@ -86,7 +86,7 @@ entries = st.integers(-3, 3)
 def test_a_class_is_two_scalar_products_and_does_not_depend_on_scale(vector, scale, sign):
     direction = columns(vector)[:, 0]
     a, b, c = vector
-    assert traits(EXAMPLE, sign * scale * direction, DATA) == (a + b != 0, a + 2 * c != 0)
+    assert traits(EXAMPLE, sign * scale * direction, INPUTS) == (a + b != 0, a + 2 * c != 0)
 
 
 def test_the_generalisation_starts_at_the_post():
@@ -141,7 +141,7 @@ def test_the_cancelling_heads_are_the_example_in_another_basis():
         seen = torch.linalg.solve(matrix, columns(one["hidden_after"]))
         assert plain(seen[:, 0]) == other["hidden_after"]
     table = pd.DataFrame(basis_table(HEADS, HEADS_BASIS, {}))
-    assert table["class"].tolist() == table["post_says"].tolist() == [BOTH, IRRELEVANT, DORMANT]
+    assert table["class"].tolist() == table["post_says"].tolist() == [BOTH_TRAITS, IRRELEVANT, DORMANT_TRAIT]
 
 
 def test_numbers_are_plain():

@@ -9,7 +9,7 @@ from subspace_illusion.core.basis import random_basis, spaces
 from subspace_illusion.measures import off_distribution as module
 from subspace_illusion.measures.off_distribution import (
     COMPONENT,
-    NEXT,
+    NEXT_INPUT,
     OUTPUT,
     WRITTEN,
     Cloud,
@@ -90,17 +90,17 @@ def test_every_place_and_part():
     clouds = {(place, part): of for place, part, of in found}
     assert list(clouds) == [
         (COMPONENT, "all of it"), (COMPONENT, "what acts"), (COMPONENT, "what nothing reads"),
-        (OUTPUT, "all of it"), (OUTPUT, WRITTEN), (NEXT, "all of it"),
+        (OUTPUT, "all of it"), (OUTPUT, WRITTEN), (NEXT_INPUT, "all of it"),
     ]  # fmt: skip
     assert clouds[COMPONENT, "what acts"].base.shape == (30, 4)
     assert clouds[COMPONENT, "what nothing reads"].base.shape == (30, 2)
     # What nothing reads has no part in the output, which is what is added to the residual stream.
     written = clouds[OUTPUT, "all of it"].patched - clouds[OUTPUT, "all of it"].base
-    moved = clouds[NEXT, "all of it"].patched - clouds[NEXT, "all of it"].base
+    moved = clouds[NEXT_INPUT, "all of it"].patched - clouds[NEXT_INPUT, "all of it"].base
     assert torch.allclose(written, moved, atol=1e-5)
     assert clouds[OUTPUT, WRITTEN].base.shape == (30, 1)
     residual = [place for place, _, _ in looked_at(base, source, None, None, None, (base, source))]
-    assert residual == [COMPONENT, NEXT]
+    assert residual == [COMPONENT, NEXT_INPUT]
 
 
 def test_rows_have_an_interval_over_groups():

@@ -3,7 +3,7 @@ import pytest
 
 from subspace_illusion.files import read_table
 from subspace_illusion.pipeline.layout import PUBLISHED
-from subspace_illusion.report.comparison import COLUMNS as OF_COMPARISON
+from subspace_illusion.report.comparison import COMPARISON_COLUMNS as OF_COMPARISON
 from subspace_illusion.report.comparison import MEASURES, agree, comparable, compare
 from subspace_illusion.report.findings import Finding
 from subspace_illusion.statistics import Estimate
@@ -39,7 +39,7 @@ def test_a_spread_that_is_no_bootstrap_interval_is_no_agreement():
     assert agree(Estimate.over([0.26, 0.48, 0.70]), (0.71, 0.71)) == "0.68 times as large"
 
 
-COLUMNS = ["key", "source", "quantity", "low", "high", "about", "measure", "note"]
+COMPARISON_COLUMNS = ["key", "source", "quantity", "low", "high", "about", "measure", "note"]
 SHARED = pd.DataFrame(
     [
         ("clean.logit_diff", "paper", "LD: clean", 4.0, 4.0, "", "clean", ""),
@@ -50,7 +50,7 @@ SHARED = pd.DataFrame(
         ("reading", "post", "accuracy", 0.9, 0.9, "", "accuracy", ""),
         ("never.measured", "post", "never", 0.3, 0.4, "about", "plain", ""),
     ],
-    columns=COLUMNS,
+    columns=COMPARISON_COLUMNS,
 )
 FOUND = [
     Finding("clean.logit_diff", "LD", Estimate(8.0, 7.9, 8.1)),
@@ -118,7 +118,7 @@ def test_another_tasks_figures_are_held_against_what_depends_on_no_task():
 def test_the_published_figures_are_the_references():
     """Those of the post and the paper, as far as they are figures; every share and accuracy lies between 0 and 1."""
     published = read_table(PUBLISHED)
-    assert published.columns.tolist() == COLUMNS
+    assert published.columns.tolist() == COMPARISON_COLUMNS
     assert not published.duplicated(["key", "source"]).any()
     assert set(published["measure"]) == set(MEASURES)
     of_shares = published[published["measure"].isin(("share", "accuracy"))]

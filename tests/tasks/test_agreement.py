@@ -44,7 +44,7 @@ def test_a_case_is_both_numbers_as_base_with_a_source_of_each_kind():
 
 def test_answers_agree_with_the_subject():
     rows = table()
-    of = {(answer.of(number), number) for answer in LEXICON.answers for number in ("singular", "plural")}
+    of = {(answer.in_number(number), number) for answer in LEXICON.answers for number in ("singular", "plural")}
     assert set(zip(rows["base_answer"], rows["value"], strict=True)) == of
     assert set(zip(rows["source_answer"], rows["source_value"], strict=True)) == of
     assert (rows["foil"] != rows["base_answer"]).all()
@@ -59,7 +59,7 @@ def test_positions_are_subjects_and_stand_once():
         for row in rows[[prompt, position, value]].itertuples(index=False):
             text, span, number = row
             assert text.count(span) == 1
-            assert span in {subject.of(number) for subject in LEXICON.subjects}
+            assert span in {subject.in_number(number) for subject in LEXICON.subjects}
 
 
 def test_the_distractor_stays_and_half_are_plural():

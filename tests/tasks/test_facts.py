@@ -4,12 +4,12 @@ import pandas as pd
 import pytest
 
 from subspace_illusion.errors import InputError
-from subspace_illusion.tasks.facts import COLUMNS, make_facts, read_facts
+from subspace_illusion.tasks.facts import FACT_COLUMNS, make_facts, read_facts
 from subspace_illusion.tasks.table import DIFFERENT, SAME, SPLITS
 
 FOLDER = Path(__file__).parents[2] / "data" / "facts"
 FACTS, TEMPLATES = read_facts(FOLDER)
-FEW = pd.DataFrame([("capital", f"Land{i}", f"Town{i}") for i in range(20)], columns=[*COLUMNS])
+FEW = pd.DataFrame([("capital", f"Land{i}", f"Town{i}") for i in range(20)], columns=[*FACT_COLUMNS])
 SENTENCES = {"train": ["In {subject} it is", "It is in {subject}:"], "test": ["Of {subject}", "By {subject}"]}
 
 

@@ -8,7 +8,7 @@ import tiny
 from subspace_illusion.core.checkpoints import Tokenizer
 from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.ioi import Words, make_pairs, make_prompts, single_token_words
-from subspace_illusion.tasks.table import DIFFERENT, NEITHER, PAIR_KINDS, SAME, chosen
+from subspace_illusion.tasks.table import DIFFERENT, NO_ANSWER, PAIR_KINDS, SAME, chosen
 
 DATA = Path(__file__).parents[2] / "data"
 TEMPLATES = yaml.safe_load((DATA / "ioi/templates.yaml").read_text())
@@ -76,7 +76,7 @@ def test_pairs_differ_in_what_their_kind_says():
         assert same_position == (pair.kind == SAME)
         assert (base["io"] == source["io"]) == (pair.kind == DIFFERENT)
         assert (pair.answer_id, pair.foil_id) == (base["io_id"], base["s_id"])
-        assert pair.source_id == (source["io_id"] if pair.kind == DIFFERENT else NEITHER)
+        assert pair.source_id == (source["io_id"] if pair.kind == DIFFERENT else NO_ANSWER)
         assert pair.target_id == (base["io_id"] if same_position else base["s_id"])
     assert set(chosen(pairs, "test", DIFFERENT)["group"]) == {f"test-{i}" for i in range(12)}
 

@@ -15,7 +15,7 @@ from subspace_illusion.files import atomic_folder, check_free, write_json, write
 from subspace_illusion.measures.localise import (
     EMBEDDED,
     RESIDUAL,
-    RULE,
+    RULE_IN_WORDS,
     Window,
     all_sites,
     find_window,
@@ -78,7 +78,7 @@ class Localised:
         """
         check_free(Path(folder), WINDOW, force)
         with atomic_folder(Path(folder)) as partial:
-            about: Mapping[str, Any] = dict(rule=RULE, pairs=self.pairs, **vars(self.window))
+            about: Mapping[str, Any] = dict(rule=RULE_IN_WORDS, pairs=self.pairs, **vars(self.window))
             write_json(partial / WINDOW, about)
             write_table(partial / COMPONENTS, self.components)
             write_table(partial / TOKENS, self.tokens)

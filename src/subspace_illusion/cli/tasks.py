@@ -13,7 +13,7 @@ from subspace_illusion.files import atomic_folder
 from subspace_illusion.pipeline.layout import RESULTS
 from subspace_illusion.report.tasks_page import write_page
 
-FOLDER = RESULTS / "tasks"
+TASKS_FOLDER = RESULTS / "tasks"
 KEPT = (
     "metrics.json",
     "effects.csv",
@@ -51,9 +51,9 @@ def run(options: argparse.Namespace) -> None:
         print(f"running the task {task} as the experiment {name}: some 10 minutes for a small model", flush=True)
         overrides = [*model_overrides(options.model), f"task={task}", f"size={options.size}", *options.set]
         run_experiment(name, overrides)
-        copy_results(name, FOLDER / task)
-    write_page(FOLDER, FOLDER / "index")
-    print(f"{FOLDER}/index.html sets the tasks side by side")
+        copy_results(name, TASKS_FOLDER / task)
+    write_page(TASKS_FOLDER, TASKS_FOLDER / "index")
+    print(f"{TASKS_FOLDER}/index.html sets the tasks side by side")
 
 
 def copy_results(experiment: str, folder: Path) -> None:

@@ -153,14 +153,14 @@ class Model:
         Args:
             output: ``attn.hook_out`` or ``mlp.hook_out`` of a block.
         """
-        of = {name: self._probe.get(f"blocks.{output.block}.{name}") for name in _ADDED}
-        stream, written = of["hook_resid_post"], of["mlp.hook_out"]
+        held = {name: self._probe.get(f"blocks.{output.block}.{name}") for name in _ADDED}
+        stream, written = held["hook_resid_post"], held["mlp.hook_out"]
         if self.parallel_blocks:
-            before = [of["hook_resid_pre"], of["attn.hook_out"]]
+            before = [held["hook_resid_pre"], held["attn.hook_out"]]
         elif output.point == "mlp.hook_out":
-            before = [of["hook_resid_mid"]]
+            before = [held["hook_resid_mid"]]
         else:
-            stream, written, before = of["hook_resid_mid"], of["attn.hook_out"], [of["hook_resid_pre"]]
+            stream, written, before = held["hook_resid_mid"], held["attn.hook_out"], [held["hook_resid_pre"]]
         if stream is None or written is None or any(x is None for x in before):
             return False
         return torch.allclose(stream, written + sum(x for x in before if x is not None), rtol=1e-3, atol=1e-3)

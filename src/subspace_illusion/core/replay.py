@@ -118,12 +118,12 @@ class Tail:
         return Tail(lengths, positions, **tails[0]._parts(joined))
 
     def _parts(
-        self, of: Callable[[str, int, torch.Tensor], torch.Tensor], start: int = 0
+        self, function: Callable[[str, int, torch.Tensor], torch.Tensor], start: int = 0
     ) -> dict[str, dict[int, torch.Tensor]]:
         """What a function gives of residual stream, keys and values by block, told the part's name and the block, from
         block ``start`` on; named as ``Tail`` takes them."""
         return {
-            part: {block: of(part, block, x) for block, x in getattr(self, part).items() if block >= start}
+            part: {block: function(part, block, x) for block, x in getattr(self, part).items() if block >= start}
             for part in ("residual", "keys", "values")
         }
 
@@ -155,7 +155,7 @@ class Places:
     position: torch.Tensor
     end: torch.Tensor
 
-    def of(self, site: Site) -> tuple[torch.Tensor, torch.Tensor]:
+    def at(self, site: Site) -> tuple[torch.Tensor, torch.Tensor]:
         """Rows and tokens at which a site is read, each ``[n]``."""
         rows = torch.arange(len(self.end), device=self.end.device)
         return rows, self.end if site.at_end else self.position
@@ -280,7 +280,7 @@ def replay(
         if len(change) != len(tail):
             raise InputError(f"the change at {site.name} has {len(change)} rows for {len(tail)} prompts")
         if site.enters_block and site.start == start:
-            residual = residual.index_put(places.of(site), change.to(model.device), accumulate=True)
+            residual = residual.index_put(places.at(site), change.to(model.device), accumulate=True)
         else:
             inside[site] = change
     if skipped := [site.name for site in [*inside, *read] if site.block < start]:
@@ -391,7 +391,7 @@ def _hooked(
 
     def writer(site: Site, change: torch.Tensor) -> Callable[..., torch.Tensor]:
         def write(activation: torch.Tensor, hook: Any) -> torch.Tensor:
-            where: tuple[torch.Tensor, ...] = places.of(site)
+            where: tuple[torch.Tensor, ...] = places.at(site)
             added = change.to(activation.device)
             if site.head is not None:
                 where = (*where, torch.full_like(where[0], site.head))
@@ -403,7 +403,7 @@ def _hooked(
 
     def reader(site: Site) -> Callable[..., None]:
         def read_site(activation: torch.Tensor, hook: Any) -> None:
-            of_token = activation.detach()[places.of(site)]
+            of_token = activation.detach()[places.at(site)]
             x = of_token if site.head is None else of_token[:, site.head]
             # A copy, because later hooks and modules go on to use the buffer.
             found.activations[site] = model.centred(site, x.flatten(1).cpu().clone())

@@ -23,7 +23,7 @@ from subspace_illusion.experiments.recover_directions import random_directions, 
 from subspace_illusion.experiments.text import Text
 from subspace_illusion.statistics import table
 
-OWN = "the model's own"
+OWN_MLP = "the model's own"
 GELU = "random, GELU with biases"
 GATED = "random, gated SiLU without biases"
 
@@ -31,12 +31,12 @@ RECOVERED = "R2"
 READ = "accuracy"
 """What is measured of an MLP: E9's R2 on held-out sequences, and E10's accuracy there at a size z."""
 
-ALL = "all"
+ALL_ROWS = "all"
 DUPLICATE = "with a near duplicate in training"
 SINGLE = "without one"
 """The held-out rows of flattened text."""
 
-NEAR = 0.1
+NEAR_DUPLICATE = 0.1
 """Two rows are near duplicates if they differ by less than this share of the norm: two positions of padding by one or
 two percent, first positions of texts that begin alike by nothing, others by a third and more."""
 
@@ -164,7 +164,7 @@ def _mlps(
     own = partial(hidden_from_residual, model, block)
     width, wide = own(residual[:1]).shape[1], 4 * residual.shape[1]
     mlps: list[tuple[dict[str, Any], Callable[[torch.Tensor], torch.Tensor]]]
-    mlps = [(dict(mlp=OWN, width=width, block=block), own)]
+    mlps = [(dict(mlp=OWN_MLP, width=width, block=block), own)]
     for name, neurons in ((GELU, wide), (GELU, width), (GATED, width)):
         about: dict[str, Any] = dict(mlp=name, width=neurons, block=block)
         drawn = RandomMlp.draw(normed, neurons, spread, name == GATED, seed, *about.values())
@@ -205,8 +205,8 @@ def compare_duplicates(
         on_block: Called after every block.
 
     Returns:
-        ``block``, ``z``, ``rows`` (``ALL``, ``DUPLICATE``, ``SINGLE``), how many ``held_out``, and ``accuracy``, the
-        mean over directions, NaN where there are no such rows.
+        ``block``, ``z``, ``rows`` (``ALL_ROWS``, ``DUPLICATE``, ``SINGLE``), how many ``held_out``, and ``accuracy``,
+        the mean over directions, NaN where there are no such rows.
     """
     tokens = padded(text.tokens, first_token(model), padding_token(model), seed)
     count, train = len(text.rows.training), int(text.rows.training.sum())
@@ -218,7 +218,7 @@ def compare_duplicates(
     def of_block(block: int) -> list[dict]:
         residual = residuals[block]
         near = near_duplicates(residual[~training], residual[training])
-        kinds = {ALL: torch.ones_like(near), DUPLICATE: near, SINGLE: ~near}
+        kinds = {ALL_ROWS: torch.ones_like(near), DUPLICATE: near, SINGLE: ~near}
         rows = []
         for about, changed, signs in written(residual, block, z, directions, seed):
             hidden = hidden_from_residual(model, block, changed)
@@ -253,6 +253,6 @@ def padded(tokens: torch.Tensor, first: int, padding: int, seed: int) -> torch.T
 
 
 def near_duplicates(rows: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """Whether a row ``[n, d]`` has another that differs from it by less than ``NEAR`` of its norm."""
+    """Whether a row ``[n, d]`` has another that differs from it by less than ``NEAR_DUPLICATE`` of its norm."""
     distances = torch.cdist(rows, others, compute_mode="donot_use_mm_for_euclid_dist")
-    return distances.min(1).values < NEAR * rows.norm(dim=1)
+    return distances.min(1).values < NEAR_DUPLICATE * rows.norm(dim=1)

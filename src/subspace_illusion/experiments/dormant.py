@@ -17,7 +17,7 @@ from subspace_illusion.statistics import Bootstrap, interval, ratio
 from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, SubspaceKey, seed_text
 from subspace_illusion.tasks.table import values_of
 
-COLUMNS = ("clean_gap", "patched_gap", "gap_ratio", "outside", "outside_same")
+WAKING_MEASURES = ("clean_gap", "patched_gap", "gap_ratio", "outside", "outside_same")
 """The measures of ``waking``."""
 
 
@@ -36,7 +36,7 @@ def nothing_written() -> pd.DataFrame:
 
 def nothing_measured() -> pd.DataFrame:
     """What ``summary`` gives, with the component, where the experiment applies to none."""
-    ends = [f"{name}{end}" for name in COLUMNS for end in ("", "_lo", "_hi")]
+    ends = [f"{name}{end}" for name in WAKING_MEASURES for end in ("", "_lo", "_hi")]
     return pd.DataFrame(columns=["component", "site", "subspace", "pairs", "groups", *ends])
 
 

@@ -27,7 +27,7 @@ from subspace_illusion.experiments.fact_directions import change_along
 from subspace_illusion.statistics import Bootstrap, interval, summarise
 from subspace_illusion.subspace.pairs import Pairs
 
-PATCH = "patch"
+FACT_PATCH = "patch"
 PATCH_EDIT = "edit that repeats the patch"
 EDIT = "edit"
 SUBSPACE = "subspace of the edit"
@@ -220,8 +220,8 @@ def edit_block(
         on_step: As for ``find_edits``.
 
     Returns:
-        Rows ``block``, ``what`` (``PATCH``, ``PATCH_EDIT``, ``EDIT``, ``SUBSPACE``, ``SUBSPACE_ROW``), ``pairs``, the
-        measures of a patch and ``rewrite``, the median rewrite score. ``PATCH_EDIT`` has ``ld_apart``, the mean
+        Rows ``block``, ``what`` (``FACT_PATCH``, ``PATCH_EDIT``, ``EDIT``, ``SUBSPACE``, ``SUBSPACE_ROW``), ``pairs``,
+        the measures of a patch and ``rewrite``, the median rewrite score. ``PATCH_EDIT`` has ``ld_apart``, the mean
         absolute difference of its LD from the patch's, and ``SUBSPACE`` the same from the edit's, the share of pairs of
         which no subspace repeats the edit (``no_subspace``), the median ``size`` of the edit beside Delta and the mean
         ``row_norm``.
@@ -232,7 +232,7 @@ def edit_block(
     outputs = find_edits(pairs, site, readout, steps=steps, lr=lr, matmul_dtype=matmul_dtype, on_step=on_step)
     repeated = equivalent_subspaces(outputs, difference, readout, tolerance)
     logits = {
-        PATCH: logits_after(pairs, site, patch, batch),
+        FACT_PATCH: logits_after(pairs, site, patch, batch),
         PATCH_EDIT: edited_logits(pairs.model, prompts, site, keys, patch @ readout, batch),
         EDIT: edited_logits(pairs.model, prompts, site, keys, outputs, batch),
         SUBSPACE: logits_after(pairs, site, change_along(difference, repeated.directions), batch),
@@ -245,7 +245,7 @@ def edit_block(
         return interval("ld_apart", bootstrap.means(np.abs(outcomes[what].ld - outcomes[other].ld)))
 
     more = {
-        PATCH_EDIT: apart(PATCH_EDIT, PATCH),
+        PATCH_EDIT: apart(PATCH_EDIT, FACT_PATCH),
         SUBSPACE: apart(SUBSPACE, EDIT)
         | interval("no_subspace", bootstrap.means(~repeated.exact))
         | interval("size", medians(bootstrap, repeated.size))

@@ -15,13 +15,13 @@ from subspace_illusion.core.seeds import torch_generator
 TOLERANCE = 1e-9
 """What is smaller is zero: everything here is in double precision and of about size one."""
 
-PAIRS = 100
+RANDOM_PAIRS = 100
 """Random pairs of inputs on which the generalisation is tried."""
 
-BOTH = "correlated and causal"
+BOTH_TRAITS = "correlated and causal"
 IRRELEVANT = "irrelevant"
-DORMANT = "dormant"
-NEITHER = "neither"
+DORMANT_TRAIT = "dormant"
+NEITHER_TRAIT = "neither"
 SUM = "e2 + e3"
 
 Table = list[dict[str, Any]]
@@ -62,20 +62,20 @@ class LinearModel:
         return LinearModel(torch.linalg.solve(basis, self.w_in), basis.mT @ self.w_out)
 
 
-DATA = columns((1, -1))
+INPUTS = columns((1, -1))
 """All inputs of the post's task, ``[2, 1]``."""
 
 EXAMPLE = LinearModel(columns((1, 1, 0)), columns((1, 0, 2)))
 EXAMPLE_PATCHES = {"e1": columns((1, 0, 0)), SUM: columns((0, 1, 1))}
 """The post's model and the directions of its two tables ("Setup for the example", "Geometric intuition")."""
 
-STANDARD: Basis = {"e1": ((1, 0, 0), BOTH), "e2": ((0, 1, 0), IRRELEVANT), "e3": ((0, 0, 1), DORMANT)}
+STANDARD: Basis = {"e1": ((1, 0, 0), BOTH_TRAITS), "e2": ((0, 1, 0), IRRELEVANT), "e3": ((0, 0, 1), DORMANT_TRAIT)}
 """The hidden units themselves; the post calls the first one correct."""
 
 ROTATED: Basis = {
-    SUM: ((0, 1, 1), BOTH),
+    SUM: ((0, 1, 1), BOTH_TRAITS),
     "2 e1 + e2 - e3": ((2, 1, -1), IRRELEVANT),
-    "-e1 + e2 - e3": ((-1, 1, -1), DORMANT),
+    "-e1 + e2 - e3": ((-1, 1, -1), DORMANT_TRAIT),
 }
 """The basis of the post's appendix, "The importance of correct model units"."""
 
@@ -88,9 +88,9 @@ HEADS_PATCHES = {
 """The post's footnote 6: beside the correct unit two heads that cancel, patched together and alone."""
 
 HEADS_BASIS: Basis = {
-    "correct unit": ((1, 0, 0), BOTH),
+    "correct unit": ((1, 0, 0), BOTH_TRAITS),
     "positive - negative head": ((0, 1, -1), IRRELEVANT),
-    "positive + negative head": ((0, 1, 1), DORMANT),
+    "positive + negative head": ((0, 1, 1), DORMANT_TRAIT),
 }
 """The basis in which ``HEADS`` is ``EXAMPLE``; the footnote says that there is one, the classes are the example's.
 
@@ -113,8 +113,8 @@ def patch_table(model: LinearModel, subspaces: Mapping[str, torch.Tensor]) -> Ta
     """
     rows = []
     for name, subspace in subspaces.items():
-        before, after = model.hidden(DATA), model.patched(DATA, -DATA, subspace)
-        for i, x in enumerate(DATA.int().flatten().tolist()):
+        before, after = model.hidden(INPUTS), model.patched(INPUTS, -INPUTS, subspace)
+        for i, x in enumerate(INPUTS.int().flatten().tolist()):
             rows.append(
                 dict(
                     direction=name,
@@ -146,8 +146,8 @@ def traits(model: LinearModel, direction: torch.Tensor, data: torch.Tensor) -> t
 def kind(correlated: bool, causal: bool) -> str:
     """The class of a direction, in the post's words."""
     if correlated:
-        return BOTH if causal else IRRELEVANT
-    return DORMANT if causal else NEITHER
+        return BOTH_TRAITS if causal else IRRELEVANT
+    return DORMANT_TRAIT if causal else NEITHER_TRAIT
 
 
 def basis_table(model: LinearModel, basis: Basis, others: Mapping[str, torch.Tensor]) -> Table:
@@ -162,12 +162,12 @@ def basis_table(model: LinearModel, basis: Basis, others: Mapping[str, torch.Ten
     changed = model.in_basis(matrix)
     rows = []
     for i, (name, (vector, post_says)) in enumerate(basis.items()):
-        correlated, causal = traits(model, matrix[:, i], DATA)
+        correlated, causal = traits(model, matrix[:, i], INPUTS)
         rows.append(
             dict(direction=name, vector=list(vector), correlated=correlated, causal=causal)
             | {"class": kind(correlated, causal), "post_says": post_says}
             | dict(w_in=plain(changed.w_in[i, 0]), w_out=plain(changed.w_out[i, 0]))
-            | dict(coordinates={of: plain(torch.linalg.solve(matrix, other)[i, 0]) for of, other in others.items()})
+            | dict(coordinates={name: plain(torch.linalg.solve(matrix, other)[i, 0]) for name, other in others.items()})
         )
     return rows
 
@@ -204,7 +204,7 @@ def generalisation_table(k: int, m: int, seed: int) -> Table:
     base's own; ``agrees`` is whether the output is whose it should be.
     """
     model, subspaces = generalised(k, m)
-    base, source = torch.randn(2, PAIRS, k, generator=torch_generator(seed, "toy", k, m), dtype=torch.float64)
+    base, source = torch.randn(2, RANDOM_PAIRS, k, generator=torch_generator(seed, "toy", k, m), dtype=torch.float64)
     rows = []
     for name, subspace in subspaces.items():
         change = model.patched(base, source, subspace) - model.hidden(base)

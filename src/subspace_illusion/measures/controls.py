@@ -40,7 +40,7 @@ NEAR = 1.0
 """A logit difference of less is near zero: the likelier name is less than e times as likely as the other."""
 
 
-ROUNDING = 1e-3
+REPLAY_ROUNDING = 1e-3
 """What is less of a logit difference, float32 can leave between a replay and the full run."""
 
 
@@ -169,7 +169,7 @@ class Tried:
                 found[where, control] = Outcome.pooled([o for (name, _), o in outcomes.items() if name == control])
         # A bootstrap of rounding would pass for an interval.
         itself, clean = found[DIFFERENT, SELF], self.pairs[DIFFERENT].ld_clean
-        ld = np.where(np.abs(itself.ld - clean) < ROUNDING, clean, itself.ld)
+        ld = np.where(np.abs(itself.ld - clean) < REPLAY_ROUNDING, clean, itself.ld)
         return found | {(DIFFERENT, SELF): replace(itself, ld=ld)}
 
 

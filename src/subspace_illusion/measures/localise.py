@@ -21,7 +21,7 @@ from subspace_illusion.files import column
 from subspace_illusion.statistics import Bootstrap, summarise, table
 from subspace_illusion.subspace.pairs import Pairs, recorded_pairs
 
-RULE = (
+RULE_IN_WORDS = (
     "The residual stream after each block, and before the first, is patched whole. The block that writes is the one "
     "across which the effect rises most, none where that is before the first: then the token itself has it. The block "
     "that reads is the one after it across which the effect falls most. The MLPs between are those that run after the "
@@ -114,7 +114,7 @@ class Swap:
     @property
     def firsts(self) -> tuple[int, int]:
         """The first of the tokens in the base, and in the source."""
-        return min(to for to, _ in self.tokens), min(of for _, of in self.tokens)
+        return min(to for to, _ in self.tokens), min(taken for _, taken in self.tokens)
 
 
 def swaps_of(prompts: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, dict[int, Swap]]:
@@ -142,12 +142,16 @@ def patch_tokens(model: Model, swaps: Sequence[Swap], answer: torch.Tensor, foil
     source = record_all(model, [swap.source for swap in swaps], source_from, (), 0, len(swaps)).tail
     assert base is not None
     assert source is not None
-    rows, to, of = torch.tensor(
-        [(row, to - base_from[row], of - source_from[row]) for row, swap in enumerate(swaps) for to, of in swap.tokens]
+    rows, to, taken = torch.tensor(
+        [
+            (row, to - base_from[row], taken - source_from[row])
+            for row, swap in enumerate(swaps)
+            for to, taken in swap.tokens
+        ]
     ).T
     outcomes = []
     for start in range(1, model.n_blocks + 1):
-        stream = base.residual[start].index_put((rows, to), source.residual[start][rows, of])
+        stream = base.residual[start].index_put((rows, to), source.residual[start][rows, taken])
         with answers_alone(model, answer, foil):
             logits = replay(model, replace(base, residual={start: stream}), {}, start=start).logits.cpu()
         outcomes.append(Outcome.of_answers(logits))
@@ -238,7 +242,7 @@ def map_tokens(
         clean = pairs["ld"].to_numpy(dtype=float)[having]
         bootstrap = Bootstrap.of(pairs["group"].to_numpy()[having], resamples, seed)
         for block in range(model.n_blocks):
-            outcome, about = Outcome.joined([of[block] for of in parts]), dict(tokens=kind, block=block)
+            outcome, about = Outcome.joined([part[block] for part in parts]), dict(tokens=kind, block=block)
             rows.append(about | dict(pairs=len(having)) | summarise(outcome, clean, bootstrap))
     return table(rows)
 
@@ -264,7 +268,7 @@ def origin(writes: int) -> str:
 
 
 def find_window(embedded: float, residual_effects: list[float], parallel_blocks: bool) -> Window:
-    """Applies ``RULE``.
+    """Applies ``RULE_IN_WORDS``.
 
     Args:
         embedded: Effect of patching the residual stream before block 0.

@@ -18,10 +18,10 @@ from subspace_illusion.core.seeds import numpy_generator
 from subspace_illusion.statistics import Bootstrap, interval, ratio
 from subspace_illusion.subspace.keys import WHOLE, SubspaceKey
 
-ALL, ACTS, UNREAD, WRITTEN = "all of it", "what acts", "what nothing reads", "along what is written"
+ALL_OF_IT, ACTS, UNREAD, WRITTEN = "all of it", "what acts", "what nothing reads", "along what is written"
 """The parts of a cloud: what the readout sees of a component, what it maps to zero, and, of its output, what lies along
 the directions that the patch writes."""
-COMPONENT, OUTPUT, NEXT = "component", "output", "next block's input"
+COMPONENT, OUTPUT, NEXT_INPUT = "component", "output", "next block's input"
 """Where the clouds are looked at."""
 
 SMALLEST_SPREAD = 1e-6
@@ -60,31 +60,31 @@ def cloud(base: torch.Tensor, source: torch.Tensor, basis: torch.Tensor | None) 
     return Cloud(base, source, base + patch_change(base, source, basis))
 
 
-def inhomogeneity(of: Cloud, bootstrap: Bootstrap) -> np.ndarray:
+def inhomogeneity(points: Cloud, bootstrap: Bootstrap) -> np.ndarray:
     """The distance of the patched cloud from the natural one, in ``[0, 1]``: the figure, then every draw's.
 
     The natural cloud holds base prompts and sources alike, so that a patch that gives the source's own activation leads
     nowhere new.
 
     Args:
-        of: The clouds.
+        points: The clouds.
         bootstrap: Draws of the pairs' groups, which draw a pair's natural and patched points together.
     """
     drawn, rows = bootstrap.some(MOST_PAIRS)
-    natural, patched = _standardised(of.rows(rows))
+    natural, patched = _standardised(points.rows(rows))
     weights = drawn.weights
     of_natural = np.concatenate([weights, weights], 1) / 2
     across, of_patched, within = (
-        euclidean_distances(*of) for of in ((patched, natural), (patched, patched), (natural, natural))
+        euclidean_distances(*both) for both in ((patched, natural), (patched, patched), (natural, natural))
     )
     return _coefficient(across, of_patched, within, weights, of_natural)
 
 
-def floor(of: Cloud, groups: np.ndarray, halvings: int, seed: int) -> float:
+def floor(points: Cloud, groups: np.ndarray, halvings: int, seed: int) -> float:
     """What the same distance is between two halves of the natural cloud, groups kept whole: the mean of some halvings.
 
     Args:
-        of: The clouds; the patched one is not used.
+        points: The clouds; the patched one is not used.
         groups: The group of each pair, ``[n]``.
         halvings: How often the groups are dealt to two halves.
         seed: Deals them.
@@ -93,7 +93,7 @@ def floor(of: Cloud, groups: np.ndarray, halvings: int, seed: int) -> float:
         NaN where there is one group only.
     """
     rows = Bootstrap.of(groups, 0, seed).some(MOST_PAIRS)[1]
-    natural, _ = _standardised(of.rows(rows))
+    natural, _ = _standardised(points.rows(rows))
     units, unit = np.unique(groups[rows], return_inverse=True)
     if len(units) < 2:
         return float("nan")
@@ -106,17 +106,17 @@ def floor(of: Cloud, groups: np.ndarray, halvings: int, seed: int) -> float:
     return float(np.mean(found))
 
 
-def along_what_is_written(of: Cloud, basis: torch.Tensor, readout: torch.Tensor) -> Cloud:
+def along_what_is_written(points: Cloud, basis: torch.Tensor, readout: torch.Tensor) -> Cloud:
     """The clouds as far as they lie in what the patch writes through a readout: its output in the span of ``W^T V``.
 
     Args:
-        of: Clouds at the component.
+        points: Clouds at the component.
         basis: The subspace, ``[d, k]``.
         readout: ``[d, d_out]``.
     """
     axes, sizes, _ = torch.linalg.svd((readout.mT @ basis).double(), full_matrices=False)
     kept = axes[:, sizes > SMALLEST_SPREAD * sizes[0]] if float(sizes[0]) > 0 else axes[:, :0]
-    return of.through(readout @ kept.float())
+    return points.through(readout @ kept.float())
 
 
 def looked_at(
@@ -138,27 +138,27 @@ def looked_at(
         after: The residual stream that enters the next block, of base prompts and sources, ``[n, d_model]``.
     """
     at = cloud(base, source, basis)
-    yield COMPONENT, ALL, at
+    yield COMPONENT, ALL_OF_IT, at
     written = at.patched - at.base
     if readout is not None and halves is not None:
         seen, unread = halves
         yield COMPONENT, ACTS, at.through(seen)
         if unread.shape[1]:
             yield COMPONENT, UNREAD, at.through(unread)
-        yield OUTPUT, ALL, at.through(readout)
+        yield OUTPUT, ALL_OF_IT, at.through(readout)
         if basis is not None:
             yield OUTPUT, WRITTEN, along_what_is_written(at, basis, readout)
         written = written @ readout
-    yield NEXT, ALL, Cloud(*after, after[0] + written)
+    yield NEXT_INPUT, ALL_OF_IT, Cloud(*after, after[0] + written)
 
 
 def distances(
     clouds: Iterator[tuple[str, str, Cloud]], groups: np.ndarray, bootstrap: Bootstrap, halvings: int, seed: int
 ) -> Iterator[dict[str, object]]:
     """One row a cloud: ``place``, ``part``, ``distance`` with its interval, ``floor`` (see ``floor``)."""
-    for place, part, of in clouds:
-        about: dict[str, object] = dict(place=place, part=part, floor=floor(of, groups, halvings, seed))
-        yield about | interval("distance", inhomogeneity(of, bootstrap))
+    for place, part, points in clouds:
+        about: dict[str, object] = dict(place=place, part=part, floor=floor(points, groups, halvings, seed))
+        yield about | interval("distance", inhomogeneity(points, bootstrap))
 
 
 def distances_of_component(
@@ -199,10 +199,10 @@ def distances_of_component(
             yield dict(component=component, subspace=key.subspace) | row
 
 
-def _standardised(of: Cloud) -> tuple[np.ndarray, np.ndarray]:
+def _standardised(points: Cloud) -> tuple[np.ndarray, np.ndarray]:
     """The natural points, base prompts before sources, ``[2 n, d]``, and the patched ones ``[n, d]``."""
-    natural = torch.cat([of.base, of.source]).double().numpy()
-    patched = of.patched.double().numpy()
+    natural = torch.cat([points.base, points.source]).double().numpy()
+    patched = points.patched.double().numpy()
     centre, spread = natural.mean(0), natural.std(0)
     varies = spread > SMALLEST_SPREAD * spread.max(initial=0)
     if not varies.any():

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 SUMMING_UP = ("judge", "report")
 """The stages that write what ``outdate`` takes back."""
-APART = ("plant", "calibrate")
+CALIBRATING = ("plant", "calibrate")
 """The stages that no run's summary rests on until their outcome is put in place."""
 
 
@@ -56,7 +56,7 @@ def run(
             if value not in (known := getattr(read, f"{name}s")):
                 raise InputError(f"'{value}' is no {name}; {parameters.FILE} names {', '.join(known)}")
         main(**{name: getattr(read, section) if section else read for name, section in sections.items()}, **named)
-        if stage not in (*SUMMING_UP, *APART):
+        if stage not in (*SUMMING_UP, *CALIBRATING):
             outdate(stage)
         note_cost("@".join([stage, *named.values()]))
     except InputError as error:

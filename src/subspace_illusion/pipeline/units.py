@@ -73,8 +73,8 @@ class Unit:
 
     def name(self, threads: int) -> str:
         """The hash of what the table depends on, to its last digit."""
-        of = [self.function, self.arguments, self.inputs, self.code, self.device, threads]
-        return hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:32]
+        told = [self.function, self.arguments, self.inputs, self.code, self.device, threads]
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
 
     def file(self, store: Path, threads: int) -> Path:
         """Where a store keeps its table."""
@@ -97,11 +97,11 @@ def unit(
     return Unit(name, arguments, {str(path): hash_of(path) for path in inputs}, hints or {})
 
 
-def compute(of: Unit, store: Path, threads: int) -> None:
+def compute(work: Unit, store: Path, threads: int) -> None:
     """Puts a unit's table into the store, unless it is there.
 
     Args:
-        of: The unit.
+        work: The unit.
         store: The folder of the store; a worker has to see it under the same path.
         threads: How many threads torch may use, on which the last digits can depend.
 
@@ -109,22 +109,24 @@ def compute(of: Unit, store: Path, threads: int) -> None:
         InputError: If an input, the library or the device is another than where the run began, or the function raises
             it.
     """
-    path, here = of.file(store, threads), socket.gethostname()
+    path, here = work.file(store, threads), socket.gethostname()
     if path.exists():
         return
-    if of.code != RUNNING:
+    if work.code != RUNNING:
         raise InputError(f"the worker on {here} runs another version of the library or of a package: start it anew")
-    if of.device != pick_device().type:
-        raise InputError(f"the worker on {here} has {pick_device().type} for a device and the run began on {of.device}")
-    for name, digest in of.inputs.items():
+    if work.device != pick_device().type:
+        raise InputError(
+            f"the worker on {here} has {pick_device().type} for a device and the run began on {work.device}"
+        )
+    for name, digest in work.inputs.items():
         if not Path(name).exists():
             raise InputError(f"{here} has no {Path(name).absolute()}, which the unit reads")
         if hash_of(Path(name)) != digest:
             raise InputError(f"{Path(name).absolute()} on {here} is another than where the run began")
-    module, _, function = of.function.partition(":")
+    module, _, function = work.function.partition(":")
     with ALONE:
         torch.set_num_threads(threads)
-        table = getattr(importlib.import_module(module), function)(**of.arguments, **of.hints)
+        table = getattr(importlib.import_module(module), function)(**work.arguments, **work.hints)
     store.mkdir(parents=True, exist_ok=True)
     # Two runs may do the same unit at once: each writes a file of its own, and the last to finish stays.
     partial = store / f".{path.stem}.{uuid4().hex}.partial"
@@ -144,23 +146,23 @@ def run_units(units: Sequence[Unit], setting: Compute, word: str) -> list[pd.Dat
         InputError: If a unit fails, with its arguments, or the cluster is lost.
     """
     store, threads = Path(setting.store).absolute(), setting.threads or cores()
-    left = [of for of in units if not of.file(store, threads).exists()]
+    left = [work for work in units if not work.file(store, threads).exists()]
     kept = len(units) - len(left)
     if kept:
         say(f"{kept} of {len(units)} are in {setting.store} already")
     bar = ticker(len(units), word)
     bar.update(kept)
     if setting.scheduler == "none":
-        for of in left:
-            with _named(of):
-                compute(of, store, threads)
+        for work in left:
+            with _named(work):
+                compute(work, store, threads)
             bar.update()
     elif left:
         _on_cluster(left, store, threads, setting, bar)
     bar.close()
-    if missing := [of.words for of in units if not of.file(store, threads).exists()]:
+    if missing := [work.words for work in units if not work.file(store, threads).exists()]:
         raise InputError(f"{store} lacks {missing[0]}, which was done: the workers must see the same folder")
-    return [read_table(of.file(store, threads)) for of in units]
+    return [read_table(work.file(store, threads)) for work in units]
 
 
 def cores() -> int:
@@ -177,7 +179,9 @@ def _on_cluster(units: Sequence[Unit], store: Path, threads: int, setting: Compu
     with _client(setting) as client:
         workers = client.scheduler_info(n_workers=-1)["workers"]
         say(f"{len(units)} units on {len(workers)} workers; their progress: {client.dashboard_link}")
-        futures = {client.submit(compute, of, store, threads, key=of.name(threads), pure=False): of for of in units}
+        futures = {
+            client.submit(compute, work, store, threads, key=work.name(threads), pure=False): work for work in units
+        }
         for done, future in enumerate(as_completed(futures)):
             if future.status in ("cancelled", "lost"):
                 raise InputError(
@@ -221,12 +225,12 @@ def _client(setting: Compute) -> Iterator[Any]:
 
 
 @contextmanager
-def _named(of: Unit) -> Iterator[None]:
+def _named(work: Unit) -> Iterator[None]:
     """Says of which unit an error is."""
     try:
         yield
     except InputError as error:
-        raise InputError(f"{of.words}: {error}") from error
+        raise InputError(f"{work.words}: {error}") from error
     except Exception as error:
-        error.add_note(of.words)
+        error.add_note(work.words)
         raise

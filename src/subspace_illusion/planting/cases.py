@@ -46,7 +46,7 @@ CARRIER_KINDS = (MLP, RANDOM_MLP, ATTENTION)
 """The components that signals are rerouted through: a block's own MLP, a random one beside it, its heads together."""
 RECORDED = 32
 """Prompts in one forward pass while they are recorded."""
-PLACEBO = "placebo"
+PLACEBO_PATCH = "placebo"
 """Its name in columns, and what tells its random direction from others."""
 
 
@@ -354,7 +354,7 @@ def measure(
     pairs, through = carrier.test.pairs, carrier.readout
     bootstrap = Bootstrap.of(pairs.groups, plan.resamples, plan.seed)
     clean = bootstrap.means(pairs.ld_clean)
-    elsewhere, seen = random_basis(len(through), 1, plan.seed, PLACEBO), row_space(through, plan.tolerance)
+    elsewhere, seen = random_basis(len(through), 1, plan.seed, PLACEBO_PATCH), row_space(through, plan.tolerance)
     for dose in dict.fromkeys(dose for dose, _ in found):
         base, source = carrier.test.dosed(carrier.route, dose)
         of_dose = {key: basis for (at, key), basis in found.items() if at == dose}
@@ -373,7 +373,7 @@ def measure(
             row = about | summarise(done, pairs.ld_clean, bootstrap)
             beside: dict[str, Patch] = {}
             if key.method != ARBITRARY_LABELS:
-                beside[PLACEBO] = OtherPatch(PLACEBO, key)
+                beside[PLACEBO_PATCH] = OtherPatch(PLACEBO_PATCH, key)
             if key.method == TRAINED:
                 beside["arbitrary_labels"] = replace(key, method=ARBITRARY_LABELS)
             for name, other in beside.items():
@@ -403,7 +403,7 @@ def _patch(
     }
     for key, basis in bases.items():
         changes[key] = along(base, source, basis)
-        changes[OtherPatch(PLACEBO, key)] = placebo(base, source, basis, elsewhere)
+        changes[OtherPatch(PLACEBO_PATCH, key)] = placebo(base, source, basis, elsewhere)
         if (row := split_by(basis, seen).row) is not None:
             changes[key.of_part(ROW)] = along(base, source, row)
     written = {what: _through(change, carrier.readout) for what, change in changes.items()}

@@ -82,9 +82,10 @@ def _both_of(
     pairs: str, blocks: tuple[int, ...], natural: tuple[str, ...], content: tuple[str, ...]
 ) -> tuple[Pairs, Pairs]:
     """The same, kept until something else is asked, or the folders hold something else."""
-    of = json.loads(pairs)
-    model = open_model(Path(of["model"]))
-    cases = dict(train=of["train_cases"], test=of["test_cases"])
-    prompts, listed = make_task(of["task"], Path(of["path"]), model.tokenizer, cases, of["test_share"], of["seed"])
+    asked = json.loads(pairs)
+    model = open_model(Path(asked["model"]))
+    cases = dict(train=asked["train_cases"], test=asked["test_cases"])
+    share, seed = asked["test_share"], asked["seed"]
+    prompts, listed = make_task(asked["task"], Path(asked["path"]), model.tokenizer, cases, share, seed)
     sites = [*sites_looked_at([Site.parse(hook) for hook in natural]), *sites_read(model, blocks)]
-    return both_splits(model, prompts, listed, list(dict.fromkeys(sites)), training_kinds(of["same_value"]))
+    return both_splits(model, prompts, listed, list(dict.fromkeys(sites)), training_kinds(asked["same_value"]))

@@ -22,12 +22,12 @@ NIL = 0.05
 ALGEBRA = "v_mlp.null_only"
 """Findings that cannot come out otherwise."""
 
-MEASURES = ("clean", "ld", "effect", "accuracy", "share", "plain")
+PUBLISHED_MEASURES = ("clean", "ld", "effect", "accuracy", "share", "plain")
 
 OF_ANY_TASK = ("recovery.", "signs.")
 """Findings on ordinary text, which do not depend on the task."""
 
-COLUMNS = ("quantity", "source", "published", "gpt2 here", "this run", "interval", "agreement")
+COMPARISON_COLUMNS = ("quantity", "source", "published", "gpt2 here", "this run", "interval", "agreement")
 
 
 def comparable(published: pd.DataFrame, task: str, found: Sequence[Finding]) -> pd.DataFrame:
@@ -62,7 +62,7 @@ def compare(published: pd.DataFrame, found: Sequence[Finding], is_gpt2: bool) ->
         is_gpt2: Whether the run is of GPT-2 small itself, whose logits have the published ones' scale.
 
     Returns:
-        Columns ``COLUMNS``, as text.
+        Columns ``COMPARISON_COLUMNS``, as text.
     """
     by_key = {finding.key: finding for finding in found}
     clean = float(published.loc[published["measure"] == "clean", "low"].max())
@@ -88,7 +88,7 @@ def compare(published: pd.DataFrame, found: Sequence[Finding], is_gpt2: bool) ->
                 "agreement": agreement,
             }
         )
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=list(COMPARISON_COLUMNS))
 
 
 def in_words(row: Mapping[str, Any]) -> str:

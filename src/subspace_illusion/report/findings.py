@@ -59,7 +59,7 @@ class Finding:
             ends = [fixed(estimate.low), fixed(estimate.high)]
             if ends != [fixed(estimate.value)] * 2:
                 parts.append(" to ".join(ends))
-        if len(estimate.each) > MOST:
+        if len(estimate.each) > MOST_SINGLES:
             least, most = fixed(min(estimate.each)), fixed(max(estimate.each))
             parts.append(f"{len(estimate.each)} {self.singles}: from {least} to {most}")
         elif len(estimate.each) > 1:
@@ -72,7 +72,7 @@ class Finding:
         return "" if self.estimate.low is None else BOOTSTRAP
 
 
-MOST = 6
+MOST_SINGLES = 6
 """Single values that are all named; of more, the least and the largest."""
 
 

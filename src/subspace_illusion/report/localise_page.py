@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 
 from subspace_illusion.files import atomic_write
-from subspace_illusion.measures.localise import RULE, Window
+from subspace_illusion.measures.localise import RULE_IN_WORDS, Window
 from subspace_illusion.report.page import draw_picture, fill_in
 from subspace_illusion.report.plots.localise import localise_figure, localise_map_figure
 from subspace_illusion.report.section import Picture
@@ -36,6 +36,6 @@ def write_localise_page(
     with TemporaryDirectory() as folder:
         for picture in pictures:
             draw_picture(picture, Path(folder), dpi=150)
-        page, _ = fill_in("localise", Path(folder), "", drawn=pictures, said=said, rule=RULE)
+        page, _ = fill_in("localise", Path(folder), "", drawn=pictures, said=said, rule=RULE_IN_WORDS)
     with atomic_write(target) as partial:
         partial.write_text(page, encoding="utf-8")

@@ -37,7 +37,7 @@ class Forms(NamedTuple):
     singular: str
     plural: str
 
-    def of(self, number: str) -> str:
+    def in_number(self, number: str) -> str:
         """The form of one of ``NUMBERS``."""
         return self.plural if number == "plural" else self.singular
 
@@ -181,7 +181,7 @@ def _pools(
     listed: dict[str, list[Any]] = dict(prepositions=sorted({*lexicon.prepositions}), verbs=sorted({*lexicon.verbs}))
     for kind, nouns in dict(subjects=lexicon.subjects, distractors=lexicon.distractors).items():
         listed[kind] = [
-            noun for noun in sorted({*nouns}) if all(word_id(noun.of(number)) is not None for number in NUMBERS)
+            noun for noun in sorted({*nouns}) if all(word_id(noun.in_number(number)) is not None for number in NUMBERS)
         ]
     if both := {*chain(*lexicon.subjects)} & {*chain(*lexicon.distractors)}:
         raise InputError(f"the noun '{min(both)}' is both subject and distractor; take it out of one of the lists")
@@ -241,10 +241,11 @@ def _case(
     filled = []
     for subject, distractor, of_distractor in zip(*nouns, of_distractors, strict=True):
         (preposition,), (verb,) = (_draw(pool[kind], 1, rng) for kind in ("prepositions", "verbs"))
-        others = dict(distractor=distractor.of(of_distractor), preposition=preposition, verb=verb.of(of_distractor))
+        others = dict(distractor=distractor.in_number(of_distractor), verb=verb.in_number(of_distractor))
+        others |= dict(preposition=preposition)
         filled.append(
             {
-                number: _Prompt(template.format(subject=subject.of(number), **others), subject.of(number))
+                number: _Prompt(template.format(subject=subject.in_number(number), **others), subject.in_number(number))
                 for number in NUMBERS
             }
         )
@@ -266,9 +267,9 @@ def _pairs(own: Mapping[str, _Prompt], unrelated: Mapping[str, _Prompt], answer:
                     kind=kind,
                     base=own[number].text,
                     source=source.text,
-                    base_answer=answer.of(number),
-                    source_answer=answer.of(of_source),
-                    foil=answer.of(other),
+                    base_answer=answer.in_number(number),
+                    source_answer=answer.in_number(of_source),
+                    foil=answer.in_number(other),
                     position=own[number].subject,
                     source_position=source.subject,
                     value=number,

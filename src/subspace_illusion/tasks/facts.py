@@ -18,7 +18,7 @@ from subspace_illusion.files import one_line, read_yaml
 from subspace_illusion.tasks.ioi import check_templates
 from subspace_illusion.tasks.table import DIFFERENT, SAME, SPLITS
 
-COLUMNS = ("relation", "subject", "answer")
+FACT_COLUMNS = ("relation", "subject", "answer")
 SLOT = "{subject}"
 
 Templates = Mapping[str, Mapping[str, Sequence[str]]]
@@ -39,8 +39,8 @@ def read_facts(folder: Path) -> tuple[pd.DataFrame, Templates]:
         facts = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {one_line(error)}") from error
-    if set(facts.columns) != set(COLUMNS):
-        raise InputError(f"{path} must have the columns {', '.join(COLUMNS)} and no others")
+    if set(facts.columns) != set(FACT_COLUMNS):
+        raise InputError(f"{path} must have the columns {', '.join(FACT_COLUMNS)} and no others")
     path = folder / "templates.yaml"
     templates = read_yaml(path)
     if not isinstance(templates, dict):
@@ -56,7 +56,7 @@ def make_facts(
     source and with another sentence about itself.
 
     Args:
-        facts: Columns ``COLUMNS``, text.
+        facts: Columns ``FACT_COLUMNS``, text.
         templates: Sentences by relation and split.
         couples: Number of couples by split; relations take turns as long as they have some.
         test_share: Share of the subjects that only the test split uses.
@@ -103,7 +103,7 @@ def _check_facts(facts: pd.DataFrame, templates: Templates) -> None:
     Raises:
         InputError: If not.
     """
-    for fact in facts[[*COLUMNS]].itertuples(index=False):
+    for fact in facts[[*FACT_COLUMNS]].itertuples(index=False):
         if any(not word or word != word.strip() for word in fact):
             raise InputError(f"the fact {','.join(fact)} has an empty word, or one that begins or ends in a space")
         if fact.relation not in templates:

@@ -17,7 +17,7 @@ import torch
 from subspace_illusion.core.seeds import numpy_generator
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import read_lines, read_yaml
-from subspace_illusion.tasks.table import DIFFERENT, DIFFERENT_UNRELATED, NEITHER, SAME, SPLITS
+from subspace_illusion.tasks.table import DIFFERENT, DIFFERENT_UNRELATED, NO_ANSWER, SAME, SPLITS
 
 SLOTS = ("first", "second", "subject", "place", "object")
 PATTERNS = ("ABB", "BAB", "CDD", "DCD")
@@ -227,7 +227,7 @@ def make_pairs(prompts: pd.DataFrame) -> pd.DataFrame:
                         answer_id=row["io_id"],
                         foil_id=row["s_id"],
                         target_id=row["io_id"] if kind == SAME else row["s_id"],
-                        source_id=row["io_id"] if kind == DIFFERENT else NEITHER,
+                        source_id=row["io_id"] if kind == DIFFERENT else NO_ANSWER,
                     )
                 )
     return pd.DataFrame(rows)

@@ -7,7 +7,7 @@ components are read and patched), ``value`` (of the variable).
 Pairs, one row each: ``pair`` (a running number), ``split``, ``kind``, ``group`` (pairs that share what they are made
 of, resampled whole), ``template``, ``base``, ``source`` (numbers of prompts), ``answer_id``, ``foil_id`` (token ids of
 the base's answer and foil), ``target_id`` (the one of the two that the source's value calls for), ``source_id`` (the
-source's own answer where it is one of them, else ``NEITHER``; in IOI base and source have the same), ``base_value``,
+source's own answer where it is one of them, else ``NO_ANSWER``; in IOI base and source have the same), ``base_value``,
 ``source_value``.
 """
 
@@ -30,7 +30,7 @@ PAIR_KINDS = (DIFFERENT, DIFFERENT_UNRELATED, SAME)
 """Kinds of pair: the source has another value of the variable than the base or, as a control, the same; other values
 with the base's words as far as the task allows, and where it makes such pairs with unrelated ones. Effects are measured
 on the first kind."""
-NEITHER = -1
+NO_ANSWER = -1
 """The token of a source's own answer that is neither the base's answer nor its foil."""
 
 

@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from subspace_illusion.core.seeds import numpy_generator
 from subspace_illusion.errors import InputError
-from subspace_illusion.tasks.table import DIFFERENT, NEITHER, SAME, SPLITS
+from subspace_illusion.tasks.table import DIFFERENT, NO_ANSWER, SAME, SPLITS
 
 REQUIRED = ("base", "source", "base_answer", "source_answer")
 OPTIONAL = (*("position", "source_position", "value", "source_value", "group", "split", "template", "foil", "kind"),)
@@ -265,10 +265,10 @@ def _same(answer: str, other: str) -> bool:
 
 
 def _own_answer(row: Any, ends: "_Ends") -> int:
-    """Which of the two tokens at END is the source's own answer: ``NEITHER`` where it has another."""
+    """Which of the two tokens at END is the source's own answer: ``NO_ANSWER`` where it has another."""
     if _same(row.source_answer, row.foil):
         return ends.foil_id
-    return ends.answer_id if _same(row.source_answer, row.base_answer) else NEITHER
+    return ends.answer_id if _same(row.source_answer, row.base_answer) else NO_ANSWER
 
 
 @dataclass(frozen=True)

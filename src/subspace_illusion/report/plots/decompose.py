@@ -13,7 +13,7 @@ from subspace_illusion.subspace.keys import NULL, ROW, SubspaceKey
 
 _LOOKS = ((BLUE, ""), (ORANGE, "//"), (GREEN, "xx"), (PURPLE, ".."))
 """Colours and hatches of values; of more values all prompts are shown together, and each value's mean as a tick."""
-COLUMNS = (WHOLE_BASIS, ROW, NULL)
+PARTS_SHOWN = (WHOLE_BASIS, ROW, NULL)
 
 
 def decompose_figure(projections: pd.DataFrame, name: str) -> Figure:
@@ -25,7 +25,7 @@ def decompose_figure(projections: pd.DataFrame, name: str) -> Figure:
     """
     first = projections["seed"].isna() | (projections["seed"] == projections["seed"].min())
     here = projections[first.astype(bool)]
-    parts = [part for part in COLUMNS if part in set(here["part"])]
+    parts = [part for part in PARTS_SHOWN if part in set(here["part"])]
     keys: list[SubspaceKey] = list(dict.fromkeys(here["subspace"]))
     values = sorted(here["value"].unique())
     with panels(len(keys) * len(parts), 2.15, 2.2, most=len(parts), sharex="row", sharey="row") as (figure, axes):

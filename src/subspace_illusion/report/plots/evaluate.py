@@ -22,7 +22,7 @@ from subspace_illusion.subspace.keys import (
     SubspaceKey,
 )
 
-OF_USER = VERMILION
+USER_COLOUR = VERMILION
 """The colour of the user's own subspaces; their parts have those of the trained one's."""
 _OF_PARTS = {LENT_HALF: SKY, OWN_HALF: SKY, ROW: GREEN, NULL: ORANGE, BOTH: PURPLE}
 _OF_METHODS = {WHOLE_COMPONENT: GREY, TRAINED: BLUE, MEAN_DIFFERENCE: BLUE, RANDOM: GREY}
@@ -32,7 +32,7 @@ def colour_of(key: SubspaceKey) -> str:
     """The colour of a subspace, of a part that of the part."""
     if key.part:
         return _OF_PARTS[key.part]
-    return OF_USER if key.is_user else _OF_METHODS[key.method]
+    return USER_COLOUR if key.is_user else _OF_METHODS[key.method]
 
 
 def evaluate_figure(effects: pd.DataFrame, components: Sequence[str], keys: Sequence[SubspaceKey]) -> Figure:

@@ -4,7 +4,16 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from subspace_illusion.experiments.compare_mlps import ALL, DUPLICATE, GATED, GELU, OWN, READ, RECOVERED, SINGLE
+from subspace_illusion.experiments.compare_mlps import (
+    ALL_ROWS,
+    DUPLICATE,
+    GATED,
+    GELU,
+    OWN_MLP,
+    READ,
+    RECOVERED,
+    SINGLE,
+)
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Section
 from subspace_illusion.report.sections.recover_directions import over_blocks
@@ -18,7 +27,7 @@ def section(results: Results) -> Iterator[Section]:
     """Two tables: MLPs of several kinds on the same residual stream, and padded text with near duplicates."""
     if not results.ran("compare_mlps"):
         return
-    compared, padded = (results.table(f"text/compare_mlps{of}.csv") for of in ("", "_duplicates"))
+    compared, padded = (results.table(f"text/compare_mlps{ending}.csv") for ending in ("", "_duplicates"))
     blocks = ", ".join(map(str, sorted(compared["block"].unique())))
     yield Section(
         "E9, E10  What the MLP's kind and the choice of rows do",
@@ -48,7 +57,7 @@ def _by_kind(compared: pd.DataFrame) -> Grid:
 def _by_rows(padded: pd.DataFrame) -> Grid:
     sizes = sorted(padded["z"].unique())
     rows = []
-    for kind in (ALL, DUPLICATE, SINGLE):
+    for kind in (ALL_ROWS, DUPLICATE, SINGLE):
         of_kind = padded[padded["rows"] == kind]
         read = [over_blocks(of_kind[of_kind["z"] == z], "accuracy") for z in sizes]
         rows.append([kind, f"{_share(padded, kind):.2f}", *read])
@@ -57,13 +66,13 @@ def _by_rows(padded: pd.DataFrame) -> Grid:
 
 def _share(padded: pd.DataFrame, kind: str) -> float:
     counts = padded.groupby("rows")["held_out"].sum()
-    return float(counts[kind] / counts[ALL])
+    return float(counts[kind] / counts[ALL_ROWS])
 
 
 def _kinds(compared: pd.DataFrame) -> str:
     """What the first table says of the kind of MLP and of its width."""
     r2 = compared[compared["measure"] == RECOVERED].groupby(["mlp", "width"])["value"].mean()
-    ((width, own),) = r2[OWN].items()
+    ((width, own),) = r2[OWN_MLP].items()
     gelu, gated = r2[GELU], r2[GATED]
     kind = float(gelu[width] - gated[width])
     words = (
@@ -98,6 +107,6 @@ def _duplicates(padded: pd.DataFrame) -> str:
         f"{words}. The two kinds of rows are farthest apart at z = {z:g}, with an accuracy of {near[z]:.2f} for those "
         f"with a near duplicate and {single[z]:.2f} for the others. "
         f"The post's accuracies are {POST_ACCURACY}; all rows together have "
-        + ", ".join(f"{value:.2f}" for value in read[ALL])
+        + ", ".join(f"{value:.2f}" for value in read[ALL_ROWS])
         + " here."
     )

@@ -27,7 +27,7 @@ from subspace_illusion.subspace.keys import TRAINED, USER_MARK, SubspaceKey
 NOTHING = 0.1
 """A mean effect of less than this share of the spread of a random model's logit differences is nothing."""
 
-MEASURES = dict(effect="effect (LD lost)", share_of_trained="over the trained one's")
+_MEASURES = dict(effect="effect (LD lost)", share_of_trained="over the trained one's")
 Row = Mapping[str, Any]
 
 
@@ -67,9 +67,9 @@ def effects(every: pd.DataFrame, by_control: Mapping[str, Row]) -> Grid:
     said = {control: f"{control} ({why})" for control, why in notes.items()}
     named = [said.get(control, control_shown(control)) for control in every["control"]]
     lines = every.assign(range=ends.where(several, ""), draws=every["draws"].astype(str), control=named)
-    columns = dict(control="control", draws="draws") | MEASURES
+    columns = dict(control="control", draws="draws") | _MEASURES
     columns |= dict(range="range over draws", cosine="|cos| with the trained one")
-    return Grid.of(lines, {name: words for name, words in columns.items() if name in lines}, MEASURES)
+    return Grid.of(lines, {name: words for name, words in columns.items() if name in lines}, _MEASURES)
 
 
 def control_shown(control: str) -> str:

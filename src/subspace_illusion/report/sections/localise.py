@@ -21,7 +21,8 @@ def section(results: Results) -> Iterator[Section]:
     writes, reads = found["writes"], found["reads"]
     after = (localised["kind"] == RESIDUAL) & localised["block"].between(writes - 1, reads + 1)
     before = (localised["kind"] == EMBEDDED) & (writes <= 0)
-    around = localised[after | before].assign(after=lambda of: of["block"].where(of["kind"] == RESIDUAL, TOKEN_ITSELF))
+    around = localised[after | before]
+    around = around.assign(after=around["block"].where(around["kind"] == RESIDUAL, TOKEN_ITSELF))
     token = place(results.at_end)
     yield Section(
         "E2  Where the variable is",

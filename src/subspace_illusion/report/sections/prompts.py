@@ -9,7 +9,7 @@ from subspace_illusion.report.section import Grid, Section
 from subspace_illusion.report.words import place, variable_of
 from subspace_illusion.tasks.table import DIFFERENT, IOI, PAIR_KINDS, SPLITS, chosen, values_of
 
-MOST = 6
+MOST_EXAMPLES = 6
 """Values of which an example is shown."""
 _SPLITS = dict(zip(SPLITS, ("training", "held out"), strict=True))
 
@@ -52,7 +52,7 @@ def _examples(results: Results) -> str:
     if results.task == IOI:
         return "One held-out prompt of each pattern; the answer is IO."
     values, brackets = len(values_of(results.pairs)), "" if results.spell is None else ", in brackets the token"
-    which = "of each value" if values <= MOST else f"of {MOST} of the {values} values"
+    which = "of each value" if values <= MOST_EXAMPLES else f"of {MOST_EXAMPLES} of the {values} values"
     return (
         f"One held-out prompt {which}{brackets}{' at which components are read and patched' if brackets else ''} "
         f"({place(results.at_end)})."
@@ -78,7 +78,7 @@ def _patterns(test: pd.DataFrame) -> Grid:
 
 def _by_value(results: Results) -> Grid:
     """A few held-out prompts, each the base of a pair and of another value, with answer and foil."""
-    pairs = chosen(results.pairs, "test", DIFFERENT).drop_duplicates("base_value")[:MOST]
+    pairs = chosen(results.pairs, "test", DIFFERENT).drop_duplicates("base_value")[:MOST_EXAMPLES]
     prompts, rows = results.prompts.set_index("prompt"), []
     for pair in pairs.to_dict("records"):
         prompt = prompts.loc[pair["base"]]

@@ -9,7 +9,7 @@ from subspace_illusion.report.words import with_ends
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.keys import POOLED, TRAINED, SubspaceKey
 
-MEASURES = dict(
+_MEASURES = dict(
     effect="effect (LD lost)", share_of_real="over the real one's", share_of_residual="over the whole residual patch's"
 )
 
@@ -38,5 +38,5 @@ def section(results: Results) -> Iterator[Section]:
                     random_mlp_figure(rows, results.effects[SubspaceKey(TRAINED, component=name)], name),
                 )
             ],
-            [Grid.of(named, dict(draw="random MLP") | MEASURES, MEASURES)],
+            [Grid.of(named, dict(draw="random MLP") | _MEASURES, _MEASURES)],
         )

@@ -14,7 +14,7 @@ def section(results: Results) -> Iterator[Section]:
     """How well regressions from every MLP's hidden activations recover random directions, and its weights' ranks."""
     if not results.ran("recover_directions"):
         return
-    recovered, ranks = (results.table(f"text/recover_directions{of}.csv") for of in ("", "_ranks"))
+    recovered, ranks = (results.table(f"text/recover_directions{ending}.csv") for ending in ("", "_ranks"))
     p = p_in_words(float(recovered["p"].max()), int(recovered["permutations"].iloc[0]))
     yield Section(
         "E9  MLPs recover directions of the residual stream",

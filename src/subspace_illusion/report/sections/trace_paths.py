@@ -14,7 +14,7 @@ from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.keys import POOLED
 from subspace_illusion.tasks.table import IOI
 
-CLOSE = 0.25
+CLOSE_ATTRIBUTION = 0.25
 """A patched attribution within this share of the clean one's size counts as close to it."""
 LARGE = 0.05
 """From this share of the patch's effect on, a head's effect alone is listed whatever the head is."""
@@ -80,7 +80,7 @@ def _kept(heads: pd.DataFrame, task: str) -> str:
     if readers.empty:
         return ""
     clean, patched = readers["attribution_clean"], readers["attribution_patched"]
-    same, turned = ((abs(sign * patched - clean) <= CLOSE * abs(clean)).sum() for sign in (1, -1))
+    same, turned = ((abs(sign * patched - clean) <= CLOSE_ATTRIBUTION * abs(clean)).sum() for sign in (1, -1))
     verb = "bears" if same == len(readers) else "in part bears" if same else "does not bear"
     posts = (
         "The post says that the effect arises through the name movers with attribution scores close to those observed "
