@@ -5,7 +5,7 @@ share what they are made of, are resampled, never single pairs. Training seeds a
 and their single values shown, and no interval pretends to be over them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -189,6 +189,30 @@ def summarise(
     for name, draws in values.items():
         row |= interval(name, draws)
     return row
+
+
+def summaries(
+    outcomes: Mapping[Any, Outcome],
+    about: Callable[[Any], Mapping[str, object]],
+    ld_clean: np.ndarray,
+    bootstrap: Bootstrap,
+    over: Mapping[str, np.ndarray] | None = None,
+) -> pd.DataFrame:
+    """One row a patch of the same pairs: what it is, the number of ``pairs``, and its measures.
+
+    Args:
+        outcomes: What the patches did.
+        about: Columns that tell a patch from the others, by its key.
+        ld_clean: As for ``summarise``.
+        bootstrap: Likewise.
+        over: Likewise.
+    """
+    return table(
+        [
+            {**about(key), "pairs": len(ld_clean), **summarise(outcome, ld_clean, bootstrap, over=over)}
+            for key, outcome in outcomes.items()
+        ]
+    )
 
 
 def interval(name: str, draws: np.ndarray) -> dict[str, float]:

@@ -4,7 +4,7 @@ import pytest
 from subspace_illusion.files import read_table
 from subspace_illusion.pipeline.layout import PUBLISHED
 from subspace_illusion.report.comparison import COMPARISON_COLUMNS as OF_COMPARISON
-from subspace_illusion.report.comparison import MEASURES, agree, comparable, compare
+from subspace_illusion.report.comparison import PUBLISHED_MEASURES, agree, comparable, compare
 from subspace_illusion.report.findings import Finding
 from subspace_illusion.statistics import Estimate
 
@@ -120,7 +120,7 @@ def test_the_published_figures_are_the_references():
     published = read_table(PUBLISHED)
     assert published.columns.tolist() == COMPARISON_COLUMNS
     assert not published.duplicated(["key", "source"]).any()
-    assert set(published["measure"]) == set(MEASURES)
+    assert set(published["measure"]) == set(PUBLISHED_MEASURES)
     of_shares = published[published["measure"].isin(("share", "accuracy"))]
     assert of_shares["low"].between(0, 1).all()
     table_1 = published.set_index("key")["low"]

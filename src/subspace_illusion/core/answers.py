@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import torch
 
+from subspace_illusion.core.forwards import forwards
 from subspace_illusion.core.matmul import linear_modules
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import Outcome
@@ -28,13 +29,8 @@ def answers_alone(model: Model, answer: torch.Tensor, foil: torch.Tensor) -> Ite
     """
     ((module, (weight, bias)),) = linear_modules(model, model.n_blocks).items()
     ids = torch.stack([answer, foil], 1).to(model.device)
-    # Past the module's own attribute setter, as in matmul.py.
-    module.__dict__["forward"] = _unembedding(weight, bias, ids)
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        module.__dict__.pop("forward")
+    with forwards({module: _unembedding(weight, bias, ids)}), torch.no_grad():
+        yield
 
 
 def outcomes_each(

@@ -10,6 +10,7 @@ from typing import Literal
 
 import torch
 
+from subspace_illusion.core.forwards import forwards
 from subspace_illusion.core.model import Model
 
 MatmulDtype = Literal["auto", "float32", "bfloat16"]
@@ -42,15 +43,9 @@ def matmul_in(model: Model, kind: MatmulDtype, start: int) -> Iterator[None]:
         kind: What in; ``float32`` leaves the model as it is.
         start: The first block.
     """
-    changed = linear_modules(model, start) if resolved(kind, model.device) == "bfloat16" else {}
-    try:
-        for module, (weight, bias) in changed.items():
-            # Past the module's own attribute setter, so that nothing is registered; the instance's method goes first.
-            module.__dict__["forward"] = _product(weight.bfloat16(), bias)
+    listed = linear_modules(model, start) if resolved(kind, model.device) == "bfloat16" else {}
+    with forwards({module: _product(weight.bfloat16(), bias) for module, (weight, bias) in listed.items()}):
         yield
-    finally:
-        for module in changed:
-            module.__dict__.pop("forward", None)
 
 
 def linear_modules(model: Model, start: int) -> dict[torch.nn.Module, tuple[torch.Tensor, torch.Tensor | None]]:

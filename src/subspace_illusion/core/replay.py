@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch.nn.functional import pad
 
+from subspace_illusion.core.forwards import forwards
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.sites import Site, residual_entering
 from subspace_illusion.errors import InputError
@@ -335,23 +336,20 @@ def _frozen_layer() -> type:
 def _entering(model: Model, start: int, residual: torch.Tensor) -> Iterator[None]:
     """Skips the blocks before ``start`` and hands ``residual`` ``[n, tail, d_model]`` to what comes next."""
     blocks = list(model.bridge.blocks)
-    skipped = blocks[:start]
-    # Past the bridge's own attribute setter, which would put the function into the HF block for good.
-    for block in skipped:
-        block.__dict__["forward"] = lambda hidden_states, *args, **kwargs: hidden_states
-    if skipped:
-        skipped[-1].__dict__["forward"] = lambda *args, **kwargs: residual
-    else:
-        first = blocks[0].register_forward_pre_hook(
-            lambda _, args, kwargs: ((residual, *args[1:]), kwargs), with_kwargs=True
-        )
+    if start:
+        passed: dict[torch.nn.Module, Callable[..., torch.Tensor]] = {
+            block: lambda hidden_states, *args, **kwargs: hidden_states for block in blocks[: start - 1]
+        }
+        with forwards({**passed, blocks[start - 1]: lambda *args, **kwargs: residual}):
+            yield
+        return
+    first = blocks[0].register_forward_pre_hook(
+        lambda _, args, kwargs: ((residual, *args[1:]), kwargs), with_kwargs=True
+    )
     try:
         yield
     finally:
-        for block in skipped:
-            del block.__dict__["forward"]
-        if not skipped:
-            first.remove()
+        first.remove()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import torch
 from subspace_illusion.core.seeds import torch_generator
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
-from subspace_illusion.statistics import Bootstrap, summarise, table
+from subspace_illusion.statistics import Bootstrap, summaries
 from subspace_illusion.subspace.pairs import Pairs
 
 
@@ -75,13 +75,12 @@ def neuron_sweep(
     """
     outcomes = test.patch(site, {run: test.along(site, basis) for run, basis in bases.items()}, batch, on_patch)
     bootstrap = Bootstrap.of(test.groups, resamples, seed)
-    return table(
-        [
-            dict(component=component, neurons=neurons, draw=draw, pairs=len(test))
-            | summarise(outcome, test.ld_clean, bootstrap, over=dict(share_of_residual=ld_residual))
-            for (neurons, draw), outcome in outcomes.items()
-        ]
-    )
+    over = dict(share_of_residual=ld_residual)
+
+    def about(run: tuple[int, int]) -> dict[str, object]:
+        return dict(component=component, neurons=run[0], draw=run[1])
+
+    return summaries(outcomes, about, test.ld_clean, bootstrap, over)
 
 
 def linear_fit(swept: pd.DataFrame) -> dict[str, float]:

@@ -13,7 +13,7 @@ from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.random_mlp import RandomMlp, draw_random_mlp
 from subspace_illusion.core.sites import Site, mlp_input, mlp_output
 from subspace_illusion.errors import InputError
-from subspace_illusion.statistics import Bootstrap, summarise, table
+from subspace_illusion.statistics import Bootstrap, summaries
 from subspace_illusion.subspace.das import train_das
 from subspace_illusion.subspace.keys import POOLED, TRAINED, SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs
@@ -129,10 +129,4 @@ def random_mlp(
         share_of_real=real[SubspaceKey(TRAINED).subspace].to_numpy(), share_of_residual=real["residual"].to_numpy()
     )
     bootstrap = Bootstrap.of(test.groups, resamples, seed)
-    return table(
-        [
-            dict(component=component, draw=draw, pairs=len(test))
-            | summarise(outcome, test.ld_clean, bootstrap, over=over)
-            for draw, outcome in outcomes.items()
-        ]
-    )
+    return summaries(outcomes, lambda draw: dict(component=component, draw=draw), test.ld_clean, bootstrap, over)
