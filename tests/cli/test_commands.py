@@ -114,6 +114,7 @@ def test_what_is_wrong_is_one_line_and_leaves_nothing(command, folder, words, me
     said = list(zip(words[::2], words[1::2], strict=True))
     wanted |= {name: value for name, value in said if name != "--direction"}
     directions = [part for name, value in said if name == "--direction" for part in (name, value)]
+    directions = directions or ["--direction", "mine=w.npy"] * bool(said)
     if "--position" in words:
         pairs = pd.read_csv(folder / "pairs (1).csv").drop(columns=["position", "source_position"])
         pairs.to_csv(folder / "plain.csv", index=False)
