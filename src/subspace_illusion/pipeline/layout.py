@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-README = Path("README.md")
+README_PAGE = Path("README.md")
 REPRODUCTION = Path("docs/reproduction.md")
 PARAMS = Path("params.yaml")
 CALIBRATION_PARAMS = Path("stages/calibration/params.yaml")
