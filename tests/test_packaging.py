@@ -150,11 +150,11 @@ def test_without_the_extras_and_in_an_empty_folder_python_audits(environment, tm
         f"assert {str(ROOT)!r} not in subspace_illusion.__file__\n"
         "w = np.random.default_rng(0).normal(size=64)\n"
         "found = subspace_illusion.audit('../model', '../pairs.csv', 'blocks.1.mlp.hook_post', {'mine': w},\n"
-        "                                keep_wrong=True, resamples=200)\n"
+        "                                filter_incorrect=False, train=False, resamples=200)\n"
         "print(found)\n"
         "found.report('audit.html')\n"
     )
     done = run(environment, tmp_path / "empty", "python", "-c", asked)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("mine at blocks.1.mlp.hook_post: ")
+    assert done.stdout.startswith("blocks.1.mlp.hook_post, mine: ")
     assert [file.name for file in (tmp_path / "empty").iterdir()] == ["audit.html"]
