@@ -5,6 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -12,6 +14,7 @@ import yaml
 import tiny
 from subspace_illusion.cli.experiment import OPTIONAL
 from subspace_illusion.pipeline.compose import compose, compose_calibration
+from warm import warm_python
 
 ROOT = Path(__file__).parents[1]
 SMALL = [
@@ -19,6 +22,12 @@ SMALL = [
     "localise.pairs=4", "localise.batch=2", "resamples=100", "decompose.random_directions=20",
     "cache_text.text.sequences=6", "cache_text.text.length=48", "cache_text.positions=200", "cache_text.train=160",
 ]  # fmt: skip
+
+
+@cache
+def warm() -> Path:
+    """The folder of the ``python`` that all projects of this process share."""
+    return warm_python(Path(tempfile.mkdtemp()), os.environ | {"OMP_NUM_THREADS": "1"})
 
 
 class Project:
@@ -35,7 +44,7 @@ class Project:
                 shutil.copy(ROOT / name, top / name)
         self.env = os.environ | {
             "OMP_NUM_THREADS": "1",  # files of tests run beside one another
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": f"{warm()}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "GIT_AUTHOR_NAME": "test", "GIT_AUTHOR_EMAIL": "test@example.org",
             "GIT_COMMITTER_NAME": "test", "GIT_COMMITTER_EMAIL": "test@example.org",
         }  # fmt: skip

@@ -1,6 +1,5 @@
 """Bad input to the stages of the real pipeline: one clear line each, and nothing is lost."""
 
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -39,7 +38,7 @@ def test_bad_input_is_one_clear_line_and_loses_nothing(project, stage, change, m
         section[last] = value
     project.write_params(parameters)
     before = {path: path.stat().st_mtime_ns for path in (project.top / "data").rglob("*") if path.is_file()}
-    output = project.run(sys.executable, f"stages/{stage[0]}", *stage[1:], fails=True)
+    output = project.run("python", f"stages/{stage[0]}", *stage[1:], fails=True)
     (error,) = [line for line in output.splitlines() if line.startswith("error: ")]
     assert message in error
     assert "Traceback" not in output
@@ -73,7 +72,7 @@ def test_bad_files_are_named(project, file, content, message):
     stage = {"tiny": ["localise.py"], "model": ["localise.py"], "activations": ["train_das.py", "mlp1"]}.get(
         file.split("/")[1], ["generate_prompts.py"]
     )
-    output = project.run(sys.executable, f"stages/{stage[0]}", *stage[1:], fails=True)
+    output = project.run("python", f"stages/{stage[0]}", *stage[1:], fails=True)
     path.unlink(missing_ok=True)
     path.write_bytes(kept)
     assert "Traceback" not in output
@@ -83,7 +82,7 @@ def test_bad_files_are_named(project, file, content, message):
 def test_help_says_what_a_stage_does(project):
     scripts = sorted((project.top / "stages").glob("*.py"))
     with ThreadPoolExecutor(4) as pool:  # each spends its time on importing torch
-        for said in pool.map(lambda script: project.run(sys.executable, str(script), "--help"), scripts):
+        for said in pool.map(lambda script: project.run("python", str(script), "--help"), scripts):
             assert "usage:" in said
 
 

@@ -1,7 +1,6 @@
 """The real pipeline on other tasks, other models and a direction of one's own."""
 
 import json
-import sys
 
 import pandas as pd
 import pytest
@@ -87,7 +86,7 @@ def test_signals_are_planted_and_the_score_is_calibrated_apart_from_the_rest(pro
         made_cases().query("task == @task").drop(columns="task").assign(task=task).to_csv(
             folder / f"planted_{task}.csv", index=False
         )
-    project.run(sys.executable, "stages/calibrate.py")
+    project.run("python", "stages/calibrate.py")
     found = Calibration.from_json(json.loads((folder / "calibration.json").read_text()))
     assert found.about == dict(model="tiny", size="quick", tasks="ioi and agreement")
     assert found.measured.loc["faithful", "wrong"] == 0

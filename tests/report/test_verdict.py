@@ -64,3 +64,7 @@ def test_the_table_has_what_does_not_apply_as_missing():
     assert np.isnan(rows.loc[(made.V_TRUE, MEAN_DIFFERENCE), "score"])
     assert rows.loc[(made.V_MLP, TRAINED), "figures"] == "lent+lost+apart+off"
     assert rows.loc[(made.V_MLP, TRAINED), "illusory_from"] == 0.4
+
+
+def test_a_run_whose_effects_are_all_small_has_a_table_with_the_same_columns():
+    assert list(verdict_table({}).columns) == list(verdict_table(made.verdicts()).columns)

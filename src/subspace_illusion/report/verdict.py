@@ -58,6 +58,5 @@ def verdict_table(verdicts: Mapping[SubspaceKey, Verdict]) -> pd.DataFrame:
         rows.append(about | verdict.score.row() | zones | dict(p_effect=verdict.p_effect, p_score=verdict.p_score))
     columns = ["component", "subspace", "verdict", "reason", NAMED]
     measured = [f"{name}{end}" for name in ("fldd", "score", *SUB_SCORES) for end in ("", "_lo", "_hi")]
-    return pd.DataFrame(rows).round(6)[
-        [*columns, *measured, "moved", "faithful_up_to", "illusory_from", "p_effect", "p_score"]
-    ]
+    columns += [*measured, "moved", "faithful_up_to", "illusory_from", "p_effect", "p_score"]
+    return pd.DataFrame(rows, columns=columns).round(6)
