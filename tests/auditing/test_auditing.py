@@ -13,6 +13,7 @@ import torch
 import tiny
 from subspace_illusion import Audit, audit
 from subspace_illusion.auditing import call, component, document
+from subspace_illusion.auditing.findings import TABLES, joined
 from subspace_illusion.auditing.proof import Proof
 from subspace_illusion.auditing.settings import Das
 from subspace_illusion.errors import InputError
@@ -53,7 +54,7 @@ def test_it_does_all_that_is_asked(whole):
     assert {"trained", "random", "whole component", "span of both"} <= set(effects.index)
     assert {"norm-matched placebo", "DAS on arbitrary labels", "patch from itself"} <= set(whole.controls["control"])
     assert set(whole.tables["off_distribution"]["place"]) == {"component", "output", "next block's input"}
-    assert set(whole.tables) == {*call.TABLES} - {"readers"}  # heads read residual vectors alone
+    assert set(whole.tables) == {*TABLES} - {"readers"}  # heads read residual vectors alone
     assert str(whole).startswith(f"{HOOK}, trained: ")
     assert f"\n{HOOK}, mine: " in str(whole)
     assert whole._repr_html_().count("<table") == 2
@@ -172,17 +173,20 @@ def test_several_hooks_share_one_run_of_the_prompts_and_give_a_map(llama, monkey
     monkeypatch.setattr(call, "recorded_pairs", lambda *given: runs.append(1) or recorded(*given))
     every = audit(llama, tiny.EXAMPLE, "blocks.*.mlp.hook_post", {"mine": direction()}, **FAST)
     assert len(runs) == 1
-    assert every.by_block["block"].tolist() == [0, 1, 2, 3]
-    assert set(every.by_block["mine is"]) <= {"faithful", "illusory", "inconclusive"}
+    mine = every.by_block.query("subspace == 'user: mine'")
+    assert mine["block"].tolist() == [0, 1, 2, 3]
+    assert set(mine["verdict"]) <= {"faithful", "illusory", "inconclusive"}
     alone = audit(llama, tiny.EXAMPLE, HOOK, {"mine": direction()}, **FAST)
     both = [found.effects.query("component == @HOOK and subspace == 'user: mine'") for found in (every, alone)]
     np.testing.assert_allclose(both[0]["effect"], both[1]["effect"], atol=1e-4)
     every.save(tmp_path / "map")
     assert (tmp_path / "map/report.html").read_text().count("<img") == 2
-    joined = Audit.joined([alone, audit(llama, tiny.EXAMPLE, RESIDUAL, **WHOLE)])
-    assert [site.name for site in joined.sites] == [HOOK, RESIDUAL]
-    assert MINE in joined.verdicts
-    assert joined.document.settings["hooks"] == [HOOK, RESIDUAL]
+    both = replace(alone, **vars(joined([alone, audit(llama, tiny.EXAMPLE, RESIDUAL, **WHOLE)])))
+    assert [site.name for site in both.sites] == [HOOK, RESIDUAL]
+    assert MINE in both.verdicts
+    assert both.document.settings["hooks"] == [HOOK, RESIDUAL]
+    both.save(tmp_path / "both")
+    assert "mlp.hook_post" in (tmp_path / "both/report.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -196,7 +200,7 @@ def test_several_hooks_share_one_run_of_the_prompts_and_give_a_map(llama, monkey
         (dict(hook=f"{HOOK}@end"), "leave @end away"),
         (dict(subspaces={"mine": torch.zeros(64)}), "mine is zero"),
         (dict(subspaces={"mine": torch.ones(63)}), "mine"),
-        (dict(subspaces={"row part": torch.ones(64)}), "'row part' is the name of another"),
+        (dict(subspaces={"row part": torch.ones(64)}), "'row part' is no label"),
         (dict(subspaces={"a:b": torch.ones(64)}), "'a:b' is no label"),
         (dict(subspaces={}), "no subspace to audit"),
         (dict(pairs="nowhere.csv"), "nowhere.csv"),

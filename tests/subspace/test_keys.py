@@ -14,7 +14,7 @@ from subspace_illusion.subspace.keys import (
     TRAINED,
     SubspaceKey,
     axes_among,
-    is_free,
+    is_label,
     with_keys,
 )
 
@@ -72,9 +72,11 @@ def test_axes_are_those_of_the_subspace_that_is_named():
     assert axes_among(a, keys) == [a.of_axis(1), a.of_axis(12)]
 
 
-@pytest.mark.parametrize(("label", "free"), [("mine", True), ("probe", True), ("row part", False), ("random", False)])
-def test_a_label_is_free_that_no_subspace_of_a_run_is_called_by(label, free):
-    assert is_free(label) == free
+@pytest.mark.parametrize(
+    ("text", "may"), [("mine", True), ("probe", True), ("row part", False), ("random", False), ("a:b", False)]
+)
+def test_a_label_is_a_word_that_no_subspace_of_a_run_is_called_by(text, may):
+    assert is_label(text) == may
 
 
 def test_keys_in_place_of_names():

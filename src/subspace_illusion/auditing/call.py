@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from subspace_illusion.auditing.component import Halves, Looked, cost_of, look_at
+from subspace_illusion.auditing.component import Halves, cost_of, look_at
+from subspace_illusion.auditing.findings import joined
 from subspace_illusion.auditing.given import given_model, given_pairs, given_sites, given_subspaces
 from subspace_illusion.auditing.progress import Progress
-from subspace_illusion.auditing.proof import Proof
-from subspace_illusion.auditing.result import TABLES, Audit
+from subspace_illusion.auditing.result import Audit
 from subspace_illusion.auditing.settings import BATCH, Settings
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.sites import Site, residual_after
@@ -65,7 +65,9 @@ def audit(
     opened = given_model(model)
     with ThreadPoolExecutor(1) as beside:
         digest = beside.submit(opened.digest)  # large files are read while the model runs
-        sites = given_sites(hook, opened.model)
+        sites = given_sites(hook, opened.model.n_blocks)
+        for site in sites:
+            opened.model.check(site)
         read = given_subspaces(user, sites, opened.model)
         prompts, listed = tokenise(
             raw,
@@ -83,41 +85,17 @@ def audit(
             print(_first_line(sites, list(read), halves, chosen, work * pace), flush=True)
         bar = Progress(work, progress)
         try:
-            looked = [look_at(site, halves, bases, chosen, bar) for site in sites]
+            found = [look_at(site, halves, bases, chosen, bar) for site in sites]
         finally:
             bar.close()
         about = dict(
             model=dict(opened.about) | dict(sha256=digest.result()),
             pairs=about_pairs,
-            settings=asdict(chosen) | dict(hooks=[site.name for site in sites]),
+            settings=asdict(chosen),
             versions=_versions(),
             notes={label: subspace.note for label, subspace in read.items()},
         )
-    return put_together(looked, _with_tokens(marked, prompts, opened.model), about)
-
-
-def put_together(looked: Sequence[Looked], pairs: pd.DataFrame, about: Mapping[str, Any]) -> Audit:
-    """One audit of what was found at several components.
-
-    Args:
-        looked: What was found.
-        pairs: The table of pairs, with what was read.
-        about: As ``Audit.about``.
-    """
-    tables = {}
-    for name in TABLES:
-        listed = [found.tables[name].assign(component=found.site.name) for found in looked if name in found.tables]
-        if listed:
-            tables[name] = pd.concat(listed, ignore_index=True)
-    return Audit(
-        sites=[found.site for found in looked],
-        pairs=pairs,
-        tables=tables,
-        bases={key.at(found.site.name): basis for found in looked for key, basis in found.bases.items()},
-        scores={key.at(found.site.name): score for found in looked for key, score in found.scores.items()},
-        proof=Proof.worst([found.proof for found in looked]),
-        about=about,
-    )
+    return Audit(**vars(joined(found)), pairs=_with_tokens(marked, prompts, opened.model), about=about)
 
 
 def _halves(

@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 import torch
 
+from subspace_illusion.auditing.findings import Findings
 from subspace_illusion.auditing.progress import Progress
-from subspace_illusion.auditing.proof import TRIED, Proof, prove
+from subspace_illusion.auditing.proof import TRIED, prove
 from subspace_illusion.auditing.settings import (
     BATCH,
     HALVINGS,
@@ -28,7 +29,6 @@ from subspace_illusion.subspace.keys import NULL, TRAINED, SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.tasks.table import prompts_of, values_of
 from subspace_illusion.verdict.in_memory import score_in_memory
-from subspace_illusion.verdict.score import Score
 
 
 @dataclass(frozen=True)
@@ -46,29 +46,9 @@ class Halves:
     prompts: pd.DataFrame
 
 
-@dataclass(frozen=True)
-class Looked:
-    """What was found at one component.
-
-    Attributes:
-        site: Where it is.
-        scores: By subspace, as ``bases`` without a component.
-        bases: ``[d, k]``, parts and axes among them.
-        tables: ``effects``, ``outcomes``, ``decomposition``, ``cosines``, ``off_distribution`` and, where they were
-            asked, ``training``, ``controls``, ``readers``.
-        proof: How far off was what has to be equal.
-    """
-
-    site: Site
-    scores: Mapping[SubspaceKey, Score]
-    bases: Mapping[SubspaceKey, torch.Tensor]
-    tables: Mapping[str, pd.DataFrame]
-    proof: Proof
-
-
 def look_at(
     site: Site, halves: Halves, users: Mapping[SubspaceKey, torch.Tensor], settings: Settings, progress: Progress
-) -> Looked:
+) -> Findings:
     """Looks at one component.
 
     Args:
@@ -159,7 +139,13 @@ def look_at(
     nulls = [outcome for key, outcome in scored.patched.outcomes.items() if key.part == NULL]
     proof = proof.with_null_parts(nulls, test.ld_clean)
     proof.check(site.name)
-    return Looked(site, scored.scores, bases, tables, proof)
+    return Findings(
+        sites=[site],
+        tables={name: found.assign(component=site.name) for name, found in tables.items()},
+        bases={key.at(site.name): basis for key, basis in bases.items()},
+        scores={key.at(site.name): score for key, score in scored.scores.items()},
+        proof=proof,
+    )
 
 
 def cost_of(site: Site, halves: Halves, users: int, settings: Settings) -> dict[str, float]:

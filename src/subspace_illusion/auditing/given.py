@@ -1,6 +1,5 @@
 """What an audit is given, whatever form it comes in: a model, pairs, hooks, subspaces."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +14,12 @@ from subspace_illusion.core.model import Model, open_model, wrap_bridge
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import sha256
-from subspace_illusion.subspace.keys import is_free
+from subspace_illusion.subspace.keys import LABELS, is_label
 from subspace_illusion.subspace.user_subspaces import UserSubspace, parse_spec, read_user_subspace, user_subspace
 from subspace_illusion.tasks.pairs_file import pairs_of, read_pairs
 
 EVERY = "*"
 """In the place of a block's number: a component of every block."""
-LABEL = re.compile(r"[A-Za-z][\w -]*")
 
 
 @dataclass(frozen=True)
@@ -101,11 +99,11 @@ def given_pairs(given: Any) -> tuple[pd.DataFrame, str, dict[str, Any]]:
     return pairs_of([{str(column): value for column, value in row.items()} for row in rows], name), name, {}
 
 
-def given_sites(hooks: str | Sequence[str], model: Model) -> list[Site]:
+def given_sites(hooks: str | Sequence[str], n_blocks: int) -> list[Site]:
     """The components, in the order given; ``*`` for the block names one of every block.
 
     Raises:
-        InputError: If a hook is not there, or one comes twice.
+        InputError: If one is none, or comes twice.
     """
     listed = [hooks] if isinstance(hooks, str) else list(hooks)
     if not listed:
@@ -114,10 +112,9 @@ def given_sites(hooks: str | Sequence[str], model: Model) -> list[Site]:
     for hook in listed:
         if hook.count(EVERY) > 1:
             raise InputError(f"{hook}: one {EVERY} alone, in the place of the block; name the head")
-        blocks = range(model.n_blocks) if EVERY in hook else [0]
+        blocks = range(n_blocks) if EVERY in hook else [0]
         sites += [Site.parse(hook.replace(EVERY, str(block))) for block in blocks]
     for site in sites:
-        model.check(site)
         if site.at_end:
             raise InputError(f"'{site.name}': components are read at the pairs' position; leave @end away")
         if sites.count(site) > 1:
@@ -146,10 +143,8 @@ def given_subspaces(given: Mapping[str, Any], sites: Sequence[Site], model: Mode
         )
     found = {}
     for label, subspace in given.items():
-        if not LABEL.fullmatch(label):
-            raise InputError(f"'{label}' is no label for a subspace: take a letter, then letters, digits, - and _")
-        if not is_free(label):
-            raise InputError(f"'{label}' is the name of another method of choosing a subspace: take another label")
+        if not is_label(label):
+            raise InputError(f"'{label}' is no label for a subspace: {LABELS}")
         (width,) = widths
         if isinstance(subspace, str | Path):
             file, tensor, rows = parse_spec(str(subspace))

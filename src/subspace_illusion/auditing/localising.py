@@ -31,8 +31,8 @@ from subspace_illusion.tasks.tokenise import LAST, tokenise
 
 BATCH = 16
 """Pairs at a time, every component of a block of them."""
-MOST, MAPPED = 24, 12
-"""Training pairs that components are patched in, and those that every kind of token is."""
+MAPPED = 12
+"""Training pairs, of those that components are patched in, that every kind of token is patched in too."""
 WINDOW, COMPONENTS, TOKENS, REPORT = "window.json", "components.csv", "tokens.csv", "report.html"
 SUGGESTED = 4
 """MLPs that are suggested, spread over those between the block that writes and the one that reads."""
@@ -93,7 +93,7 @@ def localise_variable(
     source_position: str = LAST,
     filter_incorrect: bool = True,
     seed: int = 0,
-    most: int = MOST,
+    most: int,
     resamples: int = 2000,
     progress: bool = False,
 ) -> Localised:

@@ -1,13 +1,12 @@
 """What an audit found: verdicts with their evidence, as tables, as a page, and as a folder that can be read again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 from pydantic import ValidationError
 
 from subspace_illusion.auditing.document import (
@@ -19,6 +18,7 @@ from subspace_illusion.auditing.document import (
     SubspaceVerdict,
     Zones,
 )
+from subspace_illusion.auditing.findings import TABLES, Findings
 from subspace_illusion.auditing.proof import Proof
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
@@ -40,57 +40,26 @@ from subspace_illusion.tasks.table import DIFFERENT, chosen
 from subspace_illusion.verdict.calibration import Calibration
 from subspace_illusion.verdict.judge import Verdict, judge
 from subspace_illusion.verdict.rule import SMALLEST_EFFECT
-from subspace_illusion.verdict.score import Score, draws_table, read_scores
+from subspace_illusion.verdict.score import draws_table, read_scores
 from subspace_illusion.verdict.shipped import read_calibration
 
 VERDICT, REPORT = "verdict.json", "report.html"
 PAIRS, SCORES = "pairs", "scores"
 """The tables, besides those of what was found, that the folder of an audit has."""
-TABLES = ("effects", "outcomes", "decomposition", "cosines", "off_distribution", "training", "controls", "readers")
-"""What was found, in the order in which one asks; an audit has those that it made."""
 
 
 @dataclass(frozen=True)
-class Audit:
-    """What an audit found.
+class Audit(Findings):
+    """What an audit found, and of what.
 
     Attributes:
-        sites: The components.
         pairs: The table of pairs, with what was kept and which token of base and source was read.
-        tables: The tables of ``TABLES``, each with a column ``component``.
-        bases: ``[d, k]``; the component of a key is its hook.
-        scores: By subspace of a component.
-        proof: How far off was, at most, what has to be equal.
         about: ``model``, ``pairs``, ``settings``, ``versions``, and ``notes``: by the label of each subspace of the
             user's what was done to it; values of JSON.
     """
 
-    sites: Sequence[Site]
     pairs: pd.DataFrame
-    tables: Mapping[str, pd.DataFrame]
-    bases: Mapping[SubspaceKey, torch.Tensor]
-    scores: Mapping[SubspaceKey, Score]
-    proof: Proof
     about: Mapping[str, Any]
-
-    @classmethod
-    def joined(cls, audits: Sequence["Audit"]) -> "Audit":
-        """One audit of several of the same model and pairs, each of other components; judged together."""
-        first = audits[0]
-        hooks = [site.name for audit in audits for site in audit.sites]
-        names = [name for name in TABLES if any(name in audit.tables for audit in audits)]
-        return cls(
-            sites=[site for audit in audits for site in audit.sites],
-            pairs=first.pairs,
-            tables={
-                name: pd.concat([audit.tables[name] for audit in audits if name in audit.tables], ignore_index=True)
-                for name in names
-            },
-            bases={key: basis for audit in audits for key, basis in audit.bases.items()},
-            scores={key: score for audit in audits for key, score in audit.scores.items()},
-            proof=Proof.worst([audit.proof for audit in audits]),
-            about={**first.about, "settings": {**first.about["settings"], "hooks": hooks}},
-        )
 
     @cached_property
     def calibration(self) -> Calibration:
@@ -128,7 +97,7 @@ class Audit:
             versions=self.about["versions"],
             model=self.about["model"],
             pairs=PairCounts(**counts, test_groups=test["group"].nunique(), source=self.about["pairs"]),
-            settings=self.about["settings"],
+            settings={**self.about["settings"], "hooks": [site.name for site in self.sites]},
             notes=self.about["notes"],
             proof=ProofOf(**vars(self.proof)),
             verdicts=[self._verdict(key, verdict) for key, verdict in self.verdicts.items()],
@@ -166,17 +135,18 @@ class Audit:
 
     @property
     def by_block(self) -> pd.DataFrame | None:
-        """The map: effects as shares of the clean LD and verdicts, a row a component; ``None`` of one component."""
+        """The map, a row a component and subspace: ``hook``, ``block``, ``subspace``, ``effect`` (a share of the clean
+        LD) and ``verdict``, empty for the whole component; ``None`` of one component."""
         if len(self.sites) < 2:
             return None
         fldd = self.effects[self.effects["seed"] == POOLED].set_index(["component", "subspace"])["fldd"]
-        keys = list(dict.fromkeys(key.at("") for key in self.verdicts))
-        rows: list[dict[str, Any]] = []
+        rows = []
         for site in self.sites:
-            row: dict[str, Any] = dict(hook=site.name, block=site.block)
-            row |= {shown(key): fldd.get((site.name, key.subspace)) for key in (WHOLE, *keys)}
-            found = {shown(key): self.verdicts.get(key.at(site.name)) for key in keys}
-            rows.append(row | {f"{label} is": verdict.verdict for label, verdict in found.items() if verdict})
+            verdicts = {key: verdict.verdict for key, verdict in self.verdicts.items() if key.component == site.name}
+            for key, verdict in ({WHOLE: ""} | verdicts).items():
+                effect = fldd[site.name, key.subspace]
+                about = dict(hook=site.name, block=site.block, subspace=key.subspace)
+                rows.append(about | dict(effect=effect, verdict=verdict))
         return pd.DataFrame(rows)
 
     def __str__(self) -> str:

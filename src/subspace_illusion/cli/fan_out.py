@@ -1,7 +1,7 @@
 """An audit of several components by the workers of a cluster: a unit a component, put together and judged as one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -9,11 +9,12 @@ from typing import Any
 import pandas as pd
 
 from subspace_illusion.auditing.call import audit
+from subspace_illusion.auditing.findings import joined
 from subspace_illusion.auditing.given import given_sites
 from subspace_illusion.auditing.result import Audit
 from subspace_illusion.auditing.settings import Das
+from subspace_illusion.core.checkpoints import read_config
 from subspace_illusion.core.fetch import open_source
-from subspace_illusion.core.model import open_model
 from subspace_illusion.pipeline.sections import Compute
 from subspace_illusion.pipeline.units import run_units, unit
 from subspace_illusion.subspace.user_subspaces import parse_spec
@@ -41,12 +42,9 @@ def audit_by_workers(
         InputError: As ``audit``, or if the cluster is lost.
     """
     folder, _ = open_source(model)
-    sites = given_sites(hooks, open_model(folder))
+    sites = given_sites(hooks, read_config(folder).get_text_config().num_hidden_layers)
     plain = {**settings, "das": asdict(settings["das"]), "seeds": list(settings["seeds"])}
-    seen = {
-        label: str(Path(parse_spec(spec)[0]).absolute()) + spec[len(str(parse_spec(spec)[0])) :]
-        for label, spec in directions.items()
-    }
+    seen = {label: str(Path.cwd() / spec) for label, spec in directions.items()}
     read = [folder, pairs, *(parse_spec(spec)[0] for spec in seen.values())]
     units = [
         unit(
@@ -60,7 +58,8 @@ def audit_by_workers(
         )
         for site in sites
     ]
-    return Audit.joined([unpacked(packed) for packed in run_units(units, compute, "component")])
+    found = [unpacked(packed) for packed in run_units(units, compute, "component")]
+    return replace(found[0], **vars(joined(found)))
 
 
 def audit_one(

@@ -1,6 +1,5 @@
 """The sections of parameters: each is what some stages read together, so that changing one reruns those alone."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,7 +9,7 @@ from subspace_illusion.core.matmul import MatmulDtype
 from subspace_illusion.core.sites import Site
 from subspace_illusion.pipeline.layout import OWN
 from subspace_illusion.subspace.das import Loss
-from subspace_illusion.subspace.keys import is_free
+from subspace_illusion.subspace.keys import LABELS, is_label
 
 
 def _all_different(values: list[Any]) -> list[Any]:
@@ -121,8 +120,8 @@ class Component(Section):
     @classmethod
     def _labels_are_free(cls, subspaces: dict[str, UserSubspace]) -> dict[str, UserSubspace]:
         for label in subspaces:
-            if not (re.fullmatch(r"[A-Za-z][\w -]*", label) and is_free(label)):
-                raise ValueError(f"'{label}' is no label for a subspace: take letters and digits, and no way's name")
+            if not is_label(label):
+                raise ValueError(f"'{label}' is no label for a subspace: {LABELS}")
         return subspaces
 
     @model_validator(mode="after")

@@ -16,7 +16,7 @@ from subspace_illusion.report.section import Grid, Picture
 from subspace_illusion.report.sections.controls import control_shown
 from subspace_illusion.report.sections.verdict import evidence_grid, rules, verdict_grid, verdict_picture
 from subspace_illusion.report.verdict import reason_of
-from subspace_illusion.report.words import in_order, shown, with_ends
+from subspace_illusion.report.words import fixed, in_order, shown, with_ends
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.keys import POOLED, WHOLE, SubspaceKey, with_keys
 from subspace_illusion.verdict.calibration import Calibration
@@ -138,13 +138,22 @@ def _counts(pairs: pd.DataFrame) -> str:
 def _pictures(page: AuditPage) -> list[Picture]:
     pictures = [verdict_picture(page.verdicts, page.calibration)]
     if page.by_block is not None:
-        keys = [WHOLE, *dict.fromkeys(key.at("") for key in page.verdicts)]
-        effects = page.by_block.set_index("block")[[shown(key) for key in keys]].astype(float)
-        blocks = dict(zip(page.by_block["hook"], page.by_block["block"], strict=True))
-        called = {(blocks[key.component], key.at("")): verdict.verdict for key, verdict in page.verdicts.items()}
-        figure = by_block_figure(effects.set_axis(pd.Index(keys, dtype=object), axis=1), called)
+        figure = by_block_figure(with_keys(page.by_block))
         pictures.insert(0, Picture("by_block", "Effect by block, a line a subspace, verdicts as markers", figure))
     return pictures
+
+
+def _map_grid(by_block: pd.DataFrame) -> Grid:
+    """One row a component: the effect of each subspace, and what it is."""
+    keys = list(dict.fromkeys(by_block["subspace"]))
+    rows = []
+    for hook, at_hook in by_block.groupby("hook", sort=False):
+        said = {
+            row.subspace: f"{fixed(row.effect)}, {row.verdict}" if row.verdict else fixed(row.effect)
+            for row in at_hook.itertuples()
+        }
+        rows.append([str(hook), *(said.get(key, "") for key in keys)])
+    return Grid(["component", *map(shown, keys)], rows)
 
 
 MEASURES: Mapping[str, tuple[str, Mapping[str, str]]] = {
@@ -178,9 +187,7 @@ MEASURES: Mapping[str, tuple[str, Mapping[str, str]]] = {
 
 def _grids(page: AuditPage) -> dict[str, Grid]:
     """The tables of the page by their heading."""
-    grids = (
-        {} if page.by_block is None else {"By block": Grid.of(page.by_block, {name: name for name in page.by_block})}
-    )
+    grids = {} if page.by_block is None else {"By block": _map_grid(with_keys(page.by_block))}
     for name, (heading, words) in MEASURES.items():
         table = page.tables.get(name)
         if table is None or not len(table):

@@ -45,6 +45,9 @@ POOLED = "pooled"
 USER_MARK = "user: "
 """Before the label of a user's subspace in what tables call it."""
 
+LABELS = "take a letter, then letters, digits, spaces, - and _, and not the name of a method such as trained"
+"""What a user's subspace may be called, in words."""
+_LABEL = re.compile(r"[A-Za-z][\w -]*")
 _OF_PART = re.compile(rf"({'|'.join(part for part in PARTS if part)}) of (.+)", re.DOTALL)
 _OF_AXIS = re.compile(r"axis ([1-9]\d*) of (.+)", re.DOTALL)
 
@@ -183,10 +186,12 @@ def axes_among(key: SubspaceKey, keys: Iterable[SubspaceKey]) -> list[SubspaceKe
     return [other for other in dict.fromkeys(keys) if other.axis is not None and replace(other, axis=None) == key]
 
 
-def is_free(label: str) -> bool:
-    """Whether a label can be told from the names of the subspaces that a run finds by itself."""
+def is_label(text: str) -> bool:
+    """Whether a user's subspace may be called so: no name of the subspaces that a run finds by itself."""
+    if not _LABEL.fullmatch(text):
+        return False
     try:
-        return SubspaceKey.read(label).method in PLANTED_ALONE
+        return SubspaceKey.read(text).method in PLANTED_ALONE
     except InputError:
         return True
 
