@@ -16,6 +16,7 @@ from subspace_illusion.auditing import call, component, document
 from subspace_illusion.auditing.findings import TABLES, joined
 from subspace_illusion.auditing.proof import Proof
 from subspace_illusion.auditing.settings import Das
+from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 from subspace_illusion.pipeline.compose import compose
 from subspace_illusion.subspace.keys import SubspaceKey
@@ -77,6 +78,36 @@ def test_a_run_whose_replay_is_off_says_nothing(llama, monkeypatch):
     monkeypatch.setattr(component, "prove", lambda *given: replace(exact(*given), replay=0.5))
     with pytest.raises(InputError, match="a replay differs from the full forward pass by 0.5"):
         audit(llama, tiny.EXAMPLE, HOOK, {"mine": direction()}, **FAST)
+
+
+def test_a_run_that_read_another_prompt_or_whose_readout_is_another_says_nothing(llama, monkeypatch):
+    recorded = call.recorded_pairs
+
+    def shifted(*given):
+        pairs = recorded(*given)
+        held = pairs.prompts.recording.activations
+        return replace(pairs, prompts=replace(pairs.prompts, recording=replace(
+            pairs.prompts.recording, activations={site: x.roll(1, 0) for site, x in held.items()}
+        )))  # fmt: skip
+
+    with monkeypatch.context() as patch:
+        patch.setattr(call, "recorded_pairs", shifted)
+        with pytest.raises(InputError, match="from the full forward pass|from itself changes"):
+            audit(llama, tiny.EXAMPLE, "blocks.1.attn.hook_z.1", {"mine": direction(width=8)}, **FAST)
+    another = replace(llama, _readouts={Site.parse(HOOK): llama.readout(Site.parse(HOOK)).roll(1, 0)})
+    with pytest.raises(InputError, match="patching what the readout maps to zero changes"):
+        audit(another, tiny.EXAMPLE, HOOK, {"mine": direction()}, **FAST)
+
+
+@pytest.mark.parametrize(
+    "point", ["hook_resid_pre", "hook_resid_mid", "hook_resid_post", "attn.hook_z", "attn.hook_z.1", "hook_attn_out",
+              "hook_mlp_out", "mlp.hook_post"],
+)  # fmt: skip
+def test_every_place_and_architecture_proves_itself(model, point):
+    width = model.width(Site.parse(f"blocks.1.{point}"))
+    found = audit(model, tiny.EXAMPLE, f"blocks.1.{point}", {"mine": direction(width=width)}, **FAST)
+    assert max(found.proof.replay, found.proof.self_patch) < 2e-4
+    assert (found.proof.null_part or 0) < 2e-4
 
 
 def test_what_is_saved_is_read_again(whole, tmp_path):

@@ -18,7 +18,9 @@ def project(tmp_path_factory) -> Project:
     kept = {parameters["v_true"], parameters["v_mlp"]}
     parameters["components"] = {name: at for name, at in parameters["components"].items() if name in kept}
     # Of which nothing is asked here: the tiny models run them.
-    parameters["experiments"] |= {"random_model": [], "compare_mlps": []}
+    unasked = ("random_model", "compare_mlps", "cache_text", "recover_directions", "read_signs", "neuron_sweep",
+               "tell_names", "toy_example")  # fmt: skip
+    parameters["experiments"] |= {name: [] for name in unasked}
     project.write_params(parameters)
     project.repro()
     return project

@@ -25,7 +25,7 @@ from subspace_illusion.measures.effects import by_pair, effects
 from subspace_illusion.measures.off_distribution import distances_of_component
 from subspace_illusion.statistics import Bootstrap, table
 from subspace_illusion.subspace.das import train_das
-from subspace_illusion.subspace.keys import NULL, TRAINED, SubspaceKey
+from subspace_illusion.subspace.keys import TRAINED, SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.tasks.table import prompts_of, values_of
 from subspace_illusion.verdict.in_memory import score_in_memory
@@ -63,7 +63,7 @@ def look_at(
     tables: dict[str, pd.DataFrame] = {}
     with progress.phase(f"checking {site.name}", cost["proof"]):
         tokens = halves.prompts.set_index("prompt")["tokens"].loc[test.base_prompts[:TRIED]].tolist()
-        proof = prove(test, site, tokens, BATCH)
+        proof = prove(test, site, tokens, BATCH, TOLERANCE)
         proof.check(site.name)
     trained: dict[SubspaceKey, torch.Tensor] = {}
     if settings.train:
@@ -82,12 +82,13 @@ def look_at(
         tables["training"] = run.curve
     readout = model.readout(site)
     measured = prompts_of(halves.prompts, test.table)
+    values = values_of(pd.concat([train.table, halves.test.table]))  # held-out pairs may have some of their own
     decomposition = decompose(
         trained | dict(users),
         readout,
         None,
-        classes(train.prompts, site, prompts_of(halves.prompts, train.table), values_of(train.table)),
-        classes(test.prompts, site, measured, values_of(train.table)),
+        classes(train.prompts, site, prompts_of(halves.prompts, train.table), values),
+        classes(test.prompts, site, measured, values),
         Bootstrap.of(measured["group"].to_numpy(), settings.resamples, settings.seed),
         rank=settings.rank,
         tolerance=TOLERANCE,
@@ -136,9 +137,6 @@ def look_at(
                 batch=BATCH,
                 on_step=step_done,
             )
-    nulls = [outcome for key, outcome in scored.patched.outcomes.items() if key.part == NULL]
-    proof = proof.with_null_parts(nulls, test.ld_clean)
-    proof.check(site.name)
     return Findings(
         sites=[site],
         tables={name: found.assign(component=site.name) for name, found in tables.items()},

@@ -51,9 +51,9 @@ class SubspaceVerdict(Part):
 class ProofOf(Part):
     """What was off, at most, where nothing may be, in logits."""
 
-    replay: float = Field(description="a replay's logits against the full forward pass")
-    self_patch: float = Field(description="the logit difference under a patch of a prompt from itself")
-    null_part: float | None = Field(description="the logit difference under patches along null parts alone")
+    replay: float = Field(description="a replayed patch against a full forward pass with the component set")
+    self_patch: float = Field(description="LD with the component set to what was read of it")
+    null_part: float | None = Field(description="LD with all patched that the readout maps to zero")
     allowed: float
 
 

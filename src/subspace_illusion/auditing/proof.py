@@ -1,25 +1,32 @@
 """What a run has to show of itself before its figures are worth anything, on the user's own model and pairs.
 
-A replay of the tail must equal the full forward pass; a patch of a prompt from itself must change nothing; and the part
-of a subspace that the readout maps to zero must have no effect.
+A patch that is replayed must do what *setting* the component to the source's activation does in a full forward pass; a
+component set to its own activation must change nothing; and all of what the readout maps to zero, swapped at once, must
+have no effect. The full passes use none of the code that patches, so that an activation that was read at another token,
+head or hook shows.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from subspace_illusion.core.outcome import Outcome
-from subspace_illusion.core.replay import record, replay
+from subspace_illusion.core.basis import spaces
+from subspace_illusion.core.model import Model
+from subspace_illusion.core.outcome import logit_difference
+from subspace_illusion.core.replay import replay
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 from subspace_illusion.subspace.pairs import Pairs
+from subspace_illusion.subspace.patching import Change, along
 
 TRIED = 4
 """Pairs that are run in full beside their replay, at every component."""
 ALLOWED = 1e-3
 """What may be off, as a share of the mean clean LD: a hundredth of the smallest effect that is judged."""
+
+ITSELF, UNREAD = "itself", "what nothing reads"
 
 
 @dataclass(frozen=True)
@@ -27,10 +34,12 @@ class Proof:
     """The largest differences that were seen, in logits.
 
     Attributes:
-        replay: Between the logits at END of a replay and of the full forward pass, both with the whole component
-            patched, over ``TRIED`` pairs and the vocabulary.
-        self_patch: Between LD under a patch of each base from itself and LD of its full forward pass.
-        null_part: Of LD under patches along null parts alone from the clean LD; ``None`` where nothing has a null part.
+        replay: Between the logits at END of a replay with the whole component patched and of a full forward pass with
+            it set to what the source has, over ``TRIED`` pairs and the vocabulary.
+        self_patch: Between the clean LD and LD of a replay that changes nothing, of all pairs, or of a full forward
+            pass with the component set to what was read of it, of ``TRIED`` pairs.
+        null_part: Between the clean LD and LD with all that the readout maps to zero patched, over all pairs; ``None``
+            where it maps nothing to zero.
         allowed: What each may be.
     """
 
@@ -50,11 +59,6 @@ class Proof:
             min(proof.allowed for proof in proofs),
         )
 
-    def with_null_parts(self, outcomes: Iterable[Outcome], ld_clean: np.ndarray) -> "Proof":
-        """The same with what patches along null parts alone did to the pairs whose clean LD is ``[n]``."""
-        apart = [float(np.abs(outcome.ld - ld_clean).max()) for outcome in outcomes]
-        return replace(self, null_part=max(apart, default=None))
-
     def check(self, where: str) -> None:
         """Makes sure that nothing is further off than is allowed.
 
@@ -64,7 +68,7 @@ class Proof:
         seen = {
             "a replay differs from the full forward pass": self.replay,
             "a patch of a prompt from itself changes the logit difference": self.self_patch,
-            "patching the null part alone changes the logit difference": self.null_part,
+            "patching what the readout maps to zero changes the logit difference": self.null_part,
         }
         for words, off in seen.items():
             if off is not None and not off <= self.allowed:
@@ -74,7 +78,7 @@ class Proof:
                 )
 
 
-def prove(pairs: Pairs, site: Site, tokens: Sequence[Sequence[int]], batch: int) -> Proof:
+def prove(pairs: Pairs, site: Site, tokens: Sequence[Sequence[int]], batch: int, tolerance: float) -> Proof:
     """Compares what must be equal before anything else is asked.
 
     Args:
@@ -82,23 +86,54 @@ def prove(pairs: Pairs, site: Site, tokens: Sequence[Sequence[int]], batch: int)
         site: The component.
         tokens: Token ids of the first ``TRIED`` base prompts.
         batch: Pairs at a time.
+        tolerance: Singular values of the readout below this share of the largest count as zero.
     """
     base, source = pairs.base(site), pairs.source(site)
-    found = pairs.patch(site, {"itself": lambda rows: torch.zeros_like(base[rows])}, batch)
-    itself = float(np.abs(found["itself"].ld[0] - pairs.ld_clean).max())
-    allowed = ALLOWED * float(np.abs(pairs.ld_clean).mean())
-    return Proof(_replay_off(pairs, site, tokens, source - base), itself, None, allowed)
-
-
-def _replay_off(pairs: Pairs, site: Site, tokens: Sequence[Sequence[int]], change: torch.Tensor) -> float:
-    """How far the logits of replays are from those of full forward passes with the same change."""
-    off = 0.0
+    changes: dict[str, Change] = {ITSELF: lambda rows: torch.zeros_like(base[rows])}
+    readout = pairs.model.readout(site)
+    unread = None if readout is None else spaces(readout, tolerance)[1]
+    if unread is not None and unread.shape[1]:
+        changes[UNREAD] = along(base, source, unread)
+    found = pairs.patch(site, changes, batch)
+    off = {name: float(np.abs(outcome.ld[0] - pairs.ld_clean).max()) for name, outcome in found.items()}
+    replayed, itself = 0.0, off[ITSELF]
     for row, ids in enumerate(tokens):
         here = torch.tensor([row])
         tail = pairs.tail(site.start)(here)
-        position = int(tail.positions[0])
-        whole = record(pairs.model, torch.tensor([list(ids)]), changes={site: change[here]}, position=position)
+        position, was = int(tail.positions[0]), base[row]
         with torch.no_grad():
-            replayed = replay(pairs.model, tail, {site: change[here]}).logits.cpu()
-        off = max(off, float((replayed - whole.logits).abs().max()))
-    return off
+            patched = replay(pairs.model, tail, {site: source[here] - base[here]}).logits.cpu()
+        set_to = [run_in_full(pairs.model, site, ids, position, was, value) for value in (source[row], was)]
+        replayed = max(replayed, float((patched[0] - set_to[0]).abs().max()))
+        ld = logit_difference(set_to[1][None], pairs.answer[here], pairs.foil[here])
+        itself = max(itself, abs(float(ld) - float(pairs.ld_clean[row])))
+    return Proof(replayed, itself, off.get(UNREAD), ALLOWED * float(np.abs(pairs.ld_clean).mean()))
+
+
+def run_in_full(
+    model: Model, site: Site, tokens: Sequence[int], position: int, was: torch.Tensor, value: torch.Tensor
+) -> torch.Tensor:
+    """The logits at END, ``[vocab]``, of a full forward pass in which a site is set to a value.
+
+    Args:
+        model: The model.
+        site: The site.
+        tokens: Token ids of the prompt.
+        position: The token at which it is set.
+        was: What was read there, ``[d]``. Only where a site is not written where it is read (``Site.write_hook``) does
+            it matter: there the difference is added.
+        value: What it is set to, ``[d]``.
+    """
+
+    def put(activation: torch.Tensor, hook: object) -> torch.Tensor:
+        changed = activation.clone()
+        here = changed[:, position] if site.head is None else changed[:, position, site.head]
+        if site.write_hook == site.hook:
+            here.copy_(value.view_as(here))
+        else:
+            here.add_((value - was).view_as(here))
+        return changed
+
+    with torch.no_grad():
+        ids = torch.tensor([list(tokens)], device=model.device)
+        return model.bridge.run_with_hooks(ids, fwd_hooks=[(site.write_hook, put)])[0, -1].float().cpu()

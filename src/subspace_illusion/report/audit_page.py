@@ -77,10 +77,13 @@ def evidence(effects: pd.DataFrame, key: SubspaceKey, verdict: Verdict) -> str:
 def proven(page: AuditPage) -> str:
     """What the run has shown of itself, in a sentence."""
     proof = page.proof
-    null = "" if proof["null_part"] is None else f", a patch along a null part alone {proof['null_part']:.1g}"
+    null = ""
+    if proof["null_part"] is not None:
+        null = f", patching all that its readout maps to zero by {proof['null_part']:.1g}"
     return (
-        f"The run's own check: a replay's logits differ from those of the full forward pass by {proof['replay']:.1g} "
-        f"at most; a patch of a prompt from itself changes the logit difference by {proof['self_patch']:.1g}{null}. "
+        "The run's own check: logits of a replayed patch differ from those of a full forward pass in which the "
+        f"component is set by {proof['replay']:.1g} at most; setting it to its own activation changes the logit "
+        f"difference by {proof['self_patch']:.1g}{null}. "
         f"From {proof['allowed']:.1g} on nothing would have been said."
     )
 
