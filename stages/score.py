@@ -15,7 +15,7 @@ from subspace_illusion.statistics import Bootstrap, table
 from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.subspace.pairs import kept_pairs
 from subspace_illusion.subspace.stored import read_subspaces
-from subspace_illusion.tasks.table import DIFFERENT, chosen, codes, values_of
+from subspace_illusion.tasks.table import DIFFERENT, chosen, codes, go_both_ways, values_of
 from subspace_illusion.verdict.score import Score as Scored
 from subspace_illusion.verdict.score import draws_table, score_component, score_table
 
@@ -36,6 +36,7 @@ def main(
     base, source = (column(pairs, end).tolist() for end in ("base", "source"))
     listed = values_of(kept)
     values = codes(pairs["base_value"], listed), codes(pairs["source_value"], listed)
+    swaps = go_both_ways(pairs)
     settings: dict[str, Any] = dict(tolerance=rank_tolerance, resamples=resamples, seed=seed)
     bootstrap, halves = Bootstrap.of(pairs["group"].to_numpy(), resamples, seed), None
     rule, draws = Rule(**readers.model_dump()), split_directions.random_subspaces
@@ -51,8 +52,9 @@ def main(
             halves = halves or both_splits(MODEL, ACTIVATIONS, split_directions.pairs)  # opens the model
             about = settings | dict(rule=rule, draws=draws, batch=patch_batch)
             splits, _ = split_by_own_readers(*halves, site, bases, **about) or (None, None)
-        ends, after = ((cached.at(at, base), cached.at(at, source)) for at in (site, residual_after(site.block)))
-        found = score_component(did, bases, *ends, values, readout, splits, **settings)
+        ends, next_input = ((cached.at(at, base), cached.at(at, source)) for at in (site, residual_after(site.block)))
+        after = next_input if cached.hands_on_alone(name) else None
+        found = score_component(did, bases, *ends, values, readout, splits, swaps=swaps, **settings)
         scores |= {key.at(name): scored for key, scored in found.items()}
         looks: Any = dict(tolerance=rank_tolerance, halvings=score.halvings, seed=seed)
         left += distances_of_component(name, ends, after, bases, found, readout, bootstrap, **looks)

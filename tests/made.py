@@ -137,10 +137,12 @@ def with_own() -> dict[str, pd.DataFrame]:
     }
 
 
-def score(fldd: float = 0.75, half: float = 0.02, **sub_scores: float) -> Score:
+def score(fldd: float = 0.75, half: float = 0.02, groups: int = 20, **sub_scores: float) -> Score:
     """A score of these sub-scores, each with an interval of this half-width."""
     spread = np.concatenate([[0.0], np.linspace(-half, half, 401)])
-    return Score(fldd + spread, {name: np.clip(value + spread, 0, 1) for name, value in sub_scores.items()}, fldd)
+    return Score(
+        fldd + spread, {name: np.clip(value + spread, 0, 1) for name, value in sub_scores.items()}, fldd, groups
+    )
 
 
 def scores() -> dict[SubspaceKey, Score]:

@@ -104,6 +104,8 @@ def test_a_run_that_read_another_prompt_or_whose_readout_is_another_says_nothing
               "hook_mlp_out", "mlp.hook_post"],
 )  # fmt: skip
 def test_every_place_and_architecture_proves_itself(model, point):
+    if model.parallel_blocks and point == "hook_resid_mid":
+        pytest.skip("there is no such place in a parallel block")
     width = model.width(Site.parse(f"blocks.1.{point}"))
     found = audit(model, tiny.EXAMPLE, f"blocks.1.{point}", {"mine": direction(width=width)}, **FAST)
     assert max(found.proof.replay, found.proof.self_patch) < 2e-4
@@ -177,6 +179,46 @@ def test_a_page_is_one_file_or_markdown_with_its_pictures_beside_it(whole, tmp_p
         whole.report(tmp_path / "audit.pdf")
 
 
+def test_of_few_groups_nothing_is_called(llama):
+    pairs = pd.read_csv(tiny.EXAMPLE)
+    few = pairs[pairs["base"].isin(pairs["base"].unique()[:4])]
+    found = audit(llama, few, HOOK, {"mine": direction()}, **FAST)
+    assert found.document.pairs.test_groups < 5
+    assert {verdict.reason for verdict in found.verdicts.values()} == {"too few groups"}
+    assert "too few for an interval" in str(found)
+
+
+def test_pairs_that_go_one_way_have_no_distance_in_their_score(llama):
+    pairs = pd.read_csv(tiny.EXAMPLE)
+    one_way = pairs[pairs["base_answer"] == pairs["base_answer"].iloc[0]]
+    found = audit(llama, one_way, HOOK, {"mine": direction()}, **FAST)
+    assert set(found.verdicts[MINE].score.sub_scores) == {"lent", "lost", "apart"}
+
+
+@pytest.mark.parametrize("point", ["mlp.hook_pre", "attn.hook_q", "attn.hook_k", "hook_resid_mid", "attn.hook_z"])
+def test_what_enters_the_next_block_is_told_only_where_the_patch_alone_changes_it(llama, point):
+    width = llama.width(Site.parse(f"blocks.1.{point}"))
+    found = audit(llama, tiny.EXAMPLE, f"blocks.1.{point}", {"mine": direction(width=width)}, **FAST)
+    assert "next block's input" not in set(found.tables["off_distribution"]["place"])
+
+
+def test_a_map_goes_past_a_component_at_which_nothing_differs(llama):
+    last = pd.read_csv(tiny.EXAMPLE).drop(columns=["position", "source_position"])
+    found = audit(llama, last, "blocks.*.hook_resid_pre", {"mine": direction(width=32)}, **FAST)
+    assert found.document.left_out == ["blocks.0.hook_resid_pre"]
+    assert [site.block for site in found.sites] == [1, 2, 3]
+    with pytest.raises(InputError, match="the same activation there in every pair"):
+        audit(llama, last, "blocks.0.hook_resid_pre", {"mine": direction(width=32)}, **FAST)
+
+
+def test_columns_of_mixed_types_are_carried_as_text(llama, tmp_path):
+    rows = pd.read_csv(tiny.EXAMPLE).to_dict("records")
+    rows[0]["note"], rows[1]["note"] = 1, "x"
+    audit(llama, rows, HOOK, {"mine": direction()}, **FAST).save(tmp_path / "out")
+    with pytest.raises(InputError, match="the column 'ld' has the name of one that is made here"):
+        audit(llama, [row | dict(ld=1) for row in rows], HOOK, {"mine": direction()}, **FAST)
+
+
 def test_what_is_given_may_be_a_file_or_in_memory_and_gives_the_same(folder, llama, tmp_path):
     np.save(tmp_path / "w.npy", direction().numpy()[None])
     pairs = pd.read_csv(tiny.EXAMPLE)
@@ -193,7 +235,7 @@ def test_what_is_given_may_be_a_file_or_in_memory_and_gives_the_same(folder, lla
 def test_in_the_residual_stream_what_the_readers_see_stands_for_the_row_part(llama):
     found = audit(llama, tiny.EXAMPLE, RESIDUAL, {"mine": direction(width=32)}, **FAST)
     key = SubspaceKey.user("mine", RESIDUAL)
-    assert set(found.verdicts[key].score.sub_scores) <= {"lost", "apart"}
+    assert {"apart"} <= set(found.verdicts[key].score.sub_scores) <= {"lost", "apart"}
     assert set(found.tables["readers"]["head"].str.partition(".")[0]) == {"2", "3"}
     assert found.proof.null_part is None
 
@@ -224,7 +266,19 @@ def test_several_hooks_share_one_run_of_the_prompts_and_give_a_map(llama, monkey
     ("given", "message"),
     [
         (dict(hook="blocks.9.mlp.hook_post"), "the model has blocks 0 to 3"),
-        (dict(hook="blocks.*.mlp.*"), "one \\* alone"),
+        (dict(hook="blocks.*.mlp.*"), "stands for all blocks"),
+        (dict(hook="blocks.1.attn.hook_z.*"), "'blocks.1.attn.hook_z.\\*': \\* stands for all blocks"),
+        (dict(hook="blocks.1*.mlp.hook_post"), "stands for all blocks"),
+        (dict(hook=3), "3 names no hook"),
+        (dict(subspaces=torch.ones(64)), "subspaces are a Tensor: give them by label"),
+        (dict(subspaces=["w.npy"]), "subspaces are a list"),
+        (dict(subspaces={"mine": None}), "mine is a NoneType: give a tensor"),
+        (dict(subspaces={3: torch.ones(64)}), "'3' is no label"),
+        (dict(das=dict(loss="hinge")), "das.loss is 'hinge'"),
+        (dict(seeds=0), "seeds is 0"),
+        (dict(seeds=(-1,)), "seeds.0 is -1"),
+        (dict(resamples=200.5), "resamples is 200.5"),
+        (dict(das=Das), "das is"),
         (dict(hook=[HOOK, HOOK]), "is asked for twice"),
         (dict(hook=[]), "there is no hook"),
         (dict(hook=[HOOK, RESIDUAL]), "vectors of different length"),
@@ -241,8 +295,8 @@ def test_several_hooks_share_one_run_of_the_prompts_and_give_a_map(llama, monkey
         (dict(model=3), "a int is no model to audit"),
         (dict(model="nowhere"), "nowhere is neither a folder nor a model that the hub"),
         (dict(keep_wrong=True), "an audit has no setting 'keep_wrong'; it has train, controls"),
-        (dict(rank=0), "rank is too small"),
-        (dict(resamples=9), "resamples is too small"),
+        (dict(rank=0), "rank is 0"),
+        (dict(resamples=9), "resamples is 9"),
         (dict(test_share=1.5), "test_share is 1.5"),
         (dict(seeds=(1, 1)), "each once"),
     ],
@@ -264,7 +318,7 @@ def test_the_examples_probe_is_trained_and_saved(folder, tmp_path, monkeypatch, 
     found = audit(folder, tiny.EXAMPLE, HOOK, {"probe": out}, progress=True, **FAST)
     assert SubspaceKey.user("probe", HOOK) in found.verdicts
     said = capsys.readouterr()
-    assert said.out.startswith(f"auditing probe, the mean difference at {HOOK}: ")
+    assert said.out.startswith(f"auditing probe, the mean difference at {HOOK}, with controls: ")
     assert "done" in said.err
     sys.modules.pop("train_probe")
 

@@ -120,7 +120,7 @@ def run(
 ) -> tuple[pd.DataFrame, Tried, Learnt]:
     learnt = learn(SITE, train, rank=1, seeds=[0, 1], settings=SETTINGS)
     trained = random_bases(32, 1, 2, 7, "trained")
-    tried = make_changes(SITE, train, test, trained, own or {}, learnt, random_bases(32, 1, 3, 0, "x"))
+    tried = make_changes(SITE, train, test, trained, own or {}, learnt, lambda rank: random_bases(32, rank, 3, 0, "x"))
     curve = pd.DataFrame(dict(seed=0, step=[0, 1], loss=1.0, accuracy_change=[0.2, 0.4], accuracy_keep=[0.8, 1.0]))
     patched: list[int] = []
     found = controls(
@@ -260,14 +260,15 @@ def test_the_run_on_pairs_of_different_values_alone_sees_no_others(pairs, monkey
 
 
 def test_own_subspaces_have_controls_of_their_own(pairs):
-    """A placebo where random subspaces have their rank, and sources of the same value."""
+    """A placebo of their own rank, and sources of the same value."""
     own = {PROBE: random_basis(32, 1, 11), SubspaceKey.user("SAE plane"): random_basis(32, 2, 12)}
     rows, tried, _ = run(of_kinds(pairs, DIFFERENT, SAME), pairs, own)
     names = rows.index.tolist()
     assert names == [
         TRAINED, "user: probe", "user: SAE plane", UNRELATED, SAME_VALUE, f"{SAME_VALUE}; user: probe",
         f"{SAME_VALUE}; user: SAE plane", SELF,
-        RANDOM_DIRECTION, PLACEBO, f"{PLACEBO}; user: probe", DIFFERENT_ONLY, ON_ARBITRARY, ON_ARBITRARY_SAME,
+        RANDOM_DIRECTION, PLACEBO, f"{PLACEBO}; user: probe", f"{PLACEBO}; user: SAE plane", DIFFERENT_ONLY,
+        ON_ARBITRARY, ON_ARBITRARY_SAME,
     ]  # fmt: skip
     assert rows.index.is_unique
     different, same = (of_kind(pairs, kind) for kind in (DIFFERENT, SAME))
@@ -291,6 +292,19 @@ def test_own_subspaces_have_controls_of_their_own(pairs):
     # The others are what they are without subspaces of one's own.
     without, _, _ = run(of_kinds(pairs, DIFFERENT, SAME), pairs)
     pd.testing.assert_frame_equal(rows.loc[without.index, without.columns], without)
+
+
+def test_where_nothing_is_trained_own_subspaces_have_the_controls_that_take_no_training(pairs):
+    own = {PROBE: random_basis(32, 1, 11), SubspaceKey.user("SAE plane"): random_basis(32, 2, 12)}
+    settings = dict(rank=1, das_seeds=[0], settings={}, random_directions=3, seed=0, resamples=100, batch=10)
+    rows = measure_controls("x", SITE, of_kinds(pairs, DIFFERENT, SAME), pairs, [], own, None, **settings)
+    assert rows["control"].tolist() == [
+        "user: probe", "user: SAE plane", f"{SAME_VALUE}; user: probe", f"{SAME_VALUE}; user: SAE plane", SELF,
+        RANDOM_DIRECTION, f"{PLACEBO}; user: probe", f"{PLACEBO}; user: SAE plane",
+    ]  # fmt: skip
+    trained, _, _ = run(of_kinds(pairs, DIFFERENT, SAME), pairs, own)
+    effects = rows.set_index("control")["effect"]
+    assert effects["user: probe"] == pytest.approx(trained.loc["user: probe", "effect"], abs=1e-5)
 
 
 def test_a_task_without_pairs_of_some_kinds_has_fewer_controls(pairs):

@@ -73,7 +73,16 @@ def test_axes_are_those_of_the_subspace_that_is_named():
 
 
 @pytest.mark.parametrize(
-    ("text", "may"), [("mine", True), ("probe", True), ("row part", False), ("random", False), ("a:b", False)]
+    ("text", "may"),
+    [
+        ("mine", True),
+        ("probe", True),
+        ("row part", False),
+        ("random", False),
+        ("a:b", False),
+        ("axis 1 of mine", False),
+        ("row part of mine", False),
+    ],
 )
 def test_a_label_is_a_word_that_no_subspace_of_a_run_is_called_by(text, may):
     assert is_label(text) == may

@@ -154,7 +154,7 @@ def test_a_score_too_near_a_threshold_is_inconclusive(value):
 def test_a_verdict_does_not_depend_on_what_is_judged_beside_it_and_its_p_values_do():
     """Three draws of 201 lie beyond the threshold: little for one, and much among many that say nothing."""
     spread = np.concatenate([[0.0], np.zeros(198), [0.2] * 3])
-    near = Score(np.full(202, 0.5), dict.fromkeys(("lent", "lost", "apart", "off"), 0.25 + spread), 0.5)
+    near = Score(np.full(202, 0.5), dict.fromkeys(("lent", "lost", "apart", "off"), 0.25 + spread), 0.5, 20)
     unclear = made.score(lent=0.35, lost=0.35, apart=0.35, off=0.35)
     alone = judge({trained("a"): near}, CALIBRATION, 0.1)[trained("a")]
     among = judge({trained("a"): near} | {trained(str(i)): unclear for i in range(20)}, CALIBRATION, 0.1)

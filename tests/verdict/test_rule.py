@@ -69,7 +69,7 @@ def scores(draw: st.DrawFn) -> Score:
     near = st.one_of(SHARES, st.floats(0.25, 0.45))
     effect = draw(st.one_of(st.floats(-2, 2), st.floats(0.05, 0.2)))
     sub_scores = {name: np.clip(draw(near) + spread * rng.normal(size=41), 0, 1) for name in names}
-    return Score(effect + spread * rng.normal(size=41), sub_scores, draw(st.floats(-1, 1)))
+    return Score(effect + spread * rng.normal(size=41), sub_scores, draw(st.floats(-1, 1)), 20)
 
 
 def keyed(found: list[Score]) -> dict[SubspaceKey, Score]:

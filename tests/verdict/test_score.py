@@ -129,7 +129,7 @@ def did(effects: Mapping[SubspaceKey, float]) -> pd.DataFrame:
     )
 
 
-SETTINGS = dict(tolerance=1e-5, resamples=50, seed=0)
+SETTINGS = dict(swaps=True, tolerance=1e-5, resamples=50, seed=0)
 
 
 def test_every_method_of_a_component_is_scored_by_its_own_parts():
@@ -145,10 +145,14 @@ def test_every_method_of_a_component_is_scored_by_its_own_parts():
     assert found[DAS].sub_scores["lost"][0] == pytest.approx(0.5)
     assert found[MEAN].sub_scores["lost"][0] == pytest.approx(0)
     assert found[MINE].sub_scores["lost"][0] == 1  # it has no row part, and all of its effect goes with the null part
+    one_way = score_component(table, bases, base, source, values, readout, None, **SETTINGS | dict(swaps=False))
+    assert set(one_way[DAS].sub_scores) == {"lent", "lost", "apart"}
+    assert {score.groups for score in found.values()} == {table["group"].nunique()}
     scores = {key.at("mlp8"): score for key, score in found.items()}
     again = read_scores(draws_table(scores))
     for key, score in scores.items():
         assert again[key].draws == pytest.approx(score.draws)
+        assert again[key].groups == score.groups
     rows = score_table(scores)
     assert rows["figures"].tolist() == ["lent+lost+apart+off"] * 3
 
@@ -171,6 +175,6 @@ def test_axes_stand_behind_their_subspace():
 
 
 def test_a_score_that_is_the_same_in_every_draw_has_no_interval():
-    row = Score(np.full(5, 0.5), dict(lent=np.full(5, 0.2), lost=np.full(5, 0.4)), 0.5).row()
+    row = Score(np.full(5, 0.5), dict(lent=np.full(5, 0.2), lost=np.full(5, 0.4)), 0.5, 20).row()
     assert row["score"] == pytest.approx(0.3)
     assert np.isnan(row["score_lo"])

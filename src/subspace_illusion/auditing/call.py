@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -25,6 +25,8 @@ from subspace_illusion.subspace.pairs import Pairs, recorded_pairs
 from subspace_illusion.tasks.table import PAIR_KINDS, mark_kept
 from subspace_illusion.tasks.tokenise import tokenise
 
+SAME = 1e-6
+"""The difference, beside the largest activation, up to which two are the same but for rounding."""
 PACKAGES = ("torch", "transformers", "transformer-lens")
 """The packages whose versions are noted, besides this one and Python."""
 
@@ -58,8 +60,8 @@ def audit(
             the model's; in one line.
     """
     chosen = Settings.given(settings)
-    user = dict(subspaces or {})
-    if not (user or chosen.train):
+    user = {} if subspaces is None else subspaces
+    if not (len(user) or chosen.train):
         raise InputError("there is no subspace to audit: give some, by label, or let DAS train one (train=True)")
     raw, name, about_pairs = given_pairs(pairs)
     opened = given_model(model)
@@ -79,6 +81,7 @@ def audit(
             name=name,
         )
         halves, marked, pace = _halves(opened.model, prompts, listed, sites, chosen)
+        sites, empty = _apart(sites, halves)
         bases = {SubspaceKey.user(label): subspace.basis for label, subspace in read.items()}
         work = sum(sum(cost_of(site, halves, len(bases), chosen).values()) for site in sites)
         if progress:
@@ -91,11 +94,31 @@ def audit(
         about = dict(
             model=dict(opened.about) | dict(sha256=digest.result()),
             pairs=about_pairs,
-            settings=asdict(chosen),
+            settings=chosen.model_dump(mode="json"),
             versions=_versions(),
             notes={label: subspace.note for label, subspace in read.items()},
+            left_out=[site.name for site in empty],
         )
     return Audit(**vars(joined(found)), pairs=_with_tokens(marked, prompts, opened.model), about=about)
+
+
+def _apart(sites: Sequence[Site], halves: Halves) -> tuple[list[Site], list[Site]]:
+    """The components at which base and source differ, and those at which there is nothing to patch.
+
+    Raises:
+        InputError: If there is none of the former.
+    """
+    empty = []
+    for site in sites:
+        base, source = halves.train.base(site), halves.train.source(site)
+        if float((source - base).abs().max()) <= SAME * float(base.abs().max()):
+            empty.append(site)
+    if len(empty) == len(sites):
+        raise InputError(
+            f"{sites[0].name}: base and source have the same activation there in every pair, so that a patch changes "
+            "nothing; name another hook, or another position"
+        )
+    return [site for site in sites if site not in empty], empty
 
 
 def _halves(
@@ -133,8 +156,10 @@ def _first_line(
 ) -> str:
     asked = [*labels, *(["what DAS finds"] if settings.train else []), "the mean difference"]
     where = sites[0].name if len(sites) == 1 else f"{len(sites)} components, {sites[0].name} to {sites[-1].name}"
-    beside = ", with controls" if settings.controlled else ""
-    pairs = f"{len(halves.train.different)} pairs to learn from and {len(halves.test.different)} held out"
+    beside = ", with controls" if settings.controls else ""
+    groups = halves.test.different.table["group"].nunique()
+    test = f"{len(halves.test.different)} in {groups} groups"
+    pairs = f"{len(halves.train.different)} pairs to learn from and {test} held out"
     return f"auditing {', '.join(asked)} at {where}{beside}: {pairs}, some {max(5, 5 * round(seconds / 5))} s"
 
 

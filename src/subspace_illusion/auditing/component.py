@@ -1,8 +1,7 @@
 """One component looked at: what DAS trains beside the user's subspaces, parts, effects, distances, controls, scores."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 import torch
@@ -20,7 +19,7 @@ from subspace_illusion.auditing.settings import (
 )
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.measures.controls import measure_controls
-from subspace_illusion.measures.decompose import classes, decompose
+from subspace_illusion.measures.decompose import Decomposition, classes, decompose
 from subspace_illusion.measures.effects import by_pair, effects
 from subspace_illusion.measures.off_distribution import distances_of_component
 from subspace_illusion.statistics import Bootstrap, table
@@ -58,7 +57,7 @@ def look_at(
         settings: What is made.
         progress: Told of every phase.
     """
-    model, train, test = halves.train.model, halves.train, halves.test.different
+    train, test = halves.train, halves.test.different
     cost = cost_of(site, halves, len(users), settings)
     tables: dict[str, pd.DataFrame] = {}
     with progress.phase(f"checking {site.name}", cost["proof"]):
@@ -69,7 +68,7 @@ def look_at(
     if settings.train:
         with progress.phase(f"training at {site.name}", cost["train"], settings.das.steps) as step_done:
             run = train_das(
-                model,
+                train.model,
                 site,
                 train.examples(site),
                 rank=settings.rank,
@@ -80,21 +79,7 @@ def look_at(
         seeds = [SubspaceKey(TRAINED, seed=seed) for seed in settings.seeds]
         trained = dict(zip(seeds, run.bases, strict=True))
         tables["training"] = run.curve
-    readout = model.readout(site)
-    measured = prompts_of(halves.prompts, test.table)
-    values = values_of(pd.concat([train.table, halves.test.table]))  # held-out pairs may have some of their own
-    decomposition = decompose(
-        trained | dict(users),
-        readout,
-        None,
-        classes(train.prompts, site, prompts_of(halves.prompts, train.table), values),
-        classes(test.prompts, site, measured, values),
-        Bootstrap.of(measured["group"].to_numpy(), settings.resamples, settings.seed),
-        rank=settings.rank,
-        tolerance=TOLERANCE,
-        random_directions=RANDOM_BASELINES,
-        seed=settings.seed,
-    )
+    decomposition = _decomposed(site, halves, trained | dict(users), settings)
     tables |= dict(decomposition=decomposition.summary, cosines=decomposition.cosines)
     bases = decomposition.subspaces
     with progress.phase(f"patching at {site.name}", cost["patch"]):
@@ -110,15 +95,13 @@ def look_at(
             batch=BATCH,
         )
     bootstrap = Bootstrap.of(test.groups, settings.resamples, settings.seed)
-    tables["effects"] = effects(test, {site.name: scored.patched}, bootstrap)
-    tables["outcomes"] = by_pair(test, scored.patched)
+    tables |= dict(
+        effects=effects(test, {site.name: scored.patched}, bootstrap), outcomes=by_pair(test, scored.patched)
+    )
     tables |= {} if scored.readers is None else dict(readers=scored.readers)
     with progress.phase(f"distances at {site.name}", cost["distances"]):
-        ends, after = ((test.base(at), test.source(at)) for at in (site, residual_after(site.block)))
-        looks: Any = dict(tolerance=TOLERANCE, halvings=HALVINGS, seed=settings.seed)
-        left = distances_of_component(site.name, ends, after, bases, scored.scores, readout, bootstrap, **looks)
-        tables["off_distribution"] = table(list(left))
-    if settings.controlled:
+        tables["off_distribution"] = _distances(site, test, bases, scored.scores, bootstrap, settings)
+    if settings.controls and (trained or users):
         with progress.phase(f"controls at {site.name}", cost["controls"], 2 * settings.das.steps) as step_done:
             tables["controls"] = measure_controls(
                 site.name,
@@ -127,7 +110,7 @@ def look_at(
                 halves.test,
                 list(trained.values()),
                 users,
-                tables["training"],
+                tables.get("training"),
                 rank=settings.rank,
                 das_seeds=settings.seeds,
                 settings=settings.learning | dict(min_gain=0.0),  # what may find nothing makes all its steps
@@ -146,6 +129,53 @@ def look_at(
     )
 
 
+def _decomposed(
+    site: Site, halves: Halves, asked: Mapping[SubspaceKey, torch.Tensor], settings: Settings
+) -> Decomposition:
+    """What is known of the subspaces without running the model, from the prompts of both halves."""
+    train, test = halves.train, halves.test.different
+    values = values_of(pd.concat([train.table, halves.test.table]))  # held-out pairs may have some of their own
+    learnt, measured = (prompts_of(halves.prompts, half.table) for half in (train, test))
+    return decompose(
+        asked,
+        train.model.readout(site),
+        None,
+        classes(train.prompts, site, learnt, values),
+        classes(test.prompts, site, measured, values),
+        Bootstrap.of(measured["group"].to_numpy(), settings.resamples, settings.seed),
+        rank=settings.rank,
+        tolerance=TOLERANCE,
+        random_directions=RANDOM_BASELINES,
+        seed=settings.seed,
+    )
+
+
+def _distances(
+    site: Site,
+    test: Pairs,
+    bases: Mapping[SubspaceKey, torch.Tensor],
+    asked: Collection[SubspaceKey],
+    bootstrap: Bootstrap,
+    settings: Settings,
+) -> pd.DataFrame:
+    """How far patches leave the natural distribution; what enters the next block only where nothing else in the block
+    sees the patch."""
+    model, next_input = test.model, residual_after(site.block)
+    left = distances_of_component(
+        site.name,
+        (test.base(site), test.source(site)),
+        (test.base(next_input), test.source(next_input)) if model.hands_on_alone(site) else None,
+        bases,
+        asked,
+        model.readout(site),
+        bootstrap,
+        tolerance=TOLERANCE,
+        halvings=HALVINGS,
+        seed=settings.seed,
+    )
+    return table(list(left))
+
+
 def cost_of(site: Site, halves: Halves, users: int, settings: Settings) -> dict[str, float]:
     """The work of every phase of ``look_at``, roughly, in blocks that tokens go through: what the bar goes by.
 
@@ -161,6 +191,7 @@ def cost_of(site: Site, halves: Halves, users: int, settings: Settings) -> dict[
     subspaces = (6 if site.readout else 10) * (users + 1 + settings.train)
     cost = dict(patch=patched * subspaces, distances=patched * subspaces, proof=2 * patched)
     cost |= dict(train=learnt * settings.das.steps) if settings.train else {}
-    if settings.controlled:
-        cost |= dict(controls=2 * learnt * settings.das.steps + 3 * RANDOM_DIRECTIONS * patched)
+    if settings.controls:
+        runs = 2 * learnt * settings.das.steps if settings.train else 0
+        cost |= dict(controls=runs + (1 + users + settings.train) * RANDOM_DIRECTIONS * patched)
     return cost

@@ -4,6 +4,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from subspace_illusion.verdict.judge import Caution
+from subspace_illusion.verdict.rule import Reason
+
 Format = Literal["subspace-illusion/verdict/1"]
 FORMAT: Format = "subspace-illusion/verdict/1"
 """The form of the document; another number means that a program has to be changed to read it."""
@@ -33,12 +36,15 @@ class SubspaceVerdict(Part):
 
     hook: str
     subspace: str = Field(description="the label of yours, or trained, or mean difference; axis 1 of ..., where k > 1")
-    yours: bool = Field(description="whether it is one that was given")
+    yours: bool = Field(description="whether it is one that was given, or an axis of one")
+    axis: int | None = Field(description="which principal axis of a subspace of several dimensions; null for all of it")
     rank: int
     verdict: str = Field(pattern="^(faithful|illusory|inconclusive)$")
-    reason: str = Field(description="one of a few: why it is called so")
+    reason: Reason = Field(description="why it is called so")
     why: str = Field(description="the same in a sentence, for people")
-    cautions: list[str] = Field(description="in what the subspace is unlike the planted cases behind the error rates")
+    cautions: list[Caution] = Field(
+        description="in what the subspace is unlike the planted cases behind the error rates"
+    )
     effect: Figure = Field(description="logit difference lost on held-out pairs, as a share of the clean one")
     whole_component: Figure = Field(description="the same of patching the whole component")
     score: Figure | None
@@ -62,10 +68,21 @@ class PairCounts(Part):
 
     kept: int
     left_out: int = Field(description="the model gets them wrong")
-    train: int = Field(description="kept, of different values: mean difference, DAS and readers are from these")
+    train: int = Field(
+        description="kept, of different values: readers are from these, and, with those of one value beside them, mean "
+        "difference and DAS"
+    )
     test: int = Field(description="kept, of different values: effects are measured on these")
     test_groups: int
     source: dict[str, Any] = Field(description="file and sha256, where the pairs are from a file")
+
+
+class CalibratedOn(Part):
+    """The planted cases that the zones are from."""
+
+    model: str
+    tasks: str
+    sha256: str = Field(description="of calibration.json")
 
 
 class Document(Part):
@@ -77,5 +94,7 @@ class Document(Part):
     pairs: PairCounts
     settings: dict[str, Any]
     notes: dict[str, str] = Field(description="by the label of each subspace of yours, what was done to make a basis")
+    left_out: list[str] = Field(description="hooks at which base and source do not differ, so that nothing was patched")
     proof: ProofOf
+    calibration: CalibratedOn
     verdicts: list[SubspaceVerdict]

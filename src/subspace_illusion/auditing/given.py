@@ -18,8 +18,8 @@ from subspace_illusion.subspace.keys import LABELS, is_label
 from subspace_illusion.subspace.user_subspaces import UserSubspace, parse_spec, read_user_subspace, user_subspace
 from subspace_illusion.tasks.pairs_file import pairs_of, read_pairs
 
-EVERY = "*"
-"""In the place of a block's number: a component of every block."""
+EVERY = "blocks.*."
+"""How a hook begins that names a component of every block."""
 
 
 @dataclass(frozen=True)
@@ -105,15 +105,17 @@ def given_sites(hooks: str | Sequence[str], n_blocks: int) -> list[Site]:
     Raises:
         InputError: If one is none, or comes twice.
     """
-    listed = [hooks] if isinstance(hooks, str) else list(hooks)
+    listed = list(hooks) if isinstance(hooks, Sequence) and not isinstance(hooks, str) else [hooks]
     if not listed:
         raise InputError("there is no hook to look at: give one, such as blocks.20.mlp.hook_post")
     sites: list[Site] = []
     for hook in listed:
-        if hook.count(EVERY) > 1:
-            raise InputError(f"{hook}: one {EVERY} alone, in the place of the block; name the head")
-        blocks = range(n_blocks) if EVERY in hook else [0]
-        sites += [Site.parse(hook.replace(EVERY, str(block))) for block in blocks]
+        if not isinstance(hook, str):
+            raise InputError(f"{hook!r} names no hook: give text, such as blocks.20.mlp.hook_post")
+        if "*" in hook.removeprefix(EVERY):
+            raise InputError(f"'{hook}': * stands for all blocks, in {EVERY} alone; name the hook and the head")
+        blocks = range(n_blocks) if hook.startswith(EVERY) else [0]
+        sites += [Site.parse(hook.replace(EVERY, f"blocks.{block}.")) for block in blocks]
     for site in sites:
         if site.at_end:
             raise InputError(f"'{site.name}': components are read at the pairs' position; leave @end away")
@@ -134,6 +136,8 @@ def given_subspaces(given: Mapping[str, Any], sites: Sequence[Site], model: Mode
     Raises:
         InputError: If one is wrong, or its label is that of another method.
     """
+    if not isinstance(given, Mapping):
+        raise InputError(f"subspaces are a {type(given).__name__}: give them by label, such as {{'mine': w}}")
     widths = {model.width(site): site for site in sites}
     if given and len(widths) > 1:
         raise InputError(
@@ -143,12 +147,19 @@ def given_subspaces(given: Mapping[str, Any], sites: Sequence[Site], model: Mode
         )
     found = {}
     for label, subspace in given.items():
-        if not is_label(label):
+        if not (isinstance(label, str) and is_label(label)):
             raise InputError(f"'{label}' is no label for a subspace: {LABELS}")
         (width,) = widths
         if isinstance(subspace, str | Path):
             file, tensor, rows = parse_spec(str(subspace))
             found[label] = read_user_subspace(file, width, tensor, rows)
         else:
-            found[label] = user_subspace(label, torch.as_tensor(subspace), width)
+            found[label] = user_subspace(label, _tensor(label, subspace), width)
     return found
+
+
+def _tensor(label: str, given: Any) -> torch.Tensor:
+    try:
+        return torch.as_tensor(given).detach().cpu()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{label} is a {type(given).__name__}: give a tensor, an array or a file") from error

@@ -25,9 +25,11 @@ from subspace_illusion.measures.localise import (
     swaps_of,
 )
 from subspace_illusion.report.localise_page import write_localise_page
+from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.pairs import recorded_pairs
 from subspace_illusion.tasks.table import DIFFERENT, chosen, mark_kept
 from subspace_illusion.tasks.tokenise import LAST, tokenise
+from subspace_illusion.verdict.rule import SMALLEST_EFFECT, is_large
 
 BATCH = 16
 """Pairs at a time, every component of a block of them."""
@@ -55,6 +57,11 @@ class Localised:
     pairs: int
 
     def __str__(self) -> str:
+        if not self.carried:
+            return (
+                f"On {self.pairs} pairs, patching the whole residual stream at this token changes the logit difference "
+                f"nowhere by {SMALLEST_EFFECT:g} of the clean one: the variable is not read from there."
+            )
         shares = self.tokens.pivot(index="block", columns="tokens", values="fldd").round(2)
         between = f"between them the MLPs of blocks {self.window.mlps}" if self.window.mlps else "no MLP between them"
         return (
@@ -62,6 +69,14 @@ class Localised:
             f"On {self.pairs} pairs: {origin(self.window.writes)}, block {self.window.reads} reads it, {between}.\n"
             f"Worth an audit: {' '.join(f'--hook {site.name}' for site in self.suggested)}"
         )
+
+    @property
+    def carried(self) -> bool:
+        """Whether the residual stream at the token carries the variable after some block: the whole interval of its
+        effect is beyond the smallest that is judged."""
+        streams = self.components[self.components["kind"] == RESIDUAL]
+        shares = [Estimate.of(row, "fldd") for row in streams.to_dict("records")]
+        return any(is_large(share, SMALLEST_EFFECT) for share in shares if share is not None)
 
     @property
     def suggested(self) -> list[Site]:

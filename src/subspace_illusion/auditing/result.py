@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from subspace_illusion.auditing.document import (
     FORMAT,
+    CalibratedOn,
     Document,
     Figure,
     PairCounts,
@@ -27,6 +28,7 @@ from subspace_illusion.files import (
     check_free,
     read_json,
     read_table,
+    sha256,
     write_json,
     write_table,
 )
@@ -41,7 +43,7 @@ from subspace_illusion.verdict.calibration import Calibration
 from subspace_illusion.verdict.judge import Verdict, judge
 from subspace_illusion.verdict.rule import SMALLEST_EFFECT
 from subspace_illusion.verdict.score import draws_table, read_scores
-from subspace_illusion.verdict.shipped import read_calibration
+from subspace_illusion.verdict.shipped import SHIPPED, read_calibration
 
 VERDICT, REPORT = "verdict.json", "report.html"
 PAIRS, SCORES = "pairs", "scores"
@@ -54,8 +56,8 @@ class Audit(Findings):
 
     Attributes:
         pairs: The table of pairs, with what was kept and which token of base and source was read.
-        about: ``model``, ``pairs``, ``settings``, ``versions``, and ``notes``: by the label of each subspace of the
-            user's what was done to it; values of JSON.
+        about: ``model``, ``pairs``, ``settings``, ``versions``; ``notes``, by the label of each subspace of the user's
+            what was done to it; ``left_out``, hooks at which there was nothing to patch; values of JSON.
     """
 
     pairs: pd.DataFrame
@@ -99,7 +101,11 @@ class Audit(Findings):
             pairs=PairCounts(**counts, test_groups=test["group"].nunique(), source=self.about["pairs"]),
             settings={**self.about["settings"], "hooks": [site.name for site in self.sites]},
             notes=self.about["notes"],
+            left_out=self.about["left_out"],
             proof=ProofOf(**vars(self.proof)),
+            calibration=CalibratedOn(
+                model=self.calibration.about["model"], tasks=self.calibration.about["tasks"], sha256=sha256(SHIPPED)
+            ),
             verdicts=[self._verdict(key, verdict) for key, verdict in self.verdicts.items()],
         )
 
@@ -114,6 +120,7 @@ class Audit(Findings):
             hook=key.component,
             subspace=shown(key),
             yours=key.is_user,
+            axis=key.axis,
             rank=self._rank(key),
             verdict=verdict.verdict,
             reason=verdict.reason,
@@ -231,6 +238,7 @@ class Audit(Findings):
                 settings=document.settings,
                 versions=document.versions,
                 notes=document.notes,
+                left_out=document.left_out,
             ),
         )
 

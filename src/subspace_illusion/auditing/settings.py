@@ -1,8 +1,10 @@
 """How an audit goes: what is made, and how much of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from subspace_illusion.core.matmul import MatmulDtype
 from subspace_illusion.errors import InputError
@@ -10,28 +12,51 @@ from subspace_illusion.subspace.das import Loss
 from subspace_illusion.tasks.tokenise import LAST
 
 
-@dataclass(frozen=True)
-class Das:
+def _plain(value: Any) -> Any:
+    """What an array or a number of numpy's is in Python."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+def _each_once(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("give each once")
+    return seeds
+
+
+Count = Annotated[int, BeforeValidator(_plain), Field(ge=1)]
+Seed = Annotated[int, BeforeValidator(_plain), Field(ge=0)]
+Seeds = Annotated[tuple[Seed, ...], BeforeValidator(_plain), Field(min_length=1), AfterValidator(_each_once)]
+Positive = Annotated[float, BeforeValidator(_plain), Field(gt=0)]
+Share = Annotated[float, BeforeValidator(_plain), Field(gt=0, lt=1)]
+Resamples = Annotated[int, BeforeValidator(_plain), Field(ge=100)]  # fewer have no 2.5th percentile to speak of
+Position = Annotated[str, BeforeValidator(lambda value: str(_plain(value)))]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Das(Part):
     """How DAS trains; see ``subspace.das.train_das``."""
 
-    steps: int = 60
-    batch: int = 40
-    lr: float = 0.02
+    steps: Count = 60
+    batch: Count = 40
+    lr: Positive = 0.02
     loss: Loss = "cross_entropy"
-    min_gain: float = 0.02
+    min_gain: Annotated[float, BeforeValidator(_plain), Field(ge=0, lt=1)] = 0.02
     matmul_dtype: MatmulDtype = "auto"
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Part):
     """How an audit goes.
 
     Attributes:
         train: Whether DAS trains a subspace beside the user's.
-        controls: Whether controls are made for it (random directions, placebo, self-patch, arbitrary labels).
+        controls: Whether controls are made: random directions, norm-matched placebos and pairs of the same value for
+            every subspace; and, where DAS trains, what it finds on arbitrary labels.
         rank: Of the subspace that is trained.
         seeds: Of its training.
-        das: How it is trained; the controls' own runs make all steps.
+        das: How it is trained, a ``Das`` or a dictionary of its attributes; the controls' own runs make all steps.
         position: Where the pairs do not say it: ``last``, a token's index, or a text whose last token counts.
         source_position: The same in the sources.
         filter_incorrect: Whether pairs that the model gets wrong are left out.
@@ -42,15 +67,15 @@ class Settings:
 
     train: bool = True
     controls: bool = True
-    rank: int = 1
-    seeds: tuple[int, ...] = (0,)
-    das: Das = field(default_factory=Das)
-    position: str = LAST
-    source_position: str = LAST
+    rank: Count = 1
+    seeds: Seeds = (0,)
+    das: Das = Das()
+    position: Position = LAST
+    source_position: Position = LAST
     filter_incorrect: bool = True
-    test_share: float = 0.5
-    resamples: int = 2000
-    seed: int = 0
+    test_share: Share = 0.5
+    resamples: Resamples = 2000
+    seed: Seed = 0
 
     @classmethod
     def given(cls, asked: Mapping[str, Any]) -> "Settings":
@@ -59,29 +84,19 @@ class Settings:
         Raises:
             InputError: If one is unknown, or makes no sense.
         """
-        known = [field.name for field in fields(cls)]
-        if unknown := [name for name in asked if name not in known]:
-            raise InputError(f"an audit has no setting '{unknown[0]}'; it has {', '.join(known)}")
-        settings = cls(**asked)
-        least = dict(rank=settings.rank, resamples=settings.resamples // 100, steps=settings.das.steps)
-        if small := [name for name, count in least.items() if count < 1]:
-            raise InputError(f"{small[0]} is too small: rank and steps from 1 on, resamples from 100 on")
-        if not 0 < settings.test_share < 1:
-            raise InputError(f"test_share is {settings.test_share}: take a share between 0 and 1")
-        if not settings.seeds or len(set(settings.seeds)) < len(settings.seeds):
-            raise InputError(f"seeds are {list(settings.seeds)}: give one at least, each once")
-        position, source_position = str(settings.position), str(settings.source_position)
-        return replace(settings, position=position, source_position=source_position, seeds=tuple(settings.seeds))
-
-    @property
-    def controlled(self) -> bool:
-        """Whether controls are made: they are of what is trained."""
-        return self.train and self.controls
+        if unknown := [name for name in asked if name not in cls.model_fields]:
+            raise InputError(f"an audit has no setting '{unknown[0]}'; it has {', '.join(cls.model_fields)}")
+        try:
+            return cls.model_validate(dict(asked))
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise InputError(f"{place} is {first['input']!r}: {first['msg']}") from error
 
     @property
     def learning(self) -> dict[str, Any]:
         """How a DAS run goes, as ``train_das`` takes it."""
-        return vars(self.das)
+        return dict(self.das)
 
 
 BATCH = 32

@@ -8,7 +8,7 @@
                                    and is longer than one token, of prompts with a tail also tail, [n, tokens, d]
     tail.<block>/<shard>.safetensors   keys and values of the earlier tokens, of prompts that are replayed
     readout/<component>.safetensors    W, where the residual stream sees the component through a matrix
-    components/<component>.json    the hashes of the files that the component's training reads
+    components/<component>.json    its site, and the hashes of the files that its training reads
 
 A stage of one component depends on the component's manifest, not on the folder: another component may come or go, and
 as long as the files named in the manifest stay the same the stage has nothing to do.
@@ -17,6 +17,7 @@ as long as the files named in the manifest stay the same the stage has nothing t
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -142,7 +143,7 @@ def finish_cache(
     for name, site in components.items():
         if (readout := model.readout(site)) is not None:
             write_tensors(folder / "readout" / f"{name}.safetensors", dict(W=readout))
-        _write_manifest(folder, name, site, model.n_blocks)
+        _write_manifest(folder, name, site, model)
 
 
 def _write_shard(folder: Path, shard: str, recording: Recording, starts: Sequence[int]) -> None:
@@ -158,17 +159,16 @@ def _write_shard(folder: Path, shard: str, recording: Recording, starts: Sequenc
             write_tensors(folder / f"tail.{block}" / f"{shard}.safetensors", dict(keys=keys, values=values))
 
 
-def _write_manifest(folder: Path, name: str, component: Site, n_blocks: int) -> None:
-    """Writes the hashes of the files that the component's training reads."""
+def _write_manifest(folder: Path, name: str, component: Site, model: Model) -> None:
+    """Writes what is known of a component, with the hashes of the files that its training reads."""
     parts = [site.name for site in sites_of(component)]
-    parts += [f"tail.{block}" for block in range(component.start, n_blocks)]
+    parts += [f"tail.{block}" for block in range(component.start, model.n_blocks)]
     files = sorted(file for part in parts for file in (folder / part).glob("*.safetensors"))
     readout = folder / "readout" / f"{name}.safetensors"
     files += [readout] if readout.exists() else []
-    write_json(
-        folder / "components" / f"{name}.json",
-        dict(site=component.name, files={file.relative_to(folder).as_posix(): sha256(file) for file in files}),
-    )
+    about = dict(site=component.name, hands_on_alone=model.hands_on_alone(component))
+    hashes = {file.relative_to(folder).as_posix(): sha256(file) for file in files}
+    write_json(folder / "components" / f"{name}.json", about | dict(files=hashes))
 
 
 class Activations:
@@ -184,7 +184,14 @@ class Activations:
 
     def site(self, component: str) -> Site:
         """The site of a component."""
-        return Site.parse(read_json(self.folder / "components" / f"{component}.json")["site"])
+        return Site.parse(self._about(component)["site"])
+
+    def hands_on_alone(self, component: str) -> bool:
+        """``Model.hands_on_alone`` of a component's site."""
+        return bool(self._about(component)["hands_on_alone"])
+
+    def _about(self, component: str) -> dict[str, Any]:
+        return read_json(self.folder / "components" / f"{component}.json")
 
     @property
     def at_end(self) -> bool:

@@ -165,6 +165,15 @@ class Model:
             return False
         return torch.allclose(stream, written + sum(x for x in before if x is not None), rtol=1e-3, atol=1e-3)
 
+    def hands_on_alone(self, site: Site) -> bool:
+        """Whether a change at a site changes what enters the next block by what it writes itself and by nothing else:
+        no other part of the block reads it, and no norm stands behind it."""
+        if site.leaves_block:
+            return True
+        if site.writer is None or (site.writer == "attn" and not self.parallel_blocks):
+            return False
+        return self.adds_straight(Site(site.block, f"{site.writer}.hook_out"))
+
     def centred(self, site: Site, activation: torch.Tensor) -> torch.Tensor:
         """An activation ``[n, d]`` without its mean component, where that can have no effect (see ``centres``)."""
         if site.is_residual_vector and self.centres:

@@ -13,7 +13,7 @@ from subspace_illusion.errors import InputError
 _NAME = re.compile(r"blocks\.(\d+)\.((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)(?:\.(\d+))?(@end)?")
 _RESIDUAL_IN = ("hook_resid_pre", "hook_in")
 _RESIDUAL_OUT = ("hook_resid_post", "hook_out")
-_OUTPUTS = ("hook_attn_out", "hook_mlp_out", "attn.hook_out", "mlp.hook_out")
+_OUTPUTS = {"hook_attn_out": "attn", "attn.hook_out": "attn", "hook_mlp_out": "mlp", "mlp.hook_out": "mlp"}
 _READOUTS = {
     "mlp.hook_post": ("mlp", "out"),
     "mlp.out.hook_in": ("mlp", "out"),
@@ -97,6 +97,17 @@ class Site:
     def readout(self) -> tuple[str, str] | None:
         """The bridge module of the block through which the residual stream sees the site: W_out or W_O, or ``None``."""
         return _READOUTS.get(self.point)
+
+    @property
+    def leaves_block(self) -> bool:
+        """Whether the site is the residual stream that leaves its block."""
+        return self.point in _RESIDUAL_OUT
+
+    @property
+    def writer(self) -> str | None:
+        """The module of the block, ``attn`` or ``mlp``, whose output the site holds, or has a readout into; or
+        ``None``."""
+        return self.readout[0] if self.readout else _OUTPUTS.get(self.point)
 
     @property
     def writes_residual(self) -> bool:

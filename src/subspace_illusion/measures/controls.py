@@ -180,7 +180,7 @@ def make_changes(
     trained: Sequence[torch.Tensor],
     users: Mapping[SubspaceKey, torch.Tensor],
     learnt: Learnt,
-    random: Sequence[torch.Tensor],
+    random: Callable[[int], Sequence[torch.Tensor]],
 ) -> Tried:
     """The patches of every control.
 
@@ -188,16 +188,20 @@ def make_changes(
         site: Where.
         train: The pairs that the trained subspace was trained on.
         test: Held-out pairs of every kind.
-        trained: The trained subspaces, one a seed.
-        users: The user's own; one of another rank than the random ones gets no placebo.
+        trained: The trained subspaces, one a seed; none where nothing was trained.
+        users: The user's own.
         learnt: What the controls learnt.
-        random: Random subspaces; the placebo puts the change along the first trained one there.
+        random: Gives random subspaces of a rank; a placebo puts the change along a subspace (of those trained, the
+            first) there.
     """
     pairs = {kind: of_kind(test, kind) for kind in PAIR_KINDS if (test.table["kind"] == kind).any()} | {TRAIN: train}
-    bases = {TRAINED: trained} | {key.subspace: [basis] for key, basis in users.items()}
+    first = [*trained, *users.values()][0]
+    of_first = random(first.shape[1])
+    bases: dict[str, Sequence[torch.Tensor]] = {TRAINED: trained} if trained else {}
+    bases |= {key.subspace: [basis] for key, basis in users.items()}
     bases |= {control: list(run.bases) for control, run in learnt.runs.items()}
-    bases[RANDOM_DIRECTION] = random
-    arbitrary = bases[ON_ARBITRARY]
+    bases[RANDOM_DIRECTION] = of_first
+    arbitrary = bases.get(ON_ARBITRARY, [])
 
     def along(where: str, listed: Sequence[torch.Tensor]) -> list[Change]:
         return [pairs[where].along(site, basis) for basis in listed]
@@ -206,29 +210,29 @@ def make_changes(
     changes: dict[str, dict[str, Sequence[Change]]] = {
         DIFFERENT: {
             **{control: along(DIFFERENT, listed) for control, listed in bases.items()},
-            PLACEBO: [placebo(base, source, trained[0], basis) for basis in random],
-            SELF: [placebo(base, base, trained[0], trained[0])],
-        },
-        TRAIN: {TRAINED: along(TRAIN, trained), ON_ARBITRARY: along(TRAIN, arbitrary)},
+            **({PLACEBO: [placebo(base, source, first, basis) for basis in of_first]} if trained else {}),
+            SELF: [placebo(base, base, first, first)],
+        }
     }
+    if trained:
+        changes[TRAIN] = {TRAINED: along(TRAIN, trained), ON_ARBITRARY: along(TRAIN, arbitrary)}
     for key, basis in users.items():
-        if basis.shape[1] == random[0].shape[1]:
-            placebos = [placebo(base, source, basis, elsewhere) for elsewhere in random]
-            changes[DIFFERENT] = changes[DIFFERENT] | {of_user(PLACEBO, key): placebos}
+        placebos = [placebo(base, source, basis, elsewhere) for elsewhere in random(basis.shape[1])]
+        changes[DIFFERENT] = changes[DIFFERENT] | {of_user(PLACEBO, key): placebos}
     if SAME in pairs:
-        changes[SAME] = {SAME_VALUE: along(SAME, trained)}
+        changes[SAME] = {SAME_VALUE: along(SAME, trained)} if trained else {}
         changes[SAME] |= {of_user(SAME_VALUE, key): along(SAME, [basis]) for key, basis in users.items()}
-        changes[SAME] |= {ON_ARBITRARY_SAME: along(SAME, arbitrary)} if _trains_same(train) else {}
-    if DIFFERENT_UNRELATED in pairs:
+        changes[SAME] |= {ON_ARBITRARY_SAME: along(SAME, arbitrary)} if trained and _trains_same(train) else {}
+    if DIFFERENT_UNRELATED in pairs and trained:
         changes[DIFFERENT_UNRELATED] = {UNRELATED: along(DIFFERENT_UNRELATED, trained)}
-    return Tried(site, pairs, changes, bases | {PLACEBO: random, ON_ARBITRARY_SAME: arbitrary}, list(users))
+    return Tried(site, pairs, changes, bases | {PLACEBO: of_first, ON_ARBITRARY_SAME: arbitrary}, list(users))
 
 
 def controls(
     component: str,
     tried: Tried,
     learnt: Learnt,
-    curve: pd.DataFrame,
+    curve: pd.DataFrame | None,
     *,
     seed: int,
     resamples: int,
@@ -241,7 +245,7 @@ def controls(
         component: The component's name.
         tried: The patches.
         learnt: What the controls learnt.
-        curve: The training curve of the trained subspaces.
+        curve: The training curve of the trained subspaces; ``None`` where nothing was trained.
         seed: Seed of the held-out labels and of the bootstrap.
         resamples: Draws of the bootstrap, over cases; directions and training seeds are held fixed.
         batch: Pairs at a time.
@@ -256,19 +260,20 @@ def controls(
     """
     outcomes = tried.patch(batch, on_patch)
     bootstraps = {where: Bootstrap.of(pairs.groups, resamples, seed) for where, pairs in tried.pairs.items()}
-    curves = {TRAINED: curve} | {control: run.curve for control, run in learnt.runs.items()}
-    trained = outcomes[DIFFERENT, TRAINED].ld
+    curves = {control: run.curve for control, run in learnt.runs.items()}
+    curves |= {} if curve is None else {TRAINED: curve}
+    trained = outcomes.get((DIFFERENT, TRAINED))
     rows = []
     for (where, control), outcome in outcomes.items():
         if where == TRAIN:
             continue
         pairs = tried.pairs[where]
-        over = dict(share_of_trained=trained) if where == DIFFERENT else {}
+        over = dict(share_of_trained=trained.ld) if where == DIFFERENT and trained is not None else {}
         effects = pairs.ld_clean.mean() - outcome.ld.mean(1)
         row: dict[str, Any] = dict(component=component, control=control, draws=len(effects), pairs=len(pairs))
         row |= summarise(outcome, pairs.ld_clean, bootstraps[where], over=over)
         row |= dict(effect_min=effects.min(), effect_max=effects.max())
-        if control in tried.bases:
+        if control in tried.bases and trained is not None:
             cosines = np.array([abs(closeness(v, tried.bases[TRAINED][0])) for v in tried.bases[control]])
             row |= dict(cosine=cosines.mean(), cosine_min=cosines.min(), cosine_max=cosines.max())
         if control in curves:
@@ -299,7 +304,7 @@ def measure_controls(
     test: Pairs,
     trained: Sequence[torch.Tensor],
     users: Mapping[SubspaceKey, torch.Tensor],
-    curve: pd.DataFrame,
+    curve: pd.DataFrame | None,
     *,
     rank: int,
     das_seeds: Sequence[int],
@@ -313,14 +318,16 @@ def measure_controls(
 ) -> pd.DataFrame:
     """All controls of one component: trains what has to be trained, makes the patches and measures them.
 
+    Where nothing was trained, those that no training takes: of the user's own subspaces, of which there must be some.
+
     Args:
         component: The component's name, which tells its random subspaces from others'.
         site: Where it is.
         train: The pairs that the trained subspace was trained on.
         test: Held-out pairs of every kind.
-        trained: The trained subspaces, ``[d, k]``, one a seed.
+        trained: The trained subspaces, ``[d, k]``, one a seed; none where nothing was trained.
         users: The user's own.
-        curve: The training curve of the trained subspaces.
+        curve: The training curve of the trained subspaces; ``None`` likewise.
         rank: Dimension of the subspaces of controls.
         das_seeds: Seeds of the controls that are trained.
         settings: How a DAS run goes.
@@ -334,8 +341,13 @@ def measure_controls(
     Returns:
         As ``controls``.
     """
-    learnt = learn(site, train, rank=rank, seeds=das_seeds, settings=settings, on_step=on_step)
-    random = random_bases(train.model.width(site), rank, random_directions, seed, component)
+    learnt = Learnt({}, np.empty((0, len(train)), dtype=bool))
+    if trained:
+        learnt = learn(site, train, rank=rank, seeds=das_seeds, settings=settings, on_step=on_step)
+
+    def random(rank: int) -> list[torch.Tensor]:
+        return random_bases(train.model.width(site), rank, random_directions, seed, component)
+
     tried = make_changes(site, train, test, trained, users, learnt, random)
     on_patch = patch_bar(tried.count)
     return controls(component, tried, learnt, curve, seed=seed, resamples=resamples, batch=batch, on_patch=on_patch)

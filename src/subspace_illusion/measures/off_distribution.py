@@ -125,7 +125,7 @@ def looked_at(
     basis: torch.Tensor | None,
     readout: torch.Tensor | None,
     halves: tuple[torch.Tensor, torch.Tensor] | None,
-    after: tuple[torch.Tensor, torch.Tensor],
+    after: tuple[torch.Tensor, torch.Tensor] | None,
 ) -> Iterator[tuple[str, str, Cloud]]:
     """The clouds of one patch, as ``(place, part, cloud)``.
 
@@ -135,7 +135,8 @@ def looked_at(
         basis: The subspace, ``[d, k]``; the whole component where it is ``None``.
         readout: ``[d, d_model]``; ``None`` where what the component holds is itself a vector of the residual stream.
         halves: What the readout sees and what it maps to zero, as ``bases.spaces`` gives them; ``None`` likewise.
-        after: The residual stream that enters the next block, of base prompts and sources, ``[n, d_model]``.
+        after: The residual stream that enters the next block, of base prompts and sources, ``[n, d_model]``; ``None``
+            where the patch changes it by more than what it writes itself (``Model.hands_on_alone``).
     """
     at = cloud(base, source, basis)
     yield COMPONENT, ALL_OF_IT, at
@@ -149,7 +150,8 @@ def looked_at(
         if basis is not None:
             yield OUTPUT, WRITTEN, along_what_is_written(at, basis, readout)
         written = written @ readout
-    yield NEXT_INPUT, ALL_OF_IT, Cloud(*after, after[0] + written)
+    if after is not None:
+        yield NEXT_INPUT, ALL_OF_IT, Cloud(*after, after[0] + written)
 
 
 def distances(
@@ -164,7 +166,7 @@ def distances(
 def distances_of_component(
     component: str,
     ends: tuple[torch.Tensor, torch.Tensor],
-    after: tuple[torch.Tensor, torch.Tensor],
+    after: tuple[torch.Tensor, torch.Tensor] | None,
     bases: Mapping[SubspaceKey, torch.Tensor],
     asked: Collection[SubspaceKey],
     readout: torch.Tensor | None,

@@ -135,7 +135,9 @@ def _counts(pairs: pd.DataFrame) -> str:
     most = ", ".join(f"{token!r} ({count})" for token, count in read.head(5).items())
     more = f" and {len(read) - 5} others" if len(read) > 5 else ""
     left_out = f", {len(pairs) - len(kept)} left out, which the model gets wrong" if len(kept) < len(pairs) else ""
-    return f"{len(kept)} pairs{left_out}; bases are read and patched at the tokens {most}{more}"
+    test = kept[(kept["split"] == "test") & (kept["base_value"] != kept["source_value"])]
+    held_out = f"effects are measured on {len(test)} held-out pairs in {test['group'].nunique()} groups"
+    return f"{len(kept)} pairs{left_out}; {held_out}; bases are read and patched at the tokens {most}{more}"
 
 
 def _pictures(page: AuditPage) -> list[Picture]:

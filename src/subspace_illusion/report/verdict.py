@@ -12,6 +12,7 @@ from subspace_illusion.verdict.rule import FAITHFUL, Reason
 from subspace_illusion.verdict.sub_scores import NAMED, NEEDED, SUB_SCORES
 
 CAUTIONS: Mapping[Caution, str] = {
+    Caution.FEW_GROUPS: "its intervals are over few groups of pairs",
     Caution.STRENGTHENS: "it strengthens the answer, which no planted case does",
     Caution.WEAKER: "weaker than the planted cases that count",
     Caution.RESIDUAL_STREAM: "in the residual stream, where no case was planted",
@@ -23,6 +24,8 @@ def reason_of(verdict: Verdict) -> str:
     """Why a verdict is what it is, in one sentence, its cautions behind it."""
     if verdict.reason is Reason.SMALL_EFFECT:
         return "the effect is too small to ask what it is made of"
+    if verdict.reason is Reason.FEW_GROUPS:
+        return f"the held-out pairs are of {verdict.score.groups} groups, too few for an interval"
     limits = verdict.thresholds
     if verdict.reason is Reason.FEW_SUB_SCORES or limits is None:
         return f"fewer than {NEEDED} figures of the score apply"

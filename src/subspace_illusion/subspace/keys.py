@@ -187,8 +187,8 @@ def axes_among(key: SubspaceKey, keys: Iterable[SubspaceKey]) -> list[SubspaceKe
 
 
 def is_label(text: str) -> bool:
-    """Whether a user's subspace may be called so: no name of the subspaces that a run finds by itself."""
-    if not _LABEL.fullmatch(text):
+    """Whether a user's subspace may be called so: no name that a run gives, and none like that of a part or an axis."""
+    if not _LABEL.fullmatch(text) or _OF_PART.fullmatch(text) or _OF_AXIS.fullmatch(text):
         return False
     try:
         return SubspaceKey.read(text).method in PLANTED_ALONE

@@ -54,6 +54,15 @@ def unrelated(pairs: pd.DataFrame) -> str:
     return DIFFERENT_UNRELATED if (pairs["kind"] == DIFFERENT_UNRELATED).any() else DIFFERENT
 
 
+def go_both_ways(pairs: pd.DataFrame) -> bool:
+    """Whether nearly every pair is there the other way round too, its base as the source and its source as the base."""
+    ends = set(zip(pairs["base"], pairs["source"], strict=True))
+    return sum((source, base) in ends for base, source in ends) >= NEARLY_ALL * len(ends)
+
+
+NEARLY_ALL = 0.9
+
+
 def values_of(pairs: pd.DataFrame) -> list[str]:
     """The values of the variable that the pairs have, in order; directions point from the first to the last."""
     return sorted({*pairs["base_value"], *pairs["source_value"]})

@@ -25,6 +25,11 @@ _COLUMNS = (
     *("pair", "split", "kind", "group", "template", "base", "source"),
     *("answer_id", "foil_id", "target_id", "source_id", "base_value", "source_value"),
 )
+_MADE_LATER = (
+    *("ld", "ld_source", "right", "kept", "base_text", "source_text", "base_token", "source_token"),
+    *("base_token_index", "source_token_index"),
+)
+"""Columns that the table of pairs gets once the model has run."""
 _CLOSING = tuple(".,;:!?)]}'\N{RIGHT SINGLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}")
 _OPENING = tuple("([{\N{LEFT SINGLE QUOTATION MARK}\N{LEFT DOUBLE QUOTATION MARK}")
 
@@ -116,7 +121,7 @@ def tokenise(
             a split has no pair of different values; if a column to carry has the name of one made here.
     """
     extra = [column for column in raw.columns if column not in REQUIRED + OPTIONAL]
-    if taken := [column for column in extra if column in _COLUMNS]:
+    if taken := [column for column in extra if column in _COLUMNS + _MADE_LATER]:
         raise InputError(f"{name}: the column {quoted(taken[0])} has the name of one that is made here; rename it")
     table = _complete(raw, dict(position=position, source_position=source_position), test_share, seed, name)
 
@@ -152,7 +157,15 @@ def tokenise(
             )
         )
     made = pd.DataFrame(pairs, columns=list(_COLUMNS))
-    return pd.DataFrame(prompts.rows), pd.concat([made, raw[extra].reset_index(drop=True)], axis=1)
+    carried = raw[extra].reset_index(drop=True).apply(_of_one_type)
+    return pd.DataFrame(prompts.rows), pd.concat([made, carried], axis=1)
+
+
+def _of_one_type(values: pd.Series) -> pd.Series:
+    """A column that is carried along, as text where it holds anything but numbers: a file takes one type a column."""
+    if pd.api.types.is_numeric_dtype(values):
+        return values
+    return values.map(lambda value: None if value is None or value is pd.NA or value != value else str(value))
 
 
 def _complete(raw: pd.DataFrame, positions: Mapping[str, str], test_share: float, seed: int, name: str) -> pd.DataFrame:

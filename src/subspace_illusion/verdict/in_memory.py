@@ -12,6 +12,7 @@ from subspace_illusion.measures.effects import Patched, Subspaces, by_pair, patc
 from subspace_illusion.measures.own_readers import DRAWS, RULE, split_by_own_readers
 from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs
+from subspace_illusion.tasks.table import go_both_ways
 from subspace_illusion.verdict.score import Score, score_component
 
 
@@ -63,5 +64,6 @@ def score_in_memory(
     did = by_pair(test, patched)
     activations = test.base(site), test.source(site)
     by_readers, readers = (None, None) if split is None else split
-    scores = score_component(did, bases, *activations, test.values, readout, by_readers, **settings)
+    swaps = go_both_ways(test.table)
+    scores = score_component(did, bases, *activations, test.values, readout, by_readers, swaps=swaps, **settings)
     return Scored(patched, readers, scores)

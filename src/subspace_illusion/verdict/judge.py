@@ -14,14 +14,20 @@ from scipy.stats import false_discovery_control
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.keys import SubspaceKey, axes_among
 from subspace_illusion.verdict.calibration import MOVES, Calibration
-from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE, Reason, Thresholds, call
+from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE, Call, Reason, Thresholds, call
 from subspace_illusion.verdict.score import Score
 from subspace_illusion.verdict.sub_scores import LENT, OFF, named
+
+LEAST_GROUPS = 5
+"""Groups of held-out pairs below which nothing is called: an interval over them says next to nothing."""
+FEW_GROUPS = 20
+"""Groups below which an interval is rough, and a verdict gets a caution."""
 
 
 class Caution(StrEnum):
     """In what a subspace is unlike the planted cases that the error rates are from."""
 
+    FEW_GROUPS = "intervals over few groups"
     STRENGTHENS = "strengthens the answer"
     WEAKER = "weaker than planted cases"
     RESIDUAL_STREAM = "nothing planted in the residual stream"
@@ -89,6 +95,8 @@ def _verdict(
 ) -> Verdict:
     """The verdict on one subspace by itself."""
     called = call(score.estimate("fldd"), score.estimate("score"), thresholds, smallest_effect)
+    if score.groups < LEAST_GROUPS:  # whose draws are next to all there can be; no planted case has so few
+        called = Call(INCONCLUSIVE, Reason.FEW_GROUPS)
     asked = called.reason in (Reason.BETWEEN, Reason.BEYOND)
     cautions = tuple(_cautions(score)) if asked else ()
     return Verdict(called.verdict, called.reason, cautions, score, thresholds, p_effect, p_score)
@@ -96,6 +104,8 @@ def _verdict(
 
 def _cautions(score: Score) -> Iterator[Caution]:
     """In what a subspace is unlike the planted cases from which the error rates are."""
+    if score.groups < FEW_GROUPS:
+        yield Caution.FEW_GROUPS
     if score.fldd[0] < 0:
         yield Caution.STRENGTHENS
     elif score.moved < MOVES:

@@ -29,6 +29,7 @@ class Thresholds:
 class Reason(StrEnum):
     """Why a subspace is called what it is called."""
 
+    FEW_GROUPS = "too few groups"
     SMALL_EFFECT = "effect too small"
     FEW_SUB_SCORES = "too few sub-scores"
     BETWEEN = "between the thresholds"

@@ -30,11 +30,13 @@ class Score:
         fldd: Effect of the patch as a share of the clean LD.
         sub_scores: By name, those that apply.
         moved: The effect as a share of that of patching the whole residual stream after the component's block.
+        groups: How many groups of held-out pairs it rests on.
     """
 
     fldd: np.ndarray
     sub_scores: Mapping[str, np.ndarray]
     moved: float
+    groups: int
 
     @property
     def applies(self) -> bool:
@@ -93,7 +95,8 @@ def score_of(
         found[APART] = 1 - np.where(effect * of_whole > 0, ratio(smaller, larger), 0.0)
     found |= more or {}
     moved = ratio(effect[:1], ld[:1] - bootstrap.means(residual)[:1])
-    return Score(ratio(effect, ld), {name: found[name] for name in SUB_SCORES if name in found}, float(moved[0]))
+    sub_scores = {name: found[name] for name in SUB_SCORES if name in found}
+    return Score(ratio(effect, ld), sub_scores, float(moved[0]), bootstrap.counts.shape[1])
 
 
 def of_activations(
@@ -176,6 +179,7 @@ def score_component(
     readout: torch.Tensor | None,
     splits: pd.DataFrame | None,
     *,
+    swaps: bool,
     tolerance: float,
     resamples: int,
     seed: int,
@@ -192,6 +196,8 @@ def score_component(
             There nothing is lent, and what a patch leaves of its own direction is true by algebra.
         splits: For such a component what its readers see, as ``split_directions.split_by_pair`` gives it, where that
             was asked; of the same pairs or some of them, which then are all that its score rests on.
+        swaps: Whether the pairs go both ways (``tasks.table.go_both_ways``). Where they do not, ``off`` does not apply:
+            patched base prompts then lie where sources do, in one half of the natural cloud, however good the patch.
         tolerance: Singular values of the readout below this share of the largest count as zero.
         resamples: Draws of the bootstrap.
         seed: Of the draws.
@@ -216,6 +222,7 @@ def score_component(
                 row = ld[part.subspace].to_numpy() if part in listed else clean
             of_seeds = [basis for single, basis in bases.items() if single.pooled == key]
             more = of_activations(base, source, values, of_seeds, readout, space, bootstrap)
+            more = {name: each for name, each in more.items() if swaps or name != OFF}
         elif divided is not None and len(divided):
             all_of_it, seen, *by_chance = (divided[name].to_numpy() for name in SPLIT_COLUMNS)
             more = lost_to_readers(clean, all_of_it, seen, by_chance, bootstrap)
@@ -242,13 +249,13 @@ def score_table(scores: Mapping[SubspaceKey, Score]) -> pd.DataFrame:
 
 
 def draws_table(scores: Mapping[SubspaceKey, Score]) -> pd.DataFrame:
-    """Every draw, from which ``read_scores`` makes the scores again: ``component, subspace, draw``, ``fldd``, ``moved``
-    and one column a sub-score, NaN where it does not apply."""
+    """Every draw, from which ``read_scores`` makes the scores again: ``component, subspace, draw``, ``fldd``,
+    ``moved``, ``groups`` and one column a sub-score, NaN where it does not apply."""
     tables = []
     for key, score in scores.items():
         columns = {name: score.sub_scores.get(name, np.full_like(score.fldd, np.nan)) for name in SUB_SCORES}
         about: dict[str, object] = dict(component=key.component, subspace=key.subspace)
-        about |= dict(draw=np.arange(len(score.fldd)), fldd=score.fldd, moved=score.moved)
+        about |= dict(draw=np.arange(len(score.fldd)), fldd=score.fldd, moved=score.moved, groups=score.groups)
         tables.append(pd.DataFrame(about | columns))
     return pd.concat(tables, ignore_index=True)
 
@@ -259,7 +266,8 @@ def read_scores(draws: pd.DataFrame) -> dict[SubspaceKey, Score]:
     for (component, name), rows in draws.groupby(["component", "subspace"], sort=False):
         applying = {each: rows[each].to_numpy() for each in SUB_SCORES if rows[each].notna().all()}
         key = SubspaceKey.read(str(name), component=str(component))
-        found[key] = Score(rows["fldd"].to_numpy(), applying, float(rows["moved"].iloc[0]))
+        first = rows.iloc[0]
+        found[key] = Score(rows["fldd"].to_numpy(), applying, float(first["moved"]), int(first["groups"]))
     return found
 
 
