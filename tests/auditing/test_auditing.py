@@ -137,7 +137,7 @@ def test_a_page_is_one_file_or_markdown_with_its_pictures_beside_it(whole, tmp_p
     whole.report(tmp_path / "audit.html")
     page = (tmp_path / "audit.html").read_text()
     assert page.count("<img") == page.count('src="data:image/png;base64,') == 1
-    for words in ("mine", "Controls", "Off the natural distribution", "The run&#39;s own check"):
+    for words in ("mine", "Controls", "Off the natural distribution", "The run&#39;s own check", "What it cannot see"):
         assert words in page
     assert "user: " not in page
     whole.report(tmp_path / "audit.md")
