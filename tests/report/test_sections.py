@@ -7,12 +7,14 @@ import pytest
 
 import made
 from drawing import drawn, points, shown, words
+from planted_made import cases as planted_cases
 from subspace_illusion.report.findings import findings
 from subspace_illusion.report.plots.localise import localise_figure, localise_map_figure
 from subspace_illusion.report.plots.style import plt
 from subspace_illusion.report.sections import localise, prompts, toy_example
+from subspace_illusion.report.sections.calibration import in_words
 from subspace_illusion.report.sections.off_distribution import section as off_distribution
-from subspace_illusion.report.sections.sure import sure
+from subspace_illusion.report.sections.sure import cannot_see, sure
 from subspace_illusion.report.sections.verdict import (
     answer,
     evidence_grid,
@@ -21,6 +23,7 @@ from subspace_illusion.report.sections.verdict import (
     verdict_grid,
     verdict_picture,
 )
+from subspace_illusion.verdict.calibration import calibrate
 from subspace_illusion.verdict.judge import judge
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -260,6 +263,22 @@ def test_how_sure_a_verdict_is_is_said_in_the_runs_own_figures(tmp_path):
     assert "trained directions score from 0.10 to 0.10" in said["Intuitive explanations would count as illusions too"]
     without = dict(sure(made.results(tmp_path, v_mlp=None, experiments={}), {}, made.calibration()))
     assert "At " not in without["Null parts are everywhere"]
+
+
+def test_what_is_said_of_error_rates_is_said_of_parts_of_the_cases_where_they_were_looked_at():
+    few, many = made.calibration(), calibrate(planted_cases(), few_natural(), 0.1, 20, 0, made.calibration().about)
+    assert "trained directions, and" not in in_words(few)
+    assert "called faithful. A verdict on such" not in cannot_see(few)
+    assert "in MLPs of tiny, for ioi." in cannot_see(few)
+    told = in_words(many)
+    assert "Of the illusory ones 16 are in the model's own MLPs, and 100% of these are called illusory" in told
+    assert "Of the faithful ones 8 are trained directions, and 100% of these are called faithful" in told
+    assert "(with the halves exchanged 100% of 8, and 0% illusory). The others could hardly fail" in told
+    assert "; of 4 that are illusory by how they were made 0% are called faithful. A verdict" in cannot_see(many)
+
+
+def few_natural() -> pd.DataFrame:
+    return made.calibration().natural.drop(columns="called")
 
 
 def test_distances_are_drawn_with_their_floor(tmp_path):

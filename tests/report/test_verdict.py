@@ -27,7 +27,7 @@ def test_reasons_in_words():
         SubspaceKey(MEAN_DIFFERENCE, component=made.V_TRUE): "fewer than 2 figures of the score apply",
         trained(made.V_MLP): "score 0.67, illusory from 0.40",
         SubspaceKey(MEAN_DIFFERENCE, component=made.V_MLP): (
-            "score 0.15, faithful up to 0.30; it strengthens the answer, which no planted case does"
+            "score 0.15, faithful up to 0.30; it strengthens the answer, which no planted case that counts does"
         ),
     }
     between = on(lent=0.35, lost=0.35, apart=0.35, off=0.35)

@@ -12,8 +12,10 @@ from planted_made import cases
 from subspace_illusion.errors import InputError
 from subspace_illusion.report.sections.calibration import natural_grid
 from subspace_illusion.verdict.calibration import (
+    EXCHANGED,
     HALF,
     TOLERATED,
+    TRAINED_ALONE,
     Calibration,
     areas,
     by_effect,
@@ -90,6 +92,10 @@ def test_cases_that_lie_apart_are_called_right():
     # None of four components misjudged leaves room for six in ten.
     assert measured.loc[ILLUSORY, "wrong_groups_most"] == pytest.approx(1 - 0.025 ** (1 / 4), abs=1e-6)
     assert "ioi, set on the other tasks" in set(found.confusions["measured_on"])
+    for words in (HALF, EXCHANGED):  # what DAS finds alone: the mean difference cannot fail
+        whole, trained = (found.measured_on(f"{words}{more}", FAITHFUL) for more in ("", f", {TRAINED_ALONE}"))
+        assert 0 < trained["cases"] < whole["cases"]
+    assert found.measured_on("the moon", FAITHFUL) is None
     assert set(found.thresholds) == {"+".join(chosen) for chosen in sub_score_sets()}
 
 

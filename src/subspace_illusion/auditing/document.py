@@ -45,7 +45,10 @@ class SubspaceVerdict(Part):
     cautions: list[Caution] = Field(
         description="in what the subspace is unlike the planted cases behind the error rates"
     )
-    effect: Figure = Field(description="logit difference lost on held-out pairs, as a share of the clean one")
+    effect: Figure = Field(
+        description="logit difference lost, as a share of the clean one, on pairs held out from DAS, the mean "
+        "difference and the readers; a direction of yours may have been fitted on them"
+    )
     whole_component: Figure = Field(description="the same of patching the whole component")
     score: Figure | None
     sub_scores: dict[str, Figure]

@@ -14,6 +14,7 @@ from subspace_illusion.report.page import draw_picture, fill_in, fragment
 from subspace_illusion.report.plots.by_block import by_block_figure
 from subspace_illusion.report.section import Grid, Picture
 from subspace_illusion.report.sections.controls import control_shown
+from subspace_illusion.report.sections.sure import cannot_see
 from subspace_illusion.report.sections.verdict import evidence_grid, rules, verdict_grid, verdict_picture
 from subspace_illusion.report.verdict import reason_of
 from subspace_illusion.report.words import fixed, in_order, shown, with_ends
@@ -109,6 +110,7 @@ def write_page(page: AuditPage, target: Path) -> None:
             pairs=_counts(page.pairs),
             verdicts=verdict_grid(page.verdicts),
             rules=rules(page.verdicts, page.calibration, SMALLEST_EFFECT),
+            cannot_see=cannot_see(page.calibration),
             proof=proven(page),
             drawn=pictures,
             evidence=evidence_grid(page.verdicts),

@@ -13,7 +13,7 @@ from subspace_illusion.verdict.sub_scores import NAMED, NEEDED, SUB_SCORES
 
 CAUTIONS: Mapping[Caution, str] = {
     Caution.FEW_GROUPS: "its intervals are over few groups of pairs",
-    Caution.STRENGTHENS: "it strengthens the answer, which no planted case does",
+    Caution.STRENGTHENS: "it strengthens the answer, which no planted case that counts does",
     Caution.WEAKER: "weaker than the planted cases that count",
     Caution.RESIDUAL_STREAM: "in the residual stream, where no case was planted",
 }

@@ -394,6 +394,11 @@ class Calibration:
         rows = self.confusions[self.confusions["measured_on"] == HALF]
         return rows.set_index("truth")
 
+    def measured_on(self, words: str, truth: str) -> pd.Series | None:
+        """The confusion of the cases of a truth, measured in another way; ``None`` where there are none."""
+        rows = self.confusions[(self.confusions["measured_on"] == words) & (self.confusions["truth"] == truth)]
+        return None if rows.empty else rows.iloc[0]
+
     def as_json(self) -> dict[str, Any]:
         """What ``from_json`` makes it again of, the cases without what no report shows."""
         return dict(
@@ -438,7 +443,10 @@ def _records(found: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in rows]
 
 
-HALF = "the other half"
+HALF, EXCHANGED = "the other half", "the halves exchanged"
+TRAINED_ALONE = "trained directions"
+WEAKER = f"{HALF}, weaker effects alone"
+"""What cases were measured on, in the confusions."""
 
 
 def calibrate(
@@ -467,18 +475,19 @@ def calibrate(
     """
     cases = prepared(cases, smallest_effect)
     counted, controls = cases[cases["counted"]], cases[cases["way"].isin(CONTROL_METHODS)]
-    thresholds = thresholds_by_sub_scores(counted[counted["setting"]])
-    measuring = counted[~counted["setting"]]
+    setting, measuring = counted[counted["setting"]], counted[~counted["setting"]]
+    thresholds, exchanged = thresholds_by_sub_scores(setting), thresholds_by_sub_scores(measuring)
     with_null = measuring[measuring["null"] > 0]
     weaker = cases[cases["judged"] & ~cases["counted"] & ~cases["setting"]]
     measured = [
         (HALF, measuring, thresholds),
-        (f"{HALF}, trained directions", _where(measuring, way=TRAINED), thresholds),
+        (f"{HALF}, {TRAINED_ALONE}", _where(measuring, way=TRAINED), thresholds),
         (f"{HALF}, directions off the route", _where(measuring, way=OFF_ROUTE), thresholds),
         *((f"{HALF}, {kind}", _where(measuring, kind=kind), thresholds) for kind in measuring["kind"].unique()),
         (f"{HALF}, signals with a null part of their own", with_null, thresholds),
-        (f"{HALF}, weaker effects alone", weaker, thresholds),
-        ("the halves exchanged", counted[counted["setting"]], thresholds_by_sub_scores(measuring)),
+        (WEAKER, weaker, thresholds),
+        (EXCHANGED, setting, exchanged),
+        (f"{EXCHANGED}, {TRAINED_ALONE}", _where(setting, way=TRAINED), exchanged),
     ]
     tasks = counted["task"].unique()
     for task in tasks if len(tasks) > 1 else ():

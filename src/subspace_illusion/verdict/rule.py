@@ -1,7 +1,8 @@
 """The one rule (E13): what a subspace is called, by the intervals of its effect and of its score and by nothing else.
 
-Planted cases, natural ones and users' subspaces are all called by ``call``, so that the error rates that planted cases
-have are those of users' verdicts. It takes what all of them have, a figure and its 95 % interval over groups, and one
+Planted cases, natural ones and users' subspaces are all called by ``call``. The error rates are those of the planted
+cases: one direction, in the model and the tasks of the calibration. For users' verdicts on anything else they are a
+transfer that was not measured. The rule takes what all cases have, a figure and its 95 % interval over groups, and one
 case at a time: a verdict does not depend on what else is judged beside it. p values corrected for that number stand
 beside users' verdicts (see ``judge``) and decide nothing, for no error rate was measured with them.
 """

@@ -8,7 +8,7 @@ import pandas as pd
 from subspace_illusion.report.section import Grid
 from subspace_illusion.report.words import fixed, with_ends
 from subspace_illusion.statistics import Estimate
-from subspace_illusion.verdict.calibration import SCORE, Calibration
+from subspace_illusion.verdict.calibration import EXCHANGED, HALF, SCORE, TRAINED_ALONE, Calibration
 from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE
 
 
@@ -27,10 +27,36 @@ def in_words(calibration: Calibration) -> str:
         f"from a dose of 0.8 on ({_methods(counted, 0)}). Thresholds were set on half of the blocks and measured on "
         f"the other half. There, {_said(rows[ILLUSORY], ILLUSORY, FAITHFUL)}; "
         f"{_said(rows[FAITHFUL], FAITHFUL, ILLUSORY)}; "
-        f"the others are {INCONCLUSIVE}. The area under the ROC is {fixed(area['auc'])}"
+        f"the others are {INCONCLUSIVE}. {_of_parts(calibration)}The area under the ROC is {fixed(area['auc'])}"
         f"{_interval(area)}. Blocks are the unit: "
         f"{_room(rows[ILLUSORY], ILLUSORY)} and {_room(rows[FAITHFUL], FAITHFUL)}."
     )
+
+
+def _of_parts(calibration: Calibration) -> str:
+    """What is called of illusory cases in the model's own MLPs and of trained directions alone, each its sentence."""
+    text = ""
+    if (own := calibration.measured_on(f"{HALF}, MLP", ILLUSORY)) is not None:
+        text += (
+            f"Of the {ILLUSORY} ones {int(own['cases'])} are in the model's own MLPs, and {_share(own, ILLUSORY)} of "
+            f"these are called {ILLUSORY}. "
+        )
+    if (trained := calibration.measured_on(f"{HALF}, {TRAINED_ALONE}", FAITHFUL)) is not None:
+        text += (
+            f"Of the {FAITHFUL} ones {int(trained['cases'])} are trained directions, and "
+            f"{_share(trained, FAITHFUL)} of these are called {FAITHFUL}"
+        )
+        if (exchanged := calibration.measured_on(f"{EXCHANGED}, {TRAINED_ALONE}", FAITHFUL)) is not None:
+            text += (
+                f" (with the halves exchanged {_share(exchanged, FAITHFUL)} of {int(exchanged['cases'])}, and "
+                f"{_share(exchanged, ILLUSORY)} {ILLUSORY})"
+            )
+        text += (
+            ". The others could hardly fail, by algebra: to first order a mean difference, or a probe close to it, "
+            "loses nothing without its null part and does what the whole component does, and a gradient has no null "
+            "part, so that nothing is lent or lost. "
+        )
+    return text
 
 
 def _methods(counted: pd.DataFrame, truth: int) -> str:

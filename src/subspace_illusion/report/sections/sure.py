@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.words import fixed, with_ends
 from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, TRAINED, SubspaceKey
-from subspace_illusion.verdict.calibration import Calibration
+from subspace_illusion.verdict.calibration import WEAKER, Calibration
 from subspace_illusion.verdict.judge import Verdict
+from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY
 from subspace_illusion.verdict.sub_scores import LENT, LOST
 
 
@@ -21,22 +22,39 @@ def sure(
         calibration: What the planted cases say.
     """
     yield "The component is the unit", _unit(results)
-    yield (
-        "What it cannot see",
-        "A verdict is on one subspace of one component, at one token, on one set of pairs. If base and source differ "
-        "in more than the variable, the patch hands that over too, and the verdict is on the sum. What a component "
-        "does at other tokens, and what it would do if others were changed with it, is out of sight. The planted "
-        f"signals run along one direction, in {calibration.about['model']} and in {calibration.about['tasks']}: "
-        "thresholds and error rates are those of such cases, and on another model or task they are a transfer until "
-        "make calibrate has been run there. A direction that moves the answer by less than a third of what the whole "
-        "residual stream does may repeat what the component does by itself, whatever it was made to carry: such cases "
-        "have no truth and count in no error rate, and a verdict on such a direction says so. Nor has any planted case "
-        "an effect that strengthens the answer. Scores of fewer than four figures have thresholds of their own, set on "
-        "the planted cases that have these figures; of the residual stream there is none, so that verdicts there "
-        "borrow those of MLPs.",
-    )
+    yield "What it cannot see", cannot_see(calibration)
     yield "Null parts are everywhere", _everywhere(results, verdicts)
     yield "Intuitive explanations would count as illusions too", _intuitive(calibration)
+
+
+def cannot_see(calibration: Calibration) -> str:
+    """What no verdict says, and on what the error rates were not measured: for the report and for an audit's page."""
+    kinds = ", ".join(_KINDS.get(kind, kind) for kind in calibration.cases["kind"].unique())
+    weaker = calibration.measured_on(WEAKER, ILLUSORY)
+    measured = (
+        ""
+        if weaker is None
+        else f"; of {int(weaker['cases'])} that are {ILLUSORY} by how they were made {weaker[FAITHFUL]:.0%} are "
+        f"called {FAITHFUL}"
+    )
+    return (
+        "A verdict is on one subspace of one component, at one token, on one set of pairs. If base and source differ "
+        "in more than the variable, the patch hands that over too, and the verdict is on the sum. What a component "
+        "does at other tokens, and what it would do if others were changed with it, is out of sight. The rule is the "
+        "same for planted cases and for all others. The error rates are those of signals that were planted along one "
+        f"direction in {kinds} of {calibration.about['model']}, for {calibration.about['tasks']}. For another model or "
+        "task, a single head, or a subspace of several dimensions they are a transfer that was not measured. A "
+        "direction that moves the answer by less than a third of what the whole residual stream does may repeat what "
+        "the component does by itself, whatever it was made to carry. Such cases count in none of these rates"
+        f"{measured}. A verdict on such a direction says that it is so weak, and is a hint. No case that counts "
+        "strengthens the answer. Scores of fewer than four figures have thresholds of their own, set on "
+        "the planted cases that have these figures; of the residual stream there is none, so that verdicts there "
+        "borrow those of MLPs."
+    )
+
+
+_KINDS = {"MLP": "MLPs", "random MLP": "random MLPs", "attention": "attention (all heads together)"}
+"""The components that signals are planted in, in words."""
 
 
 def _unit(results: Results) -> str:
@@ -69,6 +87,7 @@ def _everywhere(results: Results, verdicts: Mapping[SubspaceKey, Verdict]) -> st
             lent, lost = (verdict.sub_score(name) for name in (LENT, LOST))
             if lent is not None and lost is not None:
                 made_of = f"{with_ends(lent)} is lent and {with_ends(lost)} of the effect lost without the null part"
+                made_of += ", none by algebra, to first order" if method == MEAN_DIFFERENCE else ""
                 said.append(f"of the {words} {made_of}: {verdict.verdict}")
     return text + (f"At {results.v_mlp}, " + "; ".join(said) + "." if said else "")
 

@@ -141,7 +141,8 @@ def rules(verdicts: Verdicts, calibration: Calibration, smallest_effect: float) 
     return (
         f"The score is the mean of the figures that apply, each between 0 and 1: {of_score}. "
         "Where all four apply, score = (lent + lost + apart + off) / 4; a figure that is true by algebra does not "
-        "apply. Attention's heads have no null part, so that neither lent nor lost says anything of them. Of a "
+        "apply. Where a readout maps nothing to zero, as that of one head, or of all heads where together they are no "
+        "wider than the stream, there is no null part, and neither lent nor lost says anything. Of a "
         "subspace of the residual stream, where it was measured, lost is the share that its readers miss over the "
         "share that random subspaces of their rank miss. Of two effects, apart is one minus the smaller over "
         "the larger, and 1 where they have different signs. With four figures a subspace is faithful up to "
