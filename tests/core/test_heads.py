@@ -25,11 +25,9 @@ def test_queries_see_the_residual_through_the_readout(model):
             record(model, TOKENS, [head], changes={site: push * direction.expand(4, -1)}).activations[head]
             for push in (0, 1)
         ]
-        if model.n_heads:  # a bias of the queries is no part of what they see
-            with torch.no_grad():
-                bias = model.bridge.blocks[2].attn.q(torch.zeros(1, 32)).flatten().view(4, -1)[3]
-            shift = shift_of_norm(model)
-            q = [x - bias - shift for x in q]
+        with torch.no_grad():  # a bias of the queries is no part of what they see
+            bias = model.bridge.blocks[2].attn.q(torch.zeros(1, 32)).flatten().view(4, -1)[3]
+        q = [x - bias - shift_of_norm(model) for x in q]
         cos = torch.nn.functional.cosine_similarity(q[0], q[1])
         return (1 - cos.square()).clamp(min=0).sqrt().max()
 
