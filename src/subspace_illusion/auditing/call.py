@@ -10,20 +10,19 @@ from typing import Any
 
 import pandas as pd
 
+from subspace_illusion.auditing.asked import Asked
 from subspace_illusion.auditing.component import Halves, cost_of, look_at
 from subspace_illusion.auditing.findings import joined
-from subspace_illusion.auditing.given import given_model, given_pairs, given_sites, given_subspaces
+from subspace_illusion.auditing.given import given_model, given_sites, given_subspaces
 from subspace_illusion.auditing.progress import Progress
 from subspace_illusion.auditing.result import Audit
 from subspace_illusion.auditing.settings import BATCH, Settings
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.sites import Site, residual_after
-from subspace_illusion.errors import InputError
 from subspace_illusion.subspace.das import training_kinds
 from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs, recorded_pairs
 from subspace_illusion.tasks.table import PAIR_KINDS, mark_kept
-from subspace_illusion.tasks.tokenise import tokenise
 
 PACKAGES = ("torch", "transformers", "transformer-lens")
 """The packages whose versions are noted, besides this one and Python."""
@@ -57,40 +56,26 @@ def audit(
         InputError: If the model, the pairs, a hook or a subspace is wrong, or the run cannot show that its figures are
             the model's; in one line.
     """
-    chosen = Settings.given(settings)
-    user = dict(subspaces or {})
-    if not (user or chosen.train):
-        raise InputError("there is no subspace to audit: give some, by label, or let DAS train one (train=True)")
-    raw, name, about_pairs = given_pairs(pairs)
+    asked = Asked.given(pairs, subspaces, settings)
+    chosen = asked.settings
     opened = given_model(model)
+    sites = given_sites(hook, opened.model.n_blocks)
+    for site in sites:
+        opened.model.check(site)
+    read = given_subspaces(asked.subspaces, sites, opened.model)
+    prompts, listed = asked.tokenised(opened.model.tokenizer)
     with ThreadPoolExecutor(1) as beside:
         digest = beside.submit(opened.digest)  # large files are read while the model runs
-        sites = given_sites(hook, opened.model.n_blocks)
-        for site in sites:
-            opened.model.check(site)
-        read = given_subspaces(user, sites, opened.model)
-        prompts, listed = tokenise(
-            raw,
-            opened.model.tokenizer,
-            position=chosen.position,
-            source_position=chosen.source_position,
-            test_share=chosen.test_share,
-            seed=chosen.seed,
-            name=name,
-        )
         halves, marked, pace = _halves(opened.model, prompts, listed, sites, chosen)
         bases = {SubspaceKey.user(label): subspace.basis for label, subspace in read.items()}
         work = sum(sum(cost_of(site, halves, len(bases), chosen).values()) for site in sites)
         if progress:
             print(_first_line(sites, list(read), halves, chosen, work * pace), flush=True)
-        bar = Progress(work, progress)
-        try:
+        with Progress(work, progress) as bar:
             found = [look_at(site, halves, bases, chosen, bar) for site in sites]
-        finally:
-            bar.close()
         about = dict(
             model=dict(opened.about) | dict(sha256=digest.result()),
-            pairs=about_pairs,
+            pairs=asked.about_pairs,
             settings=asdict(chosen),
             versions=_versions(),
             notes={label: subspace.note for label, subspace in read.items()},
