@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from importlib.metadata import version
@@ -116,11 +116,15 @@ def _with_tokens(pairs: pd.DataFrame, prompts: pd.DataFrame, model: Model) -> pd
 def _first_line(
     sites: Sequence[Site], labels: Sequence[str], halves: Halves, settings: Settings, seconds: float
 ) -> str:
+    pairs = f"{len(halves.train.different)} pairs to learn from and {len(halves.test.different)} held out"
+    return f"{what_is_done(sites, labels, settings)}: {pairs}, some {max(5, 5 * round(seconds / 5))} s"
+
+
+def what_is_done(sites: Sequence[Site], labels: Iterable[str], settings: Settings) -> str:
+    """What an audit does, as its first line begins."""
     asked = [*labels, *(["what DAS finds"] if settings.train else []), "the mean difference"]
     where = sites[0].name if len(sites) == 1 else f"{len(sites)} components, {sites[0].name} to {sites[-1].name}"
-    beside = ", with controls" if settings.controlled else ""
-    pairs = f"{len(halves.train.different)} pairs to learn from and {len(halves.test.different)} held out"
-    return f"auditing {', '.join(asked)} at {where}{beside}: {pairs}, some {max(5, 5 * round(seconds / 5))} s"
+    return f"auditing {', '.join(asked)} at {where}{', with controls' if settings.controlled else ''}"
 
 
 def _versions() -> dict[str, str]:

@@ -343,6 +343,9 @@ class Plots(Section):
     dpi: Count
 
 
+SCHEDULER = r"(none|local|\w+://\S+)"
+
+
 class Compute(Section):
     """How work is done and not what it gives: no stage depends on it.
 
@@ -350,7 +353,7 @@ class Compute(Section):
     dask scheduler. ``threads`` are a worker's, 0 for as many as it has cores; the last digits can depend on them.
     """
 
-    scheduler: Annotated[str, Field(pattern=r"^(none|local|\w+://\S+)$", description="none, local or an address")]
+    scheduler: Annotated[str, Field(pattern=f"^{SCHEDULER}$", description="none, local or an address")]
     workers: Count
     threads: Annotated[int, Field(ge=0)]
     store: Path

@@ -13,7 +13,7 @@ from subspace_illusion.subspace.formats import read_subspace_file, write_subspac
 from subspace_illusion.subspace.keys import POOLED, SubspaceKey
 
 FILE = "subspaces.safetensors"
-_NAME = re.compile(r"(?:(\S+):(?! ))?(.+):(-?\d*)", re.DOTALL)  # what the user's are marked with has a blank behind its colon
+_NAME = re.compile(r"(?:(\S+):(?! ))?(.+):(-?\d*)")  # what the user's are marked with has a blank behind its colon
 
 
 def write_trained(folder: Path, bases: Mapping[SubspaceKey, torch.Tensor], about: Mapping[str, str]) -> None:
