@@ -25,10 +25,13 @@ class Configured:
     def width(self, site: Site) -> int | None:
         """How many dimensions a site has; ``None`` where the configuration does not say it for sure."""
         if site.is_residual_vector:
-            return int(self._config.hidden_size)
+            return self._number("hidden_size")
         experts = any("expert" in name for name in self._config.to_dict())
-        hidden = getattr(self._config, "intermediate_size", None)
-        return hidden if site.point == "mlp.hook_post" and isinstance(hidden, int) and not experts else None
+        return self._number("intermediate_size") if site.point == "mlp.hook_post" and not experts else None
+
+    def _number(self, name: str) -> int | None:
+        value = getattr(self._config, name, None)
+        return value if isinstance(value, int) else None
 
     def check(self, hooks: str | Sequence[str], subspaces: Mapping[str, Any]) -> list[Site]:
         """The components that hooks name; checks them and the user's subspaces as far as the configuration goes.
