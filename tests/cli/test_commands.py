@@ -124,6 +124,10 @@ def test_units_draw_nothing_and_are_kept_until_all_are_done(command, folder, mon
         compute(*given)
 
     by_workers(monkeypatch, one_alone)
+    done.append("stopped at once")
+    assert command("audit", *two, fails=True).strip().startswith("stopped; nothing was written")
+    assert not (folder / "kept").exists()
+    done.clear()
     monkeypatch.setattr(Audit, "report", lambda *given: pytest.fail("drawn"))
     said = command("audit", *two, fails=True)
     assert "stopped; what is done is kept in kept/.many.units, and the same command goes on from there" in said

@@ -43,7 +43,7 @@ def audit_by_workers(
 
     Raises:
         InputError: As ``audit``, or if the cluster is lost.
-        KeyboardInterrupt: Where the user stops it, with what is kept.
+        KeyboardInterrupt: Where the user stops it, with what is kept, if anything is.
     """
     asked = Asked.given(pairs, directions, settings)
     folder, source = open_source(model)
@@ -55,7 +55,7 @@ def audit_by_workers(
     try:
         tables = run_units(units_of(folder, pairs, sites, directions, settings), compute, "component")
     except KeyboardInterrupt as stopped:
-        raise KeyboardInterrupt(kept) from stopped
+        raise KeyboardInterrupt(*([kept] if compute.store.is_dir() else [])) from stopped
     found = [unpacked(packed) for packed in tables]
     # Workers are given the folder, whatever the user named.
     about = {key: value for key, value in found[0].about["model"].items() if key != "path"} | source
