@@ -16,7 +16,6 @@ from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.subspace.pairs import kept_pairs
 from subspace_illusion.subspace.stored import read_subspaces
 from subspace_illusion.tasks.table import DIFFERENT, chosen, codes, go_both_ways, values_of
-from subspace_illusion.verdict.score import Score as Scored
 from subspace_illusion.verdict.score import draws_table, score_component, score_table
 
 
@@ -39,9 +38,9 @@ def main(
     swaps = go_both_ways(pairs)
     settings: dict[str, Any] = dict(tolerance=rank_tolerance, resamples=resamples, seed=seed)
     bootstrap, halves = Bootstrap.of(pairs["group"].to_numpy(), resamples, seed), None
-    rule, draws = Rule(**readers.model_dump()), split_directions.random_subspaces
+    own = settings | dict(rule=Rule(**readers.model_dump()), draws=split_directions.random_subspaces, batch=patch_batch)
     say(f"scoring the subspaces of {len(components)} components, a few seconds each")
-    scores: dict[SubspaceKey, Scored] = {}
+    scores: dict[SubspaceKey, Any] = {}
     left: list[dict[str, object]] = []
     for name, component in progress(list(components.items()), "component"):
         site, readout, splits = component.at, cached.readout(name), None
@@ -50,8 +49,7 @@ def main(
             splits = read_table(RESULTS / "split_directions" / f"{name}_by_pair.csv")
         elif can_be_read(site, cached.n_blocks):
             halves = halves or both_splits(MODEL, ACTIVATIONS, split_directions.pairs)  # opens the model
-            about = settings | dict(rule=rule, draws=draws, batch=patch_batch)
-            splits, _ = split_by_own_readers(*halves, site, bases, **about) or (None, None)
+            splits, _ = split_by_own_readers(*halves, site, bases, **own) or (None, None)
         ends, next_input = ((cached.at(at, base), cached.at(at, source)) for at in (site, residual_after(site.block)))
         after = next_input if cached.hands_on_alone(name) else None
         found = score_component(did, bases, *ends, values, readout, splits, swaps=swaps, **settings)

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pandas as pd
 import pytest
 import torch
@@ -6,6 +8,7 @@ from subspace_illusion.errors import InputError
 from subspace_illusion.files import (
     atomic_folder,
     atomic_write,
+    check_free,
     read_json,
     read_table,
     read_tensors,
@@ -61,3 +64,46 @@ def test_tables_come_back(tmp_path, suffix):
     table = pd.DataFrame(dict(a=[1, 2], b=["x", "y"]))
     write_table(tmp_path / f"t.{suffix}", table)
     assert read_table(tmp_path / f"t.{suffix}").equals(table)
+
+
+def test_a_folder_is_there_until_what_replaces_it_stands(tmp_path, monkeypatch):
+    path = tmp_path / "out"
+    path.mkdir()
+    (path / "old").write_text("old")
+    replace, named = Path.replace, []
+
+    def stopped(self, target):
+        named.append(target.name)
+        if len(named) == 2:
+            raise KeyboardInterrupt
+        return replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", stopped)
+        with pytest.raises(KeyboardInterrupt), atomic_folder(path) as partial:
+            (partial / "new").write_text("new")
+    assert [file.name for file in tmp_path.rglob("*")] == ["out", "old"]
+    with atomic_folder(path) as partial:
+        (partial / "new").write_text("new")
+    assert [file.name for file in tmp_path.rglob("*")] == ["out", "new"]
+
+
+def test_a_folder_with_more_than_a_run_writes_is_left_alone(tmp_path):
+    check_free(tmp_path / "out", ("mark", "more"), False)
+    (tmp_path / "out").mkdir()
+    check_free(tmp_path / "out", ("mark", "more"), False)
+    (tmp_path / "out/more").write_text("")
+    with pytest.raises(InputError, match=r"holds something else \(more\)"):
+        check_free(tmp_path / "out", ("mark", "more"), True)
+    (tmp_path / "out/mark").write_text("")
+    with pytest.raises(InputError, match="add --force"):
+        check_free(tmp_path / "out", ("mark", "more"), False)
+    check_free(tmp_path / "out", ("mark", "more"), True)
+    (tmp_path / "out/notes.txt").write_text("")
+    with pytest.raises(InputError, match=r"holds something else \(notes.txt\)"):
+        check_free(tmp_path / "out", ("mark", "more"), True)
+    (tmp_path / "out/notes.txt").unlink()
+    (tmp_path / "out/more").unlink()
+    (tmp_path / "out/more").mkdir()
+    with pytest.raises(InputError, match=r"holds something else \(more\)"):
+        check_free(tmp_path / "out", ("mark", "more"), True)

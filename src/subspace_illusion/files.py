@@ -27,11 +27,26 @@ def atomic_write(path: Path) -> Iterator[Path]:
     remove(partial)  # what a killed run left behind
     try:
         yield partial
-        if path.is_dir():  # a file is replaced in one step, a folder has to make room first
-            remove(path)
-        partial.replace(path)
+        _put(partial, path)
     finally:
         remove(partial)
+
+
+def _put(new: Path, path: Path) -> None:
+    """Puts what is whole in its place; what is there goes only when the new stands."""
+    if not path.is_dir():  # a file is replaced in one step, a folder has to make room first
+        new.replace(path)
+        return
+    aside = path.with_name(f".{path.name}.old")
+    remove(aside)
+    try:
+        path.replace(aside)
+        new.replace(path)
+    finally:
+        if path.exists():
+            remove(aside)
+        else:
+            aside.replace(path)
 
 
 @contextmanager
@@ -42,21 +57,27 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         yield partial
 
 
-def check_free(folder: Path, mark: str, force: bool) -> None:
+def check_free(folder: Path, written: Sequence[str], force: bool) -> None:
     """Makes sure that a folder may be written: there is nothing in its place, or what a run like this left.
 
     Args:
         folder: The folder.
-        mark: A file that every such run leaves in its folder.
+        written: The files that such a run writes; every run the first, which tells its folder from others.
         force: Whether an earlier run's is to make room.
 
     Raises:
         InputError: If something else is there, or an earlier run's that is not to make room.
     """
-    ours = (folder / mark).is_file()
-    if folder.exists() and not ours and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} is there already and holds something else: name a folder that is not there")
-    if ours and not force:
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is there already and is no folder: name a folder that is not there")
+    held = sorted(folder.iterdir()) if folder.is_dir() else []
+    ours = folder / written[0] in held
+    foreign = [path.name for path in held if not (ours and path.name in written and path.is_file())]
+    if foreign:
+        raise InputError(
+            f"{folder} is there already and holds something else ({foreign[0]}): name a folder that is not there"
+        )
+    if held and not force:
         raise InputError(f"{folder} is there already: name another folder, or add --force to replace it")
 
 
@@ -87,7 +108,7 @@ def read_table(path: Path, text: Sequence[str] = ()) -> pd.DataFrame:
     try:
         return pd.read_csv(path, dtype=dict.fromkeys(text, str)) if path.suffix == ".csv" else pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({one_line(error)}); remove it and run dvc repro again") from error
+        raise InputError(f"{path} cannot be read ({one_line(error)}); remove it and run again what wrote it") from error
 
 
 def read_json(path: Path) -> Any:
@@ -95,7 +116,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({one_line(error)}); remove it and run dvc repro again") from error
+        raise InputError(f"{path} cannot be read ({one_line(error)}); remove it and run again what wrote it") from error
 
 
 def read_yaml(path: Path) -> Any:
@@ -122,7 +143,7 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{path} cannot be read ({one_line(error)}); remove it and run dvc repro again") from error
+        raise InputError(f"{path} cannot be read ({one_line(error)}); remove it and run again what wrote it") from error
 
 
 def read_lines(path: Path) -> list[str]:

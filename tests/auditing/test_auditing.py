@@ -15,6 +15,8 @@ from some_pairs import prompts_and_pairs, some_pairs
 from subspace_illusion import Audit, audit
 from subspace_illusion.auditing import call, component, document
 from subspace_illusion.auditing.findings import TABLES, joined
+from subspace_illusion.auditing.given import GivenModel
+from subspace_illusion.auditing.progress import Progress
 from subspace_illusion.auditing.proof import Proof, prove
 from subspace_illusion.auditing.settings import TOLERANCE, Das
 from subspace_illusion.core.sites import Site
@@ -150,6 +152,49 @@ def test_a_folder_that_is_there_is_left_alone_and_a_failure_leaves_none(whole, t
     (tmp_path / "out/verdict.json").write_text('{"format": "subspace-illusion/verdict/2"}')
     with pytest.raises(InputError, match="is not of the form subspace-illusion/verdict/1"):
         Audit.load(tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["pairs.parquet", "effects.parquet", "scores.parquet", "subspaces.safetensors"])
+def test_a_folder_that_lacks_a_file_is_named(whole, tmp_path, name):
+    whole.save(tmp_path / "out")
+    (tmp_path / "out" / name).unlink()
+    with pytest.raises(InputError, match=f"out holds no whole audit: it has no {name}$"):
+        Audit.load(tmp_path / "out")
+
+
+def test_a_document_without_hooks_and_a_broken_table_are_named(whole, tmp_path):
+    whole.save(tmp_path / "out")
+    document = json.loads((tmp_path / "out/verdict.json").read_text())
+    del document["settings"]["hooks"]
+    (tmp_path / "out/verdict.json").write_text(json.dumps(document))
+    with pytest.raises(InputError, match=r"verdict.json is not of the form"):
+        Audit.load(tmp_path / "out")
+    whole.save(tmp_path / "out", force=True)
+    (tmp_path / "out/effects.parquet").write_bytes(b"PAR1 no")
+    with pytest.raises(InputError, match=r"effects.parquet cannot be read (?!.*dvc)"):
+        Audit.load(tmp_path / "out")
+
+
+def test_a_folder_that_holds_more_than_an_audit_is_left_alone(whole, tmp_path):
+    whole.save(tmp_path / "out")
+    whole.save(tmp_path / "out/nested")
+    with pytest.raises(InputError, match=r"holds something else \(nested\)"):
+        whole.save(tmp_path / "out", force=True)
+
+
+def test_what_is_wrong_is_said_before_weights_are_hashed(folder, monkeypatch):
+    monkeypatch.setattr(GivenModel, "digest", lambda self: pytest.fail("hashed"))
+    with pytest.raises(InputError, match="the model has blocks 0 to 3"):
+        audit(folder, tiny.EXAMPLE, "blocks.9.mlp.hook_post", **WHOLE)
+
+
+def test_a_run_that_failed_is_not_done(capsys):
+    with Progress(1, True) as bar, bar.phase("one", 1):
+        pass
+    assert "done" in capsys.readouterr().err
+    with pytest.raises(ZeroDivisionError), Progress(1, True) as bar, bar.phase("one", 1):
+        raise ZeroDivisionError
+    assert "done" not in capsys.readouterr().err
 
 
 def test_the_schema_is_that_of_the_document(whole):

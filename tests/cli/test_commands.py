@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,12 @@ import pytest
 
 import tiny
 from subspace_illusion import Audit
+from subspace_illusion.cli.arguments import free_place
 from subspace_illusion.cli.main import main
+from subspace_illusion.errors import InputError
+from subspace_illusion.pipeline import units as units_module
+from subspace_illusion.pipeline.units import compute
+from subspace_illusion.tasks.table import mark_kept
 
 HOOK = "blocks.1.mlp.hook_post"
 
@@ -59,7 +65,7 @@ def test_an_audit_writes_one_folder_and_nothing_else(command, folder):
     refused = command("audit", *ASKED, "--out", "out/first", fails=True)
     assert "out/first is there already: name another folder, or add --force" in refused
     command("audit", *ASKED, "--out", "out/first", "--force")
-    assert "controls" not in Audit.load(folder / "out/first").tables
+    assert "DAS on arbitrary labels" not in set(Audit.load(folder / "out/first").controls["control"])
 
 
 def test_two_audits_are_compared(command, folder):
@@ -78,7 +84,7 @@ def test_two_audits_are_compared(command, folder):
 
 def test_localising_writes_one_folder(command, folder):
     said = command("localise", *GIVEN, "--most", "4", "--out", "where")
-    assert "worth an audit: --hook blocks." in said.lower()
+    assert "nowhere by 0.1 of the clean one" in said  # the model is random
     window = json.loads((folder / "where/window.json").read_text())
     assert window["pairs"] == 4
     assert (folder / "where/report.html").read_text().count("<img") == 2
@@ -97,6 +103,151 @@ def test_workers_find_the_same(command, folder):
     assert sorted(path.name for path in folder.iterdir() if path.name.startswith(".")) == []
 
 
+def by_workers(monkeypatch, work):
+    """Lets units be done here, each by ``work``."""
+
+    def here(units, compute, word):
+        monkeypatch.setattr(units_module, "compute", work)
+        return units_module.run_units(units, compute.model_copy(update=dict(scheduler="none")), word)
+
+    monkeypatch.setattr("subspace_illusion.cli.fan_out.run_units", here)
+
+
+def test_units_draw_nothing_and_are_kept_until_all_are_done(command, folder, monkeypatch):
+    two = (*ASKED, "--hook", "blocks.2.mlp.hook_post", "--scheduler", "local", "--out", "kept/many")
+    done = []
+
+    def one_alone(*given):
+        if done:
+            raise KeyboardInterrupt
+        done.append(given)
+        compute(*given)
+
+    by_workers(monkeypatch, one_alone)
+    done.append("stopped at once")
+    assert command("audit", *two, fails=True).strip().startswith("stopped; nothing was written")
+    assert not (folder / "kept").exists()
+    done.clear()
+    monkeypatch.setattr(Audit, "report", lambda *given: pytest.fail("drawn"))
+    said = command("audit", *two, fails=True)
+    assert "stopped; what is done is kept in kept/.many.units, and the same command goes on from there" in said
+    assert [path.name for path in (folder / "kept").iterdir()] == [".many.units"]
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    by_workers(monkeypatch, compute)
+    source = dict(repository="somebody/model", revision="abc")
+    monkeypatch.setattr("subspace_illusion.cli.fan_out.open_source", lambda name: (folder / name, source))
+    said = command("audit", *two)
+    begin = f"auditing mine, the mean difference at 2 components, {HOOK} to blocks.2.mlp.hook_post"
+    assert said.startswith(f"{begin}, with controls: by 2 processes")
+    assert "1 of 2 are in kept/.many.units already" in said
+    assert [path.name for path in (folder / "kept").iterdir()] == ["many"]
+    model = Audit.load(folder / "kept/many").document.model
+    assert model["sha256"]
+    assert {key: model.get(key) for key in ("repository", "revision", "path")} == {**source, "path": None}
+
+
+def test_an_error_of_a_worker_names_the_component_alone(command, folder, monkeypatch):
+    def fails(*given):
+        raise InputError("no pairs")
+
+    by_workers(monkeypatch, fails)
+    said = command("audit", *ASKED, "--scheduler", "local", "--out", "bad/many", fails=True)
+    assert said.startswith(f"error: {HOOK}: no pairs ")
+    assert not (folder / "bad").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ("--scheduler", "127.0.0.1:8786"),
+            "'127.0.0.1:8786' is not none, local or an address such as tcp://127.0.0.1",
+        ),
+        (("--workers", "0"), "argument --workers: '0' is no whole number from 1 on"),
+        (("--seeds", "1", "1"), "seeds is [1, 1]: give each once"),
+        (("--hook", "blocks.9.mlp.hook_post"), "the model has blocks 0 to 3"),
+        (("--hook", "blocks.1.hook_resid_post"), "the hooks hold vectors of different length"),
+        (("--direction", "short=short.npy"), "short.npy"),
+        (("--direction", "trained=w.npy"), "there is no file trained=w.npy, nor is what stands before the = a label"),
+        (("--position", "nobody"), "nobody"),
+    ],
+)
+def test_what_is_wrong_is_said_before_workers_start(command, folder, monkeypatch, words, message):
+    np.save(folder / "short.npy", np.ones(7))
+    pairs = pd.read_csv(folder / "pairs (1).csv").drop(columns=["position", "source_position"])
+    pairs.to_csv(folder / "plain.csv", index=False)
+    monkeypatch.setattr("subspace_illusion.cli.fan_out.run_units", lambda *given: pytest.fail("workers started"))
+    plain = ("--pairs", "plain.csv") if "--position" in words else ()
+    said = command("audit", *ASKED, "--scheduler", "local", "--out", "wrong", *plain, *words, fails=True)
+    assert message in said
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        (".", "this command runs in that folder"),
+        ("..", "this command runs in that folder"),
+        ("made/..", "this command runs in that folder"),
+        ("dangling", "the link dangling leads nowhere"),
+        ("dangling/x", "the link dangling leads nowhere"),
+        ("w.npy/x", "nothing can be written to"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_refused_first(command, folder, monkeypatch, out, message):
+    (folder / "empty").mkdir(exist_ok=True)
+    monkeypatch.chdir(folder / "empty")
+    if not Path("dangling").is_symlink():
+        Path("dangling").symlink_to("nowhere")
+        Path("w.npy").write_bytes(b"")
+    given = ("--model", folder / "model", "--pairs", folder / "pairs (1).csv", "--out", out)
+    for name in ("audit", "localise"):
+        hook = ("--hook", HOOK) if name == "audit" else ()
+        assert message in command(name, *map(str, given), *hook, fails=True)
+    assert message in command("compare", "a", "b", "--out", out, fails=True)
+
+
+def test_a_link_to_a_folder_is_followed(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "target").mkdir()
+    (folder / "link").symlink_to("target")
+    assert free_place(Path("link/found")) == Path("target/found")
+    assert free_place(Path("/somewhere")) == Path("/somewhere")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("compare", "a", "b", "--resamples", "-5"), "argument --resamples: '-5' is no whole number from 1 on"),
+        (("compare", "o6", "o7"), "o6 is neither an audit's folder nor a run of the pipeline"),
+        (("localise", *GIVEN, "--out", "most", "--most", "0"), "argument --most: '0' is no whole number from 1 on"),
+        (("audit", *GIVEN, "--hook", HOOK, "--direction", "", "--out", "none"), "'' names no file"),
+        (("audit", *GIVEN, "--hook", HOOK, "--no-train", "--out", "none"), "with --direction, or leave --no-train out"),
+    ],
+)
+def test_what_is_mistyped_is_one_line(command, words, message):
+    assert message in command(*words, fails=True)
+
+
+def test_the_pairs_that_a_model_gets_wrong_are_kept_by_the_commands_own_option(command, monkeypatch):
+    def all_wrong(table, *given):
+        return mark_kept(table.assign(ld=-1.0), *given)
+
+    for module in ("call", "localising"):
+        monkeypatch.setattr(f"subspace_illusion.auditing.{module}.mark_kept", all_wrong)
+    given = [word for word in GIVEN if word != "--keep-incorrect"]
+    for words in (("audit", *given, "--hook", HOOK), ("localise", *given)):
+        assert command(*words, "--out", "wrong", fails=True).strip().splitlines()[0].endswith("or add --keep-incorrect")
+
+
+def test_a_run_that_is_stopped_says_what_is_left(command, folder, monkeypatch):
+    def stopped(*given, **more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("subspace_illusion.auditing.call.audit", stopped)
+    assert command("audit", *ASKED, "--out", "stopped", fails=True).strip() == "stopped; nothing was written"
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -105,7 +256,7 @@ def test_workers_find_the_same(command, folder):
         (("--hook", "blocks.9.mlp.hook_post"), "the model has blocks 0 to 3"),
         (("--direction", "nowhere.npy"), "there is no file nowhere.npy"),
         (("--direction", "mine=w.npy", "--direction", "mine=w.npy"), "another is called 'mine' already"),
-        (("--out", "w.npy"), "w.npy is there already and holds something else"),
+        (("--out", "w.npy"), "w.npy is there already and is no folder"),
         (("--out", "w.npy/x"), "nothing can be written to"),
         (("--steps", "0"), "steps"),
         (("--position", "nobody"), "nobody"),

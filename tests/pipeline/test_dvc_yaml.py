@@ -15,7 +15,6 @@ from subspace_illusion.pipeline.calibration import CalibrationParams
 from subspace_illusion.pipeline.layout import CALIBRATION_PARAMS
 from subspace_illusion.pipeline.params import Parameters, Params
 from subspace_illusion.pipeline.stage import sections_of
-from subspace_illusion.pipeline.units import CODE
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "src/subspace_illusion"
@@ -208,18 +207,6 @@ def test_only_the_pipeline_knows_where_things_lie():
         if path.parent.name not in ("pipeline", "cli"):
             assert "pipeline/layout.py" not in imported(path), path
             assert not re.search(r"""Path\(["'](?!/)""", path.read_text()), path
-
-
-def test_what_units_run_is_in_their_name():
-    """Another library gives a unit another name."""
-    for entry in ("measures/effect_units.py", "planting/units.py"):
-        runs, left = set(), {entry}
-        while left:
-            path = left.pop()
-            runs.add(path)
-            left |= imported(LIBRARY / path) - runs
-        rooms = {path.partition("/")[0] for path in runs} - {"errors.py"}
-        assert rooms <= set(CODE), entry
 
 
 def test_no_file_of_the_pipeline_is_long():

@@ -56,6 +56,28 @@ def test_a_unit_is_named_by_what_its_table_depends_on():
     assert products(1)[0].name(1) != one.name(1)
 
 
+@pytest.mark.parametrize("entry", ["measures.effect_units", "planting.units", "cli.fan_out"])
+def test_all_that_a_unit_imports_is_in_its_name(entry):
+    name = f"subspace_illusion.{entry}"
+    ask = f"import sys, {name}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True).stdout.split()
+    packages = {file.parent.relative_to(module.LIBRARY.parent) for file in module.LIBRARY.rglob("__init__.py")}
+    rooms = {".".join(path.parts) for path in packages}  # whose own file is a docstring
+    runs = {one for one in loaded if one.partition(".")[0] == "subspace_illusion"} - rooms
+    assert name in runs
+    assert runs <= module.modules_of(name)
+    code = module.code_of(name)
+    assert len({code, *(module.code_of(f"subspace_illusion.{other}") for other in ("files", "statistics"))}) == 3
+
+
+def test_other_code_gives_another_name(monkeypatch):
+    name, before = "subspace_illusion.statistics", module.code_of("subspace_illusion.statistics")
+    module.code_of.cache_clear()
+    monkeypatch.setitem(module.SOURCES, "subspace_illusion.errors", "changed = True")
+    assert module.code_of(name) != before
+    module.code_of.cache_clear()
+
+
 def test_what_is_in_the_store_is_not_done_again(capsys):
     first = run_units(products(2), DONE_HERE, "product")
     second = run_units(products(3), DONE_HERE, "product")
@@ -209,5 +231,5 @@ def test_workers_of_another_machine(cluster, capsys):
 def test_without_dask_the_method_to_it_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     setting = Compute(scheduler="local", workers=1, threads=1, store=Path("units"))
-    with pytest.raises(InputError, match=r"compute.scheduler needs dask: pip install 'subspace-illusion\[cluster\]'"):
+    with pytest.raises(InputError, match=r"workers need dask: pip install 'subspace-illusion\[cluster\]'"):
         run_units(products(1), setting, "product")

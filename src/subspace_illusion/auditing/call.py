@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib.metadata import version
@@ -10,9 +10,10 @@ from typing import Any
 
 import pandas as pd
 
+from subspace_illusion.auditing.asked import Asked
 from subspace_illusion.auditing.component import Halves, cost_of, look_at
 from subspace_illusion.auditing.findings import joined
-from subspace_illusion.auditing.given import given_model, given_pairs, given_sites, given_subspaces
+from subspace_illusion.auditing.given import given_model, given_sites, given_subspaces
 from subspace_illusion.auditing.progress import Progress
 from subspace_illusion.auditing.result import Audit
 from subspace_illusion.auditing.settings import BATCH, Settings
@@ -23,7 +24,6 @@ from subspace_illusion.subspace.das import training_kinds
 from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs, recorded_pairs
 from subspace_illusion.tasks.table import PAIR_KINDS, mark_kept
-from subspace_illusion.tasks.tokenise import tokenise
 
 SAME = 1e-6
 """The difference, beside the largest activation, up to which two are the same but for rounding."""
@@ -59,41 +59,27 @@ def audit(
         InputError: If the model, the pairs, a hook or a subspace is wrong, or the run cannot show that its figures are
             the model's; in one line.
     """
-    chosen = Settings.given(settings)
-    user = {} if subspaces is None else subspaces
-    if not (len(user) or chosen.train):
-        raise InputError("there is no subspace to audit: give some, by label, or let DAS train one (train=True)")
-    raw, name, about_pairs = given_pairs(pairs)
+    asked = Asked.given(pairs, subspaces, settings)
+    chosen = asked.settings
     opened = given_model(model)
+    sites = given_sites(hook, opened.model.n_blocks)
+    for site in sites:
+        opened.model.check(site)
+    read = given_subspaces(asked.subspaces, sites, opened.model)
+    prompts, listed = asked.tokenised(opened.model.tokenizer)
     with ThreadPoolExecutor(1) as beside:
         digest = beside.submit(opened.digest)  # large files are read while the model runs
-        sites = given_sites(hook, opened.model.n_blocks)
-        for site in sites:
-            opened.model.check(site)
-        read = given_subspaces(user, sites, opened.model)
-        prompts, listed = tokenise(
-            raw,
-            opened.model.tokenizer,
-            position=chosen.position,
-            source_position=chosen.source_position,
-            test_share=chosen.test_share,
-            seed=chosen.seed,
-            name=name,
-        )
         halves, marked, pace = _halves(opened.model, prompts, listed, sites, chosen)
         sites, empty = _apart(sites, halves)
         bases = {SubspaceKey.user(label): subspace.basis for label, subspace in read.items()}
         work = sum(sum(cost_of(site, halves, len(bases), chosen).values()) for site in sites)
         if progress:
             print(_first_line(sites, list(read), halves, chosen, work * pace), flush=True)
-        bar = Progress(work, progress)
-        try:
+        with Progress(work, progress) as bar:
             found = [look_at(site, halves, bases, chosen, bar) for site in sites]
-        finally:
-            bar.close()
         about = dict(
             model=dict(opened.about) | dict(sha256=digest.result()),
-            pairs=about_pairs,
+            pairs=asked.about_pairs,
             settings=chosen.model_dump(mode="json"),
             versions=_versions(),
             notes={label: subspace.note for label, subspace in read.items()},
@@ -154,13 +140,17 @@ def _with_tokens(pairs: pd.DataFrame, prompts: pd.DataFrame, model: Model) -> pd
 def _first_line(
     sites: Sequence[Site], labels: Sequence[str], halves: Halves, settings: Settings, seconds: float
 ) -> str:
+    test = halves.test.different.table
+    held_out = f"{len(test)} in {test['group'].nunique()} groups held out"
+    pairs = f"{len(halves.train.different)} pairs to learn from and {held_out}"
+    return f"{what_is_done(sites, labels, settings)}: {pairs}, some {max(5, 5 * round(seconds / 5))} s"
+
+
+def what_is_done(sites: Sequence[Site], labels: Iterable[str], settings: Settings) -> str:
+    """What an audit does, as its first line begins."""
     asked = [*labels, *(["what DAS finds"] if settings.train else []), "the mean difference"]
     where = sites[0].name if len(sites) == 1 else f"{len(sites)} components, {sites[0].name} to {sites[-1].name}"
-    beside = ", with controls" if settings.controls else ""
-    groups = halves.test.different.table["group"].nunique()
-    test = f"{len(halves.test.different)} in {groups} groups"
-    pairs = f"{len(halves.train.different)} pairs to learn from and {test} held out"
-    return f"auditing {', '.join(asked)} at {where}{beside}: {pairs}, some {max(5, 5 * round(seconds / 5))} s"
+    return f"auditing {', '.join(asked)} at {where}{', with controls' if settings.controls else ''}"
 
 
 def _versions() -> dict[str, str]:

@@ -12,7 +12,9 @@ from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.verdict.score import Score
 
 TABLES = ("effects", "outcomes", "decomposition", "cosines", "off_distribution", "training", "controls", "readers")
-"""What is found, in the order in which one asks; ``training``, ``controls`` and ``readers`` where they were made."""
+"""What is found, in the order in which one asks."""
+OPTIONAL = ("training", "controls", "readers")
+"""Those of them that are there only where they were made."""
 
 
 @dataclass(frozen=True)

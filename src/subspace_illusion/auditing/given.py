@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 import torch
@@ -124,7 +124,14 @@ def given_sites(hooks: str | Sequence[str], n_blocks: int) -> list[Site]:
     return sites
 
 
-def given_subspaces(given: Mapping[str, Any], sites: Sequence[Site], model: Model) -> dict[str, UserSubspace]:
+class Widths(Protocol):
+    """What tells how wide components are: a model, or its configuration."""
+
+    def width(self, site: Site) -> int:
+        """Dimensions of the activation at a site."""
+
+
+def given_subspaces(given: Mapping[str, Any], sites: Sequence[Site], model: Widths) -> dict[str, UserSubspace]:
     """The user's subspaces by label.
 
     Args:

@@ -35,7 +35,7 @@ BATCH = 16
 """Pairs at a time, every component of a block of them."""
 MAPPED = 12
 """Training pairs, of those that components are patched in, that every kind of token is patched in too."""
-WINDOW, COMPONENTS, TOKENS, REPORT = "window.json", "components.csv", "tokens.csv", "report.html"
+WRITTEN = WINDOW, COMPONENTS, TOKENS, REPORT = "window.json", "components.csv", "tokens.csv", "report.html"
 SUGGESTED = 4
 """MLPs that are suggested, spread over those between the block that writes and the one that reads."""
 
@@ -91,7 +91,7 @@ class Localised:
         Raises:
             InputError: If there is something else in that place.
         """
-        check_free(Path(folder), WINDOW, force)
+        check_free(Path(folder), WRITTEN, force)
         with atomic_folder(Path(folder)) as partial:
             about: Mapping[str, Any] = dict(rule=RULE_IN_WORDS, pairs=self.pairs, **vars(self.window))
             write_json(partial / WINDOW, about)
@@ -154,13 +154,10 @@ def localise_variable(
         about = f"patching {sites} components whole on {len(some)} training pairs, and each kind of token"
         print(f"{about}, some {max(5, 5 * round(seconds / 5))} s", flush=True)
     settings = dict(batch=BATCH, resamples=resamples, seed=seed)
-    bar = Progress(len(some) + kinds, progress)
-    try:
+    with Progress(len(some) + kinds, progress) as bar:
         with bar.phase("every component", len(some), -(-len(some) // BATCH)) as part_done:
             found = localise(opened, prompts, some, on_pairs=part_done, **settings)
         with bar.phase("every kind of token", kinds, len(swaps)) as part_done:
             tokens = map_tokens(opened, mapped, swaps, on_pairs=part_done, **settings)
-    finally:
-        bar.close()
     before, after = (found.loc[found["kind"] == kind, "effect"].tolist() for kind in (EMBEDDED, RESIDUAL))
     return Localised(found, tokens, find_window(before[0], after, opened.parallel_blocks), len(some))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Self
 
 from tqdm import tqdm
 
@@ -41,7 +42,11 @@ class Progress:
         self._done += work
         self._bar.update(self._done - self._bar.n)
 
-    def close(self) -> None:
-        """Ends the line."""
-        self._bar.set_description_str("done")
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Ends the line: as done, unless an error ended the run."""
+        if kind is None:
+            self._bar.set_description_str("done")
         self._bar.close()

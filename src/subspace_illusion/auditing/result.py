@@ -19,7 +19,7 @@ from subspace_illusion.auditing.document import (
     SubspaceVerdict,
     Zones,
 )
-from subspace_illusion.auditing.findings import TABLES, Findings
+from subspace_illusion.auditing.findings import OPTIONAL, TABLES, Findings
 from subspace_illusion.auditing.proof import Proof
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
@@ -37,7 +37,7 @@ from subspace_illusion.report.verdict import reason_of
 from subspace_illusion.report.words import shown
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.keys import POOLED, WHOLE, SubspaceKey
-from subspace_illusion.subspace.stored import read_subspaces, write_subspaces
+from subspace_illusion.subspace.stored import FILE, read_subspaces, write_subspaces
 from subspace_illusion.tasks.table import DIFFERENT, chosen
 from subspace_illusion.verdict.calibration import Calibration
 from subspace_illusion.verdict.judge import Verdict, judge
@@ -48,6 +48,8 @@ from subspace_illusion.verdict.shipped import SHIPPED, read_calibration
 VERDICT, REPORT = "verdict.json", "report.html"
 PAIRS, SCORES = "pairs", "scores"
 """The tables, besides those of what was found, that the folder of an audit has."""
+WRITTEN = (VERDICT, REPORT, FILE, *(f"{name}.parquet" for name in (*TABLES, PAIRS, SCORES)))
+"""The files that the folder of an audit may have."""
 
 
 @dataclass(frozen=True)
@@ -199,34 +201,43 @@ class Audit(Findings):
             InputError: If there is something else in that place.
         """
         target = Path(folder)
-        check_free(target, VERDICT, force)
+        check_free(target, WRITTEN, force)
         with atomic_folder(target) as partial:
-            write_json(partial / VERDICT, self.document.model_dump(mode="json"))
-            tables = {**self.tables, PAIRS: self.pairs, SCORES: draws_table(self.scores)}
-            for name, found in tables.items():
-                write_table(partial / f"{name}.parquet", found)
-            write_subspaces(partial, self.bases)
+            self.write_figures(partial)
             self.report(partial / REPORT)
+
+    def write_figures(self, folder: Path) -> None:
+        """Writes all that ``load`` reads into a folder that is there: what ``save`` does, without the page."""
+        write_json(folder / VERDICT, self.document.model_dump(mode="json"))
+        tables = {**self.tables, PAIRS: self.pairs, SCORES: draws_table(self.scores)}
+        for name, found in tables.items():
+            write_table(folder / f"{name}.parquet", found)
+        write_subspaces(folder, self.bases)
 
     @classmethod
     def load(cls, folder: str | Path) -> "Audit":
         """Reads what ``save`` wrote.
 
         Raises:
-            InputError: If the folder holds no audit, or one of another form.
+            InputError: If the folder holds no audit, one of another form, or not all of it.
         """
         source = Path(folder)
         if not (source / VERDICT).is_file():
             raise InputError(f"{folder} holds no audit: it has no {VERDICT}")
         try:
             document = Document.model_validate(read_json(source / VERDICT))
-        except ValidationError as error:
+            sites = [Site.parse(hook) for hook in document.settings["hooks"]]
+        except (ValidationError, KeyError, TypeError) as error:
             raise InputError(
                 f"{source / VERDICT} is not of the form {FORMAT}: it was written by another version, or changed"
             ) from error
-        tables = {file.stem: read_table(file) for file in sorted(source.glob("*.parquet"))}
+        needed = [FILE, *(f"{name}.parquet" for name in (*TABLES, PAIRS, SCORES) if name not in OPTIONAL)]
+        if missing := [name for name in needed if not (source / name).is_file()]:
+            raise InputError(f"{folder} holds no whole audit: it has no {missing[0]}")
+        files = [source / f"{name}.parquet" for name in (*TABLES, PAIRS, SCORES)]
+        tables = {file.stem: read_table(file) for file in files if file.is_file()}
         return cls(
-            sites=[Site.parse(hook) for hook in document.settings["hooks"]],
+            sites=sites,
             pairs=tables.pop(PAIRS),
             scores=read_scores(tables.pop(SCORES)),
             tables={name: tables[name] for name in TABLES if name in tables},

@@ -91,7 +91,7 @@ class Settings(Part):
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"])
-            raise InputError(f"{place} is {first['input']!r}: {first['msg']}") from error
+            raise InputError(f"{place} is {first['input']!r}: {first['msg'].removeprefix('Value error, ')}") from error
 
     @property
     def learning(self) -> dict[str, Any]:

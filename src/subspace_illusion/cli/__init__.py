@@ -1,1 +1,1 @@
-"""The terminal's commands: they write a parameter set, run it as a DVC experiment, and say what came out."""
+"""The terminal's commands: they check what was given, in one line, do it, and say what came out."""

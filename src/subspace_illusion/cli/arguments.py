@@ -7,6 +7,12 @@ from typing import Any
 
 from subspace_illusion.errors import InputError
 
+IN_OPTIONS = {
+    "set filter_incorrect to false": "add --keep-incorrect",
+    "give some, by label, or let DAS train one (train=True)": "give some with --direction, or leave --no-train out",
+}
+"""What the library's messages say to somebody who calls it from Python, in the words of the commands."""
+
 
 def add_input(parser: argparse.ArgumentParser) -> None:
     """The arguments that say what is looked at, and where what is found goes."""
@@ -26,6 +32,21 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="replace what an earlier run left in DIR")
 
 
+def count(text: str) -> int:
+    """A whole number from 1 on, as argparse's types are.
+
+    Raises:
+        ArgumentTypeError: If it is none.
+    """
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return number
+
+
 def given(options: argparse.Namespace) -> dict[str, Any]:
     """The settings among the arguments of ``add_input``."""
     source = options.position if options.source_position is None else options.source_position
@@ -38,15 +59,38 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def check_files(options: argparse.Namespace) -> None:
-    """Makes sure that the table of pairs is there and the folder can be written, before seconds go by.
+    """Makes sure that the table of pairs is there and the folder can be written, before seconds go by; from here on the
+    folder is named without links.
 
     Raises:
         InputError: If not.
     """
     if not options.pairs.is_file():
         raise InputError(f"--pairs {options.pairs}: there is no such file")
-    above = options.out.absolute().parent
+    options.out = free_place(options.out)
+
+
+def free_place(out: Path) -> Path:
+    """Where a folder that was asked for goes: its path without links, from this folder where it lies in it.
+
+    Raises:
+        InputError: If it cannot be written there, whatever is there now.
+    """
+    if dangling := [path for path in (out, *out.parents) if path.is_symlink() and not path.exists()]:
+        raise InputError(f"--out {out}: the link {dangling[0]} leads nowhere")
+    place, here = out.resolve(), Path.cwd()
+    if here.is_relative_to(place):
+        raise InputError(f"--out {out}: this command runs in that folder; name another, such as found")
+    above = place.parent
     while not above.exists():
         above = above.parent
     if not (above.is_dir() and os.access(above, os.W_OK)):
-        raise InputError(f"--out {options.out}: nothing can be written to {above}")
+        raise InputError(f"--out {out}: nothing can be written to {above}")
+    return place.relative_to(here) if place.is_relative_to(here) else place
+
+
+def in_options(message: str) -> str:
+    """A message of the library in the words of the commands."""
+    for said, option in IN_OPTIONS.items():
+        message = message.replace(said, option)
+    return message

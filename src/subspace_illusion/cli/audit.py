@@ -8,10 +8,11 @@ A hook with * for the block (blocks.*.mlp.hook_post), or several hooks, share on
 """
 
 import argparse
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from subspace_illusion.cli.arguments import add_input, check_files, given
+from subspace_illusion.cli.arguments import add_input, check_files, count, given
+
+HERE = "none"
+"""No scheduler: this process."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,18 +31,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="[LABEL=]FILE[#TENSOR[:ROWS]]",
         help="a subspace of yours: safetensors, npy, a torch file, an SAELens folder; may be given several times",
     )
-    parser.add_argument("--no-train", action="store_true", help="train nothing, which leaves the controls out as well")
-    parser.add_argument("--no-controls", action="store_true", help="leave the controls of what is trained out")
-    parser.add_argument("--rank", type=int, default=1, help="of the subspace that is trained (default: 1)")
+    parser.add_argument("--no-train", action="store_true", help="train nothing")
+    parser.add_argument("--no-controls", action="store_true", help="make no controls")
+    parser.add_argument("--rank", type=count, default=1, help="of the subspace that is trained (default: 1)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of its training (default: 0)")
-    parser.add_argument("--steps", type=int, default=60, help="of its training at most (default: 60)")
+    parser.add_argument("--steps", type=count, default=60, help="of its training at most (default: 60)")
     parser.add_argument(
         "--scheduler",
-        default="none",
+        type=scheduler,
+        default=HERE,
         help="where several hooks are looked at: none, in this process (the default); local, by processes of this "
         "machine; or the address of a dask scheduler",
     )
-    parser.add_argument("--workers", type=int, default=2, help="processes of --scheduler local (default: 2)")
+    parser.add_argument("--workers", type=count, default=2, help="processes of --scheduler local (default: 2)")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -51,33 +53,48 @@ def run(options: argparse.Namespace) -> None:
         InputError: If something that was given is wrong, or the run cannot show that its figures are the model's.
     """
     from subspace_illusion.auditing.call import audit
-    from subspace_illusion.auditing.result import VERDICT
-    from subspace_illusion.auditing.settings import Das
-    from subspace_illusion.files import check_free
+    from subspace_illusion.auditing.result import WRITTEN
+    from subspace_illusion.files import check_free, remove
 
     check_files(options)
-    check_free(options.out, VERDICT, options.force)
+    check_free(options.out, WRITTEN, options.force)
     directions = named_directions(options.direction)
     settings = given(options) | dict(
         train=not options.no_train,
         controls=not options.no_controls,
         rank=options.rank,
-        seeds=tuple(options.seeds),
-        das=Das(steps=options.steps),
+        seeds=options.seeds,
+        das=dict(steps=options.steps),
     )
-    if options.scheduler == "none":
+    store = options.out.with_name(f".{options.out.name}.units")
+    if options.scheduler == HERE:
         found = audit(options.model, options.pairs, options.hook, directions, progress=True, **settings)
     else:
         from subspace_illusion.cli.fan_out import audit_by_workers
         from subspace_illusion.pipeline.sections import Compute
 
-        with TemporaryDirectory(prefix=f".{options.out.name}.", dir=existing(options.out)) as store:
-            compute = Compute(scheduler=options.scheduler, workers=options.workers, threads=0, store=Path(store))
-            found = audit_by_workers(options.model, options.pairs, options.hook, directions, settings, compute)
+        compute = Compute(scheduler=options.scheduler, workers=options.workers, threads=0, store=store)
+        found = audit_by_workers(options.model, options.pairs, options.hook, directions, settings, compute)
     found.save(options.out, options.force)
+    remove(store)
     print(
         f"\n{found}\n\n{options.out}/report.html has the pictures and tables, {options.out}/verdict.json the figures."
     )
+
+
+def scheduler(text: str) -> str:
+    """Who looks at the components, as argparse's types are.
+
+    Raises:
+        ArgumentTypeError: If it is nobody.
+    """
+    import re
+
+    from subspace_illusion.pipeline.sections import SCHEDULER
+
+    if not re.fullmatch(SCHEDULER, text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not none, local or an address such as tcp://127.0.0.1:8786")
+    return text
 
 
 def named_directions(texts: list[str]) -> dict[str, str]:
@@ -86,25 +103,20 @@ def named_directions(texts: list[str]) -> dict[str, str]:
     Raises:
         InputError: If two have one label, or a file is not there.
     """
-    import re
-
     from subspace_illusion.errors import InputError
+    from subspace_illusion.subspace.keys import LABELS, is_label
     from subspace_illusion.subspace.user_subspaces import parse_spec
 
     found: dict[str, str] = {}
     for number, text in enumerate(texts):
-        label, spec = re.fullmatch(r"(?:([A-Za-z][\w -]*)=)?(.+)", text, re.DOTALL).groups()  # type: ignore[union-attr]
-        label = label or ("mine" if number == 0 else f"mine{number + 1}")
-        if not parse_spec(spec)[0].exists():
-            raise InputError(f"--direction {text}: there is no file {parse_spec(spec)[0]}")
+        label, equals, spec = text.partition("=")
+        if not (equals and is_label(label)):
+            label, spec = "mine" if number == 0 else f"mine{number + 1}", text
+        file = parse_spec(spec)[0]
+        if not file.exists():
+            no_label = f", nor is what stands before the = a label: {LABELS}" if equals and spec == text else ""
+            raise InputError(f"--direction {text}: there is no file {file}{no_label}")
         if label in found:
             raise InputError(f"--direction {text}: another is called '{label}' already; give it a label, name=FILE")
         found[label] = spec
     return found
-
-
-def existing(folder: Path) -> Path:
-    """The folder above another one, made if it is not there."""
-    above = folder.absolute().parent
-    above.mkdir(parents=True, exist_ok=True)
-    return above

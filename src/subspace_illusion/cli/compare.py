@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from subspace_illusion.cli.arguments import count, free_place
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import atomic_folder, read_table, write_table
 from subspace_illusion.measures.effects import keys_by_pair
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("a", metavar="A")
     parser.add_argument("b", metavar="B")
-    parser.add_argument("--resamples", type=int, default=2000, help="bootstrap draws of groups (default: 2000)")
+    parser.add_argument("--resamples", type=count, default=2000, help="bootstrap draws of groups (default: 2000)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="a folder for the table and its picture")
 
 
@@ -52,8 +53,10 @@ def run(options: argparse.Namespace) -> None:
         InputError: If a side is not there, or the two have not the same pairs.
     """
     sides = [parse_side(text) for text in (options.a, options.b)]
-    if options.out is not None and options.out.exists():
-        raise InputError(f"--out {options.out}: it is there already; name a folder that is not")
+    if options.out is not None:
+        options.out = free_place(options.out)
+        if options.out.exists():
+            raise InputError(f"--out {options.out}: it is there already; name a folder that is not")
     outcomes = [outcomes_of(side.run) for side in sides]
     rows = list(differences(sides, outcomes, options.resamples))
     if not rows:
@@ -92,11 +95,16 @@ def outcomes_of(run: str) -> dict[str, pd.DataFrame]:
         by_component = read_table(audited).groupby("component", sort=False)
         return {str(name): _own_columns(rows) for name, rows in by_component}
     # Imported here, because only runs of the pipeline need DVC.
-    from subspace_illusion.cli.experiment import check_project
+    from subspace_illusion.cli.experiment import check_project, is_project
     from subspace_illusion.pipeline.layout import OUTCOMES
 
     if run != HERE and Path(run).is_dir():
         raise InputError(f"{run} holds no audit: it has no {AUDITED}")
+    if not is_project():
+        raise InputError(
+            f"{run} is neither an audit's folder nor a run of the pipeline, whose folder, with dvc.yaml and conf/ in "
+            "it, is not this one"
+        )
     check_project()
     if run == HERE:
         files = {path.stem: path.read_bytes() for path in sorted(OUTCOMES.glob("*.parquet"))}

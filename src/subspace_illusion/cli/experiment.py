@@ -18,6 +18,11 @@ OPTIONAL = (
 """The folders of results that an experiment leaves; where it is left out, DVC wants them to be there all the same."""
 
 
+def is_project() -> bool:
+    """Whether the command runs in the project's folder."""
+    return Path("dvc.yaml").is_file() and CONF.is_dir()
+
+
 def check_project() -> None:
     """Makes sure that the command runs in the project's folder, under git, as DVC's experiments need.
 
@@ -27,7 +32,7 @@ def check_project() -> None:
     """
     import dvc  # noqa: F401 (what runs it is a process of its own)
 
-    if not (Path("dvc.yaml").is_file() and CONF.is_dir()):
+    if not is_project():
         raise InputError("this folder is not the project's: change to the clone with dvc.yaml and conf/ in it")
     if subprocess.run(["git", "rev-parse", "-q", "--verify", "HEAD"], capture_output=True, check=False).returncode:
         raise InputError("the project's folder is no git repository with a commit: dvc exp run needs one")

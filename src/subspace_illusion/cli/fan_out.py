@@ -1,22 +1,24 @@
 """An audit of several components by the workers of a cluster: a unit a component, put together and judged as one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
 
-from subspace_illusion.auditing.call import audit
+from subspace_illusion.auditing.asked import Asked
+from subspace_illusion.auditing.call import audit, what_is_done
+from subspace_illusion.auditing.configured import Configured
 from subspace_illusion.auditing.findings import joined
-from subspace_illusion.auditing.given import given_sites
 from subspace_illusion.auditing.result import Audit
-from subspace_illusion.auditing.settings import Das
-from subspace_illusion.core.checkpoints import read_config
+from subspace_illusion.auditing.settings import Settings
+from subspace_illusion.core.checkpoints import open_tokenizer
 from subspace_illusion.core.fetch import open_source
+from subspace_illusion.core.sites import Site
 from subspace_illusion.pipeline.sections import Compute
-from subspace_illusion.pipeline.units import run_units, unit
+from subspace_illusion.pipeline.units import Unit, run_units, unit
 from subspace_illusion.subspace.user_subspaces import parse_spec
 
 
@@ -28,7 +30,8 @@ def audit_by_workers(
     settings: Mapping[str, Any],
     compute: Compute,
 ) -> Audit:
-    """Audits every component in a unit of its own.
+    """Audits every component in a unit of its own. What is wrong is said before a worker starts, as far as that can be
+    told without the model's weights.
 
     Args:
         model: As ``audit`` takes it; workers must see the same folder.
@@ -36,36 +39,63 @@ def audit_by_workers(
         hooks: As ``audit`` takes them.
         directions: Files by label, likewise.
         settings: Those of ``audit``.
-        compute: Who does it.
+        compute: Who does it; its store holds what is done until the caller removes it.
 
     Raises:
         InputError: As ``audit``, or if the cluster is lost.
+        KeyboardInterrupt: Where the user stops it, with what is kept, if anything is.
     """
-    folder, _ = open_source(model)
-    sites = given_sites(hooks, read_config(folder).get_text_config().num_hidden_layers)
-    plain = {**settings, "das": asdict(settings["das"]), "seeds": list(settings["seeds"])}
+    asked = Asked.given(pairs, directions, settings)
+    folder, source = open_source(model)
+    sites = Configured(folder).check(hooks, directions)
+    asked.tokenised(open_tokenizer(folder))
+    by = f"{compute.workers} processes" if compute.scheduler == "local" else f"the workers of {compute.scheduler}"
+    kept = f"what is done is kept in {compute.store}, and the same command goes on from there"
+    print(f"{what_is_done(sites, directions, asked.settings)}: by {by}, a component at a time; {kept}", flush=True)
+    try:
+        tables = run_units(units_of(folder, pairs, sites, directions, asked.settings), compute, "component")
+    except KeyboardInterrupt as stopped:
+        raise KeyboardInterrupt(*([kept] if compute.store.is_dir() else [])) from stopped
+    found = [unpacked(packed) for packed in tables]
+    # Workers are given the folder, whatever the user named.
+    about = {key: value for key, value in found[0].about["model"].items() if key != "path"} | source
+    return replace(found[0], **vars(joined(found)), about={**found[0].about, "model": about})
+
+
+def units_of(
+    folder: Path, pairs: Path, sites: Sequence[Site], directions: Mapping[str, str], settings: Settings
+) -> list[Unit]:
+    """The units of an audit, one a component.
+
+    Args:
+        folder: The model's.
+        pairs: The file of pairs.
+        sites: The components.
+        directions: Files by label.
+        settings: Those of ``audit``.
+    """
     seen = {label: str(Path.cwd() / spec) for label, spec in directions.items()}
     read = [folder, pairs, *(parse_spec(spec)[0] for spec in seen.values())]
-    units = [
+    given: dict[str, Any] = dict(
+        pairs=str(pairs.absolute()), directions=seen, settings=settings.model_dump(mode="json")
+    )
+    return [
         unit(
             audit_one,
             [path.absolute() for path in read],
+            label=site.name,
             model=str(folder.absolute()),
-            pairs=str(pairs.absolute()),
             hook=site.name,
-            directions=seen,
-            settings=plain,
+            **given,
         )
         for site in sites
     ]
-    found = [unpacked(packed) for packed in run_units(units, compute, "component")]
-    return replace(found[0], **vars(joined(found)))
 
 
 def audit_one(
     *, model: str, pairs: str, hook: str, directions: Mapping[str, str], settings: Mapping[str, Any]
 ) -> pd.DataFrame:
-    """The audit of one component, packed as a table of the files of its folder: ``file``, ``content``.
+    """The audit of one component, packed as a table of files that ``Audit.load`` reads: ``file``, ``content``.
 
     Args:
         model: A folder.
@@ -74,9 +104,8 @@ def audit_one(
         directions: Files by label.
         settings: Those of ``audit`` as values of JSON.
     """
-    chosen = {**settings, "das": Das(**settings["das"])}
     with TemporaryDirectory() as folder:
-        audit(model, pairs, hook, directions, **chosen).save(folder)
+        audit(model, pairs, hook, directions, **settings).write_figures(Path(folder))
         files = sorted(Path(folder).iterdir())
         return pd.DataFrame([dict(file=file.name, content=file.read_bytes()) for file in files])
 

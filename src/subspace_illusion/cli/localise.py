@@ -6,7 +6,7 @@ window.json, components.csv, tokens.csv and report.html.
 
 import argparse
 
-from subspace_illusion.cli.arguments import add_input, check_files, given
+from subspace_illusion.cli.arguments import add_input, check_files, count, given
 
 MOST = 24
 
@@ -14,7 +14,7 @@ MOST = 24
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     add_input(parser)
-    parser.add_argument("--most", type=int, default=MOST, help=f"training pairs at most (default: {MOST})")
+    parser.add_argument("--most", type=count, default=MOST, help=f"training pairs at most (default: {MOST})")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -23,11 +23,11 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         InputError: If something that was given is wrong.
     """
-    from subspace_illusion.auditing.localising import WINDOW, localise_variable
+    from subspace_illusion.auditing.localising import WRITTEN, localise_variable
     from subspace_illusion.files import check_free
 
     check_files(options)
-    check_free(options.out, WINDOW, options.force)
+    check_free(options.out, WRITTEN, options.force)
     found = localise_variable(options.model, options.pairs, most=options.most, progress=True, **given(options))
     found.save(options.out, options.force)
     print(f"\n{found}\n\n{options.out}/report.html has the pictures.")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
+from subspace_illusion.cli.arguments import in_options
 from subspace_illusion.errors import InputError
 
 ABOUT = (
@@ -39,16 +40,19 @@ def parser(asked: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Runs a command; what is wrong with its input is said in one line."""
+    """Runs a command; what is wrong with its input is said in one line.
+
+    A command that keeps something when it is stopped says so in the interrupt that it raises.
+    """
     try:
         options = parser(sys.argv[1:2]).parse_args()
         options.run(options)
     except InputError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {in_options(str(error))}")
     except ModuleNotFoundError as error:
         sys.exit(f"error: {lacking(error, sys.argv[1])}")
-    except KeyboardInterrupt:
-        sys.exit("stopped; what was finished is kept, and the same command goes on from there")
+    except KeyboardInterrupt as stopped:
+        sys.exit(f"stopped; {str(stopped) or 'nothing was written'}")
 
 
 def about_command(name: str) -> str:

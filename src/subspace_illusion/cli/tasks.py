@@ -50,7 +50,10 @@ def run(options: argparse.Namespace) -> None:
         name = f"task-{task}"
         print(f"running the task {task} as the experiment {name}: some 10 minutes for a small model", flush=True)
         overrides = [*model_overrides(options.model), f"task={task}", f"size={options.size}", *options.set]
-        run_experiment(name, overrides)
+        try:
+            run_experiment(name, overrides)
+        except KeyboardInterrupt as stopped:
+            raise KeyboardInterrupt("what was finished is kept, and the same command goes on from there") from stopped
         copy_results(name, TASKS_FOLDER / task)
     write_page(TASKS_FOLDER, TASKS_FOLDER / "index")
     print(f"{TASKS_FOLDER}/index.html sets the tasks side by side")

@@ -18,6 +18,12 @@ def _all_different(values: list[Any]) -> list[Any]:
     return values
 
 
+def _none_negative(seeds: list[int]) -> list[int]:
+    if min(seeds) < 0:
+        raise ValueError("a seed is 0 or more")
+    return seeds
+
+
 Count = Annotated[int, Field(gt=0)]
 Block = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -26,7 +32,7 @@ Gain = Annotated[float, Field(ge=0, lt=1)]
 Dose = Annotated[float, Field(ge=0, le=1)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Resamples = Annotated[int, Field(ge=100)]  # fewer have no 2.5th percentile to speak of
-Seeds = Annotated[list[int], Field(min_length=1), AfterValidator(_all_different)]
+Seeds = Annotated[list[int], Field(min_length=1), AfterValidator(_all_different), AfterValidator(_none_negative)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Names = Annotated[list[str], AfterValidator(_all_different)]
 Switch = Annotated[list[Literal["once"]], Field(max_length=1)]
@@ -343,6 +349,9 @@ class Plots(Section):
     dpi: Count
 
 
+SCHEDULER = r"(none|local|\w+://\S+)"
+
+
 class Compute(Section):
     """How work is done and not what it gives: no stage depends on it.
 
@@ -350,7 +359,7 @@ class Compute(Section):
     dask scheduler. ``threads`` are a worker's, 0 for as many as it has cores; the last digits can depend on them.
     """
 
-    scheduler: Annotated[str, Field(pattern=r"^(none|local|\w+://\S+)$", description="none, local or an address")]
+    scheduler: Annotated[str, Field(pattern=f"^{SCHEDULER}$", description="none, local or an address")]
     workers: Count
     threads: Annotated[int, Field(ge=0)]
     store: Path

@@ -6,6 +6,7 @@ in the store, and a run that was cut off goes on where it stopped. Inputs travel
 of units; a stage's outputs are made of their tables, and are the same bytes whoever did the work.
 """
 
+import ast
 import hashlib
 import importlib
 import json
@@ -15,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,25 +32,48 @@ from subspace_illusion.pipeline.sections import Compute
 from subspace_illusion.pipeline.stage import say, ticker
 
 LIBRARY = Path(__file__).parents[1]
-CODE = ("core", "measures", "planting", "subspace", "tasks", "verdict", "files.py", "statistics.py")
-"""The rooms of the library that a unit's table can depend on."""
 PACKAGES = ("numpy", "pandas", "scikit-learn", "torch", "transformer-lens", "transformers")
-"""The packages that it can."""
+"""The packages that a unit's table can depend on."""
 TRIES = 3
 """How often a unit may take a worker down with it."""
 ALONE = threading.Lock()
 """Units change the model that they share while they run: a worker with several threads does them one by one."""
 
 
-def _code() -> str:
-    """The hash of the code that a unit's table can depend on, and of the packages' versions."""
-    files = [file for room in CODE for file in sorted([LIBRARY / room, *(LIBRARY / room).rglob("*.py")])]
-    said = [hash_of(file) for file in files if file.is_file()] + [version(name) for name in PACKAGES]
+def _sources() -> dict[str, str]:
+    """The text of the library's modules, by name."""
+    files = {file.relative_to(LIBRARY.parent).with_suffix(""): file for file in sorted(LIBRARY.rglob("*.py"))}
+    return {".".join(path.parts).removesuffix(".__init__"): file.read_text("utf-8") for path, file in files.items()}
+
+
+SOURCES = _sources()
+"""The library of this process, as it was when it began."""
+
+
+@cache
+def modules_of(module: str) -> frozenset[str]:
+    """The library's modules that a function of a module can run: it, and what these import, wherever they do."""
+    found: set[str] = set()
+    left = {module}
+    while left:
+        found.add(name := left.pop())
+        for node in ast.walk(ast.parse(SOURCES[name])):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                named = {node.module, *(f"{node.module}.{imported.name}" for imported in node.names)}
+                left |= (named & SOURCES.keys()) - found
+    return frozenset(found)
+
+
+@cache
+def code_of(module: str) -> str:
+    """The hash of the code that a function of a module can run, and of the packages' versions.
+
+    Args:
+        module: A module of the library; the whole library's code is behind any other.
+    """
+    runs = modules_of(module) if module in SOURCES else SOURCES.keys()
+    said = [SOURCES[name] for name in sorted(runs)] + [version(name) for name in PACKAGES]
     return hashlib.sha256("".join(said).encode()).hexdigest()
-
-
-RUNNING = _code()
-"""The code of this process, as it was when it began."""
 
 
 @dataclass(frozen=True)
@@ -59,17 +84,19 @@ class Unit:
         function: ``module:function`` of the library; it gives a table.
         arguments: Its arguments, values of JSON.
         inputs: The files and folders that it reads, with the hashes of their content.
+        code: The code that is to do it, as ``code_of`` names it.
         hints: Further arguments, which spare work and change no result.
-        code: The code that is to do it, as ``RUNNING`` names it.
         device: The kind of device that is to do it.
+        label: What messages call it, where that is not its function and arguments.
     """
 
     function: str
     arguments: Mapping[str, Any]
     inputs: Mapping[str, str]
+    code: str
     hints: Mapping[str, Any] = field(default_factory=dict)
-    code: str = RUNNING
     device: str = field(default_factory=lambda: pick_device().type)
+    label: str = ""
 
     def name(self, threads: int) -> str:
         """The hash of what the table depends on, to its last digit."""
@@ -82,19 +109,21 @@ class Unit:
 
     @property
     def words(self) -> str:
-        """Function and arguments, for messages."""
-        return f"{self.function.partition(':')[2]}({json.dumps(self.arguments)})"
+        """What messages call it."""
+        return self.label or f"{self.function.partition(':')[2]}({json.dumps(self.arguments)})"
 
 
 def unit(
     function: Callable[..., pd.DataFrame],
     inputs: Sequence[Path],
     hints: Mapping[str, Any] | None = None,
+    label: str = "",
     **arguments: Any,
 ) -> Unit:
     """A unit, its inputs hashed as they are now."""
     name = f"{function.__module__}:{function.__name__}"
-    return Unit(name, arguments, {str(path): hash_of(path) for path in inputs}, hints or {})
+    hashed = {str(path): hash_of(path) for path in inputs}
+    return Unit(name, arguments, hashed, code_of(function.__module__), hints or {}, label=label)
 
 
 def compute(work: Unit, store: Path, threads: int) -> None:
@@ -112,7 +141,8 @@ def compute(work: Unit, store: Path, threads: int) -> None:
     path, here = work.file(store, threads), socket.gethostname()
     if path.exists():
         return
-    if work.code != RUNNING:
+    module, _, function = work.function.partition(":")
+    if work.code != code_of(module):
         raise InputError(f"the worker on {here} runs another version of the library or of a package: start it anew")
     if work.device != pick_device().type:
         raise InputError(
@@ -123,7 +153,6 @@ def compute(work: Unit, store: Path, threads: int) -> None:
             raise InputError(f"{here} has no {Path(name).absolute()}, which the unit reads")
         if hash_of(Path(name)) != digest:
             raise InputError(f"{Path(name).absolute()} on {here} is another than where the run began")
-    module, _, function = work.function.partition(":")
     with ALONE:
         torch.set_num_threads(threads)
         table = getattr(importlib.import_module(module), function)(**work.arguments, **work.hints)
@@ -175,7 +204,7 @@ def _on_cluster(units: Sequence[Unit], store: Path, threads: int, setting: Compu
     try:
         from distributed import KilledWorker, as_completed
     except ImportError as error:
-        raise InputError("compute.scheduler needs dask: pip install 'subspace-illusion[cluster]'") from error
+        raise InputError("workers need dask: pip install 'subspace-illusion[cluster]'") from error
     with _client(setting) as client:
         workers = client.scheduler_info(n_workers=-1)["workers"]
         say(f"{len(units)} units on {len(workers)} workers; their progress: {client.dashboard_link}")
@@ -215,7 +244,7 @@ def _client(setting: Compute) -> Iterator[Any]:
             client = Client(setting.scheduler, timeout="10s")
         except (OSError, ValueError) as error:
             raise InputError(
-                f"compute.scheduler: no scheduler answers at {setting.scheduler} ({one_line(error)}); start one with "
+                f"no scheduler answers at {setting.scheduler} ({one_line(error)}); start one with "
                 "dask scheduler, or take local or none"
             ) from error
         with client:
