@@ -74,7 +74,8 @@ def pages(report: Report, folder) -> tuple[str, str]:
 def test_every_picture_is_drawn_closed_and_in_the_page(report, tmp_path):
     html, text = pages(report, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.png", "sweep.png", "verdict.png"]
-    assert plt.get_fignums() == []
+    drawn = [report.verdict, report.sweep, *(picture for each in report.sections for picture in each.pictures)]
+    assert not any(plt.fignum_exists(picture.figure.number) for picture in drawn)
     tags = Tags(html)
     assert len(tags.sources) == 3
     assert all(source.startswith("data:image/png;base64,iVBOR") for source in tags.sources)
