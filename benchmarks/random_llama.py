@@ -5,7 +5,8 @@ from typing import Any
 import torch
 
 from subspace_illusion.core.checkpoints import Tokenizer
-from subspace_illusion.core.model import Model, bridge_model, pick_device
+from subspace_illusion.core.device import pick_device
+from subspace_illusion.core.model import Model, bridge_model
 
 
 def random_llama(**shape: Any) -> Model:

@@ -6,8 +6,8 @@ units, a block or a natural component each: with compute.scheduler they go to th
 
 import pandas as pd
 
+from subspace_illusion.core.device import pick_device
 from subspace_illusion.core.matmul import resolved
-from subspace_illusion.core.model import pick_device
 from subspace_illusion.files import write_table
 from subspace_illusion.pipeline.calibration import CalibrationParams, PlantedDas, PlantedPrompts, Signals, Tasks
 from subspace_illusion.pipeline.layout import CALIBRATION, MODEL

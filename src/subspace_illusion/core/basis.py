@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import torch
 
+from subspace_illusion.core.device import pick_device
 from subspace_illusion.core.seeds import torch_generator
 from subspace_illusion.errors import InputError
 
@@ -185,14 +186,19 @@ def rank_of(sizes: torch.Tensor, tolerance: float) -> int:
 def row_space(readout: torch.Tensor, tolerance: float) -> torch.Tensor:
     """Orthonormal basis of what a readout sees, ``[d, rank]``, in double precision; one readout is factorised once.
 
-    A tensor is itself and no other to the cache, whatever numbers it holds: nobody changes a readout in place.
+    By the eigenvectors of its Gram matrix, the smaller one, on a GPU where there is one. Squared, singular values
+    down to 1e-7 of the largest can be told from rounding. A tensor is itself and no other to the cache, whatever
+    numbers it holds: nobody changes a readout in place.
 
     Args:
         readout: ``[d, d_out]``.
         tolerance: Singular values below ``tolerance`` times the largest count as zero.
     """
-    u, s, _ = torch.linalg.svd(readout.double(), full_matrices=False)
-    return u[:, : rank_of(s, tolerance)]
+    matrix = readout.to(pick_device()).double()
+    tall = matrix.shape[0] > matrix.shape[1]
+    squares, vectors = torch.linalg.eigh(matrix.mT @ matrix if tall else matrix @ matrix.mT)
+    seen = vectors[:, -rank_of(squares.clamp(min=0).sqrt().flip(0), tolerance) :]
+    return (torch.linalg.qr(matrix @ seen)[0] if tall else seen).cpu()
 
 
 def spaces(readout: torch.Tensor, tolerance: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -202,9 +208,9 @@ def spaces(readout: torch.Tensor, tolerance: float) -> tuple[torch.Tensor, torch
         readout: ``[d, d_out]``.
         tolerance: As for ``row_space``.
     """
-    u, s, _ = torch.linalg.svd(readout.double(), full_matrices=True)
-    rank = rank_of(s, tolerance)
-    return u[:, :rank].float(), u[:, rank:].float()
+    seen = row_space(readout, tolerance)
+    whole = torch.linalg.qr(seen.to(pick_device()), mode="complete")[0].cpu()
+    return seen.float(), whole[:, seen.shape[1] :].float()
 
 
 def split(basis: torch.Tensor, readout: torch.Tensor, tolerance: float) -> Split:

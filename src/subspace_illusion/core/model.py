@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from subspace_illusion.core.checkpoints import Tokenizer, first_line, load_model, open_tokenizer
+from subspace_illusion.core.device import pick_device
 from subspace_illusion.core.linear import matrix_of
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
@@ -22,11 +23,6 @@ PROBE_LENGTH = 11
 """Tokens of the prompts that tell what the hooks hold; a number that no model has heads."""
 
 _ADDED = ("hook_resid_pre", "attn.hook_out", "hook_resid_mid", "mlp.hook_out", "hook_resid_post")
-
-
-def pick_device() -> torch.device:
-    """CUDA where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def open_model(folder: Path, device: torch.device | None = None) -> Model:
