@@ -2,6 +2,7 @@ import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports the hub client
 
+import hypothesis
 import pytest
 import torch
 
@@ -9,6 +10,8 @@ import tiny
 from subspace_illusion.core.model import Model
 from subspace_illusion.pipeline.process import spare_memory_management
 
+hypothesis.settings.register_profile("any machine", deadline=None)  # no test says how fast a machine is
+hypothesis.settings.load_profile("any machine")
 spare_memory_management()  # as a stage does
 torch.set_num_threads(1)  # the tiny models are so small that threads only wait for one another
 

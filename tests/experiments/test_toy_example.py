@@ -81,7 +81,7 @@ def test_a_direction_has_one_of_four_classes(vector, expected):
 entries = st.integers(-3, 3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.tuples(entries, entries, entries).filter(any), st.floats(1e-3, 1e3), st.sampled_from([-1, 1]))
 def test_a_class_is_two_scalar_products_and_does_not_depend_on_scale(vector, scale, sign):
     direction = columns(vector)[:, 0]
@@ -96,7 +96,7 @@ def test_the_generalisation_starts_at_the_post():
     assert torch.equal(subspaces["sums"], EXAMPLE_PATCHES["e2 + e3"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 6), st.integers(1, 5), st.integers(0, 10**6), st.floats(1e-3, 1e3))
 def test_the_sums_reproduce_the_interchange_and_their_parts_do_nothing(k, m, seed, size):
     model, subspaces = generalised(k, m)

@@ -126,7 +126,7 @@ def test_only_bases_are_handed_on(convert):
 shapes = st.integers(1, 16).flatmap(lambda d: st.tuples(st.just(d), st.integers(1, d), st.integers(0, 10**6)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(shapes)
 def test_transformer_lens_patches_what_we_patch(shape):
     d, k, seed = shape
@@ -172,7 +172,7 @@ def test_transformer_lens_runs_a_model_with_our_basis(llama):
         assert (ours - end_logits(tokens)).abs().max() > 1e-3
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(shapes)
 def test_pyvenes_state_is_read_back(tmp_path_factory, shape):
     d, k, seed = shape

@@ -105,7 +105,7 @@ def test_columns_that_lean_on_each_other_are_orthonormalised(tmp_path):
     torch.testing.assert_close(own.basis, FRAME[:, :2])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.integers(2, 24).flatmap(lambda d: st.tuples(st.just(d), st.integers(1, d - 1))),
     st.integers(0, 10**6),

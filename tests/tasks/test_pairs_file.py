@@ -73,7 +73,7 @@ def test_csv_keeps_words_that_look_like_something_else_and_a_byte_order_mark_goe
 
 
 @given(st.lists(st.tuples(*[st.text(st.characters(codec="utf-8"), min_size=1)] * 2), min_size=1, unique=True))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_whatever_text_is_written_as_jsonl_is_read(tmp_path_factory, texts):
     path = tmp_path_factory.mktemp("any") / "pairs.jsonl"
     rows = [dict(base=b, source=s, base_answer="yes", source_answer="no") for b, s in texts]

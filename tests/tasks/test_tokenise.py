@@ -253,7 +253,7 @@ LETTERS = st.text(st.characters(codec="utf-8", categories=["L", "P", "Zs"]), min
 
 
 @given(LETTERS, st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_position_of_any_span_is_its_last_token(text, data):
     start = data.draw(st.integers(0, len(text) - 1))
     end = data.draw(st.integers(start + 1, len(text)))
@@ -273,7 +273,7 @@ WORDS = st.lists(st.sampled_from(["San", "Marino", "Diego", "Paul", "de", "Saint
 
 
 @given(WORDS, WORDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_answers_of_any_length_part_right_after_end(answer, foil):
     row = dict(base="It is", source="So is", base_answer=" ".join(answer), source_answer=" ".join(foil))
     rows = in_splits(row, value="a", source_value="b")

@@ -16,7 +16,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -26,6 +26,44 @@ from subspace_illusion.core.forwards import forwards
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.sites import Site, residual_entering
 from subspace_illusion.errors import InputError
+
+
+@dataclass(frozen=True)
+class Planted:
+    """What a component holds besides its own, and what is given back behind it, so that the run stays what it was (E14).
+
+    Attributes:
+        site: The component.
+        added: What it holds more than it does by itself, ``[n, d]``.
+        behind: The residual stream behind it.
+        returned: What that lacks once the component holds more, ``[n, d_model]``.
+    """
+
+    site: Site
+    added: torch.Tensor
+    behind: Site
+    returned: torch.Tensor
+
+    def rows(self, index: torch.Tensor) -> Planted:
+        """That of some of the prompts."""
+        return replace(self, added=self.added[index], returned=self.returned[index])
+
+    def to(self, device: torch.device) -> Planted:
+        """The same on a device."""
+        return replace(self, added=self.added.to(device), returned=self.returned.to(device))
+
+    @staticmethod
+    def cat(parts: Sequence[Planted]) -> Planted:
+        """That of several prompts, planted in one component."""
+        added, returned = (torch.cat([getattr(part, name) for part in parts]) for name in ("added", "returned"))
+        return replace(parts[0], added=added, returned=returned)
+
+    def beside(self, changes: Mapping[Site, torch.Tensor]) -> dict[Site, torch.Tensor]:
+        """Changes by site, what is planted among them."""
+        if self.site == self.behind:  # what is given back at once is no change
+            return dict(changes)
+        own = {self.site: self.added, self.behind: self.returned}
+        return {**own, **{site: x + own[site].to(x.device) if site in own else x for site, x in changes.items()}}
 
 
 @dataclass(frozen=True)
@@ -40,6 +78,7 @@ class Tail:
         keys: Keys of the earlier tokens (rotated, as the model caches them), by block, each
             ``[n, kv_heads, most earlier tokens, d_head]``, fewer padded with zeros on the left.
         values: Values, likewise.
+        planted: What every replay from before the component on changes beside what it is asked to.
     """
 
     lengths: torch.Tensor
@@ -47,6 +86,7 @@ class Tail:
     residual: Mapping[int, torch.Tensor]
     keys: Mapping[int, torch.Tensor]
     values: Mapping[int, torch.Tensor]
+    planted: Planted | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -68,7 +108,7 @@ class Tail:
 
     def since(self, start: int) -> Tail:
         """The tail without what lies before a block."""
-        return Tail(self.lengths, self.positions, **self._parts(lambda part, block, x: x, start))
+        return Tail(self.lengths, self.positions, **self._parts(lambda part, block, x: x, start), planted=self.planted)
 
     def rows(self, index: torch.Tensor, trim: bool = True) -> Tail:
         """The tail of some of the prompts, in the order of ``index`` ``[m]``; an index may come twice.
@@ -85,7 +125,8 @@ class Tail:
         def chosen(part: str, block: int, x: torch.Tensor) -> torch.Tensor:
             return x[index][:, :longest] if part == "residual" else x[index][:, :, x.shape[2] - earlier :]
 
-        return Tail(lengths, positions, **self._parts(chosen))
+        planted = None if self.planted is None else self.planted.rows(index)
+        return Tail(lengths, positions, **self._parts(chosen), planted=planted)
 
     def repeat(self, times: int) -> Tail:
         """The tail of the prompts, all of them, ``times`` times over."""
@@ -101,7 +142,9 @@ class Tail:
             pinned = device.type == "cuda" and x.device.type == "cpu"
             return (x.contiguous().pin_memory() if pinned else x).to(device, non_blocking=pinned)
 
-        return Tail(moved(self.lengths), moved(self.positions), **self._parts(lambda part, block, x: moved(x)))
+        parts = self._parts(lambda part, block, x: moved(x))
+        planted = None if self.planted is None else self.planted.to(device)
+        return Tail(moved(self.lengths), moved(self.positions), **parts, planted=planted)
 
     @staticmethod
     def cat(tails: Sequence[Tail]) -> Tail:
@@ -116,7 +159,8 @@ class Tail:
             return torch.cat([pad(x, (0, 0, earlier - x.shape[2], 0)) for x in listed])
 
         lengths, positions = (torch.cat([getattr(tail, name) for tail in tails]) for name in ("lengths", "positions"))
-        return Tail(lengths, positions, **tails[0]._parts(joined))
+        planted = [tail.planted for tail in tails if tail.planted is not None]
+        return Tail(lengths, positions, **tails[0]._parts(joined), planted=Planted.cat(planted) if planted else None)
 
     def _parts(
         self, function: Callable[[str, int, torch.Tensor], torch.Tensor], start: int = 0
@@ -274,6 +318,8 @@ def replay(
         raise InputError(f"the tail does not hold block {start} and all after it, so it cannot be replayed from there")
 
     tail = tail.since(start).to(model.device)
+    if tail.planted is not None and tail.planted.site.start >= start:
+        changes = tail.planted.beside(changes)
     residual = tail.residual[start]
     places = Places(torch.zeros_like(tail.ends), tail.ends)
     inside = {}
