@@ -40,6 +40,7 @@ class Examples:
         other_id: Of answer and foil the other one, the same shape.
         changes: Whether the token wanted is another than the base's own answer, ``[n]``.
         tail: Gives the tail of the base prompts of some of the pairs, by their index ``[m]``.
+        own: Which of the pairs each run learns from, ``[runs, m]``; ``None`` for all.
     """
 
     base: Rows
@@ -48,9 +49,10 @@ class Examples:
     other_id: torch.Tensor
     changes: torch.Tensor
     tail: TailOf
+    own: torch.Tensor | None = None
 
     def __len__(self) -> int:
-        return self.target_id.shape[-1]
+        return self.target_id.shape[-1] if self.own is None else self.own.shape[1]
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,8 @@ def train_das(
     with matmul_in(model, matmul_dtype, site.start):
         for step in range(steps):
             index = torch.stack([next(order[run]) for run in running.tolist()])  # [running, batch]
+            if examples.own is not None:
+                index = examples.own[running].gather(1, index)
             base, source = (of_runs(x, 2, index) for x in (examples.base, examples.source))
             bases = orthonormal(torch.stack([raw[run] for run in running.tolist()]) * allowed[running])
             change = patch_change(base, source, bases)

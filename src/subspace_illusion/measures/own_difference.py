@@ -1,0 +1,82 @@
+"""The own-difference share (E13): of a patch's effect, what the component's own difference gives, moved as far as the
+patch moves it and no further than it really moves.
+
+With h the direction of what acts of the component's mean difference between the values, a patch moves h by
+``gamma = ((x_source - x_base) V V^T) h`` and the component really moves it by ``delta = (x_source - x_base) h``. Moving it
+alone by ``min(|gamma|, |delta|)``, by nothing where the signs differ, has an effect of its own; the share is that effect
+over the patch's. It takes one more patch, and nothing is fitted.
+
+What acts: of what is read through a matrix, its row space; of the residual stream, where everything can act, the
+directions in which the gradient of LD lies most. What attention or MLP add to the stream acts as it is.
+"""
+
+import numpy as np
+import torch
+
+from subspace_illusion.core.basis import mean_difference, orthonormal, row_space
+from subspace_illusion.core.outcome import logit_difference
+from subspace_illusion.core.replay import replay
+from subspace_illusion.subspace.component import Component
+from subspace_illusion.subspace.patching import Change
+
+SPANNED = 16
+"""How many directions of the gradients over the pairs count as acting in the residual stream."""
+
+
+def moved_alone(component: Component, basis: torch.Tensor, direction: torch.Tensor, really: torch.Tensor) -> Change:
+    """Moving one direction as far as the patch along a subspace moves it, and no further than it really moves.
+
+    Args:
+        component: The component.
+        basis: The subspace V, ``[d, k]``.
+        direction: A unit vector, ``[d, 1]``.
+        really: How far the direction moves from base to source, ``[n]``.
+    """
+    by_patch = (component.change @ basis @ (basis.mT @ direction)).squeeze(1)
+    moved = torch.minimum(by_patch.abs(), really.abs()) * really.sign() * (by_patch * really > 0)
+    return lambda rows: moved[rows, None] * direction.mT
+
+
+def own_difference(train: Component, acts: torch.Tensor | None) -> torch.Tensor:
+    """The direction h of what acts of the mean difference, ``[d, 1]``.
+
+    Args:
+        train: The component in training pairs.
+        acts: Orthonormal basis of what acts, ``[d, r]``; ``None`` for everything.
+    """
+    difference = mean_difference(torch.cat([train.base, train.source]), torch.cat(train.pairs.values))
+    return difference if acts is None else orthonormal(acts @ (acts.mT @ difference))
+
+
+def what_acts(train: Component, tolerance: float, batch: int) -> torch.Tensor | None:
+    """Orthonormal basis of what acts of a component, ``[d, r]``; ``None`` where everything does.
+
+    Args:
+        train: The component in training pairs.
+        tolerance: Singular values of a readout below this share of the largest count as zero.
+        batch: Pairs at a time.
+    """
+    if train.readout is not None:
+        seen = row_space(train.readout, tolerance).float()
+        return seen if seen.shape[1] < len(seen) else None
+    if not train.site.in_residual:
+        return None
+    spanned = torch.linalg.svd(gradients(train, batch).mT, full_matrices=False)[0]
+    return spanned[:, :SPANNED]
+
+
+def gradients(component: Component, batch: int) -> torch.Tensor:
+    """The gradient of LD with respect to what a component holds, in every base prompt, from an earlier value to a later
+    one, ``[n, d]``."""
+    pairs, found = component.pairs, []
+    later = (pairs.table["source_value"] > pairs.table["base_value"]).to_numpy()
+    turned = torch.tensor(np.where(later, 1.0, -1.0), dtype=torch.float32)
+    tail, through = pairs.tail(component.site.start), component.through
+    width = component.base.shape[1] if through is None else through.shape[1]
+    for rows in torch.arange(len(pairs)).split(batch):
+        change = torch.zeros(len(rows), width, requires_grad=True)
+        logits = replay(pairs.model, tail(rows), {component.site: change}).logits.cpu()
+        ld = logit_difference(logits, pairs.answer[rows], pairs.foil[rows])
+        (gradient,) = torch.autograd.grad((ld * turned[rows]).sum(), change)
+        found.append(gradient if through is None else gradient @ through.mT)
+    return torch.cat(found)
