@@ -1,12 +1,10 @@
 """Planting changes what a component holds and nothing that the model computes, in every architecture and place."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
-import tiny
 from some_pairs import prompts_and_pairs, some_pairs
+from subspace_illusion.core.basis import random_basis
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.replay import record, replay
 from subspace_illusion.core.sites import Site, residual_after
@@ -54,13 +52,13 @@ def test_a_patch_does_what_the_full_forward_does(model: Model, place: str, posit
         pytest.skip("a parallel block has no stream between attention and MLP")
     site, pairs, _, _, with_signal = planted(model, place, dose=0.7, position=position)
     base, source = with_signal.base(site), with_signal.source(site)
-    basis = torch.nn.functional.normalize(torch.randn(base.shape[1], 1, generator=torch.Generator().manual_seed(4)), dim=0)
+    basis = random_basis(base.shape[1], 1, 4)
     change = (source - base) @ basis @ basis.T
     replayed = replay(model, with_signal.tail(site.start)(torch.arange(len(pairs))), {site: change}).logits
     prompts = prompts_and_pairs(position=position)[0].set_index("prompt")
     for row in (0, 5):
         number = pairs.base_prompts[row]
-        own = with_signal.prompts.planted.rows(with_signal.prompts._rows([number]))
+        own = with_signal.prompts.of([number])
         full = record(
             model,
             torch.tensor([prompts["tokens"][number]]),
@@ -86,7 +84,7 @@ def test_the_mediator_carries_the_dose(model: Model, place: str):
 
 
 def test_nothing_is_planted_in_replays_from_behind_the_component(llama: Model):
-    site, pairs, _, _, with_signal = planted(llama, "mlp.hook_post", dose=0.7)
+    _, pairs, _, _, with_signal = planted(llama, "mlp.hook_post", dose=0.7)
     after = residual_after(BLOCK)
     change = torch.randn(len(pairs), 32, generator=torch.Generator().manual_seed(1))
     rows = torch.arange(len(pairs))

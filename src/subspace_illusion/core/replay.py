@@ -30,7 +30,7 @@ from subspace_illusion.errors import InputError
 
 @dataclass(frozen=True)
 class Planted:
-    """What a component holds besides its own, and what is given back behind it, so that the run stays what it was (E14).
+    """What a component holds besides its own, and what is given back behind it, so that the run stays the same (E14).
 
     Attributes:
         site: The component.

@@ -2,9 +2,9 @@
 patch moves it and no further than it really moves.
 
 With h the direction of what acts of the component's mean difference between the values, a patch moves h by
-``gamma = ((x_source - x_base) V V^T) h`` and the component really moves it by ``delta = (x_source - x_base) h``. Moving it
-alone by ``min(|gamma|, |delta|)``, by nothing where the signs differ, has an effect of its own; the share is that effect
-over the patch's. It takes one more patch, and nothing is fitted.
+``gamma = ((x_source - x_base) V V^T) h`` and the component really moves it by ``delta = (x_source - x_base) h``.
+Moving it alone by ``min(|gamma|, |delta|)``, by nothing where the signs differ, has an effect of its own; the share is
+that effect over the patch's. It takes one more patch, and nothing is fitted.
 
 What acts: of what is read through a matrix, its row space; of the residual stream, where everything can act, the
 directions in which the gradient of LD lies most. What attention or MLP add to the stream acts as it is.

@@ -1,14 +1,15 @@
 """Planting (E14): a component of the real model holds more or less of a signal, and the model computes what it did.
 
-With ``a`` the component's activation in a prompt, ``f(a)`` what the rest of the model gets from it, v a direction of the
-residual stream and ``s = x.v`` the signal's coordinate in it, the hook holds ``a' = a + planted``, and ``f(a) - f(a')``
-of the base prompt is given back behind it, whatever is patched. So every run is the model's own, and a patch moves what
-the planted component would move. ``f`` is never written down: what has to be given back is read off a replay.
+With ``a`` the component's activation in a prompt, ``f(a)`` what the rest of the model gets from it, v a direction of
+the residual stream and ``s = x.v`` the signal's coordinate in it, the hook holds ``a' = a + planted``, and
+``f(a) - f(a')`` of the base prompt is given back behind it, whatever is patched. So every run is the model's own, and a
+patch moves what the planted component would move. ``f`` is never written down: what has to be given back is read off a
+replay.
 
-| where | planted | what carries the signal: the mediator |
+| where | planted | the mediator, which carries it |
 | --- | --- | --- |
-| an MLP, a random one, attention, one head | ``lambda s u``, u the shortest vector that is written as v | u, moved by ``lambda s`` |
-| the residual stream, what attention or MLP adds to it | ``(lambda s - a.v) v`` | v, moved by ``lambda s`` |
+| an MLP, a random one, attention, one head | ``lambda s u`` | u, the shortest vector that is written as v |
+| the residual stream, what attention or MLP adds to it | ``(lambda s - a.v) v`` | v |
 """
 
 from collections.abc import Sequence
@@ -153,15 +154,16 @@ class PlantedPrompts:
     place: dict[int, int]
     planted: Planted
 
-    def _rows(self, numbers: Sequence[int]) -> torch.Tensor:
-        return torch.tensor([self.place[int(number)] for number in numbers])
+    def of(self, prompts: Sequence[int]) -> Planted:
+        """What was planted in some of them, in the order given."""
+        return self.planted.rows(torch.tensor([self.place[int(prompt)] for prompt in prompts]))
 
     def at(self, site: Site, prompts: Sequence[int]) -> torch.Tensor:
         held = self.prompts.at(site, prompts)
-        return held + self.planted.added[self._rows(prompts)] if site == self.planted.site else held
+        return held + self.of(prompts).added if site == self.planted.site else held
 
     def tail(self, start: int, prompts: Sequence[int]) -> Tail:
-        return replace(self.prompts.tail(start, prompts), planted=self.planted.rows(self._rows(prompts)))
+        return replace(self.prompts.tail(start, prompts), planted=self.of(prompts))
 
     def tail_lengths(self, prompts: Sequence[int]) -> torch.Tensor:
         return self.prompts.tail_lengths(prompts)

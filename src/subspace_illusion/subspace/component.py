@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
+from subspace_illusion.core.on_device import kept
 from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.sites import Site
 from subspace_illusion.subspace.das import Examples
@@ -64,4 +65,5 @@ class Component:
     @property
     def examples(self) -> Examples:
         """The pairs as DAS learns from them."""
-        return Examples(self.base, self.source, *self.pairs.targets, self.pairs.tail(self.site.start))
+        tail = kept(self.pairs.tail(self.site.start), len(self.pairs), self.pairs.model.device)
+        return Examples(self.base, self.source, *self.pairs.targets, tail)

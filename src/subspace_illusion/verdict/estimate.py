@@ -4,10 +4,10 @@ hands on, from what can be seen without planting anything.
     own                  where the component writes to the residual stream, or is what is added to it
     sqrt(own * match)    in the residual stream
 
-``own`` is the own-difference share. ``match`` is how well the patch does what the whole component does: the smaller of the
-two effects over the larger, zero where their signs differ. In the residual stream much of the own difference is inert,
-and the two see different things: own tells a direction that writes where the component never does, match one that does
-more than the component has to give, and their geometric mean is high only where both are.
+``own`` is the own-difference share. ``match`` is how well the patch does what the whole component does: the smaller of
+the two effects over the larger, zero where their signs differ. In the residual stream much of the own difference is
+inert, and the two see different things: own tells a direction that writes where the component never does, match one
+that does more than the component has to give, and their geometric mean is high only where both are.
 
 The formula was chosen on planted cases of SmolLM2 alone (IOI and agreement, six blocks, nine places), from some thirty
 candidates, before anything of another model was looked at.
