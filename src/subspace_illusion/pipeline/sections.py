@@ -50,12 +50,18 @@ class Labels(Section):
     task: Literal["ioi", "agreement", "facts", "pairs"]
 
 
+class Wheel(Section):
+    """A wheel of a Python package index."""
+
+    requirement: str
+    sha256: Sha256
+
+
 class PypiModel(Section):
-    """A gguf file inside a wheel of a Python package index."""
+    """A gguf file inside wheels of a Python package index: a whole one in one, or a piece in each, in order."""
 
     source: Literal["pypi"]
-    requirement: str
-    wheel_sha256: Sha256
+    wheels: Annotated[list[Wheel], Field(min_length=1)]
     file: str
     file_sha256: Sha256
 
