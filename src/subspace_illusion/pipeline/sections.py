@@ -47,7 +47,7 @@ class Labels(Section):
     """What results are called."""
 
     model: str
-    task: Literal["ioi", "agreement", "facts", "pairs"]
+    task: Literal["ioi", "agreement", "facts", "pronoun", "pairs"]
 
 
 class Wheel(Section):
