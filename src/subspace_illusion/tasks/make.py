@@ -10,7 +10,8 @@ from subspace_illusion.tasks.agreement import make_agreement, read_lexicon
 from subspace_illusion.tasks.facts import make_facts, read_facts
 from subspace_illusion.tasks.ioi import make_pairs, make_prompts, read_ioi, single_token_words
 from subspace_illusion.tasks.pairs_file import read_pairs
-from subspace_illusion.tasks.table import AGREEMENT, FACTS, IOI
+from subspace_illusion.tasks.pronoun import make_pronoun, read_pronoun
+from subspace_illusion.tasks.table import AGREEMENT, FACTS, IOI, PRONOUN
 from subspace_illusion.tasks.tokenise import LAST, tokenise
 
 
@@ -29,8 +30,8 @@ def make_task(
     """The prompts and pairs of a task, columns as in ``tasks.table``.
 
     Args:
-        name: ``ioi``, ``agreement`` or ``facts``, from the words and sentences in a folder; ``pairs``, a table of the
-            user's.
+        name: ``ioi``, ``agreement``, ``facts`` or ``pronoun``, from the words and sentences in a folder; ``pairs``, a
+            table of the user's.
         path: The folder, or the file.
         tokenizer: The model's.
         cases: How many by split, for the tasks that are made here.
@@ -54,6 +55,8 @@ def make_task(
         raw = make_agreement(read_lexicon(path), cases, test_share, seed, tokenizer.word_id)
     elif name == FACTS:
         raw = make_facts(*read_facts(path), cases, test_share, seed)
+    elif name == PRONOUN:
+        raw = make_pronoun(read_pronoun(path), cases, test_share, seed, tokenizer.word_id)
     else:
         raw = read_pairs(path)
     positions = dict(position=position, source_position=source_position)

@@ -19,7 +19,7 @@ import torch
 
 from subspace_illusion.errors import InputError
 
-IOI, AGREEMENT, FACTS = "ioi", "agreement", "facts"
+IOI, AGREEMENT, FACTS, PRONOUN = "ioi", "agreement", "facts", "pronoun"
 """The tasks that are made here; every other is a table of the user's. IOI is the task of the post and the paper, with
 which alone their figures are comparable."""
 SPLITS = ("train", "test")
