@@ -106,6 +106,16 @@ def _measure(key: str, words: str, row: Mapping[str, Any], name: str, **about: A
         yield Finding(key, words, estimate, share, **about)
 
 
+def _with_range(key: str, words: str, row: Mapping[str, Any], name: str) -> Iterator[Finding]:
+    """A measure that is the mean of random draws: where these are too few for an interval, with their range."""
+    for finding in _measure(key, words, row, name):
+        ends = tuple(float(row.get(f"{name}_{end}", float("nan"))) for end in ("min", "max"))
+        if finding.estimate.low is None and ends[0] < ends[1]:
+            ranged = Estimate(finding.estimate.value, each=ends)
+            finding = Finding(key, words, ranged, finding.share, "draws, least and largest")
+        yield finding
+
+
 def _patched(results: Results, key: str, words: str, subspace: SubspaceKey, name: str) -> Iterator[Finding]:
     """A measure of patching a subspace, with the values of the single training seeds, if it was patched."""
     if (row := results.effects.get(subspace)) is not None:
@@ -334,10 +344,10 @@ def _controlled(results: Results) -> Iterator[Finding]:
         for key, control in CONTROL_FINDINGS.items():
             if control in rows.index:
                 words = f"effect, {control} ({role}'s place)"
-                yield from _measure(f"controls.{role}.{key}", words, rows.loc[control], "effect")
+                yield from _with_range(f"controls.{role}.{key}", words, rows.loc[control], "effect")
         if ON_ARBITRARY in rows.index:
             words = f"share of held-out pairs that give the answer of an arbitrary label ({role}'s place; chance 0.5)"
-            yield from _measure(f"controls.{role}.label_accuracy", words, rows.loc[ON_ARBITRARY], "label_accuracy")
+            yield from _with_range(f"controls.{role}.label_accuracy", words, rows.loc[ON_ARBITRARY], "label_accuracy")
 
 
 CONTROL_FINDINGS = {

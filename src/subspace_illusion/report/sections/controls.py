@@ -44,8 +44,8 @@ def section(results: Results) -> Iterator[Section]:
                 [
                     *expected(by_control),
                     f"Intervals are over groups and, where there are {LEAST_DRAWS} or more, over random directions and "
-                    "tossed labels; of fewer there is only the range of the single draws, and of the one random model "
-                    "no interval. Training seeds are held fixed.",
+                    "tossed labels; of fewer there is only the range of the single draws. Training seeds are held "
+                    "fixed.",
                     *alone(by_control),
                     *([of_labels(by_control)] if ON_ARBITRARY in by_control else []),
                     *([of_random_model(by_control)] if RANDOM_MODEL in by_control else []),
@@ -170,7 +170,7 @@ def of_random_model(by_control: Mapping[str, Row]) -> str:
     figures = (
         f"patching its whole residual stream has a mean effect of {fixed(whole['effect'])} (its LD has a standard "
         f"deviation of {fixed(whole['ld_clean_sd'])}; the patch moves it by {fixed(whole['moved'])} a pair, one way "
-        "or the other)"
+        "or the other; one such model, and so no interval)"
     )
     if cannot_fail(by_control):
         return (
