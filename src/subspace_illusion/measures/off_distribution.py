@@ -81,9 +81,9 @@ def inhomogeneity(points: Cloud, bootstrap: Bootstrap) -> np.ndarray:
     counts, unit = drawn.counts.astype(float), drawn.unit
     if natural.shape[1] == 0:  # nothing varies, and there is nowhere to go
         return np.zeros(len(counts))
-    one, both = (np.eye(counts.shape[1])[of] for of in (unit, np.tile(unit, 2)))
+    one, both = (np.eye(counts.shape[1])[places] for places in (unit, np.tile(unit, 2)))
     clouds = ((patched, one), (natural, both)), ((patched, one), (patched, one)), ((natural, both), (natural, both))
-    return _coefficient(*(_Apart.of(*ends).means(counts, counts) for ends in clouds))
+    return _coefficient(*(_Apart.between(*ends).means(counts, counts) for ends in clouds))
 
 
 def floor(points: Cloud, groups: np.ndarray, halvings: int, seed: int) -> float:
@@ -105,7 +105,7 @@ def floor(points: Cloud, groups: np.ndarray, halvings: int, seed: int) -> float:
     number, rng = drawn.counts.shape[1], numpy_generator(seed, "halves")
     one = np.stack([rng.permutation(number) % 2 for _ in range(halvings)]).astype(float)
     points_of = natural, np.eye(number)[np.tile(drawn.unit, 2)]
-    apart, other = _Apart.of(points_of, points_of), 1 - one
+    apart, other = _Apart.between(points_of, points_of), 1 - one
     halves = (one, other), (one, one), (other, other)
     return float(_coefficient(*(apart.means(*ends) for ends in halves)).mean())
 
@@ -236,7 +236,7 @@ class _Apart:
     pairs: np.ndarray
 
     @classmethod
-    def of(cls, one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]) -> "_Apart":
+    def between(cls, one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]) -> "_Apart":
         """From two clouds: points ``[n, d]``, and ones where they belong to a group, ``[n, groups]``."""
         sums = one[1].T @ euclidean_distances(one[0], other[0]) @ other[1]
         pairs = np.outer(one[1].sum(0), other[1].sum(0))
