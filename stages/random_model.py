@@ -23,7 +23,6 @@ def main(
     das: Das,
     learning: Learning,
     train_batch: int,
-    resamples: int,
     patch_batch: int,
     seed: int,
 ) -> None:
@@ -54,8 +53,6 @@ def main(
         site,
         test,
         trained,
-        seed=seed,
-        resamples=resamples,
         batch=patch_batch,
         on_patch=ticker((runs + 1) * len(test), "pair").update,
     )

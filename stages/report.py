@@ -3,10 +3,10 @@
 from subspace_illusion.core.checkpoints import open_tokenizer
 from subspace_illusion.core.pointer import hashes
 from subspace_illusion.files import atomic_folder, atomic_write, read_table, write_table
-from subspace_illusion.pipeline.layout import DATA, FIGURES, MODEL, PUBLISHED, RESULTS, SCORES, TIMINGS
+from subspace_illusion.pipeline.layout import DATA, FIGURES, MODEL, PUBLISHED, PUBLISHED_FACTS, RESULTS, SCORES, TIMINGS
 from subspace_illusion.pipeline.params import Params, shown_params
 from subspace_illusion.pipeline.stage import run, say
-from subspace_illusion.report.comparison import comparable, compare
+from subspace_illusion.report.comparison import all_published, comparable, compare
 from subspace_illusion.report.contents import whole_report
 from subspace_illusion.report.findings import findings
 from subspace_illusion.report.page import render
@@ -31,7 +31,8 @@ def main(params: Params) -> None:  # all of them, because the report shows them
         lambda ids: tokenizer.hf.decode(ids, skip_special_tokens=True),
     )
     found, calibration = findings(results), read_calibration(rules.calibration)
-    comparison = compare(comparable(read_table(PUBLISHED), names.task, found), found, names.model == "gpt2")
+    published = comparable(all_published(read_table(PUBLISHED), read_table(PUBLISHED_FACTS)), names.task, found)
+    comparison = compare(published, found, names.model == "gpt2")
     write_table(RESULTS / "comparison.csv", comparison)
     with atomic_folder(FIGURES) as figures:
         report = whole_report(

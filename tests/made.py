@@ -291,7 +291,7 @@ def tables() -> dict[str, Any]:
         f"random_model/{V_TRUE}.csv": pd.DataFrame([dict(control="DAS on a random model") | patched(0.0)]),
         "text/recover_directions.csv": pd.DataFrame(
             [
-                dict(block=block, direction=i, r2=0.3 + 0.4 * block + 0.1 * i, mse=0.5)
+                dict(block=block, direction=i, r2=0.3 + 0.4 * block + 0.1 * i, mse=0.5, p=0.004)
                 for block in (0, 1)
                 for i in (0, 1)
             ]

@@ -16,6 +16,7 @@ from subspace_illusion.statistics import (
     p_in_words,
     permutation_p,
     ratio,
+    ratio_by_draw,
     summarise,
     table,
 )
@@ -143,6 +144,63 @@ def test_seeds_are_held_fixed_and_not_resampled():
     rows = [summarise(of, clean, singles(50)) for of in (same, spread)]
     for name in ("effect", "effect_lo", "effect_hi"):
         assert rows[0][name] == pytest.approx(rows[1][name])
+
+
+def of_draws(rng: np.random.Generator, draws: int, clean: np.ndarray) -> Outcome:
+    """What random draws do to the same pairs: each an effect of its own, about 2."""
+    effects = rng.normal(2, 0.5, (draws, 1)) + rng.normal(0, 0.2, (draws, len(clean)))
+    return Outcome(clean - effects, np.zeros((draws, len(clean)), dtype=bool))
+
+
+@pytest.mark.parametrize("draws", [5, 20])
+def test_an_interval_over_random_draws_covers_what_others_would_give(draws):
+    """With the draws held fixed it would hardly ever."""
+    rng, hits, fixed_hits = np.random.default_rng(0), 0, 0
+    for trial in range(200):
+        clean = rng.normal(5, 1, 40)
+        outcome = of_draws(rng, draws, clean)
+        drawn, fixed = (summarise(outcome, clean, singles(40, 300, trial), drawn=also) for also in (True, False))
+        assert drawn["effect"] == pytest.approx(fixed["effect"])
+        assert drawn["ld_clean_lo"] == fixed["ld_clean_lo"]
+        assert drawn["effect_lo"] <= drawn["effect"] <= drawn["effect_hi"]
+        hits += drawn["effect_lo"] <= 2 <= drawn["effect_hi"]
+        fixed_hits += fixed["effect_lo"] <= 2 <= fixed["effect_hi"]
+    assert hits >= (170 if draws == 5 else 180)
+    assert fixed_hits < 100
+
+
+def test_of_a_few_random_draws_there_is_no_interval():
+    rng = np.random.default_rng(0)
+    clean = rng.normal(5, 1, 40)
+    outcome, other = of_draws(rng, 4, clean), clean - 1
+    row = summarise(outcome, clean, singles(40), over=dict(share=other), under=dict(inverse=other), drawn=True)
+    assert row["effect"] == pytest.approx((clean - outcome.ld).mean())
+    for name in ("ld_patched", "effect", "fldd", "flip_rate", "share", "inverse"):
+        assert np.isnan([row[f"{name}_lo"], row[f"{name}_hi"]]).all()
+    assert row["ld_clean_lo"] < row["ld_clean"] < row["ld_clean_hi"]
+
+
+def test_measures_of_the_same_random_draws_are_paired():
+    """What is always half of another is so in every draw."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(2, 1, (6, 30))
+    draws = singles(30)
+    assert draws.means(values / 2, drawn=True) / draws.means(values, drawn=True) == pytest.approx(np.full(301, 0.5))
+    among = np.arange(30) < 10
+    assert draws.means(values, among, drawn=True)[0] == pytest.approx(values[:, :10].mean())
+
+
+def test_a_ratio_over_what_may_be_zero_has_no_interval():
+    """Its draws lie on both sides of the figure's infinity, and their percentiles leave the figure out."""
+    rng = np.random.default_rng(0)
+    clean, noise = rng.normal(5, 0.1, 50), rng.normal(0, 1, 50)
+    patched = outcome(*(clean - 1 + rng.normal(0, 0.1, 50)))
+    unsure, sure = clean - (noise - noise.mean() + 0.05), clean - (noise - noise.mean() + 2)
+    row = summarise(patched, clean, singles(50), over=dict(unsure=unsure, sure=sure))
+    assert row["unsure"] == pytest.approx(row["effect"] / 0.05)
+    assert np.isnan([row["unsure_lo"], row["unsure_hi"]]).all()
+    assert row["sure_lo"] < row["sure"] < row["sure_hi"]
+    assert ratio_by_draw(np.ones(1), np.ones(1)).tolist() == [1]
 
 
 def test_no_pairs_is_an_error():

@@ -227,6 +227,9 @@ def test_labels_by_hand(both, pairs):
             right.append((ld > 0) == label)
     assert rows.loc[ON_ARBITRARY, "label_accuracy"] == pytest.approx(np.mean(right))
     assert rows["label_accuracy"].notna().sum() == 1
+    by_toss = np.array([np.concatenate(right[toss::2]).mean() for toss in (0, 1)])
+    ends = rows.loc[ON_ARBITRARY, ["label_accuracy_min", "label_accuracy_max"]].tolist()
+    assert ends == pytest.approx([by_toss.min(), by_toss.max()])
 
 
 def test_the_distribution_of_training_pairs_is_that_of_the_rows_kind(both):
@@ -337,8 +340,13 @@ def test_pairs_of_one_value_among_the_training_pairs_alone(pairs):
 
 def rows_of(**changed: float) -> dict[str, dict[str, float]]:
     """A run in which the arbitrary labels do what they should and the random model has nothing to find."""
-    arbitrary = measured(label_accuracy=0.5, label_accuracy_train=0.52) | dict(
-        cosine=0.8, train_ld_abs=1.0, train_ld_clean_abs=5.0, train_ld_near_zero=0.6, train_ld_clean_near_zero=0.0
+    ends = {f"label_accuracy{of}_{end}": 0.5 for of in ("", "_train") for end in ("min", "max")}
+    arbitrary = (
+        measured(label_accuracy=0.5, label_accuracy_train=0.52)
+        | ends
+        | dict(
+            cosine=0.8, train_ld_abs=1.0, train_ld_clean_abs=5.0, train_ld_near_zero=0.6, train_ld_clean_near_zero=0.0
+        )
     )
     return {
         ON_ARBITRARY: arbitrary | changed,

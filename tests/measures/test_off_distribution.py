@@ -32,18 +32,73 @@ def once(of: Cloud) -> float:
     return float(inhomogeneity(of, Bootstrap.of(range(len(of.base)), 0, 0))[0])
 
 
+def test_it_is_the_energy_distance_over_points_of_different_groups():
+    """By hand, with two pairs in every group."""
+    base, source, patched = normal(12, 1, 0), normal(12, 1, 1), normal(12, 1, 2) + 2
+    groups = np.arange(12) // 2
+    natural, unit = torch.cat([base, source]).double(), np.tile(groups, 2)
+    spread = natural.std(unbiased=False)
+    natural, moved = natural / spread, patched.double() / spread
+
+    def apart(a: torch.Tensor, of_a: np.ndarray, b: torch.Tensor, of_b: np.ndarray) -> float:
+        return float((a - b.T).abs()[torch.from_numpy(of_a[:, None] != of_b)].mean())
+
+    across = apart(moved, groups, natural, unit)
+    within = apart(moved, groups, moved, groups) + apart(natural, unit, natural, unit)
+    found = inhomogeneity(Cloud(base, source, patched), Bootstrap.of(groups, 0, 0))
+    assert found == pytest.approx([(2 * across - within) / (2 * across)], rel=1e-5)
+
+
 def test_in_one_dimension_it_is_scipys_energy_distance_in_units_of_the_distance_apart():
-    """scipy's mean within a cloud has every point beside itself, which takes one part in n off it."""
-    base, source, patched = normal(30, 1, 0), normal(30, 1, 1), normal(30, 1, 2) + 2
+    """But for what points beside themselves take off scipy's, one part in n."""
+    base, source, patched = normal(400, 1, 0), normal(400, 1, 1), normal(400, 1, 2) + 2
     natural = torch.cat([base, source]).double()
     spread = natural.std(unbiased=False)
     natural, moved = natural / spread, patched.double() / spread
-    squared = energy_distance(natural.squeeze(1), moved.squeeze(1)) ** 2
-    apart, of_natural, of_moved = (
-        float((a - b.T).abs().mean()) for a, b in ((moved, natural), (natural, natural), (moved, moved))
+    expected = energy_distance(natural.squeeze(1), moved.squeeze(1)) ** 2 / (
+        2 * float((moved - natural.T).abs().mean())
     )
-    expected = (squared - of_natural / 59 - of_moved / 29) / (2 * apart)
-    assert once(Cloud(base, source, patched)) == pytest.approx(expected, rel=1e-5)
+    assert once(Cloud(base, source, patched)) == pytest.approx(expected, rel=0.01)
+
+
+def swapped(groups: int, d: int, shift: float, seed: int) -> tuple[Cloud, np.ndarray]:
+    """Both swaps of every case, so that each prompt stands twice, patched by a small shift of the source."""
+    a, b = normal(groups, d, seed), normal(groups, d, seed + 1000)
+    base, source = torch.cat([a, b]), torch.cat([b, a])
+    step = torch.full((d,), shift / d**0.5)
+    return Cloud(base, source, 0.9 * base + 0.1 * source + step), np.tile(np.arange(groups), 2)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.3, 3.0])
+def test_an_interval_holds_its_figure_where_prompts_stand_twice(shift):
+    """A statistic that counts distances within a group has all its draws on one side of the figure."""
+    for seed in range(10):
+        of, groups = swapped(40, 30, shift, seed)
+        draws = inhomogeneity(of, Bootstrap.of(groups, 200, seed))
+        low, high = np.percentile(draws[1:], [2.5, 97.5])
+        assert low <= draws[0] <= high
+        assert 0.2 < (draws[1:] <= draws[0]).mean() <= 1 if draws[0] == 0 else 0.2 < (draws[1:] < draws[0]).mean() < 0.8
+
+
+def test_it_has_no_bias_and_its_interval_covers_the_truth():
+    truth = inhomogeneity(*_with_bootstrap(*swapped(3000, 3, 1.5, 7), 0))[0]
+    hits, figures = 0, []
+    for seed in range(100):
+        draws = inhomogeneity(*_with_bootstrap(*swapped(30, 3, 1.5, seed), 200))
+        low, high = np.percentile(draws[1:], [2.5, 97.5])
+        hits += low <= truth <= high
+        figures.append(draws[0])
+    assert np.mean(figures) == pytest.approx(truth, abs=0.01)
+    assert 88 <= hits <= 100
+
+
+def _with_bootstrap(of: Cloud, groups: np.ndarray, resamples: int) -> tuple[Cloud, Bootstrap]:
+    return of, Bootstrap.of(groups, resamples, 0)
+
+
+def test_of_one_group_nothing_is_known():
+    of = Cloud(normal(6, 3, 0), normal(6, 3, 1), normal(6, 3, 2))
+    assert np.isnan(inhomogeneity(of, Bootstrap.of(np.zeros(6), 20, 0))).all()
 
 
 def test_a_patch_that_hands_over_everything_leads_nowhere_new():
@@ -75,12 +130,13 @@ def test_coordinates_are_standardised_by_the_natural_cloud_and_one_that_does_not
 def test_the_floor_is_small_and_keeps_groups_whole():
     of = Cloud(normal(60, 3, 0), normal(60, 3, 1), normal(60, 3, 2))
     assert 0 <= floor(of, np.arange(60), 10, 0) < 0.05
-    # Two groups that lie apart are two halves that lie apart.
-    shifted = Cloud(
-        of.base + torch.arange(60)[:, None].ge(30) * 9, of.source + torch.arange(60)[:, None].ge(30) * 9, of.base
-    )
-    assert floor(shifted, np.arange(60) // 30, 10, 0) > 0.5
-    assert np.isnan(floor(of, np.zeros(60), 10, 0))
+    # Points that lie apart by group are no two halves that lie apart, unless groups are cut.
+    away = 9.0 * torch.arange(60)[:, None].ge(30)
+    shifted = Cloud(of.base + away, of.source + away, of.base)
+    one_by_one, in_groups = (floor(shifted, np.arange(60) // size, 200, 0) for size in (1, 15))
+    assert one_by_one < 0.05 < in_groups
+    assert np.isnan(floor(of, np.arange(60) // 30, 10, 0))
+    assert floor(Cloud(*[torch.zeros(60, 1)] * 3), np.arange(60), 10, 0) == 0
 
 
 def test_every_place_and_part():

@@ -32,7 +32,7 @@ def test_what_there_was_to_find_stands_beside_what_was_found(llama: Model, site:
     residual = residual_after(site.block)
     pairs = some_pairs(llama, [site, residual], site.start, kinds=[DIFFERENT])
     trained = train_das(llama, site, pairs.examples(site), rank=1, seeds=[0, 1], **SETTINGS)
-    rows = random_model_control("x", site, pairs, trained, seed=0, resamples=100, batch=3).set_index("control")
+    rows = random_model_control("x", site, pairs, trained, batch=3).set_index("control")
     assert rows["draws"].to_dict() == {RANDOM_MODEL: 2, RANDOM_MODEL_WHOLE: 1}
     whole = pairs.patch(residual, {0: pairs.along(residual, None)}, batch=8)[0]
     assert rows.loc[RANDOM_MODEL_WHOLE, "effect"] == pytest.approx((pairs.ld_clean - whole.ld[0]).mean(), abs=1e-4)
@@ -42,6 +42,14 @@ def test_what_there_was_to_find_stands_beside_what_was_found(llama: Model, site:
     assert pd.isna(rows.loc[RANDOM_MODEL, "train_accuracy_keep"])
     assert rows.loc[RANDOM_MODEL, "train_accuracy_change"] >= 0
     assert not [column for column in rows if column.startswith("fldd")]
+    # One random model is no sample of them: the range over training seeds, and no interval.
+    assert rows.filter(regex="_(lo|hi)$").isna().all(axis=None)
+    effects = [
+        (pairs.ld_clean - pairs.patch(site, {0: pairs.along(site, basis)}, batch=8)[0].ld[0]).mean()
+        for basis in trained.bases
+    ]
+    ends = rows.loc[RANDOM_MODEL, ["effect_min", "effect_max"]].tolist()
+    assert ends == pytest.approx([min(effects), max(effects)], abs=1e-4)
 
 
 def test_only_the_prompts_of_the_pairs_are_run(llama: Model):

@@ -16,6 +16,7 @@ from subspace_illusion.measures.split_directions import (
     UNSEEN,
     ReadPart,
     divide,
+    seen_by_chance,
     split_directions,
     split_table,
 )
@@ -103,6 +104,9 @@ def test_shares_are_of_the_same_pairs_and_seeds():
         ("0", POOLED),
     ]
     assert random["effect"].tolist() == [2, 1, 3, 2]
+    # Two random subspaces are no sample of them.
+    assert random.set_index("draw").loc[POOLED, ["effect_lo", "effect_hi"]].isna().all(axis=None)
+    assert wholes["random_row_share_lo"].isna().all()
     assert set(table.loc[table["part"] == SEEN, "chance_norm"]) == {0.5}
     assert table.loc[table["part"] != UNDIVIDED, "row_share"].isna().all()
 
@@ -125,6 +129,9 @@ def divided(pairs, heads) -> pd.DataFrame:
                 pooled.loc[[(method, UNDIVIDED), (method, SEEN)]].tolist(), abs=1e-5
             )
         assert by_pair["pair"].tolist() == 2 * pairs.table["pair"].tolist()
+        chance = pairs.ld_clean.mean() - seen_by_chance(by_pair[by_pair["subspace"] == TRAINED]).mean(1)
+        random = table[(table["subspace"] == TRAINED) & (table["part"] == RANDOM_SEEN)].set_index("draw")["effect"]
+        assert chance.tolist() == pytest.approx([random[0], random[1]], abs=1e-5)
     return table
 
 

@@ -1,12 +1,17 @@
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
+import made
 from subspace_illusion.files import read_table
-from subspace_illusion.pipeline.layout import PUBLISHED
+from subspace_illusion.pipeline.layout import PUBLISHED, PUBLISHED_FACTS
 from subspace_illusion.report.comparison import COMPARISON_COLUMNS as OF_COMPARISON
-from subspace_illusion.report.comparison import PUBLISHED_MEASURES, agree, comparable, compare
-from subspace_illusion.report.findings import Finding
+from subspace_illusion.report.comparison import PUBLISHED_MEASURES, agree, all_published, comparable, compare
+from subspace_illusion.report.findings import Finding, findings
 from subspace_illusion.statistics import Estimate
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
@@ -113,6 +118,71 @@ def test_another_tasks_figures_are_held_against_what_depends_on_no_task():
     nothing = compare(comparable(published, "agreement", FOUND), FOUND, is_gpt2=False)
     assert nothing.empty
     assert nothing.columns.tolist() == list(OF_COMPARISON)
+
+
+def every_published() -> pd.DataFrame:
+    return all_published(read_table(PUBLISHED), read_table(PUBLISHED_FACTS))
+
+
+def test_every_published_figure_is_compared():
+    """Whether a run has it or not: of the files that come with the project no row is left out."""
+    of_ioi, of_facts = read_table(PUBLISHED), read_table(PUBLISHED_FACTS)
+    compared = compare(comparable(every_published(), "ioi", []), [], is_gpt2=False)
+    assert set(of_ioi["quantity"]) < set(compared["quantity"])
+    assert len(compared) == len(of_ioi) + len(of_facts) == 50 + 60
+    for row in of_facts.to_dict("records"):
+        name = f"{row['quantity']}, block {row['block']} of {row['blocks']}"
+        (figure,) = compared.loc[compared["quantity"] == name, "published"]
+        assert figure == f"{row['value']:.3g} (GPT-2 XL)"
+    assert not every_published().duplicated(["key", "source"]).any()
+
+
+def test_the_committed_comparison_lists_every_published_figure():
+    listed = pd.read_csv(ROOT / "results/comparison.csv")
+    expected = compare(every_published(), [], is_gpt2=False)
+    assert listed[["quantity", "published"]].values.tolist() == expected[["quantity", "published"]].values.tolist()
+
+
+def test_the_posts_figures_one_by_one():
+    published = read_table(PUBLISHED)
+    posts = published[published["source"] == "post"]
+    figures = sorted({*posts["low"], *posts["high"]})
+    assert figures == sorted(
+        [0.8, 0.85, -0.4, 1.3, 0.3, 0.4, 0.99, 0.52, 0.036, 1.0, 3.3, 0.71, 0.17, 0.31, 0.18, 0.005, 0.69, 0.83, 0.87,
+         0.996]
+    )  # fmt: skip
+
+
+def test_a_bound_is_kept_or_not():
+    bound = pd.DataFrame([("p", "post", "p", 0.005, 0.005, "under", "plain", "")], columns=COMPARISON_COLUMNS)
+    bound = pd.concat([SHARED, bound])
+    for value, sense in ((0.004, "agrees: under it too"), (0.02, "differs: not under it")):
+        rows = compare(bound, [Finding("p", "p", Estimate(value))], is_gpt2=False).set_index("quantity")
+        assert rows.loc["p", "agreement"] == sense
+        assert rows.loc["p", "published"] == "under 0.005"
+
+
+def test_facts_are_compared_at_the_nearest_depth(tmp_path):
+    """GPT-2 XL has 48 blocks, the model three."""
+    about = dict(what="one direction per pair", subspace="trained")
+    by_block = pd.DataFrame(
+        [about | dict(block=block) | made.measured(interchange_accuracy=value) for block, value in ((0, 0.9), (2, 0.2))]
+    )
+    edits = pd.DataFrame([dict(block=block, what="edit") | made.measured(rewrite=0.95) for block in (0, 2)])
+    changed = {
+        "facts/mlp8/by_block.csv": by_block,
+        "facts/mlp8/edits.csv": edits,
+        "published_facts.csv": read_table(PUBLISHED_FACTS),
+    }
+    results = made.results(tmp_path, changed, experiments=dict(made.EXPERIMENTS) | dict(facts=["mlp8"]), task="facts")
+    found = findings(results)
+    compared = compare(comparable(every_published(), "facts", found), found, is_gpt2=False).set_index("quantity")
+    answers = "share of patches that give the source's answer: DAS direction, block {} of 48"
+    assert compared.loc[answers.format(15), "this run"] == "0.900"
+    assert compared.loc[answers.format(20), "this run"] == "0.200"
+    assert "median rewrite score: ROME edit, block 0 of 48" in compared.index
+    # Whole MLPs were not patched in this run.
+    assert not compared.index.str.contains("whole MLP").any()
 
 
 def test_the_published_figures_are_the_references():

@@ -126,5 +126,6 @@ def test_every_interval_is_labelled(report, tmp_path):
     for page in pages(report, tmp_path):
         words = " ".join(page.split())
         assert "95 % bootstrap over groups" in words
-        assert "seeds and draws held fixed" in words
+        assert "Training seeds are held fixed" in words
+        assert "five or more random draws" in words
         assert "standard deviation" not in words

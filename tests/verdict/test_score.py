@@ -112,11 +112,20 @@ def test_seeds_count_alike():
 
 def test_what_readers_miss_counts_beside_what_they_miss_of_any_direction():
     """They miss a tenth where random subspaces miss a quarter, and as much as those where they miss a quarter too."""
-    chance = (CLEAN - 2, CLEAN - 1.5)
+    chance = (CLEAN - 2, np.tile(CLEAN - 1.5, (5, 1)))
     for missed, share in ((0.2, 0.4), (0.5, 1.0), (0.8, 1.0), (0.0, 0.0)):
         found = lost_to_readers(CLEAN, CLEAN - 2, CLEAN - 2 + missed, chance, BOOTSTRAP)
         assert found["lost"][0] == pytest.approx(share)
-    assert lost_to_readers(CLEAN, CLEAN - 2, CLEAN - 1.9, (CLEAN - 2, CLEAN - 1.98), BOOTSTRAP) == {}
+    assert lost_to_readers(CLEAN, CLEAN - 2, CLEAN - 1.9, (CLEAN - 2, np.tile(CLEAN - 1.98, (5, 1))), BOOTSTRAP) == {}
+
+
+def test_random_subspaces_are_drawn_too():
+    """What they miss is an estimate from a few: with them held fixed, no draw would know it."""
+    by_chance = np.stack([CLEAN - 2 + missed for missed in (0.3, 0.4, 0.5, 0.6, 0.7)])
+    (draws,) = lost_to_readers(CLEAN, CLEAN - 2, CLEAN - 1.8, (CLEAN - 2, by_chance), BOOTSTRAP).values()
+    assert draws[0] == pytest.approx(0.4)
+    low, high = np.percentile(draws[1:], [2.5, 97.5])
+    assert low < 0.36 < 0.45 < high
 
 
 DAS, MEAN, MINE = SubspaceKey(TRAINED), SubspaceKey(MEAN_DIFFERENCE), SubspaceKey.user("mine")
@@ -161,7 +170,7 @@ def test_residual_subspaces_rest_on_the_pairs_that_were_split():
     base, source, values = activations()
     splits = pd.DataFrame(
         dict(pair=range(10), subspace=TRAINED, whole=CLEAN[:10] - 2, seen=CLEAN[:10] - 1,
-             whole_by_chance=CLEAN[:10] - 2, seen_by_chance=CLEAN[:10])
+             whole_by_chance=CLEAN[:10] - 2, **{f"seen_by_chance_{draw}": CLEAN[:10] for draw in range(5)})
     )  # fmt: skip
     table = did({WHOLE: 2.0, DAS: 2.0, MEAN: 2.0})
     found = score_component(table, {}, base, source, values, None, splits, **SETTINGS)

@@ -13,7 +13,7 @@ import torch
 from subspace_illusion.core.basis import main_axis, patch_change
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
-from subspace_illusion.statistics import Bootstrap, interval, ratio
+from subspace_illusion.statistics import Bootstrap, interval, ratio_by_draw
 from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, SubspaceKey, seed_text
 from subspace_illusion.tasks.table import values_of
 
@@ -154,7 +154,7 @@ def waking(
     figures = dict(
         clean_gap=clean_gap,
         patched_gap=patched_gap,
-        gap_ratio=ratio(patched_gap, clean_gap),
+        gap_ratio=ratio_by_draw(patched_gap, clean_gap),
         outside=bootstrap.means(outside, opposite),
         outside_same=bootstrap.means(outside, ~opposite),
     )

@@ -24,7 +24,7 @@ from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.seeds import derive, numpy_generator
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
-from subspace_illusion.statistics import Bootstrap, interval, ratio, summarise
+from subspace_illusion.statistics import Bootstrap, interval, ratio_by_draw, summarise
 from subspace_illusion.subspace.das import Examples, Loss, train_das
 from subspace_illusion.subspace.keys import NULL, ROW, TRAINED, WHOLE, SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs
@@ -215,4 +215,4 @@ def geometry(difference: torch.Tensor, row: torch.Tensor, null: torch.Tensor, bo
     for name, value in values.items():
         measured |= interval(name, bootstrap.means(value.double().numpy()))
     lent, whole = (bootstrap.means(np.asarray(x.double())) for x in (along_null * along.sign(), along.abs()))
-    return measured | interval("lent_share", ratio(lent, whole))
+    return measured | interval("lent_share", ratio_by_draw(lent, whole))

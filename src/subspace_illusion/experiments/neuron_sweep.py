@@ -71,7 +71,7 @@ def neuron_sweep(
         on_patch: Told the number of pairs after every batch of every patch.
 
     Returns:
-        One row a set of neurons; a draw is held fixed, every interval is over cases.
+        One row a set of neurons, which every interval is about: it is over cases.
     """
     outcomes = test.patch(site, {run: test.along(site, basis) for run, basis in bases.items()}, batch, on_patch)
     bootstrap = Bootstrap.of(test.groups, resamples, seed)

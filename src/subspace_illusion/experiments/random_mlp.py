@@ -115,12 +115,12 @@ def random_mlp(
         real: What patches of the real MLP did to the held-out pairs: LD under its trained subspace and with the whole
             residual stream after its block patched, as ``evaluate.by_pair`` gives it.
         seed: Seed of the bootstrap.
-        resamples: Draws of the bootstrap, over cases.
+        resamples: Draws of the bootstrap, over cases; of the row that pools the random MLPs, over these too.
         batch: Pairs at a time.
         on_patch: Told the number of pairs after every batch of every patch.
 
     Returns:
-        One row a draw, and one that pools them; the draws are held fixed, every interval is over cases.
+        One row a random MLP, and one that pools them.
     """
     changes: dict[int | str, Change] = {draw: stand.beside(test, draw) for draw in range(len(stand.mlps))}
     outcomes = test.patch(mlp_output(stand.block), changes, batch, on_patch)
@@ -129,4 +129,8 @@ def random_mlp(
         share_of_real=real[SubspaceKey(TRAINED).subspace].to_numpy(), share_of_residual=real["residual"].to_numpy()
     )
     bootstrap = Bootstrap.of(test.groups, resamples, seed)
-    return summaries(outcomes, lambda draw: dict(component=component, draw=draw), test.ld_clean, bootstrap, over)
+
+    def about(draw: int | str) -> dict[str, object]:
+        return dict(component=component, draw=draw)
+
+    return summaries(outcomes, about, test.ld_clean, bootstrap, over, drawn=(POOLED,))

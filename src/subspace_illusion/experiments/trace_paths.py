@@ -23,7 +23,7 @@ from subspace_illusion.measures.find_readers import (
     first_reached,
     name_of,
 )
-from subspace_illusion.statistics import Bootstrap, interval, ratio, summarise, table
+from subspace_illusion.statistics import Bootstrap, interval, ratio_by_draw, summarise, table
 from subspace_illusion.subspace.keys import seed_text
 from subspace_illusion.subspace.pairs import Pairs
 
@@ -260,8 +260,8 @@ def head_table(
         row |= interval("attribution_patched", bootstrap.means(patched))
         there = -source_sign * source
         left, method = bootstrap.means(abs(patched - there)), bootstrap.means(abs(clean - there))
-        row |= interval("distance_left", ratio(left, method))
-        row |= interval("moved", ratio(bootstrap.means(clean - patched), bootstrap.means(clean - there)))
+        row |= interval("distance_left", ratio_by_draw(left, method))
+        row |= interval("moved", ratio_by_draw(bootstrap.means(clean - patched), bootstrap.means(clean - there)))
         rows.append(row | summarise(outcome, ld_clean, bootstrap, over=dict(share_of_patch=whole.ld)))
     return table(rows)
 

@@ -30,6 +30,9 @@ UNRELATED = "different value, unrelated words"
 RANDOM_MODEL = "DAS on a random model"
 RANDOM_MODEL_WHOLE = "whole residual stream of that model"
 
+DRAWN = (RANDOM_DIRECTION, PLACEBO, ON_ARBITRARY, ON_ARBITRARY_SAME)
+"""The controls of random draws: of subspaces, of a placebo's place, of labels. The others' seeds are training seeds."""
+
 OF_USER = "; "
 """Between the name of a control and that of the user's own subspace that it is one of."""
 
@@ -247,7 +250,7 @@ def controls(
         learnt: What the controls learnt.
         curve: The training curve of the trained subspaces; ``None`` where nothing was trained.
         seed: Seed of the held-out labels and of the bootstrap.
-        resamples: Draws of the bootstrap, over cases; directions and training seeds are held fixed.
+        resamples: Draws of the bootstrap, over cases and the draws of ``DRAWN``; training seeds are held fixed.
         batch: Pairs at a time.
         on_patch: Told the number of pairs after every batch of every patch.
 
@@ -255,8 +258,8 @@ def controls(
         One row a control: the measures of a patch, with ``effect_min`` and ``effect_max`` the range over single draws;
         ``cosine``, mean over draws, of its subspace with the first trained one, and its range; late training accuracies
         of the two kinds of pairs; ``label_accuracy_train`` and ``label_accuracy``, the share of pairs, trained on and
-        held out, whose likelier name is the one of their tossed label; and how LD is distributed over pairs and draws,
-        with and without the patch, on held-out pairs and (``train_``) on those trained on.
+        held out, whose likelier name is the one of their tossed label, and their ranges; and how LD is distributed over
+        pairs and draws, with and without the patch, on held-out pairs and (``train_``) on those trained on.
     """
     outcomes = tried.patch(batch, on_patch)
     bootstraps = {where: Bootstrap.of(pairs.groups, resamples, seed) for where, pairs in tried.pairs.items()}
@@ -271,7 +274,8 @@ def controls(
         over = dict(share_of_trained=trained.ld) if where == DIFFERENT and trained is not None else {}
         effects = pairs.ld_clean.mean() - outcome.ld.mean(1)
         row: dict[str, Any] = dict(component=component, control=control, draws=len(effects), pairs=len(pairs))
-        row |= summarise(outcome, pairs.ld_clean, bootstraps[where], over=over)
+        drawn = control.partition(OF_USER)[0] in DRAWN
+        row |= summarise(outcome, pairs.ld_clean, bootstraps[where], over=over, drawn=drawn)
         row |= dict(effect_min=effects.min(), effect_max=effects.max())
         if control in tried.bases and trained is not None:
             cosines = np.array([abs(closeness(v, tried.bases[TRAINED][0])) for v in tried.bases[control]])
@@ -362,7 +366,8 @@ def spread(name: str, ld: np.ndarray) -> dict[str, float]:
 def _label_accuracies(
     tried: Tried, learnt: Learnt, outcomes: Mapping[tuple[str, str], Outcome], seed: int, resamples: int
 ) -> dict[str, float]:
-    """How many pairs give the name of their tossed label, trained on and held out (of the same kinds)."""
+    """How many pairs give the name of their tossed label, trained on and held out (of the same kinds), with the range
+    over tosses."""
     kinds = {DIFFERENT: ON_ARBITRARY} | ({SAME: ON_ARBITRARY_SAME} if (SAME, ON_ARBITRARY_SAME) in outcomes else {})
     ld = np.concatenate([outcomes[key].ld for key in kinds.items()], 1)
     answers = np.concatenate([tossed(len(tried.pairs[kind]), seed, len(ld), kind) for kind in kinds], 1)
@@ -373,7 +378,8 @@ def _label_accuracies(
         ("label_accuracy", groups, ld, answers),
     ):
         right = ((found > 0) == labels).astype(float)
-        row |= interval(name, Bootstrap.of(of_pairs, resamples, seed).means(right))
+        row |= interval(name, Bootstrap.of(of_pairs, resamples, seed).means(right, drawn=True))
+        row |= {f"{name}_min": right.mean(1).min(), f"{name}_max": right.mean(1).max()}
     return row
 
 

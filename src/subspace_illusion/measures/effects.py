@@ -156,7 +156,7 @@ def effects(pairs: Pairs, patched: Mapping[str, Patched], bootstrap: Bootstrap) 
         ratios of effects: ``share_of_residual``, over that of the whole residual stream after the block;
         ``whole_share``, the whole component's over this one; ``row_share``, its row part's over this one, and
         ``effect_over_row_part``, the other way round; ``share_of_subspace``, of a row part or a half over that of the
-        subspace that it is a part of.
+        subspace that it is a part of. The random subspace, of which there is one, has figures without intervals.
     """
     groups = len(np.unique(pairs.groups))
     rows = []
@@ -172,7 +172,8 @@ def effects(pairs: Pairs, patched: Mapping[str, Patched], bootstrap: Bootstrap) 
                 over |= dict(share_of_subspace=outcomes[key.entire].ld)
             about = dict(component=name, site=component.site.name, subspace=key.subspace, seed=key.seed_text)
             counts = dict(pairs=len(pairs), groups=groups)
-            rows.append(about | counts | summarise(outcomes[key], pairs.ld_clean, bootstrap, over=over, under=under))
+            ratios, drawn = dict(over=over, under=under), key == SubspaceKey(RANDOM)
+            rows.append(about | counts | summarise(outcomes[key], pairs.ld_clean, bootstrap, **ratios, drawn=drawn))
     return table(rows)
 
 

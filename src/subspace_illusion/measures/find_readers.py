@@ -16,7 +16,7 @@ from subspace_illusion.core.outcome import logit_difference
 from subspace_illusion.core.replay import Recording, replay
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
-from subspace_illusion.statistics import Bootstrap, interval, ratio, table
+from subspace_illusion.statistics import Bootstrap, interval, ratio_by_draw, table
 from subspace_illusion.subspace.pairs import Pairs
 
 READER = "reader"
@@ -164,7 +164,7 @@ def reader_table(
     rows = []
     for place, head in enumerate(heads):
         clean, patched = (bootstrap.means(x[:, place].double().numpy()) for x in (response.clean, response.patched))
-        share = ratio(clean - patched, effect)
+        share = ratio_by_draw(clean - patched, effect)
         row = dict(head=name_of(head), attribution=clean[0], patched=patched[0], response=(clean - patched)[0])
         row |= interval("share", share)
         rows.append(row | dict(reader=rule.classed(share[0]), role=rule.role(clean[0] / ld_clean.mean())))

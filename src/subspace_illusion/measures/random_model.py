@@ -8,7 +8,7 @@ import pandas as pd
 from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.measures.controls import RANDOM_MODEL, RANDOM_MODEL_WHOLE
-from subspace_illusion.statistics import Bootstrap, interval, summarise, table
+from subspace_illusion.statistics import Bootstrap, summarise, table
 from subspace_illusion.subspace.das import Trained, late_accuracy
 from subspace_illusion.subspace.pairs import Pairs
 
@@ -19,8 +19,6 @@ def random_model_control(
     test: Pairs,
     trained: Trained,
     *,
-    seed: int,
-    resamples: int,
     batch: int,
     on_patch: Callable[[int], object] = lambda pairs: None,
 ) -> pd.DataFrame:
@@ -31,14 +29,14 @@ def random_model_control(
         site: Where it is.
         test: Held-out pairs, run by the random model.
         trained: What DAS found in it, on pairs of different values.
-        seed: Seed of the bootstrap.
-        resamples: Draws of the bootstrap, over cases.
         batch: Held-out pairs at a time.
         on_patch: Told the number of pairs after every batch of every patch.
 
     Returns:
         Two rows. The model solves nothing, so shares of its clean LD mean nothing and are left out; instead there is
-        ``ld_clean_sd``, how much its LD varies over pairs, and ``moved``, the mean size of the change in LD.
+        ``ld_clean_sd``, how much its LD varies over pairs, and ``moved``, the mean size of the change in LD. There are
+        no intervals, because all figures are of one random model; ``effect_min`` and ``effect_max`` are the range over
+        training seeds.
     """
     residual = residual_after(site.block)
     found = dict(enumerate(test.along(site, basis) for basis in trained.bases))
@@ -47,16 +45,16 @@ def random_model_control(
         RANDOM_MODEL_WHOLE: test.patch(residual, {0: test.along(residual, None)}, batch, on_patch),
     }
     accuracy = {f"train_accuracy_{kind}": late_accuracy(trained.curve, kind) for kind in ("change", "keep")}
-    bootstrap = Bootstrap.of(test.groups, resamples, seed)
+    once = Bootstrap.of(test.groups, 0, 0)
     rows = []
     for control, outcomes in tried.items():
         pooled = Outcome.pooled(list(outcomes.values()))
-        measured = summarise(pooled, test.ld_clean, bootstrap)
+        measured, effects = summarise(pooled, test.ld_clean, once), test.ld_clean.mean() - pooled.ld.mean(1)
         rows.append(
             dict(component=component, control=control, draws=len(outcomes), pairs=len(test))
             | (accuracy if control == RANDOM_MODEL else dict.fromkeys(accuracy, np.nan))
-            | dict(ld_clean_sd=float(test.ld_clean.std()))
-            | interval("moved", bootstrap.means(np.abs(test.ld_clean - pooled.ld)))
+            | dict(ld_clean_sd=float(test.ld_clean.std()), moved=float(np.abs(test.ld_clean - pooled.ld).mean()))
             | {name: value for name, value in measured.items() if not name.startswith("fldd")}
+            | dict(effect_min=float(effects.min()), effect_max=float(effects.max()))
         )
     return table(rows)

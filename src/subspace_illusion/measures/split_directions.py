@@ -14,14 +14,16 @@ from subspace_illusion.core.basis import Split, random_basis, row_space, split_e
 from subspace_illusion.core.heads import readers_readout
 from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.sites import Site
-from subspace_illusion.statistics import Bootstrap, interval, ratio, summarise, table
+from subspace_illusion.statistics import Bootstrap, interval, ratio_by_draw, summarise, table
 from subspace_illusion.subspace.keys import POOLED, SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs
 
 UNDIVIDED, SEEN, UNSEEN = "whole", "along readers", "along nullspace"
 RANDOM_SEEN, RANDOM_UNSEEN = "along a random subspace", "off a random subspace"
-SPLIT_COLUMNS = ("whole", "seen", "whole_by_chance", "seen_by_chance")
-"""The columns of ``split_by_pair`` that hold logit differences."""
+SPLIT_COLUMNS = ("whole", "seen", "whole_by_chance")
+"""The columns of ``split_by_pair`` that hold logit differences; behind them one for every random subspace."""
+BY_CHANCE = "seen_by_chance_"
+"""What the names of the latter begin with."""
 READ_PARTS = (UNDIVIDED, SEEN, UNSEEN, RANDOM_SEEN, RANDOM_UNSEEN)
 """The parts of a direction: by what the readers see, and by random subspaces of the rank of what they see.
 
@@ -136,8 +138,8 @@ def split_by_pair(outcomes: Mapping[ReadPart, Outcome], pairs: Pairs) -> pd.Data
 
     Returns:
         ``pair``, ``subspace`` and the LD under the patch along the ``whole`` subspace and what its readers see of it,
-        ``seen``, means over seeds; the same two of the seed that random subspaces divide, ``whole_by_chance`` and
-        ``seen_by_chance``, the latter the mean over random subspaces. Without readers there are no rows.
+        ``seen``, means over seeds; the same two of the seed that random subspaces divide, ``whole_by_chance`` and, for
+        every random subspace, ``seen_by_chance_<draw>``. Without readers there are no rows.
     """
     tables = []
     for pooled in dict.fromkeys(which.key.pooled for which in outcomes if which.part == SEEN):
@@ -147,14 +149,19 @@ def split_by_pair(outcomes: Mapping[ReadPart, Outcome], pairs: Pairs) -> pd.Data
         }
         divided = {which.key for which in by_part[RANDOM_SEEN]}
         first = [which for which in by_part[UNDIVIDED] if which.key in divided]
-        listed = (by_part[UNDIVIDED], by_part[SEEN], first, by_part[RANDOM_SEEN])
+        listed = dict(zip(SPLIT_COLUMNS, (by_part[UNDIVIDED], by_part[SEEN], first), strict=True))
+        listed |= {f"{BY_CHANCE}{which.draw}": [which] for which in by_part[RANDOM_SEEN]}
         means = {
-            name: Outcome.pooled([outcomes[which] for which in parts]).ld.mean(0)
-            for name, parts in zip(SPLIT_COLUMNS, listed, strict=True)
+            name: Outcome.pooled([outcomes[which] for which in parts]).ld.mean(0) for name, parts in listed.items()
         }
         tables.append(pd.DataFrame(dict(pair=pairs.table["pair"].to_numpy(), subspace=pooled.subspace) | means))
     nothing = pd.DataFrame(columns=["pair", "subspace", *SPLIT_COLUMNS])
     return pd.concat(tables, ignore_index=True) if tables else nothing
+
+
+def seen_by_chance(divided: pd.DataFrame) -> np.ndarray:
+    """The LD under what each random subspace sees, ``[draws, pairs]``, of a table of ``split_by_pair``."""
+    return divided.filter(like=BY_CHANCE).to_numpy().T
 
 
 def split_table(
@@ -167,8 +174,9 @@ def split_table(
     """One row a direction, part and seed, and of the random subspaces one a draw.
 
     Every row with seed ``pooled`` pools the training seeds where there are several, every row with draw ``pooled`` the
-    random subspaces; single draws are given for the pooled seeds only. Random subspaces divide the directions of the
-    first seed alone, so that what is pooled there is that seed, and other seeds have no such rows.
+    random subspaces, which its intervals are over too; single draws are given for the pooled seeds only. Random
+    subspaces divide the directions of the first seed alone, so that what is pooled there is that seed, and other seeds
+    have no such rows.
 
     Args:
         outcomes: What patching each part does.
@@ -208,7 +216,7 @@ def split_table(
                         dict(subspace=key.subspace, part=part, seed=key.seed_text, draw=draw)
                         | dict(norm=norm, chance_norm=chance.get(part, 1) ** 0.5)
                         | dict(pairs=len(ld_clean))
-                        | summarise(outcome, ld_clean, bootstrap)
+                        | summarise(outcome, ld_clean, bootstrap, drawn=draw == POOLED)
                         | shares
                     )
     return table(rows)
@@ -221,9 +229,15 @@ def share_of(
     ld_clean: np.ndarray,
     bootstrap: Bootstrap,
 ) -> np.ndarray:
-    """The mean effect of some parts over that of the directions that they are parts of, by draw of pairs."""
+    """The mean effect of some parts over that of the directions that they are parts of, by draw of pairs and, where
+    the parts are by random subspaces, of these."""
     clean = bootstrap.means(ld_clean)
     of_part, of_whole = (
-        clean - bootstrap.means(Outcome.pooled([outcomes[which] for which in listed]).ld) for listed in (parts, wholes)
+        clean
+        - bootstrap.means(
+            Outcome.pooled([outcomes[which] for which in listed]).ld,
+            drawn=any(which.draw is not None for which in listed),
+        )
+        for listed in (parts, wholes)
     )
-    return ratio(of_part, of_whole)
+    return ratio_by_draw(of_part, of_whole)

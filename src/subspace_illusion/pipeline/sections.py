@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from subspace_illusion.core.matmul import MatmulDtype
 from subspace_illusion.core.sites import Site
 from subspace_illusion.pipeline.layout import OWN
+from subspace_illusion.statistics import LEAST_DRAWS
 from subspace_illusion.subspace.das import Loss
 from subspace_illusion.subspace.keys import LABELS, is_label
 
@@ -233,7 +234,7 @@ class SplitDirections(Section):
     """What subspaces are split on by what readers see, and beside how many random subspaces of its rank."""
 
     pairs: Count
-    random_subspaces: Annotated[int, Field(ge=2)]
+    random_subspaces: Annotated[int, Field(ge=LEAST_DRAWS)]  # of fewer nothing is known of what others would lose
 
 
 class TellNames(Section):

@@ -1,11 +1,11 @@
-"""The comparison of a run with what the post and the paper published about GPT-2 small."""
+"""The comparison of a run with what the post and the paper published about GPT-2 small, and of facts about GPT-2 XL."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from subspace_illusion.report.findings import Finding
+from subspace_illusion.report.findings import Finding, fact_key
 from subspace_illusion.report.words import fixed
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.tasks.table import IOI
@@ -24,16 +24,44 @@ ALGEBRA = "v_mlp.null_only"
 
 PUBLISHED_MEASURES = ("clean", "ld", "effect", "accuracy", "share", "plain")
 
-OF_ANY_TASK = ("recovery.", "signs.")
-"""Findings on ordinary text, which do not depend on the task."""
+OF_ANY_TASK = ("recovery.", "signs.", "facts.")
+"""Findings on ordinary text, which do not depend on the task, and of facts, which no other task has."""
+
+UNDER = "under"
+"""In the column ``about``: the figure was published as a bound."""
+
+NOT_RUN = "not run"
 
 COMPARISON_COLUMNS = ("quantity", "source", "published", "gpt2 here", "this run", "interval", "agreement")
+
+
+def all_published(published: pd.DataFrame, of_facts: pd.DataFrame) -> pd.DataFrame:
+    """Every published figure in the form that ``compare`` takes.
+
+    Args:
+        published: Those of IOI and of ordinary text, in that form.
+        of_facts: Those of facts by block: ``quantity, block, blocks, value``.
+    """
+    rows = [
+        dict(
+            key=fact_key(row),
+            source="paper",
+            quantity=f"{row['quantity']}, block {row['block']} of {row['blocks']}",
+            low=row["value"],
+            high=row["value"],
+            measure="share",
+            note="GPT-2 XL",
+        )
+        for row in of_facts.to_dict("records")
+    ]
+    return pd.concat([published, pd.DataFrame(rows)], ignore_index=True)
 
 
 def comparable(published: pd.DataFrame, task: str, found: Sequence[Finding]) -> pd.DataFrame:
     """The published figures that those of a task can be held against.
 
-    They are of IOI. For another task there are those on ordinary text, as far as the run has them.
+    For IOI all of them, whether the run has them or not. For another task those that do not depend on IOI, as far as
+    the run has them.
 
     Args:
         published: As for ``compare``.
@@ -55,9 +83,9 @@ def compare(published: pd.DataFrame, found: Sequence[Finding], is_gpt2: bool) ->
 
     Args:
         published: Columns ``key, source, quantity, low, high, about, measure, note``. ``about`` is not empty where the
-            figure was given without a claim to precision. The measure is ``clean`` (the LD that those of ``ld`` are
-            shares of), ``ld``, ``effect``, ``accuracy`` (of telling two classes apart, compared by how far above chance
-            it is), ``share`` (of pairs) or ``plain``.
+            figure was given without a claim to precision, and ``UNDER`` where it is a bound. The measure is ``clean``
+            (the LD that those of ``ld`` are shares of), ``ld``, ``effect``, ``accuracy`` (of telling two classes apart,
+            compared by how far above chance it is), ``share`` (of pairs) or ``plain``.
         found: The findings of the run.
         is_gpt2: Whether the run is of GPT-2 small itself, whose logits have the published ones' scale.
 
@@ -68,7 +96,7 @@ def compare(published: pd.DataFrame, found: Sequence[Finding], is_gpt2: bool) ->
     clean = float(published.loc[published["measure"] == "clean", "low"].max())
     rows = []
     for row in published.to_dict("records"):
-        here, interval, agreement = "not run", "", ""
+        here, interval, agreement = NOT_RUN, "", ""
         if (finding := by_key.get(row["key"])) is not None:
             here, interval = f"{finding.estimate.value + 0.0:.3f}", finding.spread
             agreement = _sense(row, finding, clean, is_gpt2)
@@ -82,7 +110,7 @@ def compare(published: pd.DataFrame, found: Sequence[Finding], is_gpt2: bool) ->
                 "quantity": row["quantity"],
                 "source": row["source"],
                 "published": text,
-                "gpt2 here": here if is_gpt2 else "not run",
+                "gpt2 here": here if is_gpt2 else NOT_RUN,
                 "this run": here,
                 "interval": interval,
                 "agreement": agreement,
@@ -106,6 +134,8 @@ def _sense(row: Mapping[str, Any], finding: Finding, clean: float, is_gpt2: bool
     """In what sense a finding agrees with a published figure."""
     if row["key"].startswith(ALGEBRA):
         return "by algebra in both: the readout maps it to zero"
+    if row["about"] == UNDER:
+        return "agrees: under it too" if finding.estimate.value < row["low"] else "differs: not under it"
     measure, theirs = row["measure"], (row["low"], row["high"])
     here = finding.share if measure == "ld" else finding.estimate
     about = isinstance(row["about"], str) and bool(row["about"])

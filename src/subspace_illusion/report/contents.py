@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from subspace_illusion.report.comparison import NOT_RUN
 from subspace_illusion.report.findings import Finding
 from subspace_illusion.report.page import Report, draw, draw_picture
 from subspace_illusion.report.results import Results
@@ -127,7 +128,7 @@ def whole_report(
         natural=natural_grid(calibration),
         sure=list(sure(results, verdicts, calibration)),
         evidence=evidence_grid(verdicts),
-        comparison=Grid.of(comparison, {name: name for name in comparison.columns}),
+        comparison=Grid.of(comparison[comparison["this run"] != NOT_RUN], {name: name for name in comparison.columns}),
         sections=sections,
         parameters=parameters,
         timings=timings,

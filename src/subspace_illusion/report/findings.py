@@ -7,6 +7,8 @@ from typing import Any
 import pandas as pd
 
 from subspace_illusion.errors import InputError
+from subspace_illusion.experiments.fact_directions import ONE, WHOLE_MLP
+from subspace_illusion.experiments.fact_edits import EDIT, SUBSPACE, SUBSPACE_ROW
 from subspace_illusion.experiments.tell_names import ALIKE
 from subspace_illusion.measures.controls import ON_ARBITRARY, PLACEBO, RANDOM_DIRECTION, RANDOM_MODEL, SAME_VALUE, SELF
 from subspace_illusion.measures.split_directions import SEEN, UNDIVIDED, UNSEEN
@@ -28,7 +30,7 @@ from subspace_illusion.subspace.keys import (
     with_keys,
 )
 
-BOOTSTRAP = "95 % bootstrap over groups; seeds and draws held fixed"
+BOOTSTRAP = "95 % bootstrap over groups, and over random draws where there are five; training seeds held fixed"
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def findings(results: Results) -> list[Finding]:
             )
     parts = (
         _clean, _of_v_true, _of_v_mlp, _decomposed, _woken, _of_own, _travelled, _split, _named, _of_random_mlps,
-        _by_neurons, _controlled, _recovered, _read,
+        _by_neurons, _controlled, _recovered, _read, _of_facts,
     )  # fmt: skip
     return [finding for part in parts for finding in part(results)]
 
@@ -102,6 +104,16 @@ def _measure(key: str, words: str, row: Mapping[str, Any], name: str, **about: A
     if estimate is not None:
         share = Estimate.of(row, "fldd") if name in ("ld_patched", "effect") else None
         yield Finding(key, words, estimate, share, **about)
+
+
+def _with_range(key: str, words: str, row: Mapping[str, Any], name: str) -> Iterator[Finding]:
+    """A measure that is the mean of random draws: where these are too few for an interval, with their range."""
+    for finding in _measure(key, words, row, name):
+        ends = tuple(float(row.get(f"{name}_{end}", float("nan"))) for end in ("min", "max"))
+        if finding.estimate.low is None and ends[0] < ends[1]:
+            ranged = Estimate(finding.estimate.value, each=ends)
+            finding = Finding(key, words, ranged, finding.share, "draws, least and largest")
+        yield finding
 
 
 def _patched(results: Results, key: str, words: str, subspace: SubspaceKey, name: str) -> Iterator[Finding]:
@@ -120,6 +132,9 @@ def _clean(results: Results) -> Iterator[Finding]:
     yield from _measure("clean.logit_diff", "LD, nothing patched", row, "ld_clean")
     yield from _measure("clean.accuracy", "share with LD > 0, nothing patched", row, "accuracy_clean")
     yield from _outcomes("residual.full_patch", "the whole residual stream patched", whole, results)
+    if (flipped := Estimate.of(results.effects[whole], "flip_rate")) is not None:
+        words = "share without a flip, the whole residual stream patched"
+        yield Finding("residual.full_patch.accuracy", words, flipped.complement())
 
 
 def _outcomes(key: str, words: str, subspace: SubspaceKey, results: Results) -> Iterator[Finding]:
@@ -196,6 +211,8 @@ def _decomposed(results: Results) -> Iterator[Finding]:
         lent_share="share of v_mlp's variation that the null part lends",
     ).items():
         yield from _over(f"v_mlp.{name}", words, _summary(results, v_mlp, name))
+    norms = zip(*(_summary(results, v_mlp, f"{part}_norm") for part in ("row", "null")), strict=True)
+    yield from _over("v_mlp.norm_ratio", "norm of v_mlp's row part / of its null part", [a / b for a, b in norms])
 
 
 def _woken(results: Results) -> Iterator[Finding]:
@@ -327,10 +344,10 @@ def _controlled(results: Results) -> Iterator[Finding]:
         for key, control in CONTROL_FINDINGS.items():
             if control in rows.index:
                 words = f"effect, {control} ({role}'s place)"
-                yield from _measure(f"controls.{role}.{key}", words, rows.loc[control], "effect")
+                yield from _with_range(f"controls.{role}.{key}", words, rows.loc[control], "effect")
         if ON_ARBITRARY in rows.index:
             words = f"share of held-out pairs that give the answer of an arbitrary label ({role}'s place; chance 0.5)"
-            yield from _measure(f"controls.{role}.label_accuracy", words, rows.loc[ON_ARBITRARY], "label_accuracy")
+            yield from _with_range(f"controls.{role}.label_accuracy", words, rows.loc[ON_ARBITRARY], "label_accuracy")
 
 
 CONTROL_FINDINGS = {
@@ -348,11 +365,17 @@ def _recovered(results: Results) -> Iterator[Finding]:
     """What MLPs keep of the residual stream: random directions (E9)."""
     if not results.ran("recover_directions"):
         return
-    by_block = results.table("text/recover_directions.csv").groupby("block")[["r2", "mse"]].mean()
-    yield from _over("recovery.r2", "R2, random directions recovered from MLPs", by_block["r2"].tolist(), "blocks")
-    yield from _over(
-        "recovery.mse", "MSE, random directions recovered from MLPs, standardised", by_block["mse"].tolist(), "blocks"
-    )
+    recovered = results.table("text/recover_directions.csv")
+    for name, words in dict(
+        r2="R2, random directions recovered from MLPs",
+        mse="MSE, random directions recovered from MLPs, standardised",
+    ).items():
+        by_block = recovered.groupby("block")[name].mean().tolist()
+        yield from _over(f"recovery.{name}", words, by_block, "blocks")
+        spread = Estimate(float(recovered[name].std()))
+        yield Finding(f"recovery.{name}_sd", f"{words}: standard deviation over blocks and directions", spread)
+    largest = Estimate(float(recovered["p"].max()))
+    yield Finding("recovery.p", "largest permutation p, random directions recovered from MLPs", largest)
 
 
 def _read(results: Results) -> Iterator[Finding]:
@@ -363,6 +386,50 @@ def _read(results: Results) -> Iterator[Finding]:
         by_block = rows.groupby("block")["accuracy"].mean().tolist()
         key = f"signs.z{z:g}".replace("0.", "0_")
         yield from _over(key, f"accuracy of reading a sign of size z = {z:g}", by_block, "blocks")
+
+
+def _of_facts(results: Results) -> Iterator[Finding]:
+    """Facts block by block (E16), at the published depths: what was measured at the block that is nearest to each."""
+    for component in results.ran("facts")[:1]:
+        tables = {name: results.table(f"facts/{component}/{name}.csv") for name in ("by_block", "edits")}
+        blocks = int(results.table("localise/components.csv")["block"].max()) + 1
+        for row in results.large("published_facts.csv").to_dict("records"):
+            name, about, measure = FACT_FINDINGS[row["quantity"]]
+            rows = tables[name]
+            rows = rows[(rows[list(about)] == pd.Series(about)).all(axis=1)]
+            if rows.empty:
+                continue
+            nearest = rows.loc[(rows["block"] / blocks - row["block"] / row["blocks"]).abs().idxmin()]
+            words = f"{row['quantity']} (block {nearest['block']} of {blocks})"
+            yield from _measure(fact_key(row), words, nearest.to_dict(), measure)
+
+
+def fact_key(published: Mapping[str, Any]) -> str:
+    """The key of the finding that a published figure of facts is held against, from its ``quantity`` and ``block``."""
+    _, about, measure = FACT_FINDINGS[published["quantity"]]
+    return f"facts.{measure}.{'.'.join(about.values()).replace(' ', '_')}.{published['block']}"
+
+
+_ANSWERS, _REWRITES = "share of patches that give the source's answer", "median rewrite score"
+FACT_FINDINGS: Mapping[str, tuple[str, Mapping[str, str], str]] = {
+    **{
+        f"{_ANSWERS}: {words}": ("by_block", dict(what=what, subspace=key.subspace), "interchange_accuracy")
+        for words, what, key in (
+            ("DAS direction", ONE, SubspaceKey(TRAINED)),
+            ("whole MLP", WHOLE_MLP, WHOLE),
+            ("row part", ONE, SubspaceKey(TRAINED, ROW)),
+        )
+    },
+    **{
+        f"{_REWRITES}: {words}": ("edits", dict(what=what), "rewrite")
+        for words, what in (
+            ("ROME edit", EDIT),
+            ("its subspace", SUBSPACE),
+            ("row part of that subspace", SUBSPACE_ROW),
+        )
+    },
+}
+"""The published figures of facts: the table where this run has them, in which rows and which column."""
 
 
 def findings_table(found: Sequence[Finding]) -> pd.DataFrame:

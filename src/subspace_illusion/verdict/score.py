@@ -6,7 +6,7 @@ draw of the bootstrap draws the groups of pairs for all of them together.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from subspace_illusion.core.basis import row_space, split_by
 from subspace_illusion.measures.decompose import lent_draws
 from subspace_illusion.measures.effects import keys_by_pair
 from subspace_illusion.measures.off_distribution import along_what_is_written, cloud, inhomogeneity
-from subspace_illusion.measures.split_directions import SPLIT_COLUMNS
+from subspace_illusion.measures.split_directions import SPLIT_COLUMNS, seen_by_chance
 from subspace_illusion.statistics import Bootstrap, Estimate, interval, ratio
 from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, ROW, WHOLE, SubspaceKey, axes_among
 from subspace_illusion.verdict.sub_scores import APART, LENT, LOST, NAMED, NEEDED, OFF, SUB_SCORES, named
@@ -122,13 +122,13 @@ def of_activations(
         bootstrap: Draws of the pairs' groups.
     """
     both, of_both = torch.cat([base, source]), torch.cat(values)
-    of_prompts = Bootstrap(bootstrap.counts, np.tile(bootstrap.unit, 2))
+    of_prompts = replace(bootstrap, unit=np.tile(bootstrap.unit, 2))
     lent, off = [], []
     for basis in bases:
         null = split_by(basis, seen).null_vectors
         lent.append(_share(lent_draws(both @ basis, both @ null, of_both, of_prompts)))
         off.append(inhomogeneity(along_what_is_written(cloud(base, source, basis), basis, readout), bootstrap))
-    found = {OFF: np.mean(off, 0)}
+    found = {OFF: _share(np.mean(off, 0))}
     return found | ({LENT: np.mean(lent, 0)} if leaves_unread(seen) else {})
 
 
@@ -139,7 +139,11 @@ def leaves_unread(seen: torch.Tensor) -> bool:
 
 
 def lost_to_readers(
-    clean: np.ndarray, whole: np.ndarray, seen: np.ndarray, by_chance: Sequence[np.ndarray], bootstrap: Bootstrap
+    clean: np.ndarray,
+    whole: np.ndarray,
+    seen: np.ndarray,
+    by_chance: tuple[np.ndarray, np.ndarray],
+    bootstrap: Bootstrap,
 ) -> dict[str, np.ndarray]:
     """``lost`` of a residual subspace: what its readers do not see of the effect, beside what they miss of any.
 
@@ -150,7 +154,8 @@ def lost_to_readers(
         clean: LD without a patch, ``[n]``.
         whole: LD under the patch along the subspace, ``[n]``.
         seen: LD under the part that the readers see, ``[n]``.
-        by_chance: The same two for random subspaces of the readers' rank: whole, part.
+        by_chance: The same two for random subspaces of the readers' rank, ``[n]`` and every one's ``[draws, n]``. They
+            are resampled too, so there must be ``LEAST_DRAWS`` of them.
         bootstrap: Draws of the pairs' groups.
 
     Returns:
@@ -159,10 +164,10 @@ def lost_to_readers(
     """
     ld = bootstrap.means(clean)
 
-    def missed(part: np.ndarray, undivided: np.ndarray) -> np.ndarray:
-        return 1 - ratio(ld - bootstrap.means(part), ld - bootstrap.means(undivided))
+    def missed(part: np.ndarray, undivided: np.ndarray, drawn: bool = False) -> np.ndarray:
+        return 1 - ratio(ld - bootstrap.means(part, drawn=drawn), ld - bootstrap.means(undivided))
 
-    chance = missed(by_chance[1], by_chance[0])
+    chance = missed(by_chance[1], by_chance[0], drawn=True)
     return {LOST: _share(ratio(missed(seen, whole), chance))} if chance[0] > LEAST_MISSED else {}
 
 
@@ -224,8 +229,8 @@ def score_component(
             more = of_activations(base, source, values, of_seeds, readout, space, bootstrap)
             more = {name: each for name, each in more.items() if swaps or name != OFF}
         elif divided is not None and len(divided):
-            all_of_it, seen, *by_chance = (divided[name].to_numpy() for name in SPLIT_COLUMNS)
-            more = lost_to_readers(clean, all_of_it, seen, by_chance, bootstrap)
+            all_of_it, seen, undivided = (divided[name].to_numpy() for name in SPLIT_COLUMNS)
+            more = lost_to_readers(clean, all_of_it, seen, (undivided, seen_by_chance(divided)), bootstrap)
         whole, residual = ld[WHOLE.subspace].to_numpy(), ld["residual"].to_numpy()
         found[key] = score_of(clean, patched, whole, row, residual, bootstrap, more)
     return found

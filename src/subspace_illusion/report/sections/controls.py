@@ -21,7 +21,7 @@ from subspace_illusion.report.plots.controls import controls_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section
 from subspace_illusion.report.words import fixed, shown, with_ends
-from subspace_illusion.statistics import Estimate
+from subspace_illusion.statistics import LEAST_DRAWS, Estimate
 from subspace_illusion.subspace.keys import TRAINED, USER_MARK, SubspaceKey
 
 NOTHING = 0.1
@@ -43,8 +43,9 @@ def section(results: Results) -> Iterator[Section]:
             " ".join(
                 [
                     *expected(by_control),
-                    "Intervals are over groups; directions and training seeds are held fixed, and the range is that of "
-                    "the single draws.",
+                    f"Intervals are over groups and, where there are {LEAST_DRAWS} or more, over random directions and "
+                    "tossed labels; of fewer there is only the range of the single draws. Training seeds are held "
+                    "fixed.",
                     *alone(by_control),
                     *([of_labels(by_control)] if ON_ARBITRARY in by_control else []),
                     *([of_random_model(by_control)] if RANDOM_MODEL in by_control else []),
@@ -122,7 +123,7 @@ def of_labels(by_control: Mapping[str, Row]) -> str:
     by_heart = (
         "some labels were learnt by heart"
         if learnt.low is not None and learnt.low > 0.5
-        else "that labels were learnt by heart cannot be told"
+        else "that labels are learnt by heart cannot be told"
     )
     clean, found, known = row["train_ld_clean_abs"], row["train_ld_abs"], trained["train_ld_abs"]
     sizes = (
@@ -147,8 +148,10 @@ def of_labels(by_control: Mapping[str, Row]) -> str:
     )
     return (
         "Arbitrary labels ask for answer or foil by toss. "
-        f"The one of its label is the likelier of the two in {with_ends(learnt)} of the training pairs and in "
-        f"{with_ends(held_out)} of held-out pairs, whose labels nothing could tell (chance 0.5): {by_heart}. "
+        f"The one of its label is the likelier of the two in {with_ends(learnt)} of the training pairs (by toss from "
+        f"{row['label_accuracy_train_min']:.2f} to {row['label_accuracy_train_max']:.2f}) and in {with_ends(held_out)} "
+        f"of held-out pairs (from {row['label_accuracy_min']:.2f} to {row['label_accuracy_max']:.2f}), whose labels "
+        f"nothing could tell (chance 0.5): {by_heart}. "
         "Without learning by heart, a run can lower its loss by bringing answer and foil closer together. "
         f"{closer} Its |cosine| with the trained direction is {row['cosine']:.2f} (random directions: at most "
         f"{random['cosine_max']:.2f}), {same}, and its effect need not be zero."
@@ -167,7 +170,7 @@ def of_random_model(by_control: Mapping[str, Row]) -> str:
     figures = (
         f"patching its whole residual stream has a mean effect of {fixed(whole['effect'])} (its LD has a standard "
         f"deviation of {fixed(whole['ld_clean_sd'])}; the patch moves it by {fixed(whole['moved'])} a pair, one way "
-        "or the other)"
+        "or the other; one such model, and so no interval)"
     )
     if cannot_fail(by_control):
         return (

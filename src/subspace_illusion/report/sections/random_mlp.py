@@ -6,7 +6,7 @@ from subspace_illusion.report.plots.random_mlp import random_mlp_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section
 from subspace_illusion.report.words import with_ends
-from subspace_illusion.statistics import Estimate
+from subspace_illusion.statistics import LEAST_DRAWS, Estimate
 from subspace_illusion.subspace.keys import POOLED, TRAINED, SubspaceKey
 
 _MEASURES = dict(
@@ -29,8 +29,8 @@ def section(results: Results) -> Iterator[Section]:
             f"E8  Random MLPs in the place of {name}",
             "Does it take what this MLP has learnt, or only its place in the model?",
             "Weights and biases are drawn with the real ones' spread, the output has the real one's mean norm, and "
-            "what the patch changes in the random MLP's output is added to the real one's. Intervals are over groups; "
-            f"the draws are few and held fixed, so each is shown.{found}",
+            "what the patch changes in the random MLP's output is added to the real one's. Intervals of single MLPs "
+            f"are over groups; that of the mean is over MLPs too, if there are {LEAST_DRAWS}.{found}",
             [
                 Picture(
                     f"random_mlp__{name}",

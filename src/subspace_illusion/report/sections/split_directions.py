@@ -58,7 +58,7 @@ def _said(table: pd.DataFrame, at_end: bool) -> str:
         sentences.append(
             f"Rank matters: the readers together see {share:.0%} of the dimensions, so a random "
             f"direction too has a norm of {rank.iloc[0]:.2f} along them. Random subspaces of that rank therefore stand "
-            "beside."
+            "beside; their intervals are over subspaces as well as groups."
         )
     trained = table[
         (table["subspace"] == SubspaceKey(TRAINED)) & (table["part"] == UNDIVIDED) & (table["seed"] == POOLED)
