@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from subspace_illusion.core.matmul import MatmulDtype
 from subspace_illusion.core.sites import Site
@@ -15,6 +15,7 @@ from subspace_illusion.pipeline.sections import (
     Count,
     Dose,
     Gain,
+    Model,
     Positive,
     Prompts,
     Resamples,
@@ -22,6 +23,7 @@ from subspace_illusion.pipeline.sections import (
     Seeds,
     Share,
 )
+from subspace_illusion.planting.mediated import PLACES
 from subspace_illusion.subspace.das import Loss
 
 
@@ -49,6 +51,36 @@ class PlantedTask(Section):
 
 
 Tasks = dict[str, PlantedTask]
+
+
+class PlantedCases(Section):
+    """Where signals of one task are planted in one model: its blocks."""
+
+    model: str
+    task: str
+    path: Path
+    blocks: Annotated[list[Block], Field(min_length=1)]
+
+
+Cases = dict[str, PlantedCases]
+Models = dict[str, Annotated[Model, Field(discriminator="source")]]
+
+
+class Planting(Section):
+    """What is planted in every block: the places, the doses, how many mixtures of directions, on how many cases."""
+
+    places: Annotated[list[str], Field(min_length=1)]
+    doses: Annotated[list[Dose], Field(min_length=2)]
+    mixtures: Count
+    train_cases: Count
+    test_cases: Count
+
+    @field_validator("places")
+    @classmethod
+    def _are_places(cls, places: list[str]) -> list[str]:
+        if unknown := [name for name in places if name not in PLACES]:
+            raise ValueError(f"'{unknown[0]}' is no place to plant in: take {', '.join(PLACES)}")
+        return places
 
 
 class PlantedPrompts(Prompts):
@@ -82,6 +114,11 @@ class CalibrationParams(Parameters):
 
     names: CalibrationLabels
     seed: int
+    models: Models
+    cases: Cases
+    planting: Planting
+    same_value: bool
+    test_share: Share
     tasks: Tasks
     prompts: PlantedPrompts
     signals: Signals
@@ -91,6 +128,13 @@ class CalibrationParams(Parameters):
     rank_tolerance: Share
     smallest_effect: Positive
     compute: Compute
+
+    @model_validator(mode="after")
+    def _cases_name_models(self) -> "CalibrationParams":
+        for name, case in self.cases.items():
+            if case.model not in self.models:
+                raise ValueError(f"cases.{name}: '{case.model}' is none of the models {', '.join(self.models)}")
+        return self
 
     @field_validator("tasks")
     @classmethod

@@ -20,7 +20,9 @@ def compose(*overrides: str) -> dict[str, Any]:
 def compose_calibration(*overrides: str) -> dict[str, Any]:
     """Those of its calibration, ``conf/calibration.yaml``, which takes from the pipeline's what both have."""
     calibration: dict[str, Any] = _composed("calibration", overrides)["calibration"]
-    return calibration
+    files = {name: Path(f"conf/model/{name}.yaml").read_text(encoding="utf-8") for name in calibration["models"]}
+    models = {name: yaml.safe_load(text)["model"] for name, text in files.items()}
+    return calibration | dict(models=models)
 
 
 def _composed(name: str, overrides: tuple[str, ...]) -> dict[str, Any]:

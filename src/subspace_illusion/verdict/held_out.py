@@ -1,0 +1,162 @@
+"""How good is the estimate on a model that it has never seen (E13, E14)? Prediction intervals from planted cases, and
+what they make of the cases of a model that was left out.
+
+The interval of an estimate holds the mediated shares that planted cases with a like estimate had: the percentiles of
+``truth - estimate`` among the cases of like places whose estimate falls in the same bin. Cases of one block are not
+independent. So each block has the same weight, and the percentiles are those that hold a case of one more block with 90
+of 100 (split conformal prediction over groups: Vovk, Gammerman and Shafer 2005; Dunn, Wasserman and Ramdas 2023): with
+few blocks the most extreme.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from subspace_illusion.statistics import table
+from subspace_illusion.verdict.estimate import match_of, mediated_share, share_of
+from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE
+
+WRITES, ADDED, STREAM = "writes to the stream", "added to the stream", "the stream"
+KINDS_OF_PLACE = {
+    "MLP": WRITES,
+    "random MLP": WRITES,
+    "attention": WRITES,
+    "one head": WRITES,
+    "attention's output": ADDED,
+    "MLP's output": ADDED,
+    "stream before": STREAM,
+    "stream between": STREAM,
+    "stream after": STREAM,
+}
+"""Places in which the estimate errs alike."""
+EDGES = (0.1, 0.3, 0.5, 0.7, 0.9)
+"""Where estimates are told apart for their intervals."""
+MISSED = 0.1
+"""The share of cases whose mediated share may lie outside the interval."""
+FEWEST = 20
+"""Cases that a bin must have; with fewer all bins of the places are taken together."""
+HALF = 0.5
+"""All of an interval from here on is faithful, all of it up to here illusory."""
+ROUNDING = 1e-9
+BY_ITSELF = 0.1
+"""What a component may do without the signal, as a share of a patch's effect, for its truth to count as known."""
+LOW, HIGH = 0.2, 0.8
+"""Up to the one share a subspace should not be called faithful, from the other on not illusory."""
+
+
+def judged(cases: pd.DataFrame, smallest_effect: float, by_itself: float) -> pd.DataFrame:
+    """The cases whose truth is known and whose effect is judged, with truth and estimate.
+
+    Args:
+        cases: As ``planting.mediated.cases_of_block`` gives them, with ``model`` and ``task``.
+        smallest_effect: Share of the clean LD that the effect must exceed, to either side.
+        by_itself: What the component may do without the signal, as a share of the effect: up to that its own mediators
+            could make of the truth something else.
+
+    Returns:
+        Their columns, ``unit`` (model, task and block), ``kind`` (of place), and, all between 0 and 1, ``truth``,
+        ``own_share`` (the own-difference share), ``match`` and ``estimate``.
+    """
+    large = cases["effect"].abs() > smallest_effect
+    known = cases["by_itself"].abs() <= by_itself * cases["effect"].abs()
+    kept = cases[large & known].reset_index(drop=True)
+    effect, whole = kept["effect"].to_numpy(), kept["whole"].to_numpy()
+    own, match = share_of(kept["own"].to_numpy(), effect), match_of(effect, whole)
+    kind = kept["place"].map(KINDS_OF_PLACE)
+    estimate = np.where(kind == STREAM, mediated_share(own, match, True), mediated_share(own, match, False))
+    unit = kept["model"] + " " + kept["task"] + " " + kept["block"].astype(str)
+    truth = share_of(kept["mediated"].to_numpy(), effect)
+    return kept.assign(unit=unit, kind=kind, truth=truth, own_share=own, match=match, estimate=estimate)
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Prediction intervals of estimates from planted cases.
+
+    Attributes:
+        cases: Those of ``judged``.
+    """
+
+    cases: pd.DataFrame
+
+    def of(self, estimate: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
+        """The ends of the intervals of some estimates, ``[n]`` each, which hold the estimates themselves.
+
+        Args:
+            estimate: ``[n]``.
+            kind: Of the place.
+        """
+        known = self.cases[self.cases["kind"] == kind]
+        low, high = np.empty_like(estimate), np.empty_like(estimate)
+        bins, known_bins = np.digitize(estimate, EDGES), np.digitize(known["estimate"], EDGES)
+        for number in np.unique(bins):
+            like = known[known_bins == number]
+            like = like if len(like) >= FEWEST else known
+            down, up = _ends((like["truth"] - like["estimate"]).to_numpy(), like["unit"].to_numpy())
+            here = bins == number
+            low[here], high[here] = estimate[here] + min(down, 0), estimate[here] + max(up, 0)
+        return np.clip(low, 0, 1), np.clip(high, 0, 1)
+
+
+def _ends(errors: np.ndarray, units: np.ndarray) -> tuple[float, float]:
+    """The percentiles of errors that hold those of one more unit, every unit of the same weight."""
+    listed, place, counts = np.unique(units, return_inverse=True, return_counts=True)
+    order = np.argsort(errors)
+    below = np.cumsum(1 / counts[place][order]) / len(listed)
+    tail = max(0.0, MISSED / 2 - (1 - MISSED / 2) / len(listed))
+    first, last = np.searchsorted(below, [tail, 1 - tail - ROUNDING]).clip(0, len(order) - 1)
+    return float(errors[order][first]), float(errors[order][last])
+
+
+def called(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """What intervals of the mediated share are called."""
+    return np.where(low >= HALF, FAITHFUL, np.where(high <= HALF, ILLUSORY, INCONCLUSIVE))
+
+
+def left_out(cases: pd.DataFrame, over: str) -> pd.DataFrame:
+    """Every case with the interval that the others give: ``low``, ``high``, ``call``.
+
+    Args:
+        cases: Those of ``judged``.
+        over: What is left out at a time: ``model`` or ``unit``.
+    """
+    parts = []
+    for _, here in cases.groupby(over, sort=False):
+        others = cases[~cases[over].isin(here[over])]
+        others = others if over == "model" else others[others["model"].isin(here["model"])]
+        for kind, of_kind in here.groupby("kind", sort=False):
+            if (others["kind"] == kind).any():
+                low, high = Intervals(others).of(of_kind["estimate"].to_numpy(), str(kind))
+                parts.append(of_kind.assign(low=low, high=high, call=called(low, high)))
+    return pd.concat(parts).sort_index()
+
+
+def goals(cases: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """What the estimate and its intervals reach.
+
+    Args:
+        cases: Those of ``left_out``.
+        by: The columns that make a row.
+
+    Returns:
+        One row a group: the columns of ``by``, ``cases``, ``units``, ``median_error``, ``coverage_90``,
+        ``below_02_called_faithful``, ``above_08_called_illusory`` and ``inconclusive``, the larger of the shares of
+        either that are neither.
+    """
+    rows = []
+    for key, here in cases.groupby(list(by), sort=False):
+        rows.append(dict(zip(by, key, strict=True)) | dict(_reached(here)))
+    return table(rows)
+
+
+def _reached(cases: pd.DataFrame) -> Iterator[tuple[str, float]]:
+    low, high = cases[cases["truth"] <= LOW], cases[cases["truth"] >= HIGH]
+    yield "cases", len(cases)
+    yield "units", cases["unit"].nunique()
+    yield "median_error", float((cases["estimate"] - cases["truth"]).abs().median())
+    yield "coverage_90", float(cases["truth"].between(cases["low"], cases["high"]).mean())
+    yield "below_02_called_faithful", float((low["call"] == FAITHFUL).mean())
+    yield "above_08_called_illusory", float((high["call"] == ILLUSORY).mean())
+    yield "inconclusive", max(float((part["call"] == INCONCLUSIVE).mean()) for part in (low, high))

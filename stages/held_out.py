@@ -1,0 +1,35 @@
+"""Measures the estimate of the mediated share on models, and on blocks, that were left out of its intervals (E13).
+
+Part of stages/calibration, which make calibrate runs.
+"""
+
+import pandas as pd
+
+from subspace_illusion.files import read_table, write_table
+from subspace_illusion.pipeline.calibration import CalibrationParams
+from subspace_illusion.pipeline.layout import CALIBRATION, CASES
+from subspace_illusion.pipeline.stage import run, say
+from subspace_illusion.verdict.held_out import BY_ITSELF, goals, judged, left_out
+
+
+def main(smallest_effect: float) -> None:
+    files = sorted(CASES.glob("*.csv"))
+    say(f"the estimate on the cases of {len(files)} models and tasks, each left out in turn, some seconds")
+    cases = judged(pd.concat([read_table(file) for file in files]), smallest_effect, BY_ITSELF)
+    by_model, by_block = left_out(cases, "model"), left_out(cases, "unit")
+    table = goals(by_model, ["model", "place"])
+    write_table(CALIBRATION / "held_out.csv", table)
+    write_table(CALIBRATION / "held_out_kinds.csv", goals(by_model, ["model", "kind"]))
+    write_table(CALIBRATION / "held_out_found.csv", goals(by_model.assign(found=_ways(by_model)), ["kind", "found"]))
+    write_table(CALIBRATION / "held_out_blocks.csv", goals(by_block, ["model", "kind"]))
+    write_table(CALIBRATION / "cases.csv", by_model)
+    say(table.to_string(index=False))
+
+
+def _ways(cases: pd.DataFrame) -> pd.Series:
+    """How each direction was found, all mixtures together."""
+    return cases["found"].str.replace(r" \d+$", "", regex=True)
+
+
+if __name__ == "__main__":
+    run(main, __doc__, CalibrationParams)
