@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 SUMMING_UP = ("judge", "report")
 """The stages that write what ``outdate`` takes back."""
-CALIBRATING = ("plant", "calibrate")
+CALIBRATING = ("fetch_models", "plant_cases", "held_out", "plant", "calibrate")
 """The stages that no run's summary rests on until their outcome is put in place."""
 
 
