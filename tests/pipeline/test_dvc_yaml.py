@@ -100,7 +100,7 @@ def test_a_stage_lists_the_sections_that_its_main_takes(name):
     asked = set(sections.values()) if "" not in sections.values() else set(parameters.model_fields)
     listed = [re.sub(r"\$\{(key|item)\}", "*", param) for param in listed_params(name)]
     one = {f"{given}s" for given in signature(main).parameters if given not in sections}
-    assert one <= {"components", "tasks"}
+    assert one <= {"components", "tasks", "texts"}
     expected = {f"{section}.*" if section in one else section for section in asked - {"compute"}}
     if name == "score":  # whether another experiment runs is no matter
         expected = expected - {"experiments"} | {"experiments.split_directions"}
@@ -118,7 +118,7 @@ def test_a_stage_reads_all_of_each_section_that_it_lists(name):
         keys = fields_of(name, section)
         if name == "score" and section == "experiments":
             assert read == {"split_directions"}
-        elif section in ("components", "tasks"):  # the component's, or task's, own where the stage is of one
+        elif section in ("components", "tasks", "texts"):  # the component's, or task's, own where the stage is of one
             one = section.removesuffix("s")
             assert read == ({one} if one in signature(main).parameters else None), section
         else:  # the list of keys of a section of one value is empty, and it is read whole
@@ -127,7 +127,7 @@ def test_a_stage_reads_all_of_each_section_that_it_lists(name):
 
 def keys_read(script: Path, argument: str) -> set[str] | None:
     """The keys of an argument of ``main`` that its source reads, attributes and names in brackets; all where the
-    argument is used whole, as ``None``, or a method of it, or an attribute that is passed on (``cache_text.text``)."""
+    argument is used whole, as ``None``, or a method of it."""
     tree = ast.parse(script.read_text())
     (main,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main"]
     inside = {child: node for node in ast.walk(main) for child in ast.iter_child_nodes(node)}
@@ -162,7 +162,7 @@ def fields_of(name: str, section: str) -> set[str]:
 def test_single_keys_are_listed_of_what_foreach_runs_over_alone():
     keys = {param for name in STAGES for param in listed_params(name) if "." in param}
     assert {re.sub(r"\$\{(key|item)\}", "*", key) for key in keys} == {
-        "components.*", "tasks.*", "experiments.split_directions",
+        "components.*", "tasks.*", "texts.*", "experiments.split_directions",
     }  # fmt: skip
 
 

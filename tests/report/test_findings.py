@@ -65,6 +65,14 @@ def test_of_regressions_blocks_are_shown_and_no_standard_deviation(found):
     assert found["signs.z0_01"].estimate.value == pytest.approx(0.51)
 
 
+def test_the_first_text_stands_beside_what_was_published_and_others_beside_it(found):
+    assert found["recovery.r2"].words.endswith("text: tiny")
+    assert found["recovery.other.r2"].estimate.value == pytest.approx(0.35)
+    assert found["recovery.other.r2"].words.endswith("text: other")
+    assert "signs.other.z0_1" in found
+    assert "signs.other.z0_01" not in found
+
+
 def test_logit_differences_bring_the_share_of_their_own_pairs(found):
     """The split has fewer pairs with another clean LD than the rest; its share is not of the others' clean LD."""
     assert found["table1.das.nullspace.logit_diff"].share.value == pytest.approx(0.1 / 3.6)

@@ -344,25 +344,31 @@ CONTROL_FINDINGS = {
 """The controls among the findings, by key."""
 
 
+def _levels(texts: Sequence[str]) -> dict[str, str]:
+    """The level that a text's findings have in their keys: the first has none, and stands beside published figures."""
+    return {text: f"{text}." if i else "" for i, text in enumerate(texts)}
+
+
 def _recovered(results: Results) -> Iterator[Finding]:
     """What MLPs keep of the residual stream: random directions (E9)."""
-    if not results.ran("recover_directions"):
-        return
-    by_block = results.table("text/recover_directions.csv").groupby("block")[["r2", "mse"]].mean()
-    yield from _over("recovery.r2", "R2, random directions recovered from MLPs", by_block["r2"].tolist(), "blocks")
-    yield from _over(
-        "recovery.mse", "MSE, random directions recovered from MLPs, standardised", by_block["mse"].tolist(), "blocks"
-    )
+    for text, level in _levels(results.ran("recover_directions")).items():
+        by_block = results.table(f"text/recover_directions/{text}.csv").groupby("block")[["r2", "mse"]].mean()
+        for name, words in dict(r2="R2", mse="standardised MSE").items():
+            yield from _over(
+                f"recovery.{level}{name}",
+                f"{words}, random directions recovered from MLPs, text: {text}",
+                by_block[name].tolist(),
+                "blocks",
+            )
 
 
 def _read(results: Results) -> Iterator[Finding]:
     """What MLPs keep of the residual stream: signs of a small vector (E10)."""
-    if not results.ran("read_signs"):
-        return
-    for z, rows in results.table("text/read_signs.csv").groupby("z"):
-        by_block = rows.groupby("block")["accuracy"].mean().tolist()
-        key = f"signs.z{z:g}".replace("0.", "0_")
-        yield from _over(key, f"accuracy of reading a sign of size z = {z:g}", by_block, "blocks")
+    for text, level in _levels(results.ran("read_signs")).items():
+        for z, rows in results.table(f"text/read_signs/{text}.csv").groupby("z"):
+            by_block = rows.groupby("block")["accuracy"].mean().tolist()
+            key = f"signs.{level}z{z:g}".replace("0.", "0_")
+            yield from _over(key, f"accuracy of reading a sign of size z = {z:g}, text: {text}", by_block, "blocks")
 
 
 def findings_table(found: Sequence[Finding]) -> pd.DataFrame:
