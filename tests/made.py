@@ -284,6 +284,9 @@ def tables() -> dict[str, Any]:
         "localise/map.csv": mapped(),
         f"trace_paths/{V_TRUE}/groups.csv": pd.DataFrame(groups),
         f"trace_paths/{V_MLP}/groups.csv": pd.DataFrame(groups),
+        f"trace_paths/{V_TRUE}/heads.csv": pd.DataFrame(
+            dict(head=["9.9", "10.0"], reader="reader", attribution_clean=[2.0, 1.0], attribution_patched=[1.9, -1.0])
+        ),
         f"split_directions/{V_TRUE}.csv": splits(),
         f"tell_names/{V_TRUE}.csv": pd.DataFrame(told),
         f"random_mlp/{V_MLP}.csv": pd.DataFrame(drawn),
@@ -293,7 +296,7 @@ def tables() -> dict[str, Any]:
         **{
             f"text/recover_directions/{text}.csv": pd.DataFrame(
                 [
-                    dict(block=block, direction=i, r2=first + 0.4 * block + 0.1 * i, mse=0.5)
+                    dict(block=block, direction=i, r2=first + 0.4 * block + 0.1 * i, mse=0.5, p=0.005, permutations=200)
                     for block in (0, 1)
                     for i in (0, 1)
                 ]
@@ -306,6 +309,7 @@ def tables() -> dict[str, Any]:
             )
             for text, sizes in (("tiny", (0.01, 0.1)), ("other", (0.1,)))
         },
+        "text/compare_mlps_ranks.csv": pd.DataFrame(dict(block=[0, 1], possible=8, rank_W_in=8, rank_W_out=[8, 6])),
         "prompts.parquet": prompts(),
         "activations/pairs.parquet": pairs(),
         f"decompositions/{V_TRUE}/summary.parquet": summary(cos_mean_difference=0.88),
