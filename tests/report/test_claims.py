@@ -22,6 +22,7 @@ from subspace_illusion.report.claims import (
     of_runs,
 )
 from subspace_illusion.report.findings import Finding, findings, kept_attributions
+from subspace_illusion.report.sections.claims import section
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.tasks.table import FACTS, IOI
 
@@ -119,7 +120,7 @@ def table_of(**calls: str) -> pd.DataFrame:
 
 def test_claims_are_counted_and_those_that_fail_are_named():
     called = table_of(a=REPRODUCES, b=REPRODUCES, c=IN_PART, d=DOES_NOT, e=NOT_ASKED)
-    assert counts(called) == "Of 4 claims of post and paper 2 reproduce, 1 in part, 1 do not: d"
+    assert counts(called) == "Of 4 claims 2 reproduce, 1 in part, 1 do not: d"
     assert counts(table_of(a=REPRODUCES)).endswith("0 do not")
 
 
@@ -131,6 +132,13 @@ def test_runs_complete_one_another_in_the_order_of_the_first():
     block = claims_block(together)
     assert "| post | s | b | 1 |  |  | does not |" in block
     assert all(f"*{rule}*" in block for rule in RULES)
+
+
+def test_the_section_shows_what_could_be_asked_and_is_left_out_where_nothing_could():
+    (shown,) = section(table_of(a=REPRODUCES, b=NOT_ASKED))
+    assert [row[2] for row in shown.grids[0].rows] == ["a"]
+    assert "1 more cannot be asked" in shown.reading
+    assert not list(section(table_of(a=NOT_ASKED)))
 
 
 def test_every_claim_has_a_rule_and_its_figures():

@@ -219,7 +219,7 @@ def test_the_readmes_table_is_written_from_the_findings(found):
         "| flip rate (LD < 0), v_true patched | 0.83 | 0.78 to 0.88; seeds: 0.73, 0.93 | about 0.8 (post) | in part |"
     )
     assert flips in lines
-    assert lines[-1] == "Of 2 claims of post and paper 0 reproduce, 1 in part, 1 do not: harms."
+    assert lines[-1] == "Of 2 claims 0 reproduce, 1 in part, 1 do not: harms."
     assert len(lines) == 2 + len(README_ROWS) + 2 == 10
     assert "(post)" not in readme_table(list(found.values()), published.iloc[:0], called)
 

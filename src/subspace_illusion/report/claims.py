@@ -103,9 +103,9 @@ def counts(called: pd.DataFrame) -> str:
     asked = called[called["call"] != NOT_ASKED]
     numbers = asked["call"].value_counts()
     parts = (f"{numbers.get(REPRODUCES, 0)} reproduce", f"{numbers.get(IN_PART, 0)} in part")
-    failed = asked.loc[asked["call"] == DOES_NOT, "claim"]
+    failed = [claim.partition(" (")[0] for claim in asked.loc[asked["call"] == DOES_NOT, "claim"]]
     which = f": {'; '.join(failed)}" if len(failed) else ""
-    return f"Of {len(asked)} claims of post and paper {', '.join(parts)}, {len(failed)} do not{which}"
+    return f"Of {len(asked)} claims {', '.join(parts)}, {len(failed)} do not{which}"
 
 
 def of_runs(called: Sequence[pd.DataFrame]) -> pd.DataFrame:
