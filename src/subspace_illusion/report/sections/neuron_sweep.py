@@ -64,7 +64,8 @@ def _why(by_size: pd.DataFrame) -> str:
         f"Sets of up to {largest} neurons have no null part, and their directions still have an effect, up to "
         f"{effect.max():.2f} where all of these neurons have {whole[effect.idxmax()]:.2f}. "
     )
-    if own.min() > 0.5 > many["own_written"].max():
+    undone = bool((whole < own * effect).all())  # the rest of what the neurons write acts against that
+    if undone and own.min() > 0.5 > many["own_written"].max():
         return words + (
             f"So a null part is not what it takes: there the neurons themselves write {own.min():.2f} to "
             f"{own.max():.2f} of what the patch writes, and the direction leaves out what the same neurons write in "
