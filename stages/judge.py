@@ -3,9 +3,20 @@
 import pandas as pd
 
 from subspace_illusion.files import atomic_write, read_table, write_json, write_table
-from subspace_illusion.pipeline.layout import DATA, HEADLINE, METRICS, PUBLISHED, README_TABLE, RESULTS, SCORES
+from subspace_illusion.pipeline.layout import (
+    CLAIMED,
+    CLAIMS,
+    DATA,
+    HEADLINE,
+    METRICS,
+    PUBLISHED,
+    README_TABLE,
+    RESULTS,
+    SCORES,
+)
 from subspace_illusion.pipeline.sections import Components, Experiments, Labels, Verdict
 from subspace_illusion.pipeline.stage import run, say
+from subspace_illusion.report.claims import claims_table
 from subspace_illusion.report.comparison import comparable
 from subspace_illusion.report.findings import decomposition, findings, findings_table
 from subspace_illusion.report.readme import headline, metrics, readme_table
@@ -33,6 +44,8 @@ def main(
     verdicts = judge(read_scores(read_table(SCORES)), calibration, verdict.smallest_effect)
     write_table(RESULTS / "verdicts.csv", verdict_table(verdicts))
     write_table(RESULTS / "findings.csv", findings_table(found))
+    called = claims_table(read_table(CLAIMED), names.task, found)
+    write_table(CLAIMS, called)
     write_table(RESULTS / "decompose.csv", decomposition(results))
     # For dvc plots: one bar a subspace.
     bars = {f"{key.component}: {shown(key)}": row["effect"] for key, row in results.effects.items()}
@@ -43,7 +56,7 @@ def main(
     published = comparable(read_table(PUBLISHED), names.task, found)
     texts = {
         HEADLINE: f"{headline(results, found, verdicts)}\n\nThe whole story is in {RESULTS}/report.html.\n",
-        README_TABLE: readme_table(found, published),
+        README_TABLE: readme_table(found, published, called),
     }
     for path, text in texts.items():
         with atomic_write(path) as partial:

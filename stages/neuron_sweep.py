@@ -19,6 +19,7 @@ def main(
     das: Das,
     learning: Learning,
     same_value: bool,
+    rank_tolerance: float,
     resamples: int,
     patch_batch: int,
     seed: int,
@@ -45,11 +46,14 @@ def main(
         site,
         test,
         dict(zip(runs, trained.bases, strict=True)),
+        dict(zip(runs, supports, strict=True)),
+        model.readout(site),
         read_table(OUTCOMES / f"{component}.parquet")["residual"].to_numpy(),
+        tolerance=rank_tolerance,
         seed=seed,
         resamples=resamples,
         batch=patch_batch,
-        on_patch=ticker(len(runs) * len(test), "pair").update,
+        on_patch=ticker(2 * len(runs) * len(test), "pair").update,
     )
     write_table(RESULTS / "neuron_sweep" / f"{component}.csv", swept)
     write_json(RESULTS / "neuron_sweep" / f"{component}.json", linear_fit(swept))

@@ -3,9 +3,20 @@
 from subspace_illusion.core.checkpoints import open_tokenizer
 from subspace_illusion.core.pointer import hashes
 from subspace_illusion.files import atomic_folder, atomic_write, read_table, write_table
-from subspace_illusion.pipeline.layout import DATA, FIGURES, MODEL, PUBLISHED, PUBLISHED_FACTS, RESULTS, SCORES, TIMINGS
+from subspace_illusion.pipeline.layout import (
+    CLAIMED,
+    DATA,
+    FIGURES,
+    MODEL,
+    PUBLISHED,
+    PUBLISHED_FACTS,
+    RESULTS,
+    SCORES,
+    TIMINGS,
+)
 from subspace_illusion.pipeline.params import Params, shown_params
 from subspace_illusion.pipeline.stage import run, say
+from subspace_illusion.report.claims import claims_table
 from subspace_illusion.report.comparison import all_published, comparable, compare
 from subspace_illusion.report.contents import whole_report
 from subspace_illusion.report.findings import findings
@@ -41,6 +52,7 @@ def main(params: Params) -> None:  # all of them, because the report shows them
             judge(read_scores(read_table(SCORES)), calibration, rules.smallest_effect),
             calibration,
             comparison,
+            claims_table(read_table(CLAIMED), names.task, found),
             smallest_effect=rules.smallest_effect,
             parameters=shown_params(),
             hashes=hashes(MODEL),

@@ -25,7 +25,8 @@ COMPONENTS = (V_TRUE, V_MLP)
 EXPERIMENTS = dict(
     localise=("ioi",), find_readers=(V_TRUE,), trace_paths=COMPONENTS, split_directions=(V_TRUE,), tell_names=(V_TRUE,),
     random_mlp=(V_MLP,), neuron_sweep=(V_MLP,), controls=(V_TRUE,), random_model=(V_TRUE,), facts=(),
-    cache_text=("tiny",), recover_directions=("tiny",), read_signs=("tiny",), compare_mlps=("tiny",),
+    cache_text=("tiny", "other"), recover_directions=("tiny", "other"), read_signs=("tiny", "other"),
+    compare_mlps=("tiny",),
     toy_example=("post",),
 )  # fmt: skip
 
@@ -283,22 +284,32 @@ def tables() -> dict[str, Any]:
         "localise/map.csv": mapped(),
         f"trace_paths/{V_TRUE}/groups.csv": pd.DataFrame(groups),
         f"trace_paths/{V_MLP}/groups.csv": pd.DataFrame(groups),
+        f"trace_paths/{V_TRUE}/heads.csv": pd.DataFrame(
+            dict(head=["9.9", "10.0"], reader="reader", attribution_clean=[2.0, 1.0], attribution_patched=[1.9, -1.0])
+        ),
         f"split_directions/{V_TRUE}.csv": splits(),
         f"tell_names/{V_TRUE}.csv": pd.DataFrame(told),
         f"random_mlp/{V_MLP}.csv": pd.DataFrame(drawn),
         f"neuron_sweep/{V_MLP}.json": dict(slope_per_neuron=0.001, intercept=0.0, r2=0.97, points=6),
         f"controls/{V_TRUE}.csv": pd.DataFrame(controls),
         f"random_model/{V_TRUE}.csv": pd.DataFrame([dict(control="DAS on a random model") | patched(0.0)]),
-        "text/recover_directions.csv": pd.DataFrame(
-            [
-                dict(block=block, direction=i, r2=0.3 + 0.4 * block + 0.1 * i, mse=0.5, p=0.004)
-                for block in (0, 1)
-                for i in (0, 1)
-            ]
-        ),
-        "text/read_signs.csv": pd.DataFrame(
-            [dict(block=block, z=z, direction=0, accuracy=0.5 + z) for block in (0, 1) for z in (0.01, 0.1)]
-        ),
+        **{
+            f"text/recover_directions/{text}.csv": pd.DataFrame(
+                [
+                    dict(block=block, direction=i, r2=first + 0.4 * block + 0.1 * i, mse=0.5, p=0.005, permutations=200)
+                    for block in (0, 1)
+                    for i in (0, 1)
+                ]
+            )
+            for text, first in (("tiny", 0.3), ("other", 0.1))
+        },
+        **{
+            f"text/read_signs/{text}.csv": pd.DataFrame(
+                [dict(block=block, z=z, direction=0, accuracy=0.5 + z) for block in (0, 1) for z in sizes]
+            )
+            for text, sizes in (("tiny", (0.01, 0.1)), ("other", (0.1,)))
+        },
+        "text/compare_mlps_ranks.csv": pd.DataFrame(dict(block=[0, 1], possible=8, rank_W_in=8, rank_W_out=[8, 6])),
         "prompts.parquet": prompts(),
         "activations/pairs.parquet": pairs(),
         f"decompositions/{V_TRUE}/summary.parquet": summary(cos_mean_difference=0.88),

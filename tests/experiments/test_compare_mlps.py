@@ -120,6 +120,9 @@ def shown(folder, gelu: float, near: tuple[float, float], held_out: int):
         )
     ]  # fmt: skip
     write_table(folder / "text/compare_mlps_duplicates.csv", pd.DataFrame(duplicates))
+    ranks = pd.DataFrame(dict(block=[0, 1], possible=32, rank_W_in=32, effective_rank_W_in=29.0))
+    ranks = ranks.assign(rank_W_out=[32, 31], effective_rank_W_out=28.0)
+    write_table(folder / "text/compare_mlps_ranks.csv", ranks)
     (found,) = section(Results("m", ["a"], "a", None, dict(compare_mlps=["m"]), folder=folder, data=folder))
     return found
 
@@ -131,6 +134,10 @@ def test_the_section_says_what_its_tables_show(tmp_path):
     assert "makes half of that or more" in found.reading
     assert "share of rows with a near duplicate is 0.40" in found.reading
     assert "at z = 0.01, with an accuracy of 0.90 for those with a near duplicate and 0.50" in found.reading
+    (picture,) = found.pictures
+    picture.figure.canvas.draw()
+    labels = [text.get_text() for text in picture.figure.axes[0].get_legend().get_texts()]
+    assert labels == ["W_in, by entropy", "W_out, by entropy", "counted, the lowest of them"]
     kinds, rows = found.grids
     assert kinds.rows[0] == [OWN_MLP, "64", "0.40 (0.40 to 0.40)", "0.60 (0.60 to 0.60)", "0.60 (0.60 to 0.60)"]
     assert rows.rows[1][:3] == [DUPLICATE, "0.40", "0.90 (0.90 to 0.90)"]

@@ -54,11 +54,14 @@ def test_a_solver_that_stops_early_says_so_in_the_table_alone(monkeypatch, recwa
 def test_the_section_has_a_row_for_each_size(tmp_path, converged):
     signs = pd.DataFrame(dict(block=[0, 1] * 6, z=sorted([1e-4, 1e-3, 1e-2, 0.1, 1.0, 2.0] * 2), direction=0))
     signs = signs.assign(accuracy=[0.5, 0.6] * 6, converged=[converged] + [True] * 11)
-    write_table(tmp_path / "text/read_signs.csv", signs)
-    (shown,) = section(Results("m", ["a"], "a", None, dict(read_signs=["m"]), folder=tmp_path, data=tmp_path))
-    assert shown.grids[0].rows[0] == ["0.0001", "0.55 (0.50 to 0.60)"]
+    write_table(tmp_path / "text/read_signs/real.csv", signs)
+    write_table(tmp_path / "text/read_signs/sampled.csv", signs[signs["z"] > 0.01].assign(accuracy=0.9))
+    asked = dict(read_signs=["real", "sampled"])
+    (shown,) = section(Results("m", ["a"], "a", None, asked, folder=tmp_path, data=tmp_path))
+    assert shown.grids[0].rows[0] == ["0.0001", "0.55 (0.50 to 0.60)", ""]
+    assert shown.grids[0].rows[3] == ["0.1", "0.55 (0.50 to 0.60)", "0.90 (0.90 to 0.90)"]
     assert len(shown.grids[0].rows) == 6
-    assert ("1 of 12 regressions stopped early" in shown.reading) != converged
+    assert ("1 of 18 regressions stopped early" in shown.reading) != converged
     (picture,) = shown.pictures
     assert picture.name == "read_signs"
     picture.figure.canvas.draw()

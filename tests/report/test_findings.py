@@ -8,7 +8,8 @@ import pytest
 import made
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import read_table
-from subspace_illusion.pipeline.layout import PUBLISHED
+from subspace_illusion.pipeline.layout import CLAIMED, PUBLISHED
+from subspace_illusion.report.claims import claims_table
 from subspace_illusion.report.findings import BOOTSTRAP, Finding, decomposition, findings, findings_table
 from subspace_illusion.report.readme import (
     HEADLINE_ROWS,
@@ -65,6 +66,14 @@ def test_of_regressions_blocks_are_shown_and_no_standard_deviation(found):
     assert found["signs.z0_01"].estimate.value == pytest.approx(0.51)
 
 
+def test_the_first_text_stands_beside_what_was_published_and_others_beside_it(found):
+    assert found["recovery.r2"].words.endswith("text: tiny")
+    assert found["recovery.other.r2"].estimate.value == pytest.approx(0.35)
+    assert found["recovery.other.r2"].words.endswith("text: other")
+    assert "signs.other.z0_1" in found
+    assert "signs.other.z0_01" not in found
+
+
 def test_logit_differences_bring_the_share_of_their_own_pairs(found):
     """The split has fewer pairs with another clean LD than the rest; its share is not of the others' clean LD."""
     assert found["table1.das.nullspace.logit_diff"].share.value == pytest.approx(0.1 / 3.6)
@@ -103,7 +112,7 @@ def test_without_v_mlp_nothing_is_said_of_it(tmp_path):
     verdicts = made.verdicts()
     assert "v_mlp" not in metrics({}, results, found, verdicts, made.calibration())
     assert "v_mlp" not in headline(results, found, verdicts)
-    assert "v_mlp" not in readme_table(found, read_table(PUBLISHED))
+    assert "v_mlp" not in readme_table(found, read_table(PUBLISHED), claims_table(read_table(CLAIMED), "ioi", found))
 
 
 def test_another_tasks_words(tmp_path):
@@ -201,11 +210,18 @@ def test_the_readmes_table_is_written_from_the_findings(found):
         [("v_true.flip_rate", "post", "flips", 0.8, 0.8, "about", "share", "a note")],
         columns=["key", "source", "quantity", "low", "high", "about", "measure", "note"],
     )
-    lines = readme_table(list(found.values()), published).splitlines()
-    assert lines[0] == "| | here | interval or single values | post or paper, GPT-2 small |"
-    assert "| flip rate (LD < 0), v_true patched | 0.83 | 0.78 to 0.88; seeds: 0.73, 0.93 | about 0.8 (post) |" in lines
-    assert len(lines) == 2 + len(README_ROWS) == 8
-    assert "(post)" not in readme_table(list(found.values()), published.iloc[:0])
+    called = pd.DataFrame(
+        dict(key=["v_true.flip_rate", "v_mlp.effect"], call=["in part", "does not"], claim=["flips", "harms"])
+    )
+    lines = readme_table(list(found.values()), published, called).splitlines()
+    assert lines[0] == "|  | here | interval or single values | post or paper, GPT-2 small | claim |"
+    flips = (
+        "| flip rate (LD < 0), v_true patched | 0.83 | 0.78 to 0.88; seeds: 0.73, 0.93 | about 0.8 (post) | in part |"
+    )
+    assert flips in lines
+    assert lines[-1] == "Of 2 claims 0 reproduce, 1 in part, 1 do not: harms."
+    assert len(lines) == 2 + len(README_ROWS) + 2 == 10
+    assert "(post)" not in readme_table(list(found.values()), published.iloc[:0], called)
 
 
 def test_the_markers_of_a_page():

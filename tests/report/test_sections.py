@@ -43,6 +43,7 @@ def test_the_contents_have_every_section_in_the_order_of_the_experiments():
         "__init__",
         "verdict",
         "calibration",
+        "claims",
         "sure",
     }
     assert set(names) == files

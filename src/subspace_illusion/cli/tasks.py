@@ -20,6 +20,7 @@ KEPT = (
     "verdicts.csv",
     "decompose.csv",
     "findings.csv",
+    "claims.csv",
     "localise",
     "facts",
     "report.md",

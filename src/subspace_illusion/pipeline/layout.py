@@ -18,20 +18,24 @@ DECOMPOSITIONS = DATA / "decompositions"
 SCORES = DATA / "scores.parquet"
 OUTCOMES = DATA / "outcomes"
 DORMANT = DATA / "dormant.parquet"
-TEXT = DATA / "text.safetensors"
+TEXTS = DATA / "text"
 OWN = DATA / "own"
 PUBLISHED = DATA / "published.csv"
 PUBLISHED_FACTS = DATA / "published_facts.csv"
+CLAIMED = DATA / "claims.csv"
 FIGURES = RESULTS / "figures"
 METRICS = RESULTS / "metrics.json"
 CALIBRATION = RESULTS / "calibration"
 CASES = CALIBRATION / "cases"
 HEADLINE = RESULTS / "headline.txt"
 README_TABLE = RESULTS / "readme_table.md"
+CLAIMS = RESULTS / "claims.csv"
+CLAIMS_ON_FACTS = RESULTS / "tasks/facts/claims.csv"
 SUMMARIES = (
     *(RESULTS / name for name in ("report.html", "report.md", "comparison.csv", "verdicts.csv", "findings.csv")),
     *(RESULTS / name for name in ("decompose.csv", "bars.csv")),
     README_TABLE,
+    CLAIMS,
     HEADLINE,
     FIGURES,
 )

@@ -45,6 +45,7 @@ from subspace_illusion.pipeline.sections import (
     SplitDirections,
     Task,
     TellNames,
+    Texts,
     ToyExample,
     TracePaths,
     Verdict,
@@ -55,11 +56,15 @@ NEEDS = {
     "recover_directions": "cache_text", "read_signs": "cache_text", "compare_mlps": "cache_text",
 }  # fmt: skip
 """The experiments that read what another leaves."""
+OF_TEXTS = ("cache_text", "recover_directions", "read_signs", "compare_mlps")
+"""The experiments whose list names texts."""
 OF_COMPONENTS = (
     *("find_readers", "trace_paths", "split_directions", "tell_names", "random_mlp", "neuron_sweep", "controls"),
     *("random_model", "facts"),
 )
 """The experiments whose list names components."""
+
+Named = TypeVar("Named", bound=dict)
 
 
 class Parameters(Section):
@@ -105,6 +110,7 @@ class Params(Parameters):
     random_model: RandomModel
     control_seeds: Seeds
     facts: Facts
+    texts: Texts
     cache_text: CacheText
     recovery: Recovery
     recover_directions: RecoverDirections
@@ -117,13 +123,13 @@ class Params(Parameters):
     plots: Plots
     compute: Compute
 
-    @field_validator("components")
+    @field_validator("components", "texts")
     @classmethod
-    def _names_serve_as_file_names(cls, components: Components) -> Components:
-        for name in components:
+    def _names_serve_as_file_names(cls, named: Named) -> Named:
+        for name in named:
             if not name.isidentifier():
-                raise ValueError(f"'{name}' is no component name: use letters, digits and underscores")
-        return components
+                raise ValueError(f"'{name}' is no name for a file: use letters, digits and underscores")
+        return named
 
     @model_validator(mode="after")
     def _roles_are_components(self) -> "Params":
@@ -161,6 +167,19 @@ class Params(Parameters):
                 raise ValueError(f"experiments.{experiment} is of the task {task} alone: set it to []")
         return self
 
+    @model_validator(mode="after")
+    def _texts_are_there(self) -> "Params":
+        asked = {f"experiments.{name}": getattr(self.experiments, name) for name in OF_TEXTS}
+        if self.experiments.facts:
+            asked["facts.text"] = [self.facts.text]
+        for place, names in asked.items():
+            for name in names:
+                if name not in self.texts:
+                    raise ValueError(f"{place}: '{name}' is none of {', '.join(self.texts)} (texts)")
+                if name not in self.experiments.cache_text:
+                    raise ValueError(f"{place}: '{name}' is not in experiments.cache_text")
+        return self
+
 
 P = TypeVar("P", bound=Parameters)
 
@@ -184,8 +203,8 @@ def read_params(kind: type[P], path: Path | None = None) -> P:
         raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        sourced = {("model",), ("cache_text", "text")}  # pydantic puts the source behind these
         place = first["loc"]
+        sourced = {("model",), ("texts", *place[1:2])}  # pydantic puts the source behind these
         where = ".".join(str(part) for i, part in enumerate(place) if place[:i] not in sourced)
         what = first["msg"].removeprefix("Value error, ")
         got = "" if isinstance(first["input"], dict) else f" (it is {first['input']!r})"

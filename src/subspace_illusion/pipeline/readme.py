@@ -3,8 +3,27 @@
 Usage: python -m subspace_illusion.pipeline.readme
 """
 
-from subspace_illusion.pipeline.layout import HEADLINE, README_PAGE, README_TABLE, REPRODUCTION
+from collections.abc import Iterator
+from pathlib import Path
+
+from subspace_illusion.files import read_table
+from subspace_illusion.pipeline.layout import CLAIMS, CLAIMS_ON_FACTS, HEADLINE, README_PAGE, README_TABLE, REPRODUCTION
+from subspace_illusion.report.claims import claims_block, of_runs
 from subspace_illusion.report.readme import findings_block, with_block
+
+
+def blocks(top: Path) -> Iterator[tuple[Path, str, str]]:
+    """Each page with the name of a block in it and what belongs there.
+
+    Args:
+        top: The project's folder.
+    """
+    table, lines = ((top / path).read_text(encoding="utf-8") for path in (README_TABLE, HEADLINE))
+    text = ("published", "here", "interval")  # much of it looks like numbers
+    called = [read_table(top / path, text) for path in (CLAIMS, CLAIMS_ON_FACTS) if (top / path).exists()]
+    yield top / README_PAGE, "results", table
+    yield top / REPRODUCTION, "findings", findings_block(lines)
+    yield top / REPRODUCTION, "claims", claims_block(of_runs(called))
 
 
 def write_pages() -> None:
@@ -13,8 +32,7 @@ def write_pages() -> None:
     Raises:
         InputError: If a page has not its markers.
     """
-    table, lines = (path.read_text(encoding="utf-8") for path in (README_TABLE, HEADLINE))
-    for page, name, content in ((README_PAGE, "results", table), (REPRODUCTION, "findings", findings_block(lines))):
+    for page, name, content in blocks(Path()):
         page.write_text(with_block(page.read_text(encoding="utf-8"), name, content), encoding="utf-8")
 
 

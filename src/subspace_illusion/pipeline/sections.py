@@ -206,7 +206,7 @@ class FindReaders(Section):
 
 
 class Experiments(Section):
-    """Which components the costlier experiments run for, an empty list leaves one out; and what runs once or not."""
+    """The components, or texts, that the costlier experiments run for (none leaves one out), and what runs once."""
 
     localise: Switch
     find_readers: Annotated[Names, Field(max_length=1)]
@@ -218,10 +218,10 @@ class Experiments(Section):
     controls: Names
     random_model: Names
     facts: Names
-    cache_text: Switch
-    recover_directions: Switch
-    read_signs: Switch
-    compare_mlps: Switch
+    cache_text: Names
+    recover_directions: Names
+    read_signs: Names
+    compare_mlps: Annotated[Names, Field(max_length=1)]
     toy_example: Switch
 
 
@@ -261,6 +261,9 @@ class RandomModel(Section):
 
 
 class Facts(Section):
+    """``text`` is the one on which the covariance of the activations is measured."""
+
+    text: str
     blocks: Annotated[list[Block], Field(min_length=1)] = [0]
     pairs: Annotated[int, Field(ge=2)]
     steps: Count
@@ -276,8 +279,6 @@ class ModelText(Section):
     """Text sampled from the model itself."""
 
     source: Literal["model"]
-    sequences: Count
-    length: Count
 
 
 class PathText(Section):
@@ -285,8 +286,6 @@ class PathText(Section):
 
     source: Literal["path"]
     path: Path
-    sequences: Count
-    length: Count
 
 
 class HubText(Section):
@@ -296,12 +295,22 @@ class HubText(Section):
     repository: str
     revision: Annotated[str, Field(pattern="^([0-9a-f]{40}|refs/convert/parquet)$")]
     column: str
-    sequences: Count
-    length: Count
+
+
+class PypiText(Section):
+    """The .txt files in a wheel of a Python package index."""
+
+    source: Literal["pypi"]
+    requirement: str
+    wheel_sha256: Sha256
+
+
+Texts = dict[str, Annotated[ModelText | PathText | HubText | PypiText, Field(discriminator="source")]]
 
 
 class CacheText(Section):
-    text: Annotated[ModelText | PathText | HubText, Field(discriminator="source")]
+    sequences: Count
+    length: Count
     positions: Count
     train: Annotated[int, Field(ge=8)]  # a quarter serves for validation
 

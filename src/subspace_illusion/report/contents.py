@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,7 @@ from subspace_illusion.report.page import Report, draw, draw_picture
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Section
 from subspace_illusion.report.sections.calibration import areas_grid, confusion_grid, natural_grid
+from subspace_illusion.report.sections.claims import section as claims
 from subspace_illusion.report.sections.compare_mlps import section as compare_mlps
 from subspace_illusion.report.sections.controls import section as controls
 from subspace_illusion.report.sections.decompose import section as decompose
@@ -88,6 +90,7 @@ def whole_report(
     verdicts: Mapping[SubspaceKey, Verdict],
     calibration: Calibration,
     comparison: pd.DataFrame,
+    called: pd.DataFrame,
     *,
     smallest_effect: float,
     parameters: str,
@@ -104,6 +107,7 @@ def whole_report(
         verdicts: By component and subspace.
         calibration: What the planted cases say.
         comparison: What ``compare`` gives.
+        called: What ``claims_table`` gives.
         smallest_effect: Share of the clean LD below which no effect is judged.
         parameters: The parameters as they stand in their file.
         hashes: sha256 of the model's files, by name.
@@ -111,7 +115,7 @@ def whole_report(
         figures: The folder to draw into.
         dpi: Of the pictures.
     """
-    sections = draw(contents(results), figures, dpi)
+    sections = draw(chain(claims(called), contents(results)), figures, dpi)
     verdict, sweep = verdict_picture(verdicts, calibration), sweep_picture(verdicts, calibration)
     for picture in (verdict, sweep):
         draw_picture(picture, figures, dpi)

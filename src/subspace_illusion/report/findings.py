@@ -11,6 +11,7 @@ from subspace_illusion.experiments.fact_directions import ONE, WHOLE_MLP
 from subspace_illusion.experiments.fact_edits import EDIT, SUBSPACE, SUBSPACE_ROW
 from subspace_illusion.experiments.tell_names import ALIKE
 from subspace_illusion.measures.controls import ON_ARBITRARY, PLACEBO, RANDOM_DIRECTION, RANDOM_MODEL, SAME_VALUE, SELF
+from subspace_illusion.measures.find_readers import READER
 from subspace_illusion.measures.split_directions import SEEN, UNDIVIDED, UNSEEN
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.words import fixed, foil_of, shown
@@ -92,8 +93,8 @@ def findings(results: Results) -> list[Finding]:
                 "activations"
             )
     parts = (
-        _clean, _of_v_true, _of_v_mlp, _decomposed, _woken, _of_own, _travelled, _split, _named, _of_random_mlps,
-        _by_neurons, _controlled, _recovered, _read, _of_facts,
+        _example, _clean, _of_v_true, _of_v_mlp, _decomposed, _woken, _of_own, _travelled, _kept, _split, _named,
+        _of_random_mlps, _by_neurons, _controlled, _weights, _recovered, _read, _of_facts, _of_facts_by_depth,
     )  # fmt: skip
     return [finding for part in parts for finding in part(results)]
 
@@ -123,6 +124,36 @@ def _patched(results: Results, key: str, words: str, subspace: SubspaceKey, name
             pooled_over, each = finding.estimate, results.by_seed(subspace, name)
             estimate = Estimate(pooled_over.value, pooled_over.low, pooled_over.high, each)
             yield Finding(key, words, estimate, finding.share)
+
+
+def _example(results: Results) -> Iterator[Finding]:
+    """The post's abstract example: what share of it comes out as the post says (E0)."""
+    if not results.ran("toy_example"):
+        return
+    computed = results.json("toy_example/tables.json")
+    alone = [(row["direction"] != "both heads", row) for row in computed["cancelling_heads"]["patches"]]
+    for name, words, right in (
+        ("patches", "patches that make the output the source's", map(_turned, computed["patches"])),
+        (
+            "bases",
+            "directions classed as the post does",
+            (row["class"] == row["post_says"] for row in computed["bases"]),
+        ),
+        (
+            "cancelling",
+            "patches of cancelling heads that change the output for one head, and not for both",
+            ((row["output_after"] != row["output_before"]) == single for single, row in alone),
+        ),
+    ):
+        shares = list(right)
+        yield Finding(
+            f"example.{name}", f"share of the abstract example's {words}", Estimate(sum(shares) / len(shares))
+        )
+
+
+def _turned(patch: Mapping[str, Any]) -> bool:
+    """Whether a patch of the abstract example makes the output that of its source."""
+    return bool(patch["output_after"] == -patch["output_before"])
 
 
 def _clean(results: Results) -> Iterator[Finding]:
@@ -159,6 +190,10 @@ def _of_v_true(results: Results) -> Iterator[Finding]:
     cosines = _summary(results, trained, "cos_mean_difference")
     yield from _over("v_true.cos_mean_difference", "cos(v_true, mean difference)", cosines)
     yield from _outcomes("mean_difference", "mean difference patched in v_true's place", mean, results)
+    if mean in results.effects:
+        alone = float(results.effects[mean]["effect"])
+        shares = [alone / effect for effect in results.by_seed(trained, "effect")]
+        yield from _over("mean_difference.of_v_true", "effect of the mean difference / of v_true", shares)
 
 
 def _of_v_mlp(results: Results) -> Iterator[Finding]:
@@ -180,10 +215,14 @@ def _of_v_mlp(results: Results) -> Iterator[Finding]:
     for name, words in dict(
         share_of_residual="share of the residual patch's effect, v_mlp",
         effect_over_row_part="effect of v_mlp / of its row part",
+        whole_share="effect of the whole MLP / of v_mlp",
     ).items():
         yield from _patched(results, f"v_mlp.{name}", words, v_mlp, name)
     lent = "effect of what the null part lends alone / of v_mlp"
     yield from _patched(results, "v_mlp.lent_effect", lent, v_mlp.of_part(LENT_HALF), "share_of_subspace")
+    spans, wholes = (results.by_seed(key, "effect") for key in (v_mlp.of_part(BOTH), v_mlp))
+    shares = [span / whole for span, whole in zip(spans, wholes, strict=False)]
+    yield from _over("v_mlp.span_share", "effect of the span of both parts / of v_mlp", shares)
 
 
 def _summary(results: Results, key: SubspaceKey, name: str) -> list[float]:
@@ -211,8 +250,13 @@ def _decomposed(results: Results) -> Iterator[Finding]:
         lent_share="share of v_mlp's variation that the null part lends",
     ).items():
         yield from _over(f"v_mlp.{name}", words, _summary(results, v_mlp, name))
-    norms = zip(*(_summary(results, v_mlp, f"{part}_norm") for part in ("row", "null")), strict=True)
-    yield from _over("v_mlp.norm_ratio", "norm of v_mlp's row part / of its null part", [a / b for a, b in norms])
+    for name, words, above, below in (
+        ("norm_ratio", "norm of v_mlp's row part / of its null part", "row_norm", "null_norm"),
+        ("gap_ratio", "gap between the values along v_mlp's null part / along its row part", "gap_null", "gap_row"),
+        ("row_gap", "gap between the values along v_mlp's row part / along v_mlp", "gap_row", "gap_whole"),
+    ):
+        parts = zip(_summary(results, v_mlp, above), _summary(results, v_mlp, below), strict=True)
+        yield from _over(f"v_mlp.{name}", words, [one / other for one, other in parts])
 
 
 def _woken(results: Results) -> Iterator[Finding]:
@@ -225,8 +269,14 @@ def _woken(results: Results) -> Iterator[Finding]:
             patched_gap="the same gap, v_mlp patched, by the source's value",
             gap_ratio="MLP's output along v_true: patched gap / clean gap",
             outside="share of the MLP's patched outputs outside their clean range along v_true",
+            outside_same="the same share, patched from sources of the same value",
         ).items():
             yield from _measure(f"dormant.{name}", words, row, name)
+        if (ratio := Estimate.of(row, "gap_ratio")) is not None and ratio.low and ratio.high:
+            low, high = sorted((1 / ratio.low, 1 / ratio.high))
+            ends = (low, high) if ratio.low * ratio.high > 0 else (None, None)
+            words = "MLP's output along v_true: clean gap / patched gap"
+            yield Finding("dormant.clean_of_patched", words, Estimate(1 / ratio.value, *ends))
 
 
 def _of_own(results: Results) -> Iterator[Finding]:
@@ -270,6 +320,32 @@ def _travelled(results: Results) -> Iterator[Finding]:
                 if row["heads"]:
                     key = f"{name}.paths.{str(group).replace(' ', '_')}"
                     yield from _measure(key, f"share of {name}'s effect through {group}", row, "share_of_patch")
+
+
+def _kept(results: Results) -> Iterator[Finding]:
+    """How many of v_true's readers keep the attributions that they have without the patch (E3 b)."""
+    if results.v_true in results.ran("trace_paths"):
+        readers = kept_attributions(results.table(f"trace_paths/{results.v_true}/heads.csv"))
+        if len(readers):
+            words = f"share of {len(readers)} readers whose attribution stays within a quarter, v_true patched"
+            yield Finding("v_true.attributions_kept", words, Estimate(float(readers.mean())))
+
+
+def kept_attributions(heads: pd.DataFrame, sign: float = 1) -> pd.Series:
+    """Whether each reader's mean attribution under the patch is within a quarter of its clean size, or of its clean
+    value with the sign turned, ``sign`` being -1.
+
+    Args:
+        heads: Columns ``reader, attribution_clean, attribution_patched``, a row a head.
+        sign: See above.
+    """
+    readers = heads[heads["reader"] == READER]
+    clean, patched = readers["attribution_clean"], readers["attribution_patched"]
+    return abs(sign * patched - clean) <= CLOSE_ATTRIBUTION * abs(clean)
+
+
+CLOSE_ATTRIBUTION = 0.25
+"""An attribution that the patch moves by less than this share of its clean size is close to that."""
 
 
 def _split(results: Results) -> Iterator[Finding]:
@@ -361,34 +437,92 @@ CONTROL_FINDINGS = {
 """The controls among the findings, by key."""
 
 
+def _weights(results: Results) -> Iterator[Finding]:
+    """The ranks of the MLPs' weights."""
+    if results.ran("compare_mlps"):
+        ranks = results.table("text/compare_mlps_ranks.csv")
+        for name, words in dict(in_="W_in", out="W_out").items():
+            shares = (ranks[f"rank_{words}"] / ranks["possible"]).tolist()
+            yield from _over(
+                f"weights.rank_{name.rstrip('_')}", f"counted rank of the MLPs' {words} / full rank", shares, "blocks"
+            )
+
+
+def _levels(texts: Sequence[str]) -> dict[str, str]:
+    """The level that a text's findings have in their keys: the first has none, and stands beside published figures."""
+    return {text: f"{text}." if i else "" for i, text in enumerate(texts)}
+
+
 def _recovered(results: Results) -> Iterator[Finding]:
     """What MLPs keep of the residual stream: random directions (E9)."""
-    if not results.ran("recover_directions"):
-        return
-    recovered = results.table("text/recover_directions.csv")
-    for name, words in dict(
-        r2="R2, random directions recovered from MLPs",
-        mse="MSE, random directions recovered from MLPs, standardised",
-    ).items():
-        by_block = recovered.groupby("block")[name].mean().tolist()
-        yield from _over(f"recovery.{name}", words, by_block, "blocks")
-        spread = Estimate(float(recovered[name].std()))
-        yield Finding(f"recovery.{name}_sd", f"{words}: standard deviation over blocks and directions", spread)
-    largest = Estimate(float(recovered["p"].max()))
-    yield Finding("recovery.p", "largest permutation p, random directions recovered from MLPs", largest)
+    for text, level in _levels(results.ran("recover_directions")).items():
+        recovered = results.table(f"text/recover_directions/{text}.csv")
+        by_block = recovered.groupby("block")[["r2", "mse"]].mean()
+        for name, words in dict(r2="R2", mse="standardised MSE").items():
+            yield from _over(
+                f"recovery.{level}{name}",
+                f"{words}, random directions recovered from MLPs, text: {text}",
+                by_block[name].tolist(),
+                "blocks",
+            )
+            spread = Estimate(float(recovered[name].std()))
+            said = f"{words}, random directions recovered from MLPs, text: {text}: standard deviation over all of them"
+            yield Finding(f"recovery.{level}{name}_sd", said, spread)
+        largest = Estimate(float(recovered["p"].max()))
+        said = f"largest permutation p, random directions recovered from MLPs, text: {text}"
+        yield Finding(f"recovery.{level}p", said, largest)
+        above = (recovered["p"] <= 1 / recovered["permutations"]).mean()
+        words = f"share of random directions recovered better than from any permuted targets, text: {text}"
+        yield Finding(f"recovery.{level}above_chance", words, Estimate(float(above)))
 
 
 def _read(results: Results) -> Iterator[Finding]:
     """What MLPs keep of the residual stream: signs of a small vector (E10)."""
-    if not results.ran("read_signs"):
-        return
-    for z, rows in results.table("text/read_signs.csv").groupby("z"):
-        by_block = rows.groupby("block")["accuracy"].mean().tolist()
-        key = f"signs.z{z:g}".replace("0.", "0_")
-        yield from _over(key, f"accuracy of reading a sign of size z = {z:g}", by_block, "blocks")
+    for text, level in _levels(results.ran("read_signs")).items():
+        for z, rows in results.table(f"text/read_signs/{text}.csv").groupby("z"):
+            by_block = rows.groupby("block")["accuracy"].mean().tolist()
+            key = f"signs.{level}z{z:g}".replace("0.", "0_")
+            yield from _over(key, f"accuracy of reading a sign of size z = {z:g}, text: {text}", by_block, "blocks")
 
 
 def _of_facts(results: Results) -> Iterator[Finding]:
+    """What patches and rank-1 edits of facts do, at the first block and at the later ones of the first half (E16)."""
+    for component in results.ran("facts"):
+        patched, edited = (with_keys(results.table(f"facts/{component}/{name}.csv")) for name in ("by_block", "edits"))
+        middle = (int(results.table("localise/components.csv")["block"].max()) + 1) / 2
+        per_pair = patched["what"] == ONE
+        for name, words, rows, measure in (
+            (
+                "direction",
+                "a direction per pair",
+                patched[per_pair & (patched["subspace"] == SubspaceKey(TRAINED))],
+                ANSWERS,
+            ),
+            ("whole", "the whole MLP", patched[patched["what"] == WHOLE_MLP], ANSWERS),
+            (
+                "row",
+                "its row part",
+                patched[per_pair & (patched["subspace"] == SubspaceKey(TRAINED).of_part(ROW))],
+                ANSWERS,
+            ),
+            ("edit", "a rank-1 edit", edited[edited["what"] == EDIT], "rewrite"),
+            ("edit_subspace", "the subspace of the edit", edited[edited["what"] == SUBSPACE], "rewrite"),
+            ("edit_row", "that subspace's row part", edited[edited["what"] == SUBSPACE_ROW], "rewrite"),
+        ):
+            what = "patches that give the source's answer" if measure == ANSWERS else "the rewrite score"
+            label = "share of " + what if measure == ANSWERS else what
+            first, later = rows[rows["block"] == 0], rows[(rows["block"] > 0) & (rows["block"] < middle)]
+            for row in first.to_dict("records"):
+                yield from _measure(f"facts.first.{name}", f"{label}: {words}, block 0", row, measure)
+            where = "later blocks of the first half"
+            yield from _over(f"facts.later.{name}", f"{label}: {words}, {where}", later[measure].tolist(), "blocks")
+
+
+ANSWERS = "interchange_accuracy"
+"""The share of patches that give the source's answer, as a column."""
+
+
+def _of_facts_by_depth(results: Results) -> Iterator[Finding]:
     """Facts block by block (E16), at the published depths: what was measured at the block that is nearest to each."""
     for component in results.ran("facts")[:1]:
         tables = {name: results.table(f"facts/{component}/{name}.csv") for name in ("by_block", "edits")}

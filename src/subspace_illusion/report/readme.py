@@ -7,6 +7,7 @@ import pandas as pd
 
 from subspace_illusion.errors import InputError
 from subspace_illusion.report.calibration import metrics_of
+from subspace_illusion.report.claims import NOT_ASKED, counts
 from subspace_illusion.report.comparison import in_words
 from subspace_illusion.report.findings import BOOTSTRAP, Finding, own_finding
 from subspace_illusion.report.results import Results
@@ -55,25 +56,29 @@ README_ROWS: Sequence[str] = (
 """The findings of the README's table, in order: the illusion in six rows."""
 
 
-def readme_table(found: Sequence[Finding], published: pd.DataFrame) -> str:
-    """The README's table of results, in Markdown; findings that the run has not made are left out.
+def readme_table(found: Sequence[Finding], published: pd.DataFrame, called: pd.DataFrame) -> str:
+    """The README's table of results, in Markdown, with the counts of claims below; findings that the run has not made
+    are left out.
 
     Args:
         found: The findings.
         published: As for ``compare``, those that are comparable.
+        called: What ``claims_table`` gives.
     """
+    calls = called[called["call"] != NOT_ASKED].drop_duplicates("key").set_index("key")["call"]
     by_key = {finding.key: finding for finding in found}
     of_others = published.drop_duplicates("key").set_index("key", drop=False)
-    lines = ["| | here | interval or single values | post or paper, GPT-2 small |", "| --- | ---: | ---: | ---: |"]
+    header = ["", "here", "interval or single values", "post or paper, GPT-2 small", "claim"]
+    lines = ["| " + " | ".join(header) + " |", "| --- | ---: | ---: | ---: | --- |"]
     for key in README_ROWS:
         if (finding := by_key.get(key)) is not None:
             theirs = ""
             if key in of_others.index:
                 row = of_others.loc[key].to_dict()
                 theirs = f"{in_words(row | dict(note=''))} ({row['source']})"
-            cells = (finding.words, fixed(finding.estimate.value), finding.spread, theirs)
+            cells = (finding.words, fixed(finding.estimate.value), finding.spread, theirs, calls.get(key, ""))
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", f"{counts(called)}."]) + "\n"
 
 
 def with_block(page: str, name: str, content: str) -> str:

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
-from subspace_illusion.report.plots.style import BLUE, ORANGE, STYLE, plt
+from subspace_illusion.report.plots.style import BLUE, GREY, ORANGE, STYLE, plt
 
 
 def neuron_sweep_figure(swept: pd.DataFrame, fit: Mapping[str, float], component: str) -> Figure:
     """Effect of subspaces of some neurons against their number, with the line that fits best.
 
     Args:
-        swept: Columns ``neurons, share_of_residual``, one row a draw of neurons.
+        swept: Columns ``neurons, share_of_residual, set_share_of_residual``, one row a draw of neurons.
         fit: ``slope_per_neuron, intercept, r2``.
         component: The component.
     """
@@ -24,6 +24,10 @@ def neuron_sweep_figure(swept: pd.DataFrame, fit: Mapping[str, float], component
         axis.scatter(
             swept["neurons"], swept["share_of_residual"], s=26, color=BLUE, edgecolor="black", lw=0.4, alpha=0.85,
             label="one draw of neurons",
+        )  # fmt: skip
+        axis.scatter(
+            swept["neurons"], swept["set_share_of_residual"], s=18, color=GREY, marker="x", lw=1,
+            label="all of these neurons patched",
         )  # fmt: skip
         axis.axhline(0, color="black", lw=0.6, zorder=0)
         axis.grid(lw=0.3)

@@ -14,8 +14,9 @@ from subspace_illusion.experiments.compare_mlps import (
     RECOVERED,
     SINGLE,
 )
+from subspace_illusion.report.plots.compare_mlps import ranks_figure
 from subspace_illusion.report.results import Results
-from subspace_illusion.report.section import Grid, Section
+from subspace_illusion.report.section import Grid, Picture, Section
 from subspace_illusion.report.sections.recover_directions import over_blocks
 
 POST_R2 = 0.71
@@ -24,23 +25,34 @@ POST_ACCURACY = "0.69, 0.83, 0.87 and 0.996 for z = 0.0001, 0.001, 0.01 and 0.1"
 
 
 def section(results: Results) -> Iterator[Section]:
-    """Two tables: MLPs of several kinds on the same residual stream, and padded text with near duplicates."""
+    """MLPs of several kinds on the same residual stream, padded text with near duplicates, and the weights' ranks."""
     if not results.ran("compare_mlps"):
         return
-    compared, padded = (results.table(f"text/compare_mlps{ending}.csv") for ending in ("", "_duplicates"))
+    (text,) = results.ran("compare_mlps")
+    compared, padded, ranks = (
+        results.table(f"text/compare_mlps{ending}.csv") for ending in ("", "_duplicates", "_ranks")
+    )
     blocks = ", ".join(map(str, sorted(compared["block"].unique())))
     yield Section(
         "E9, E10  What the MLP's kind and the choice of rows do",
         "Where E9 and E10 differ from the post, is it the architecture, or which rows are compared?",
-        f"At the blocks {blocks}; in brackets the lowest and the highest of them. First, MLPs on the same residual "
-        "stream, behind the block's own norm. Random ones have standard normal weights, scaled so that the sums going "
-        "into the non-linearity have the spread that they have in the block's own MLP; biases make half of their "
-        f"variance. {_kinds(compared)} Second, E10 as it comes out if padded sequences of different lengths are "
-        "flattened together, first positions and padding included, and rows are held out at random: for held-out rows "
-        "that differ from some row of the training part by less than a tenth of their norm (a threshold chosen after a "
-        "look at the distances), and for the others. Here z is a share of a mean norm that first positions raise. "
-        f"{_duplicates(padded)}",
-        [],
+        f"At the blocks {blocks}, on the text {text}; in brackets the lowest and the highest of them. First, MLPs on "
+        "the same residual stream, behind the block's own norm. Random ones have standard normal weights, scaled so "
+        "that the sums going into the non-linearity have the spread that they have in the block's own MLP; biases make "
+        f"half of their variance. {_kinds(compared)} Second, E10 as it comes out if padded sequences of different "
+        "lengths are flattened together, first positions and padding included, and rows are held out at random: for "
+        "held-out rows that differ from some row of the training part by less than a tenth of their norm (a threshold "
+        "chosen after a look at the distances), and for the others. Here z is a share of a mean norm that first "
+        "positions raise. "
+        f"{_duplicates(padded)} The ranks say how much of the residual stream the weights could let through: "
+        "counted, and by the entropy of the singular values.",
+        [
+            Picture(
+                "compare_mlps_ranks",
+                "Effective and counted ranks of every MLP's weights as shares of the full rank, by block",
+                ranks_figure(ranks),
+            )
+        ],
         [_by_kind(compared), _by_rows(padded)],
     )
 

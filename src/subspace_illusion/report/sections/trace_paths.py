@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from subspace_illusion.experiments.trace_paths import READERS
-from subspace_illusion.measures.find_readers import OTHER, READER
+from subspace_illusion.measures.find_readers import OTHER
+from subspace_illusion.report.findings import kept_attributions
 from subspace_illusion.report.plots.trace_paths import trace_paths_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section
@@ -14,8 +15,6 @@ from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.keys import POOLED
 from subspace_illusion.tasks.table import IOI
 
-CLOSE_ATTRIBUTION = 0.25
-"""A patched attribution within this share of the clean one's size counts as close to it."""
 LARGE = 0.05
 """From this share of the patch's effect on, a head's effect alone is listed whatever the head is."""
 _SHARE = "share_of_patch"
@@ -76,20 +75,19 @@ def _carried(groups: pd.DataFrame) -> str:
 
 def _kept(heads: pd.DataFrame, task: str) -> str:
     """How many of the readers' attributions stay close to the clean ones, which the post says of IOI."""
-    readers = heads[heads["reader"] == READER]
-    if readers.empty:
+    kept = kept_attributions(heads)
+    if kept.empty:
         return ""
-    clean, patched = readers["attribution_clean"], readers["attribution_patched"]
-    same, turned = ((abs(sign * patched - clean) <= CLOSE_ATTRIBUTION * abs(clean)).sum() for sign in (1, -1))
-    verb = "bears" if same == len(readers) else "in part bears" if same else "does not bear"
+    readers, same, turned = len(kept), kept.sum(), kept_attributions(heads, -1).sum()
+    verb = "bears" if same == readers else "in part bears" if same else "does not bear"
     posts = (
         "The post says that the effect arises through the name movers with attribution scores close to those observed "
         f"without the intervention. For the readers this table {verb} that out, taken as it stands: under"
     )
     return (
-        f"{posts if task == IOI else 'Under'} the patch {same} of {len(readers)} readers keep their mean attribution "
+        f"{posts if task == IOI else 'Under'} the patch {same} of {readers} readers keep their mean attribution "
         "within a quarter of its clean size. With the sign turned, which is where a head that follows the source's "
-        f"value would go, {turned} of {len(readers)} lie that close to it."
+        f"value would go, {turned} of {readers} lie that close to it."
     )
 
 

@@ -1,0 +1,29 @@
+"""The claims of the post and the paper's figures, each with a call."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from subspace_illusion.report.claims import NOT_ASKED, RULES, counts
+from subspace_illusion.report.section import Grid, Section
+
+HEADINGS = {name: name for name in ("source", "section", "claim", "published", "here", "interval", "call", "rule")}
+
+
+def section(called: pd.DataFrame) -> Iterator[Section]:
+    """Every claim that this run could ask; nothing where it could ask none.
+
+    Args:
+        called: As ``claims_table`` gives it.
+    """
+    asked = called[called["call"] != NOT_ASKED]
+    if len(asked):
+        yield Section(
+            "The claims one by one",
+            "Which claims of the post, and which of the paper's figures, does this model bear out?",
+            f"{counts(called)}. The calls are made by rule. "
+            + " ".join(f"{name}: {words}." for name, words in RULES.items())
+            + f" {len(called) - len(asked)} more cannot be asked in this run.",
+            [],
+            [Grid.of(asked, HEADINGS)],
+        )
