@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from subspace_illusion.core.basis import mean_difference, orthonormal, random_basis, split_by
+from subspace_illusion.core.basis import SMALLEST_PART, mean_difference, orthonormal, random_basis, split_by
 from subspace_illusion.core.mlps import mlp_of
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import Outcome
@@ -175,7 +175,8 @@ def cases_of_block(train: Pairs, test: Pairs, block: int, plan: Plan) -> pd.Data
         ``accuracy``, the interchange accuracy; ``probe_cosine``, with the probe's direction.
     """
     after = residual_after(block)
-    trained = train_das(train.model, after, train.examples(after), rank=1, seeds=[plan.seed], **plan.das)
+    # By another seed than the directions that are tried: with the same one, DAS finds the mediator itself.
+    trained = train_das(train.model, after, train.examples(after), rank=1, seeds=[plan.seed + 1], **plan.das)
     rows: list[dict[str, Any]] = []
     for name in plan.places:
         try:
@@ -251,8 +252,10 @@ def _found(
         MEAN_DIFFERENCE: mean_difference(both, values),
         PROBE: probe(both, values),
         GRADIENT: orthonormal(gradient),
-        OFF_ROUTE: orthonormal(trained - u @ (u.mT @ trained)),
     }
+    off = trained - u @ (u.mT @ trained)
+    if off.norm() > SMALLEST_PART:  # else DAS has found the mediator, and what is left over is rounding
+        found[OFF_ROUTE] = orthonormal(off)
     turned, change = _turned(different), different.change
     signed = [basis * torch.sign((turned * (change @ basis)).mean()) for basis in found.values()]
     draw = torch_generator(plan.seed, "mixtures", place.site.name, place.name, dose)

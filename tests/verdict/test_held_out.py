@@ -1,0 +1,107 @@
+"""The estimate, its intervals, and what they make of what was left out."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from subspace_illusion.verdict.estimate import match_of, mediated_share, share_of
+from subspace_illusion.verdict.held_out import STREAM, WRITES, Intervals, called, goals, judged, left_out
+from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE
+
+shares = st.floats(0, 1)
+effects = st.floats(-3, 3)
+
+
+@given(shares, shares)
+def test_in_the_stream_own_and_match_must_both_be_high(own, match):
+    in_stream = mediated_share(np.array([own]), np.array([match]), True)[0]
+    assert min(own, match) - 1e-9 <= in_stream <= max(own, match) + 1e-9
+    assert mediated_share(np.array([own]), np.array([0.0]), True)[0] == 0
+    assert mediated_share(np.array([own]), np.array([match]), False)[0] == own
+
+
+@given(effects, effects)
+def test_match_sees_too_much_and_too_little_alike_and_no_sign(effect, whole):
+    there, back = (match_of(np.array([a]), np.array([b]))[0] for a, b in ((effect, whole), (whole, effect)))
+    assert there == back
+    assert 0 <= there <= 1
+    if effect * whole <= 0:
+        assert there == 0
+    assert share_of(np.array([effect]), np.array([0.0]))[0] == 0
+
+
+def cases(models=("one", "other"), blocks=8, of_block=30, spread=0.1, seed=0) -> pd.DataFrame:
+    """Cases whose estimate misses the truth by something that cases of a block share, and something of their own."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for model in models:
+        for block in range(blocks):
+            shared = random.normal(0, spread)
+            truth = random.random(of_block)
+            own = np.clip(truth + shared + random.normal(0, spread / 4, of_block), 0, 1)
+            for kind in ("MLP", "stream after"):
+                rows += [
+                    dict(model=model, task="ioi", block=block, place=kind, found="trained", dose=1.0, effect=1.0,
+                         mediated=t, own=o, whole=1.0, by_itself=0.0)
+                    for t, o in zip(truth, own, strict=True)
+                ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_small_effects_and_what_a_component_does_by_itself_are_left_out():
+    table = cases(blocks=1, of_block=4).assign(effect=[1.0, 0.05, -1.0, 1.0] * 4, by_itself=[0.0, 0.0, 0.0, 0.5] * 4)
+    kept = judged(table, 0.1, 0.1)
+    assert len(kept) == 8
+    assert set(kept["effect"]) == {1.0, -1.0}
+
+
+def test_an_interval_holds_its_estimate_and_widens_with_the_errors():
+    estimates = np.linspace(0, 1, 21)
+    widths = []
+    for spread in (0.02, 0.2):
+        low, high = Intervals(judged(cases(spread=spread), 0.1, 0.1)).of(estimates, WRITES)
+        assert (low <= estimates).all()
+        assert (estimates <= high).all()
+        assert low.min() >= 0
+        assert high.max() <= 1
+        widths.append((high - low).mean())
+    assert widths[0] < widths[1] / 2
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_intervals_hold_the_cases_of_blocks_that_set_none_of_them(seed):
+    """Errors that a block's cases share would be missed by percentiles of all cases together with few blocks."""
+    known, new = (judged(cases(("one",), 24, seed=s), 0.1, 0.1) for s in (seed, 100 + seed))
+    for kind in (WRITES, STREAM):
+        of_kind = new[new["kind"] == kind]
+        low, high = Intervals(known).of(of_kind["estimate"].to_numpy(), kind)
+        assert of_kind["truth"].between(low, high).mean() > 0.8
+
+
+def test_what_is_left_out_sets_nothing():
+    table = judged(cases(), 0.1, 0.1)
+    changed = table.assign(truth=np.where(table["model"] == "one", 1 - table["truth"], table["truth"]))
+    before, after = (left_out(t, "model") for t in (table, changed))
+    one = before["model"] == "one"
+    np.testing.assert_array_equal(before.loc[one, ["low", "high"]], after.loc[one, ["low", "high"]])
+    assert (before.loc[~one, "low"] != after.loc[~one, "low"]).any()
+    by_block = left_out(table, "unit")
+    assert len(by_block) == len(table)
+
+
+def test_what_is_reached_is_counted():
+    table = pd.DataFrame(
+        dict(
+            model="one", place="MLP", unit=["a", "a", "b", "b"], truth=[0.0, 0.1, 0.9, 1.0],
+            estimate=[0.0, 0.4, 0.9, 0.4], low=[0.0, 0.2, 0.8, 0.1], high=[0.1, 0.8, 1.0, 0.5],
+        )
+    )  # fmt: skip
+    table = table.assign(call=called(table["low"].to_numpy(), table["high"].to_numpy()))
+    assert table["call"].tolist() == [ILLUSORY, INCONCLUSIVE, FAITHFUL, ILLUSORY]
+    (row,) = goals(table, ["model", "place"]).to_dict("records")
+    assert row == dict(
+        model="one", place="MLP", cases=4, units=2, median_error=0.15, coverage_90=0.5, below_02_called_faithful=0.0,
+        above_08_called_illusory=0.5, inconclusive=0.5,
+    )  # fmt: skip
