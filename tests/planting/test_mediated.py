@@ -104,7 +104,7 @@ def test_every_place_of_a_block_has_its_cases(model: Model):
     assert set(places) - {"one head"} <= set(tried)  # one head may not write along the direction
     assert len(found) == len(tried) * 3 * (5 + 2)  # in no place is DAS the mediator itself
     assert found[["effect", "mediated", "own", "whole", "placebo", "ablated", "steered"]].notna().all(axis=None)
-    assert (found.loc[found["dose"] == 0, "mediated"] == 0).all()
+    assert found.loc[found["dose"] == 0, "mediated"].abs().max() < 1e-4
     assert found.loc[found["found"] == "off the route", "mediated"].abs().max() < 1e-3
     unread = found.groupby("place")["kept"].apply(lambda kept: kept.notna().any())
     assert unread["MLP"]
