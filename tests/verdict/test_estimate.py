@@ -1,0 +1,113 @@
+"""The estimate in a transformer whose weights are written by hand, so that it is known where its variable runs.
+
+The variable is the last token. Its embedding is plus or minus e0, which only the first MLP reads; the MLP writes plus
+or minus e1, and the answer is read off e1 + e2. So in the stream after it e1 is the variable, e0 varies with it and
+does nothing, and e2 would act but never varies: e0 + e2 is an illusion.
+"""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+import tiny
+from subspace_illusion.core.basis import orthonormal
+from subspace_illusion.core.checkpoints import Tokenizer
+from subspace_illusion.core.model import bridge_model
+from subspace_illusion.core.sites import Site, residual_after
+from subspace_illusion.measures.own_difference import moved_alone, own_difference, what_acts
+from subspace_illusion.subspace.component import Component
+from subspace_illusion.subspace.pairs import Pairs, recorded_pairs
+from subspace_illusion.tasks.table import DIFFERENT
+from subspace_illusion.verdict.estimate import match_of, mediated_share, share_of
+
+WIDTH, HIDDEN, STREAM = 16, 8, residual_after(0)
+FIRST, SECOND, ONE, OTHER = 1, 2, 5, 6
+"""The tokens that the variable is, and the answers that go with them."""
+
+
+@pytest.fixture(scope="module")
+def pairs() -> Pairs:
+    """The two swaps of a few prompts, of the hand-written model."""
+    words = tiny.tokenizer()
+    config = LlamaConfig(
+        vocab_size=len(words), hidden_size=WIDTH, num_hidden_layers=2, num_attention_heads=2, intermediate_size=HIDDEN,
+        tie_word_embeddings=False,
+    )  # fmt: skip
+    config.architectures = ["LlamaForCausalLM"]
+    written = LlamaForCausalLM(config)
+    for name, weight in written.named_parameters():
+        weight.data.fill_(1.0 if "norm" in name else 0.0)
+    embedding, unembedding = written.get_input_embeddings().weight.data, written.get_output_embeddings().weight.data
+    embedding[:, 5] = 0.1  # so that no prompt is nothing
+    embedding[FIRST, 0], embedding[SECOND, 0] = 1.0, -1.0
+    mlp = written.model.layers[0].mlp
+    for unit, sign in ((0, 1.0), (1, -1.0)):
+        mlp.gate_proj.weight.data[unit, 0] = mlp.up_proj.weight.data[unit, 0] = sign
+        mlp.down_proj.weight.data[1, unit] = 0.1 * sign
+    unembedding[ONE, 1] = unembedding[ONE, 2] = 1.0
+    unembedding[OTHER, 1] = unembedding[OTHER, 2] = -1.0
+    model = bridge_model(written, Tokenizer(words), tiny.CPU)
+    prompts, rows = [], []
+    for case in range(4):
+        for value, token in enumerate((FIRST, SECOND)):
+            tokens = [10 + case, 20 + case, token]
+            prompts.append(dict(prompt=2 * case + value, tokens=tokens, position=2))
+        for base, (answer, foil) in enumerate(((ONE, OTHER), (OTHER, ONE))):
+            rows.append(
+                dict(
+                    pair=len(rows), group=case, kind=DIFFERENT, base=2 * case + base, source=2 * case + 1 - base,
+                    answer_id=answer, foil_id=foil, target_id=foil, base_value=str(base), source_value=str(1 - base),
+                )
+            )  # fmt: skip
+    sites = [STREAM, Site(0, "mlp.hook_post")]
+    return recorded_pairs(model, pd.DataFrame(prompts), pd.DataFrame(rows), sites, 0, batch=4)
+
+
+def axis(*places: int, d: int = WIDTH) -> torch.Tensor:
+    """The direction along the sum of unit vectors, ``[d, 1]``."""
+    vector = torch.zeros(d, 1)
+    vector[list(places)] = 1.0
+    return orthonormal(vector)
+
+
+def estimated(pairs: Pairs, site: Site, basis: torch.Tensor) -> tuple[float, float]:
+    """The effect of a patch as a share of the clean LD, and the estimate of its mediated share."""
+    component = Component.of(pairs, site)
+    own = own_difference(component, what_acts(component, 1e-5, batch=8))
+    changes = dict(
+        patch=component.along(basis),
+        whole=component.along(None),
+        own=moved_alone(component, basis, own, (component.change @ own).squeeze(1)),
+    )
+    outcomes = component.patch(changes, batch=8)
+    done = {name: np.array([(pairs.ld_clean - outcome.ld[0]).mean()]) for name, outcome in outcomes.items()}
+    share = share_of(done["own"], done["patch"])
+    estimate = mediated_share(share, match_of(done["patch"], done["whole"]), site.in_residual)
+    return float(done["patch"][0] / pairs.ld_clean.mean()), float(estimate[0])
+
+
+def test_the_model_is_what_it_was_written_to_be(pairs: Pairs):
+    assert (pairs.ld_clean > 0.1).all()
+    assert estimated(pairs, STREAM, axis(0))[0] == pytest.approx(0, abs=0.01)
+    assert estimated(pairs, STREAM, axis(2))[0] == pytest.approx(0, abs=0.01)
+
+
+def test_in_the_stream_the_variable_is_told_from_the_illusion(pairs: Pairs):
+    effect, share = estimated(pairs, STREAM, axis(1))
+    assert effect == pytest.approx(2, abs=0.01)
+    assert share > 0.95
+    effect, share = estimated(pairs, STREAM, axis(0, 2))
+    assert effect > 0.5
+    assert share < 0.05
+
+
+def test_in_the_mlp_the_variable_is_told_from_what_writes_it_without_varying(pairs: Pairs):
+    """The MLP's two units vary against each other; one alone writes it too, and moves half."""
+    site = Site(0, "mlp.hook_post")
+    units = torch.zeros(HIDDEN, 1)
+    units[0], units[1] = 1.0, -1.0
+    effect, share = estimated(pairs, site, orthonormal(units))
+    assert effect == pytest.approx(2, abs=0.05)
+    assert share > 0.95
