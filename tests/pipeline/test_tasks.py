@@ -72,9 +72,12 @@ def test_the_preset_of_the_papers_facts_on_a_model_as_deep_as_its_own(tmp_path):
 
 def test_signals_are_planted_and_the_score_is_calibrated_apart_from_the_rest(project):
     """A model with random weights carries no signal: every case is measured, and no threshold can be set on them."""
-    project.calibration_params(prompts=dict(train_cases=12, test_cases=12), das=dict(steps=3, batch=4))
+    few = dict(places=["MLP", "stream after"], doses=[0.0, 1.0], mixtures=1)
+    project.calibration_params(prompts=dict(train_cases=12, test_cases=12), das=dict(steps=3, batch=4), planting=few)
     calibration = "stages/calibration/dvc.yaml"
-    output = project.run("dvc", "repro", calibration, fails=True)
+    project.run("dvc", "repro", f"{calibration}:plant_cases@tiny_ioi")
+    assert len(pd.read_csv(project.top / "results/calibration/cases/tiny_ioi.csv")) == 2 * 2 * (5 + 1)
+    output = project.run("dvc", "repro", f"{calibration}:calibrate", fails=True)
     assert "all of one truth, so no threshold can be set" in output
     assert "Traceback" not in output
     folder = project.top / "results/calibration"

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from subspace_illusion.errors import InputError
 from subspace_illusion.verdict.estimate import match_of, mediated_share, share_of
 from subspace_illusion.verdict.held_out import STREAM, WRITES, Intervals, called, goals, judged, left_out
 from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE
@@ -89,6 +90,11 @@ def test_what_is_left_out_sets_nothing():
     assert (before.loc[~one, "low"] != after.loc[~one, "low"]).any()
     by_block = left_out(table, "unit")
     assert len(by_block) == len(table)
+
+
+def test_one_model_alone_cannot_be_left_out():
+    with pytest.raises(InputError, match="all of one model"):
+        left_out(judged(cases(("one",)), 0.1, 0.1), "model")
 
 
 def test_what_is_reached_is_counted():

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from subspace_illusion.errors import InputError
 from subspace_illusion.statistics import table
 from subspace_illusion.verdict.estimate import match_of, mediated_share, share_of
 from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE
@@ -120,7 +121,10 @@ def left_out(cases: pd.DataFrame, over: str) -> pd.DataFrame:
 
     Args:
         cases: Those of ``judged``.
-        over: What is left out at a time: ``model`` or ``unit``.
+        over: What is left out at a time: ``model``; or ``unit``, and then the model's other blocks are what is left.
+
+    Raises:
+        InputError: If there is nothing else that would tell of any of them.
     """
     parts = []
     for _, here in cases.groupby(over, sort=False):
@@ -130,6 +134,11 @@ def left_out(cases: pd.DataFrame, over: str) -> pd.DataFrame:
             if (others["kind"] == kind).any():
                 low, high = Intervals(others).of(of_kind["estimate"].to_numpy(), str(kind))
                 parts.append(of_kind.assign(low=low, high=high, call=called(low, high)))
+    if not parts:
+        raise InputError(
+            f"the cases that move the answer are all of one {over}, so none can be left out: plant in more, raise "
+            "planting.train_cases, or lower smallest_effect"
+        )
     return pd.concat(parts).sort_index()
 
 
