@@ -9,21 +9,26 @@ from subspace_illusion.files import read_table, write_table
 from subspace_illusion.pipeline.calibration import CalibrationParams
 from subspace_illusion.pipeline.layout import CALIBRATION, CASES
 from subspace_illusion.pipeline.stage import run, say
-from subspace_illusion.verdict.held_out import BY_ITSELF, goals, judged, left_out
+from subspace_illusion.verdict.evidence import compared
+from subspace_illusion.verdict.held_out import BY_ITSELF, counted, goals, hard, judged, left_out, told_apart
 
 
 def main(smallest_effect: float) -> None:
     files = sorted(CASES.glob("*.csv"))
     say(f"the estimate on the cases of {len(files)} models and tasks, each left out in turn, some seconds")
-    cases = judged(pd.concat([read_table(file) for file in files]), smallest_effect, BY_ITSELF)
+    everything = told_apart(pd.concat([read_table(file) for file in files]), smallest_effect, BY_ITSELF)
+    cases = judged(everything)
     by_model, by_block = left_out(cases, "model"), left_out(cases, "unit")
-    table = goals(by_model, ["model", "place"])
-    write_table(CALIBRATION / "held_out.csv", table)
+    reached = goals(by_model, ["model", "place"])
+    write_table(CALIBRATION / "held_out.csv", reached)
     write_table(CALIBRATION / "held_out_kinds.csv", goals(by_model, ["model", "kind"]))
+    write_table(CALIBRATION / "held_out_hard.csv", goals(hard(by_model), ["model", "kind"]))
     write_table(CALIBRATION / "held_out_found.csv", goals(by_model.assign(found=_ways(by_model)), ["kind", "found"]))
     write_table(CALIBRATION / "held_out_blocks.csv", goals(by_block, ["model", "kind"]))
+    write_table(CALIBRATION / "held_out_evidence.csv", compared(cases))
+    write_table(CALIBRATION / "counted.csv", counted(everything))
     write_table(CALIBRATION / "cases.csv", by_model)
-    say(table.to_string(index=False))
+    say(reached.to_string(index=False))
 
 
 def _ways(cases: pd.DataFrame) -> pd.Series:

@@ -8,7 +8,18 @@ from hypothesis import strategies as st
 
 from subspace_illusion.errors import InputError
 from subspace_illusion.verdict.estimate import match_of, mediated_share, share_of
-from subspace_illusion.verdict.held_out import STREAM, WRITES, Intervals, called, goals, judged, left_out
+from subspace_illusion.verdict.held_out import (
+    STREAM,
+    WRITES,
+    Intervals,
+    called,
+    counted,
+    goals,
+    hard,
+    judged,
+    left_out,
+    told_apart,
+)
 from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE
 
 shares = st.floats(0, 1)
@@ -53,7 +64,7 @@ def cases(models=("one", "other"), blocks=8, of_block=30, spread=0.1, seed=0) ->
 
 def test_small_effects_and_what_a_component_does_by_itself_are_left_out():
     table = cases(blocks=1, of_block=4).assign(effect=[1.0, 0.05, -1.0, 1.0] * 4, by_itself=[0.0, 0.0, 0.0, 0.5] * 4)
-    kept = judged(table, 0.1, 0.1)
+    kept = judged(told_apart(table, 0.1, 0.1))
     assert len(kept) == 8
     assert set(kept["effect"]) == {1.0, -1.0}
 
@@ -62,7 +73,7 @@ def test_an_interval_holds_its_estimate_and_widens_with_the_errors():
     estimates = np.linspace(0, 1, 21)
     widths = []
     for spread in (0.02, 0.2):
-        low, high = Intervals(judged(cases(spread=spread), 0.1, 0.1)).of(estimates, WRITES)
+        low, high = Intervals(judged(told_apart(cases(spread=spread), 0.1, 0.1))).of(estimates, WRITES)
         assert (low <= estimates).all()
         assert (estimates <= high).all()
         assert low.min() >= 0
@@ -74,7 +85,7 @@ def test_an_interval_holds_its_estimate_and_widens_with_the_errors():
 @pytest.mark.parametrize("seed", range(4))
 def test_intervals_hold_the_cases_of_blocks_that_set_none_of_them(seed):
     """Errors that a block's cases share would be missed by percentiles of all cases together with few blocks."""
-    known, new = (judged(cases(("one",), 24, seed=s), 0.1, 0.1) for s in (seed, 100 + seed))
+    known, new = (judged(told_apart(cases(("one",), 24, seed=s), 0.1, 0.1)) for s in (seed, 100 + seed))
     for kind in (WRITES, STREAM):
         of_kind = new[new["kind"] == kind]
         low, high = Intervals(known).of(of_kind["estimate"].to_numpy(), kind)
@@ -82,7 +93,7 @@ def test_intervals_hold_the_cases_of_blocks_that_set_none_of_them(seed):
 
 
 def test_what_is_left_out_sets_nothing():
-    table = judged(cases(), 0.1, 0.1)
+    table = judged(told_apart(cases(), 0.1, 0.1))
     changed = table.assign(truth=np.where(table["model"] == "one", 1 - table["truth"], table["truth"]))
     before, after = (left_out(t, "model") for t in (table, changed))
     one = before["model"] == "one"
@@ -94,7 +105,7 @@ def test_what_is_left_out_sets_nothing():
 
 def test_one_model_alone_cannot_be_left_out():
     with pytest.raises(InputError, match="all of one model"):
-        left_out(judged(cases(("one",)), 0.1, 0.1), "model")
+        left_out(judged(told_apart(cases(("one",)), 0.1, 0.1)), "model")
 
 
 def test_what_is_reached_is_counted():
@@ -104,10 +115,37 @@ def test_what_is_reached_is_counted():
             estimate=[0.0, 0.4, 0.9, 0.4], low=[0.0, 0.2, 0.8, 0.1], high=[0.1, 0.8, 1.0, 0.5],
         )
     )  # fmt: skip
-    table = table.assign(call=called(table["low"].to_numpy(), table["high"].to_numpy()))
+    table = table.assign(level=0.5, call=called(table["low"].to_numpy(), table["high"].to_numpy()))
     assert table["call"].tolist() == [ILLUSORY, INCONCLUSIVE, FAITHFUL, ILLUSORY]
     (row,) = goals(table, ["model", "place"]).to_dict("records")
     assert row == dict(
-        model="one", place="MLP", cases=4, units=2, median_error=0.15, coverage_90=0.5, below_02_called_faithful=0.0,
-        above_08_called_illusory=0.5, inconclusive=0.5,
+        model="one", place="MLP", cases=4, units=2, below_02=2, above_08=2, median_error=0.15, coverage_90=0.5,
+        level=0.5, below_02_called_faithful=0.0, above_08_called_illusory=0.5, below_02_inconclusive=0.5,
+        above_08_inconclusive=0.0, inconclusive=0.5,
     )  # fmt: skip
+    (row,) = goals(table[table["truth"] > 0.5], ["model"]).to_dict("records")
+    assert np.isnan(row["below_02_called_faithful"])
+    assert row["inconclusive"] == 0
+
+
+def test_few_blocks_promise_little_and_say_so():
+    for blocks, level in ((2, 1 / 3), (6, 5 / 7), (30, 0.9)):
+        found = left_out(judged(told_apart(cases(blocks=blocks), 0.1, 0.1)), "model")
+        assert found["level"].to_numpy() == pytest.approx(level)
+
+
+def test_a_place_that_no_other_model_has_gets_no_interval():
+    table = judged(told_apart(cases(), 0.1, 0.1))
+    alone = table[(table["model"] == "one") | (table["kind"] == WRITES)]
+    found = left_out(alone, "model")
+    assert len(found) == len(alone)
+    stream = found[found["kind"] == STREAM]
+    assert (stream["low"] == 0).all()
+    assert (stream["high"] == 1).all()
+    assert (stream["call"] == INCONCLUSIVE).all()
+
+
+def test_what_is_given_by_how_a_case_is_made_is_not_hard():
+    table = cases(blocks=1, of_block=2).assign(dose=[0.0, 1.0] * 4, found=["trained"] * 4 + ["probe"] * 4)
+    assert len(hard(table)) == 2
+    assert counted(told_apart(table, 0.1, 0.1))["known"].sum() == len(table)

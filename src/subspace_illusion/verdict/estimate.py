@@ -9,8 +9,9 @@ the two effects over the larger, zero where their signs differ. In the residual 
 inert, and the two see different things: own tells a direction that writes where the component never does, match one
 that does more than the component has to give, and their geometric mean is high only where both are.
 
-The formula was chosen on planted cases of SmolLM2 alone (IOI and agreement, six blocks, nine places), from some thirty
-candidates, before anything of another model was looked at.
+The formula was chosen from some thirty candidates on planted cases of SmolLM2 (IOI and agreement, six blocks, nine
+places). Its ingredients are those of a first look, which had seen another model too. What it does on Gemma 3 was looked
+at afterwards, and then once.
 """
 
 import numpy as np

@@ -1,11 +1,15 @@
 """How good is the estimate on a model that it has never seen (E13, E14)? Prediction intervals from planted cases, and
 what they make of the cases of a model that was left out.
 
-The interval of an estimate holds the mediated shares that planted cases with a like estimate had: the percentiles of
+The interval of an estimate holds the mediated shares that planted cases with a like estimate had: the ends of
 ``truth - estimate`` among the cases of like places whose estimate falls in the same bin. Cases of one block are not
-independent. So each block has the same weight, and the percentiles are those that hold a case of one more block with 90
-of 100 (split conformal prediction over groups: Vovk, Gammerman and Shafer 2005; Dunn, Wasserman and Ramdas 2023): with
-few blocks the most extreme.
+independent. So each block has the same weight, and the ends are those that hold a case of one more block in 90 of 100
+(split conformal prediction over groups: Vovk, Gammerman and Shafer 2005; Dunn, Wasserman and Ramdas 2023). That takes
+19 blocks. With fewer the ends are the most extreme ones, and ``(n - 1) / (n + 1)`` is all that n blocks can promise:
+the ``level``.
+
+Much is true by how cases are made: without a dose nothing is mediated, off the route neither, and the mean difference
+of a component that varies with the signal alone is the mediator. ``hard`` leaves these out.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,6 +20,7 @@ import pandas as pd
 
 from subspace_illusion.errors import InputError
 from subspace_illusion.statistics import table
+from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, OFF_ROUTE, PROBE
 from subspace_illusion.verdict.estimate import match_of, mediated_share, share_of
 from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE
 
@@ -36,8 +41,8 @@ EDGES = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Where estimates are told apart for their intervals."""
 MISSED = 0.1
 """The share of cases whose mediated share may lie outside the interval."""
-FEWEST = 20
-"""Cases that a bin must have; with fewer all bins of the places are taken together."""
+FEWEST, FEWEST_UNITS = 20, 3
+"""Cases, and blocks, that a bin must have; with fewer all bins of the places are taken together."""
 HALF = 0.5
 """All of an interval from here on is faithful, all of it up to here illusory."""
 ROUNDING = 1e-9
@@ -47,29 +52,51 @@ LOW, HIGH = 0.2, 0.8
 """Up to the one share a subspace should not be called faithful, from the other on not illusory."""
 
 
-def judged(cases: pd.DataFrame, smallest_effect: float, by_itself: float) -> pd.DataFrame:
-    """The cases whose truth is known and whose effect is judged, with truth and estimate.
+def told_apart(cases: pd.DataFrame, smallest_effect: float, by_itself: float) -> pd.DataFrame:
+    """The cases with ``unit`` (model, task, block), ``kind`` (of place), and whether each is ``large`` and ``known``.
 
     Args:
         cases: As ``planting.mediated.cases_of_block`` gives them, with ``model`` and ``task``.
-        smallest_effect: Share of the clean LD that the effect must exceed, to either side.
-        by_itself: What the component may do without the signal, as a share of the effect: up to that its own mediators
-            could make of the truth something else.
+        smallest_effect: Share of the clean LD that a large effect exceeds, to either side.
+        by_itself: What the component may do without the signal, as a share of the effect, for the truth to be known: up
+            to that its own mediators could make of it something else.
+    """
+    return cases.assign(
+        unit=cases["model"] + " " + cases["task"] + " " + cases["block"].astype(str),
+        kind=cases["place"].map(KINDS_OF_PLACE),
+        large=cases["effect"].abs() > smallest_effect,
+        known=cases["by_itself"].abs() <= by_itself * cases["effect"].abs(),
+    )
+
+
+def counted(cases: pd.DataFrame) -> pd.DataFrame:
+    """How many cases of ``told_apart`` are large, and how many of these known, by model, task, block and place."""
+    large = cases[cases["large"]]
+    found = large.groupby(["model", "task", "block", "place"], sort=False).agg(
+        large=("large", "size"), known=("known", "sum"), by_itself=("by_itself", "first")
+    )
+    return found.reset_index().round(6)
+
+
+def judged(cases: pd.DataFrame) -> pd.DataFrame:
+    """The cases of ``told_apart`` that are large and known, with truth and estimate.
 
     Returns:
-        Their columns, ``unit`` (model, task and block), ``kind`` (of place), and, all between 0 and 1, ``truth``,
-        ``own_share`` (the own-difference share), ``match`` and ``estimate``.
+        Their columns and, all between 0 and 1, ``truth``, ``own_share`` (the own-difference share), ``match`` and
+        ``estimate``.
     """
-    large = cases["effect"].abs() > smallest_effect
-    known = cases["by_itself"].abs() <= by_itself * cases["effect"].abs()
-    kept = cases[large & known].reset_index(drop=True)
+    kept = cases[cases["large"] & cases["known"]].reset_index(drop=True)
     effect, whole = kept["effect"].to_numpy(), kept["whole"].to_numpy()
     own, match = share_of(kept["own"].to_numpy(), effect), match_of(effect, whole)
-    kind = kept["place"].map(KINDS_OF_PLACE)
-    estimate = np.where(kind == STREAM, mediated_share(own, match, True), mediated_share(own, match, False))
-    unit = kept["model"] + " " + kept["task"] + " " + kept["block"].astype(str)
+    estimate = np.where(kept["kind"] == STREAM, mediated_share(own, match, True), mediated_share(own, match, False))
     truth = share_of(kept["mediated"].to_numpy(), effect)
-    return kept.assign(unit=unit, kind=kind, truth=truth, own_share=own, match=match, estimate=estimate)
+    return kept.assign(truth=truth, own_share=own, match=match, estimate=estimate)
+
+
+def hard(cases: pd.DataFrame) -> pd.DataFrame:
+    """Those of the cases whose truth, or whose estimate, is not given by how they are made."""
+    given = cases["found"].isin([MEAN_DIFFERENCE, PROBE, OFF_ROUTE])
+    return cases[(cases["dose"] > 0) & ~given]
 
 
 @dataclass(frozen=True)
@@ -94,7 +121,8 @@ class Intervals:
         bins, known_bins = np.digitize(estimate, EDGES), np.digitize(known["estimate"], EDGES)
         for number in np.unique(bins):
             like = known[known_bins == number]
-            like = like if len(like) >= FEWEST else known
+            enough = len(like) >= FEWEST and like["unit"].nunique() >= FEWEST_UNITS
+            like = like if enough else known
             down, up = _ends((like["truth"] - like["estimate"]).to_numpy(), like["unit"].to_numpy())
             here = bins == number
             low[here], high[here] = estimate[here] + min(down, 0), estimate[here] + max(up, 0)
@@ -117,7 +145,8 @@ def called(low: np.ndarray, high: np.ndarray) -> np.ndarray:
 
 
 def left_out(cases: pd.DataFrame, over: str) -> pd.DataFrame:
-    """Every case with the interval that the others give: ``low``, ``high``, ``call``.
+    """Every case with the interval that the others give: ``low``, ``high``, ``call``, and its ``level``; where no other
+    has such a place, from 0 to 1.
 
     Args:
         cases: Those of ``judged``.
@@ -131,10 +160,12 @@ def left_out(cases: pd.DataFrame, over: str) -> pd.DataFrame:
         others = cases[~cases[over].isin(here[over])]
         others = others if over == "model" else others[others["model"].isin(here["model"])]
         for kind, of_kind in here.groupby("kind", sort=False):
-            if (others["kind"] == kind).any():
-                low, high = Intervals(others).of(of_kind["estimate"].to_numpy(), str(kind))
-                parts.append(of_kind.assign(low=low, high=high, call=called(low, high)))
-    if not parts:
+            units = others.loc[others["kind"] == kind, "unit"].nunique()
+            estimate = of_kind["estimate"].to_numpy()
+            ends = Intervals(others).of(estimate, str(kind)) if units else (0 * estimate, 0 * estimate + 1)
+            level = min(1 - MISSED, (units - 1) / (units + 1)) if units else 0.0
+            parts.append(of_kind.assign(low=ends[0], high=ends[1], call=called(*ends), level=level))
+    if cases[over].nunique() < 2:
         raise InputError(
             f"the cases that move the answer are all of one {over}, so none can be left out: plant in more, raise "
             "planting.train_cases, or lower smallest_effect"
@@ -150,22 +181,33 @@ def goals(cases: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         by: The columns that make a row.
 
     Returns:
-        One row a group: the columns of ``by``, ``cases``, ``units``, ``median_error``, ``coverage_90``,
-        ``below_02_called_faithful``, ``above_08_called_illusory`` and ``inconclusive``, the larger of the shares of
-        either that are neither.
+        One row a group: the columns of ``by``; ``cases``, ``units``, and how many have a truth ``below_02`` and
+        ``above_08``; ``median_error``; ``coverage_90`` and the ``level`` that the intervals could promise;
+        ``below_02_called_faithful``, ``above_08_called_illusory``; the share of either that is called neither,
+        ``below_02_inconclusive`` and ``above_08_inconclusive``, and the larger one, ``inconclusive``. NaN where there
+        are no such cases.
     """
-    rows = []
+    return table([dict(zip(by, key, strict=True)) | dict(_reached(here)) for key, here in _groups(cases, by)])
+
+
+def _groups(cases: pd.DataFrame, by: Sequence[str]) -> Iterator[tuple[tuple[str, ...], pd.DataFrame]]:
     for key, here in cases.groupby(list(by), sort=False):
-        rows.append(dict(zip(by, key, strict=True)) | dict(_reached(here)))
-    return table(rows)
+        yield key if isinstance(key, tuple) else (key,), here
 
 
 def _reached(cases: pd.DataFrame) -> Iterator[tuple[str, float]]:
     low, high = cases[cases["truth"] <= LOW], cases[cases["truth"] >= HIGH]
-    yield "cases", len(cases)
-    yield "units", cases["unit"].nunique()
+    neither = [_share(part["call"] == INCONCLUSIVE) for part in (low, high)]
+    yield from dict(cases=len(cases), units=cases["unit"].nunique(), below_02=len(low), above_08=len(high)).items()
     yield "median_error", float((cases["estimate"] - cases["truth"]).abs().median())
-    yield "coverage_90", float(cases["truth"].between(cases["low"], cases["high"]).mean())
-    yield "below_02_called_faithful", float((low["call"] == FAITHFUL).mean())
-    yield "above_08_called_illusory", float((high["call"] == ILLUSORY).mean())
-    yield "inconclusive", max(float((part["call"] == INCONCLUSIVE).mean()) for part in (low, high))
+    yield "coverage_90", _share(cases["truth"].between(cases["low"], cases["high"]))
+    yield "level", float(cases["level"].mean())
+    yield "below_02_called_faithful", _share(low["call"] == FAITHFUL)
+    yield "above_08_called_illusory", _share(high["call"] == ILLUSORY)
+    yield from dict(below_02_inconclusive=neither[0], above_08_inconclusive=neither[1]).items()
+    yield "inconclusive", max((share for share in neither if not np.isnan(share)), default=np.nan)
+
+
+def _share(holds: pd.Series) -> float:
+    """The share for which something holds; NaN of nothing."""
+    return float(holds.mean()) if len(holds) else np.nan

@@ -1,0 +1,72 @@
+"""What else a verdict could rest on (E14): each ingredient of the estimate alone, and the evidence in common use.
+
+Each is a figure of a case. It is turned into an estimate of the mediated share by the isotonic regression that fits
+the cases of the other models best, place by place of the same kind; rising or falling, as the two vary together. So
+each gets more freedom than the estimate, in which nothing is fitted, and the same intervals.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+from sklearn.isotonic import IsotonicRegression
+
+from subspace_illusion.verdict.estimate import share_of
+from subspace_illusion.verdict.held_out import goals, left_out
+
+ESTIMATE = "the estimate"
+
+
+def _over_effect(column: str) -> Callable[[pd.DataFrame], np.ndarray]:
+    return lambda cases: share_of(cases[column].to_numpy(dtype=float), cases["effect"].to_numpy())
+
+
+EVIDENCE: Mapping[str, Callable[[pd.DataFrame], np.ndarray]] = {
+    "nothing": lambda cases: np.zeros(len(cases)),
+    "own-difference share": lambda cases: cases["own_share"].to_numpy(),
+    "match with the whole component": lambda cases: cases["match"].to_numpy(),
+    "what is left without the null part": _over_effect("kept"),
+    "the whole component's effect": lambda cases: cases["whole"].to_numpy(),
+    "size of the effect": lambda cases: cases["effect"].to_numpy(),
+    "interchange accuracy": lambda cases: cases["accuracy"].to_numpy(dtype=float),
+    "a placebo's effect over the patch's": _over_effect("placebo"),
+    "mean ablation over the patch": _over_effect("ablated"),
+    "steering over the patch": _over_effect("steered"),
+    "cosine with a probe": lambda cases: cases["probe_cosine"].to_numpy(),
+}
+"""The figure of every case by what it is."""
+
+
+def compared(cases: pd.DataFrame) -> pd.DataFrame:
+    """What the estimate and everything else reach on models that were left out, on the same cases.
+
+    Args:
+        cases: Those of ``held_out.judged``, of two models or more.
+
+    Returns:
+        The columns of ``held_out.goals`` by ``evidence`` and ``kind``; a figure that some cases of a kind of place do
+        not have is left out there.
+
+    Raises:
+        InputError: If there is one model only.
+    """
+    tables = [left_out(cases, "model").assign(evidence=ESTIMATE)]
+    for name, figure in EVIDENCE.items():
+        told = cases.assign(figure=figure(cases))
+        lacks = told.groupby("kind")["figure"].transform(lambda x: x.isna().any())
+        if len(known := told[~lacks].reset_index(drop=True)):
+            tables.append(left_out(fitted(known), "model").assign(evidence=name))
+    return goals(pd.concat(tables, ignore_index=True), ["evidence", "kind"])
+
+
+def fitted(cases: pd.DataFrame) -> pd.DataFrame:
+    """The cases with the estimate that their ``figure`` gives by a regression on the cases of the other models."""
+    parts = []
+    for (model, kind), here in cases.groupby(["model", "kind"], sort=False):
+        others = cases[(cases["model"] != model) & (cases["kind"] == kind)]
+        if len(others):
+            rising = bool(np.cov(others["figure"], others["truth"])[0, 1] >= 0)
+            regression = IsotonicRegression(y_min=0, y_max=1, increasing=rising, out_of_bounds="clip")
+            regression.fit(others["figure"], others["truth"])
+            parts.append(here.assign(estimate=regression.predict(here["figure"])))
+    return pd.concat(parts).sort_index()
