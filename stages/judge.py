@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from subspace_illusion.files import atomic_write, read_table, write_json, write_table
+from subspace_illusion.files import read_table, write_json, write_table, write_text
 from subspace_illusion.pipeline.layout import (
     CLAIMED,
     CLAIMS,
@@ -44,8 +44,7 @@ def main(
     verdicts = judge(read_scores(read_table(SCORES)), calibration, verdict.smallest_effect)
     write_table(RESULTS / "verdicts.csv", verdict_table(verdicts))
     write_table(RESULTS / "findings.csv", findings_table(found))
-    called = claims_table(read_table(CLAIMED), names.task, found)
-    write_table(CLAIMS, called)
+    write_table(CLAIMS, called := claims_table(read_table(CLAIMED), names.task, found))
     write_table(RESULTS / "decompose.csv", decomposition(results))
     # For dvc plots: one bar a subspace.
     bars = {f"{key.component}: {shown(key)}": row["effect"] for key, row in results.effects.items()}
@@ -59,8 +58,7 @@ def main(
         README_TABLE: readme_table(found, published, called),
     }
     for path, text in texts.items():
-        with atomic_write(path) as partial:
-            partial.write_text(text, encoding="utf-8")
+        write_text(path, text)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """Draws the pictures and writes the report, results/report.html and results/report.md."""
 
+from functools import partial
+
 from subspace_illusion.core.checkpoints import open_tokenizer
 from subspace_illusion.core.pointer import hashes
-from subspace_illusion.files import atomic_folder, atomic_write, read_table, write_table
+from subspace_illusion.files import atomic_folder, read_table, write_table, write_text
 from subspace_illusion.pipeline.layout import (
     CLAIMED,
     DATA,
@@ -30,20 +32,12 @@ from subspace_illusion.verdict.shipped import read_calibration
 def main(params: Params) -> None:  # all of them, because the report shows them
     say("drawing the pictures and writing the report, about 20 s")
     tokenizer, names, rules = open_tokenizer(MODEL), params.names, params.verdict
-    results = Results.of_run(
-        names.model,
-        names.task,
-        params.components,
-        params.v_true,
-        params.v_mlp,
-        dict(params.experiments),
-        RESULTS,
-        DATA,
-        lambda ids: tokenizer.hf.decode(ids, skip_special_tokens=True),
-    )
+    roles = params.components, params.v_true, params.v_mlp, dict(params.experiments)
+    words = partial(tokenizer.hf.decode, skip_special_tokens=True)
+    results = Results.of_run(names.model, names.task, *roles, RESULTS, DATA, words)
     found, calibration = findings(results), read_calibration(rules.calibration)
-    published = comparable(all_published(read_table(PUBLISHED), read_table(PUBLISHED_FACTS)), names.task, found)
-    comparison = compare(published, found, names.model == "gpt2")
+    published = all_published(read_table(PUBLISHED), read_table(PUBLISHED_FACTS))
+    comparison = compare(comparable(published, names.task, found), found, names.model == "gpt2")
     write_table(RESULTS / "comparison.csv", comparison)
     with atomic_folder(FIGURES) as figures:
         report = whole_report(
@@ -61,8 +55,7 @@ def main(params: Params) -> None:  # all of them, because the report shows them
             dpi=params.plots.dpi,
         )
     for path, page in zip(("report.html", "report.md"), render(report, FIGURES, FIGURES.name), strict=True):
-        with atomic_write(RESULTS / path) as partial:
-            partial.write_text(page, encoding="utf-8")
+        write_text(RESULTS / path, page)
 
 
 if __name__ == "__main__":

@@ -127,9 +127,13 @@ def read_yaml(path: Path) -> Any:
         raise InputError(f"{path} cannot be read: {one_line(error)}") from error
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_text(path: Path, text: str) -> None:
     with atomic_write(path) as partial:
-        partial.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:

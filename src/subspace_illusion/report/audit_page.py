@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from subspace_illusion.files import atomic_write
+from subspace_illusion.files import write_text
 from subspace_illusion.report.page import draw_picture, fill_in, fragment
 from subspace_illusion.report.plots.by_block import by_block_figure
 from subspace_illusion.report.section import Grid, Picture
@@ -122,8 +122,7 @@ def write_page(page: AuditPage, target: Path) -> None:
             for picture in pictures:
                 name = f"{picture.name}.png"
                 (figures / name).write_bytes((Path(folder) / name).read_bytes())
-    with atomic_write(target) as partial:
-        partial.write_text(html if target.suffix == ".html" else markdown, encoding="utf-8")
+    write_text(target, html if target.suffix == ".html" else markdown)
 
 
 def notebook_view(page: AuditPage) -> str:

@@ -5,7 +5,7 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from subspace_illusion.files import atomic_write
+from subspace_illusion.files import write_text
 from subspace_illusion.measures.localise import RULE_IN_WORDS, Window
 from subspace_illusion.report.page import draw_picture, fill_in
 from subspace_illusion.report.plots.localise import localise_figure, localise_map_figure
@@ -37,5 +37,4 @@ def write_localise_page(
         for picture in pictures:
             draw_picture(picture, Path(folder), dpi=150)
         page, _ = fill_in("localise", Path(folder), "", drawn=pictures, said=said, rule=RULE_IN_WORDS)
-    with atomic_write(target) as partial:
-        partial.write_text(page, encoding="utf-8")
+    write_text(target, page)

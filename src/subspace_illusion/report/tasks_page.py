@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from subspace_illusion.errors import InputError
-from subspace_illusion.files import atomic_folder, atomic_write, read_json, read_table
+from subspace_illusion.files import atomic_folder, read_json, read_table, write_text
 from subspace_illusion.measures.localise import TOKEN_ITSELF, origin
 from subspace_illusion.report.page import draw, draw_picture, fill_in
 from subspace_illusion.report.plots.localise import localise_map_figure
@@ -214,8 +214,7 @@ def write_page(folder: Path, out: Path) -> None:
     with atomic_folder(figures) as partial:
         pages = tasks_page(tasks, partial, figures.name)
     for ending, page in zip((".html", ".md"), pages, strict=True):
-        with atomic_write(out.with_name(out.name + ending)) as partial:
-            partial.write_text(page, encoding="utf-8")
+        write_text(out.with_name(out.name + ending), page)
 
 
 def main() -> None:
