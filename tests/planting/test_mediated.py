@@ -19,6 +19,7 @@ from subspace_illusion.planting.mediated import (
     _examples,
     _trained,
     cases_of_block,
+    places_of,
     sites_read,
 )
 from subspace_illusion.subspace.component import Component
@@ -79,10 +80,6 @@ def made(model: Model, name: str):
     return pairs, Place.of(name, block, direction, pairs, seed=0)
 
 
-def places_of(model: Model) -> list[str]:
-    return [name for name in PLACES if not (model.parallel_blocks and name == "stream between")]
-
-
 @pytest.mark.parametrize("name", ["attention's output", "stream after"])
 def test_a_patch_along_the_mediator_is_mediated_and_one_across_it_is_not(model: Model, name: str):
     pairs, place = made(model, name)
@@ -96,7 +93,7 @@ def test_a_patch_along_the_mediator_is_mediated_and_one_across_it_is_not(model: 
 
 
 def test_every_place_of_a_block_has_its_cases(model: Model):
-    places = places_of(model)
+    places = places_of(model, list(PLACES))
     pairs = some_pairs(model, sites_read(model, 1, places), 1, cases=6, kinds=(DIFFERENT, SAME))
     plan = Plan(places, [0.0, 0.5, 1.0], mixtures=2, das=DAS, batch=16, tolerance=1e-5, seed=0)
     found = cases_of_block(pairs, pairs.different, 1, plan)

@@ -75,6 +75,13 @@ class Planting(Section):
     train_cases: Count
     test_cases: Count
 
+    @field_validator("doses")
+    @classmethod
+    def _begin_without(cls, doses: list[float]) -> list[float]:
+        if doses[0] != 0:
+            raise ValueError("the first must be 0, at which the component shows what it does by itself")
+        return doses
+
     @field_validator("places")
     @classmethod
     def _are_places(cls, places: list[str]) -> list[str]:

@@ -3,7 +3,8 @@ every way and mixtures of them, and what patches of each do.
 
 The *mediated share* of a subspace is the effect of moving the component's mediator alone as far as the patch moves it,
 and no further than it really moves, over the effect of the patch. Both are run. So it is a fact of the direction, for
-every dose, place, way of finding it and size of effect, and it takes no arithmetic of null and row parts.
+every dose, place, way of finding it and size of effect, and it takes no arithmetic of null and row parts. Where the rest
+of a patch works against the mediator it exceeds 1, and is counted as 1.
 
 The unit is the block of a task in a model: its places share the signal and the pairs.
 """
@@ -30,7 +31,7 @@ from subspace_illusion.measures.own_difference import gradients, moved_alone, ow
 from subspace_illusion.planting.cases import probe
 from subspace_illusion.planting.plant import (
     Mediator,
-    PlantedPrompts,
+    PromptsWithSignal,
     Signal,
     behind_norm,
     gain,
@@ -46,7 +47,7 @@ from subspace_illusion.subspace.keys import GRADIENT, MEAN_DIFFERENCE, OFF_ROUTE
 from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.subspace.patching import Change
 
-RANDOM_MLP = "random MLP"
+RANDOM_MLP, BETWEEN = "random MLP", "stream between"
 PLACES = {
     "MLP": "mlp.hook_post",
     RANDOM_MLP: "mlp.hook_post",
@@ -55,11 +56,11 @@ PLACES = {
     "attention's output": "hook_attn_out",
     "MLP's output": "hook_mlp_out",
     "stream before": "hook_resid_pre",
-    "stream between": "hook_resid_mid",
+    BETWEEN: "hook_resid_mid",
     "stream after": "hook_resid_post",
 }
 """Where a signal is planted in a block, and the hook; a random MLP stands beside the block's own."""
-MIXTURE, UNREAD, RANDOM = "mixture", "unread", "random"
+MIXTURE = "mixture"
 NOISE = 0.3
 """How much of a random direction a mixture has at most, beside the directions that were found."""
 
@@ -148,10 +149,15 @@ class Place:
         return dose * (source - base) * self.mediator.vector.norm()
 
 
+def places_of(model: Model, places: Sequence[str]) -> list[str]:
+    """Those of the places that a model has: there is no stream between attention and MLP where they are parallel."""
+    return [name for name in places if not (model.parallel_blocks and name == BETWEEN)]
+
+
 def sites_read(model: Model, block: int, places: Sequence[str]) -> list[Site]:
     """What has to be recorded for some places of a block."""
     sites = [residual_after(block), mlp_input(block)]
-    for name in places:
+    for name in places_of(model, places):
         site = Site.parse(f"blocks.{block}.{PLACES[name]}")
         sites += [site, stream_before(model, site), stream_behind(model, site)]
         sites += behind_norm(site) if site.readout else []
@@ -178,7 +184,7 @@ def cases_of_block(train: Pairs, test: Pairs, block: int, plan: Plan) -> pd.Data
     # By another seed than the directions that are tried: with the same one, DAS finds the mediator itself.
     trained = train_das(train.model, after, train.examples(after), rank=1, seeds=[plan.seed + 1], **plan.das)
     rows: list[dict[str, Any]] = []
-    for name in plan.places:
+    for name in places_of(train.model, plan.places):
         try:
             place = Place.of(name, block, trained.bases[0].squeeze(1), train, plan.seed)
         except InputError:  # a head may have nothing to write along the direction with
@@ -259,8 +265,8 @@ def _found(
     turned, change = _turned(different), different.change
     signed = [basis * torch.sign((turned * (change @ basis)).mean()) for basis in found.values()]
     draw = torch_generator(plan.seed, "mixtures", place.site.name, place.name, dose)
-    no_readout = component.readout is None or acts is None
-    nothing = None if no_readout or component.readout is None else unread(component.readout, plan.seed, plan.tolerance)
+    readout = component.readout
+    nothing = None if readout is None else unread(readout, plan.seed, plan.tolerance)
     for number in range(plan.mixtures):
         weights = torch.randn(len(signed), generator=draw).abs() * (torch.rand(len(signed), generator=draw) < 0.5)
         weights[number % len(signed)] += 0.5  # each way is in some, and none is empty
@@ -292,7 +298,7 @@ def _examples(components: Sequence[Component]) -> Examples:
     planted = [
         c.pairs.prompts.of(c.pairs.base_prompts.tolist())
         for c in components
-        if isinstance(c.pairs.prompts, PlantedPrompts)
+        if isinstance(c.pairs.prompts, PromptsWithSignal)
     ]
     everything, tail = Planted.cat(planted) if planted else None, first.pairs.tail(first.site.start)
 

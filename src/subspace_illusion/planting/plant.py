@@ -80,7 +80,10 @@ class Mediator:
 
 
 def writes_as(direction: torch.Tensor, readout: torch.Tensor) -> torch.Tensor:
-    """The shortest vector that a component writes as a direction, as far as it writes it well, ``[d]``.
+    """The shortest vector that a component writes as a direction, ``[d]``.
+
+    A component that cannot write all of it, such as one head, writes the part that it writes well, as a unit vector: a
+    dose is then one of that direction.
 
     Args:
         direction: A unit vector of the residual stream, ``[d_model]``.
@@ -141,7 +144,7 @@ def stream_behind(model: Model, site: Site) -> Site:
 
 
 @dataclass(frozen=True)
-class PlantedPrompts:
+class PromptsWithSignal:
     """Prompts in which a component holds what was planted there.
 
     Attributes:
@@ -188,7 +191,7 @@ def plant(pairs: Pairs, site: Site, signal: Signal, mediator: Mediator, dose: fl
         for first, rows in zip(range(0, len(numbers), batch), added.split(batch), strict=True)
     ])  # fmt: skip
     place = {number: row for row, number in enumerate(numbers)}
-    return replace(pairs, prompts=PlantedPrompts(pairs.prompts, place, Planted(site, added, behind, returned)))
+    return replace(pairs, prompts=PromptsWithSignal(pairs.prompts, place, Planted(site, added, behind, returned)))
 
 
 def _lacks(model: Model, tail: Tail, site: Site, added: torch.Tensor, behind: Site) -> torch.Tensor:
