@@ -21,7 +21,7 @@ SMALL = [
     "model=tiny", "size=quick", "prompts.train_cases=8", "prompts.test_cases=8", "das.steps=3", "train_batch=8",
     "localise.pairs=4", "localise.batch=2", "resamples=100", "decompose.random_directions=20",
     "cache_text.sequences=6", "cache_text.length=48", "cache_text.positions=200", "cache_text.train=160",
-    *(f"experiments.{name}=[sampled]" for name in ("cache_text", "recover_directions", "read_signs")),
+    "texts.speeches.source=model", "~texts.speeches.requirement", "~texts.speeches.wheel_sha256",  # no network
 ]  # fmt: skip
 
 

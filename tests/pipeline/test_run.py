@@ -30,8 +30,8 @@ STAGES = [
     "decompose@resid1", "decompose@mlp1", "evaluate", "dormant", "find_readers@resid1", "trace_paths@resid1",
     "trace_paths@mlp1", "split_directions@resid1", "tell_names@resid1", "tell_names@mlp1", "random_mlp@mlp1",
     "neuron_sweep@mlp1", "controls@resid1", "controls@mlp1", "random_model@resid1", "random_model@mlp1",
-    "toy_example@once", "cache_text@sampled", "recover_directions@sampled", "read_signs@sampled",
-    "compare_mlps@sampled",
+    "toy_example@once", "cache_text@sampled", "cache_text@speeches", "recover_directions@speeches",
+    "recover_directions@sampled", "read_signs@speeches", "read_signs@sampled", "compare_mlps@sampled",
     "score", "judge", "report",
 ]  # fmt: skip
 PICTURES = [
