@@ -3,8 +3,8 @@ every way and mixtures of them, and what patches of each do.
 
 The *mediated share* of a subspace is the effect of moving the component's mediator alone as far as the patch moves it,
 and no further than it really moves, over the effect of the patch. Both are run. So it is a fact of the direction, for
-every dose, place, way of finding it and size of effect, and it takes no arithmetic of null and row parts. Where the rest
-of a patch works against the mediator it exceeds 1, and is counted as 1.
+every dose, place, way of finding it and size of effect, and it takes no arithmetic of null and row parts. Where the
+rest of a patch works against the mediator it exceeds 1, and is counted as 1.
 
 The unit is the block of a task in a model: its places share the signal and the pairs.
 """
