@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-controls", action="store_true", help="make no controls")
     parser.add_argument("--rank", type=count, default=1, help="of the subspace that is trained (default: 1)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of its training (default: 0)")
-    parser.add_argument("--steps", type=count, default=60, help="of its training at most (default: 60)")
+    parser.add_argument("--steps", type=count, default=40, help="of its training at most (default: 40)")
     parser.add_argument(
         "--scheduler",
         type=scheduler,
