@@ -60,7 +60,21 @@ def intervals(path: Path) -> list[Interval]:
 FILES = sorted(path for ending in ("csv", "json") for path in RESULTS.rglob(f"*.{ending}"))
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(RESULTS)))
+OLD = (
+    "calibration.csv",
+    *(f"calibration/{name}.csv" for name in ("natural", "natural_ioi", "planted_agreement", "planted_ioi")),
+)
+"""Tables of the score's calibration, from before distances were mended; `apart` is folded at 0 there. The mediated share
+takes their place."""
+
+
+def of_file(path: Path) -> object:
+    name = str(path.relative_to(RESULTS))
+    marks = [pytest.mark.xfail(strict=True, reason="measured before the mend")] if name in OLD else []
+    return pytest.param(path, id=name, marks=marks)
+
+
+@pytest.mark.parametrize("path", map(of_file, FILES))
 def test_every_interval_holds_its_figure(path):
     outside = [each for each in intervals(path) if not each[2] - ROUNDED <= each[1] <= each[3] + ROUNDED]
     assert outside == []

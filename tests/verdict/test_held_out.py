@@ -97,8 +97,10 @@ def test_what_is_left_out_sets_nothing():
     changed = table.assign(truth=np.where(table["model"] == "one", 1 - table["truth"], table["truth"]))
     before, after = (left_out(t, "model") for t in (table, changed))
     one = before["model"] == "one"
-    np.testing.assert_array_equal(before.loc[one, ["low", "high"]], after.loc[one, ["low", "high"]])
-    assert (before.loc[~one, "low"] != after.loc[~one, "low"]).any()
+    np.testing.assert_array_equal(
+        before.loc[one, ["estimate_lo", "estimate_hi"]], after.loc[one, ["estimate_lo", "estimate_hi"]]
+    )
+    assert (before.loc[~one, "estimate_lo"] != after.loc[~one, "estimate_lo"]).any()
     by_block = left_out(table, "unit")
     assert len(by_block) == len(table)
 
@@ -112,10 +114,10 @@ def test_what_is_reached_is_counted():
     table = pd.DataFrame(
         dict(
             model="one", place="MLP", unit=["a", "a", "b", "b"], truth=[0.0, 0.1, 0.9, 1.0],
-            estimate=[0.0, 0.4, 0.9, 0.4], low=[0.0, 0.2, 0.8, 0.1], high=[0.1, 0.8, 1.0, 0.5],
+            estimate=[0.0, 0.4, 0.9, 0.4], estimate_lo=[0.0, 0.2, 0.8, 0.1], estimate_hi=[0.1, 0.8, 1.0, 0.5],
         )
     )  # fmt: skip
-    table = table.assign(level=0.5, call=called(table["low"].to_numpy(), table["high"].to_numpy()))
+    table = table.assign(level=0.5, call=called(table["estimate_lo"].to_numpy(), table["estimate_hi"].to_numpy()))
     assert table["call"].tolist() == [ILLUSORY, INCONCLUSIVE, FAITHFUL, ILLUSORY]
     (row,) = goals(table, ["model", "place"]).to_dict("records")
     assert row == dict(
@@ -140,8 +142,8 @@ def test_a_place_that_no_other_model_has_gets_no_interval():
     found = left_out(alone, "model")
     assert len(found) == len(alone)
     stream = found[found["kind"] == STREAM]
-    assert (stream["low"] == 0).all()
-    assert (stream["high"] == 1).all()
+    assert (stream["estimate_lo"] == 0).all()
+    assert (stream["estimate_hi"] == 1).all()
     assert (stream["call"] == INCONCLUSIVE).all()
 
 

@@ -145,8 +145,8 @@ def called(low: np.ndarray, high: np.ndarray) -> np.ndarray:
 
 
 def left_out(cases: pd.DataFrame, over: str) -> pd.DataFrame:
-    """Every case with the interval that the others give: ``low``, ``high``, ``call``, and its ``level``; where no other
-    has such a place, from 0 to 1.
+    """Every case with the interval that the others give, ``estimate_lo`` and ``estimate_hi``, its ``level`` and the
+    ``call``; from 0 to 1 where no other has such a place.
 
     Args:
         cases: Those of ``judged``.
@@ -164,7 +164,7 @@ def left_out(cases: pd.DataFrame, over: str) -> pd.DataFrame:
             estimate = of_kind["estimate"].to_numpy()
             ends = Intervals(others).of(estimate, str(kind)) if units else (0 * estimate, 0 * estimate + 1)
             level = min(1 - MISSED, (units - 1) / (units + 1)) if units else 0.0
-            parts.append(of_kind.assign(low=ends[0], high=ends[1], call=called(*ends), level=level))
+            parts.append(of_kind.assign(estimate_lo=ends[0], estimate_hi=ends[1], call=called(*ends), level=level))
     if cases[over].nunique() < 2:
         raise InputError(
             f"the cases that move the answer are all of one {over}, so none can be left out: plant in more, raise "
@@ -200,7 +200,7 @@ def _reached(cases: pd.DataFrame) -> Iterator[tuple[str, float]]:
     neither = [_share(part["call"] == INCONCLUSIVE) for part in (low, high)]
     yield from dict(cases=len(cases), units=cases["unit"].nunique(), below_02=len(low), above_08=len(high)).items()
     yield "median_error", float((cases["estimate"] - cases["truth"]).abs().median())
-    yield "coverage_90", _share(cases["truth"].between(cases["low"], cases["high"]))
+    yield "coverage_90", _share(cases["truth"].between(cases["estimate_lo"], cases["estimate_hi"]))
     yield "level", float(cases["level"].mean())
     yield "below_02_called_faithful", _share(low["call"] == FAITHFUL)
     yield "above_08_called_illusory", _share(high["call"] == ILLUSORY)
