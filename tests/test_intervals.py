@@ -62,7 +62,10 @@ FILES = sorted(path for ending in ("csv", "json") for path in RESULTS.rglob(f"*.
 
 OLD = (
     "calibration.csv",
-    *(f"calibration/{name}.csv" for name in ("natural", "natural_ioi", "planted_agreement", "planted_ioi")),
+    "calibration/natural.csv",
+    "calibration/natural_ioi.csv",
+    "calibration/planted_agreement.csv",
+    "calibration/planted_ioi.csv",
 )
 """Tables of the score's calibration, from before distances were mended; `apart` is folded at 0 there. The mediated share
 takes their place."""
