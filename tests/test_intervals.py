@@ -67,8 +67,8 @@ OLD = (
     "calibration/planted_agreement.csv",
     "calibration/planted_ioi.csv",
 )
-"""Tables of the score's calibration, from before distances were mended; `apart` is folded at 0 there. The mediated share
-takes their place."""
+"""Tables of the score's calibration, from before distances were mended; `apart` is folded at 0 there. The mediated
+share takes their place."""
 
 
 def of_file(path: Path) -> object:
