@@ -10,7 +10,8 @@ from subspace_illusion.core.basis import random_basis
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.errors import InputError
-from subspace_illusion.planting.reroute import WELL, Route, stream_before
+from subspace_illusion.planting.plant import stream_before
+from subspace_illusion.planting.reroute import WELL, Route
 
 BLOCK = 1
 TOKENS = torch.arange(24).view(2, 12) + 5

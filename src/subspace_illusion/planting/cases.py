@@ -21,7 +21,8 @@ from subspace_illusion.core.replay import replay
 from subspace_illusion.core.sites import Site, mlp_input, mlp_output, residual_after
 from subspace_illusion.errors import InputError
 from subspace_illusion.measures.controls import arbitrary_labels, placebo
-from subspace_illusion.planting.reroute import Route, stream_before
+from subspace_illusion.planting.plant import stream_before
+from subspace_illusion.planting.reroute import Route
 from subspace_illusion.statistics import Bootstrap, interval, ratio, summarise, table
 from subspace_illusion.subspace.das import train_das
 from subspace_illusion.subspace.keys import (

@@ -201,21 +201,21 @@ def cases_of_place(place: Place, train: Pairs, test: Pairs, plan: Plan) -> Itera
     for dose, component in learnt.items():
         held_out, different = place.at(test, dose, plan.batch), _different(component)
         acts = what_acts(different, plan.tolerance, plan.batch)
-        found = _found(place, component, different, trained[dose], acts, dose, plan)
+        found = _found(place, component, different, trained[dose], dose, plan)
         own = own_difference(component, acts)
         changes: dict[tuple[str, str], Change] = {("", "whole"): held_out.along(None)}
         mean = torch.cat([component.base, component.source]).mean(0)
-        turned = _turned(held_out)
+        turned, moves = _turned(held_out), place.moves(test, dose)
+        own_moves = (held_out.change @ own).squeeze(1)
+        elsewhere = random_basis(*own.shape, plan.seed)
         for label, basis in found.items():
             of_patch = held_out.along(basis)
             step = (turned * (held_out.change @ basis)).mean()
             changes |= {
                 (label, "effect"): of_patch,
-                (label, "mediated"): moved_alone(held_out, basis, place.mediator.unit, place.moves(test, dose)),
-                (label, "own"): moved_alone(held_out, basis, own, (held_out.change @ own).squeeze(1)),
-                (label, "placebo"): placebo(
-                    held_out.base, held_out.source, basis, random_basis(*basis.shape, plan.seed)
-                ),
+                (label, "mediated"): moved_alone(held_out, basis, place.mediator.unit, moves),
+                (label, "own"): moved_alone(held_out, basis, own, own_moves),
+                (label, "placebo"): placebo(held_out.base, held_out.source, basis, elsewhere),
                 (label, "ablated"): _ablated(held_out, basis, mean),
                 (label, "steered"): _steered(turned * step, basis),
             }
@@ -245,7 +245,6 @@ def _found(
     component: Component,
     different: Component,
     trained: torch.Tensor,
-    acts: torch.Tensor | None,
     dose: float,
     plan: Plan,
 ) -> dict[str, torch.Tensor]:

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 import torch
 
 from subspace_illusion.core.basis import SMALLEST_PART, random_basis
-from subspace_illusion.core.model import Model
-from subspace_illusion.core.sites import Site, residual_entering
 from subspace_illusion.errors import InputError
 
 WELL = 0.1
@@ -79,9 +77,3 @@ class Route:
             null: As in ``carrier``.
         """
         return dose * (stream @ self.direction)[:, None] * self.carrier(null)
-
-
-def stream_before(model: Model, component: Site) -> Site:
-    """The residual stream that a component's block holds before it: what its skip connection carries past it."""
-    between = component.readout == ("mlp", "out") and not model.parallel_blocks
-    return Site(component.block, "hook_resid_mid") if between else residual_entering(component.block)
