@@ -98,7 +98,8 @@ def test_the_report_is_one_file_that_holds_everything(project):
     for number in range(16):
         assert re.search(rf"\bE{number}\b|E4-E6", plain), number
     comparison = pd.read_csv(project.top / "results/comparison.csv")
-    assert len(comparison) == len(pd.read_csv(project.top / "data/published.csv"))
+    published = [pd.read_csv(project.top / f"data/{name}.csv") for name in ("published", "published_facts")]
+    assert len(comparison) == sum(len(figures) for figures in published)
     assert (comparison["gpt2 here"] == "not run").all()
     verdicts = pd.read_csv(project.top / "results/verdicts.csv")
     assert set(verdicts["verdict"]) <= {"faithful", "illusory", "inconclusive"}

@@ -58,7 +58,7 @@ def test_a_patch_does_what_the_full_forward_does(model: Model, place: str, posit
     prompts = prompts_and_pairs(position=position)[0].set_index("prompt")
     for row in (0, 5):
         number = pairs.base_prompts[row]
-        own = with_signal.prompts.of([number])
+        own = with_signal.prompts.planted_in([number])
         full = record(
             model,
             torch.tensor([prompts["tokens"][number]]),

@@ -3,7 +3,7 @@ from functools import cache
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
@@ -257,6 +257,7 @@ LETTERS = st.text(st.characters(codec="utf-8", categories=["L", "P", "Zs"]), min
 def test_the_position_of_any_span_is_its_last_token(text, data):
     start = data.draw(st.integers(0, len(text) - 1))
     end = data.draw(st.integers(start + 1, len(text)))
+    assume(text[start:end] != "last")  # which names a token, not a span
     row = dict(base=f"{text} x", source="y", base_answer=" Paris", source_answer=" Lima", position=text[start:end])
     times = sum(row["base"].startswith(row["position"], i) for i in range(len(row["base"])))
     rows = in_splits(row, position="last")

@@ -73,7 +73,7 @@ def test_an_interval_holds_its_estimate_and_widens_with_the_errors():
     estimates = np.linspace(0, 1, 21)
     widths = []
     for spread in (0.02, 0.2):
-        low, high = Intervals(judged(told_apart(cases(spread=spread), 0.1, 0.1))).of(estimates, WRITES)
+        low, high = Intervals(judged(told_apart(cases(spread=spread), 0.1, 0.1))).around(estimates, WRITES)
         assert (low <= estimates).all()
         assert (estimates <= high).all()
         assert low.min() >= 0
@@ -88,7 +88,7 @@ def test_intervals_hold_the_cases_of_blocks_that_set_none_of_them(seed):
     known, new = (judged(told_apart(cases(("one",), 24, seed=s), 0.1, 0.1)) for s in (seed, 100 + seed))
     for kind in (WRITES, STREAM):
         of_kind = new[new["kind"] == kind]
-        low, high = Intervals(known).of(of_kind["estimate"].to_numpy(), kind)
+        low, high = Intervals(known).around(of_kind["estimate"].to_numpy(), kind)
         assert of_kind["truth"].between(low, high).mean() > 0.8
 
 

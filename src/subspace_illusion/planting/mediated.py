@@ -295,7 +295,7 @@ def _examples(components: Sequence[Component]) -> Examples:
     """The same pairs once for every dose; each run learns from its own."""
     first, n = components[0], len(components[0].pairs)
     planted = [
-        c.pairs.prompts.of(c.pairs.base_prompts.tolist())
+        c.pairs.prompts.planted_in(c.pairs.base_prompts.tolist())
         for c in components
         if isinstance(c.pairs.prompts, PromptsWithSignal)
     ]

@@ -153,16 +153,16 @@ class PromptsWithSignal:
     place: dict[int, int]
     planted: Planted
 
-    def of(self, prompts: Sequence[int]) -> Planted:
+    def planted_in(self, prompts: Sequence[int]) -> Planted:
         """What was planted in some of them, in the order given."""
         return self.planted.rows(torch.tensor([self.place[int(prompt)] for prompt in prompts]))
 
     def at(self, site: Site, prompts: Sequence[int]) -> torch.Tensor:
         held = self.prompts.at(site, prompts)
-        return held + self.of(prompts).added if site == self.planted.site else held
+        return held + self.planted_in(prompts).added if site == self.planted.site else held
 
     def tail(self, start: int, prompts: Sequence[int]) -> Tail:
-        return replace(self.prompts.tail(start, prompts), planted=self.of(prompts))
+        return replace(self.prompts.tail(start, prompts), planted=self.planted_in(prompts))
 
     def tail_lengths(self, prompts: Sequence[int]) -> torch.Tensor:
         return self.prompts.tail_lengths(prompts)

@@ -109,7 +109,7 @@ class Intervals:
 
     cases: pd.DataFrame
 
-    def of(self, estimate: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    def around(self, estimate: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
         """The ends of the intervals of some estimates, ``[n]`` each, which hold the estimates themselves.
 
         Args:
@@ -162,7 +162,7 @@ def left_out(cases: pd.DataFrame, over: str) -> pd.DataFrame:
         for kind, of_kind in here.groupby("kind", sort=False):
             units = others.loc[others["kind"] == kind, "unit"].nunique()
             estimate = of_kind["estimate"].to_numpy()
-            ends = Intervals(others).of(estimate, str(kind)) if units else (0 * estimate, 0 * estimate + 1)
+            ends = Intervals(others).around(estimate, str(kind)) if units else (0 * estimate, 0 * estimate + 1)
             level = min(1 - MISSED, (units - 1) / (units + 1)) if units else 0.0
             parts.append(of_kind.assign(estimate_lo=ends[0], estimate_hi=ends[1], call=called(*ends), level=level))
     if cases[over].nunique() < 2:
