@@ -6,7 +6,7 @@ The work is in units, one a component: with compute.scheduler they go to the wor
 from typing import Any
 
 from subspace_illusion.files import atomic_folder, read_table, write_table
-from subspace_illusion.measures.effect_units import files_of, held_out, patch_component, patched_of, subspaces_of
+from subspace_illusion.measures.effect_units import both_splits, files_of, patch_component, patched_of, subspaces_of
 from subspace_illusion.measures.effects import by_pair, count, effects, templates
 from subspace_illusion.pipeline.layout import ACTIVATIONS, DECOMPOSITIONS, MODEL, OUTCOMES, PROMPTS, RESULTS
 from subspace_illusion.pipeline.sections import Components, Compute
@@ -18,7 +18,7 @@ from subspace_illusion.statistics import Bootstrap
 def main(
     components: Components, rank_tolerance: float, resamples: int, patch_batch: int, seed: int, compute: Compute
 ) -> None:
-    pairs, patches, units = held_out(MODEL, ACTIVATIONS), 0, []
+    (_, pairs), patches, units = both_splits(MODEL, ACTIVATIONS), 0, []
     for name, component in components.items():
         where = DECOMPOSITIONS / name
         asked: dict[str, Any] = dict(component=name, hook=component.hook, rank=component.rank)

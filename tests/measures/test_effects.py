@@ -26,20 +26,25 @@ from subspace_illusion.measures.effects import (
     patch_everything,
     templates,
 )
+from subspace_illusion.measures.own_difference import Natural
 from subspace_illusion.report.plots.evaluate import evaluate_figure, templates_figure
 from subspace_illusion.report.plots.style import BLUE, GREY, plt
 from subspace_illusion.report.sections import evaluate
 from subspace_illusion.report.words import in_order
 from subspace_illusion.statistics import MEASURES, Bootstrap
+from subspace_illusion.subspace.component import Component
 from subspace_illusion.subspace.keys import (
+    ABLATION,
     BOTH,
     LENT_HALF,
     MEAN_DIFFERENCE,
     NULL,
+    OWN,
     OWN_HALF,
     POOLED,
     RANDOM,
     ROW,
+    STEERING,
     TRAINED,
     WHOLE,
     SubspaceKey,
@@ -114,6 +119,7 @@ def pairs(llama: Model) -> Pairs:
                 dict(
                     pair=10 + len(rows), group=f"case-{case}", template=length % 2, base=2 * case + base,
                     source=2 * case + source, answer_id=5 + base, foil_id=6 - base, target_id=6 - base,
+                    base_value="first" if base else "second", source_value="first" if source else "second",
                 )
             )  # fmt: skip
     return recorded_pairs(llama, pd.DataFrame(prompts), pd.DataFrame(rows), [MLP, RESID], 1, batch=2)
@@ -140,6 +146,10 @@ def subspaces(model: Model, site: Site, seeds: int = 2, own: Mapping[str, int] |
     return Subspaces(site, bases, readout, rank=1)
 
 
+def natural(pairs: Pairs, site: Site) -> Natural:
+    return Natural.of(Component.of(pairs, site), TOLERANCE, 4)
+
+
 @pytest.fixture(scope="module")
 def components(llama: Model) -> dict[str, Subspaces]:
     return {"resid1": subspaces(llama, RESID), "mlp1": subspaces(llama, MLP)}
@@ -147,7 +157,10 @@ def components(llama: Model) -> dict[str, Subspaces]:
 
 @pytest.fixture(scope="module")
 def patched(pairs, components) -> dict[str, Patched]:
-    return {name: patch_everything(pairs, name, of, batch=4, **SETTINGS) for name, of in components.items()}
+    return {
+        name: patch_everything(pairs, name, of, natural(pairs, of.site), batch=4, **SETTINGS)
+        for name, of in components.items()
+    }
 
 
 def patched_and_counted(
@@ -155,13 +168,14 @@ def patched_and_counted(
 ) -> tuple[dict[str, Patched], list[int]]:
     """What patching each component did, and how many patches it took."""
     made: list[int] = []
+    known = {name: natural(pairs, of.site) for name, of in components.items()}
     patch = Pairs.patch
     monkeypatch.setattr(
         Pairs, "patch", lambda self, site, listed, batch: made.append(len(listed)) or patch(self, site, listed, batch)
     )
     patched, totals = {}, []
     for name, of in components.items():
-        patched[name] = patch_everything(pairs, name, of, batch=100, **SETTINGS)
+        patched[name] = patch_everything(pairs, name, of, known[name], batch=100, **SETTINGS)
         totals.append(sum(made))
         made.clear()
     return patched, totals
@@ -169,9 +183,10 @@ def patched_and_counted(
 
 def test_every_patch_is_made_once_and_counted(pairs, components, monkeypatch):
     counted = [count(of) for of in components.values()]
-    # Whole, two trained, mean difference, random; at the MLP also the residual stream after it, whole, two row and null
-    # parts, spans and halves, and a mean row part.
-    assert counted == [5, 1 + 5 + 2 * 3 + 2 * 2 + 1]
+    # Whole, two trained, mean difference, random; own differences of the three, two ablations and steerings. At the MLP
+    # also the residual stream after it, whole, two row and null parts, spans and halves, and a mean row part.
+    everywhere = 5 + 3 + 2 * 2
+    assert counted == [everywhere, 1 + everywhere + 2 * 3 + 2 * 2 + 1]
     assert patched_and_counted(monkeypatch, pairs, components)[1] == counted
 
 
@@ -202,16 +217,17 @@ def test_the_table_of_effects(pairs, patched):
     seeds = {method: set(found[(found["component"] == "mlp1") & (found["subspace"] == method)]["seed"])
              for method in set(found["subspace"])}  # fmt: skip
     assert {method for method, of_method in seeds.items() if of_method == {"0", "1", POOLED}} == {
-        TRAINED, ROW, NULL, BOTH, LENT_HALF, OWN_HALF
+        TRAINED, OWN, ROW, NULL, BOTH, LENT_HALF, OWN_HALF, ABLATION, STEERING
     }  # fmt: skip
     assert {method for method, of_method in seeds.items() if of_method == {POOLED}} == {
         WHOLE.subspace,
         MEAN_DIFFERENCE,
+        MEAN.of_part(OWN).subspace,
         MEAN_ROW.subspace,
         RANDOM,
     }
     trained, whole = rows.loc["mlp1", TRAINED, "0"], rows.loc["mlp1", WHOLE.subspace, POOLED]
-    for method in (LENT_HALF, OWN_HALF, ROW):
+    for method in (OWN, LENT_HALF, OWN_HALF, ROW):
         for seed in ("0", "1", POOLED):
             row = rows.loc["mlp1", method, seed]
             share = row["effect"] / rows.loc["mlp1", TRAINED, seed]["effect"]
@@ -219,7 +235,7 @@ def test_the_table_of_effects(pairs, patched):
     mean_row = rows.loc["mlp1", MEAN_ROW.subspace, POOLED]
     share = mean_row["effect"] / rows.loc["mlp1", MEAN_DIFFERENCE, POOLED]["effect"]
     assert mean_row["share_of_subspace"] == pytest.approx(share, rel=1e-2)
-    assert rows["share_of_subspace"].notna().sum() == 10
+    assert rows["share_of_subspace"].notna().sum() == 18
     assert trained["whole_share"] == pytest.approx(whole["effect"] / trained["effect"], rel=1e-3)
     assert trained["row_share"] == pytest.approx(rows.loc["mlp1", ROW, "0"]["share_of_subspace"], rel=1e-3)
     residual = rows.loc["resid1", WHOLE.subspace, POOLED]
@@ -272,10 +288,15 @@ def with_own(llama: Model) -> dict[str, Subspaces]:
 
 def test_own_subspaces_are_patched_whole_and_by_their_parts(pairs, with_own, monkeypatch):
     patched, made = patched_and_counted(monkeypatch, pairs, with_own)
-    # At the MLP as without them 17, and for each of the two itself, three parts and two halves.
-    assert {name: count(of) for name, of in with_own.items()} == {"mlp1": 17 + 2 * 6, "resid1": 4}
-    assert made == [17 + 2 * 6, 4]
-    assert set(patched["resid1"].outcomes) == {WHOLE, MEAN, SubspaceKey.user("mine"), SubspaceKey(RANDOM)}
+    # At the MLP as without them 24, and for each of the two itself, three parts, two halves, its own difference,
+    # ablation and steering.
+    assert {name: count(of) for name, of in with_own.items()} == {"mlp1": 24 + 2 * 9, "resid1": 4 + 4}
+    assert made == [24 + 2 * 9, 4 + 4]
+    mine = SubspaceKey.user("mine")
+    assert set(patched["resid1"].outcomes) == {
+        WHOLE, MEAN, MEAN.of_part(OWN), SubspaceKey(RANDOM),
+        mine, *(mine.of_part(part) for part in (OWN, ABLATION, STEERING)),
+    }  # fmt: skip
     outcomes = patched["mlp1"].outcomes
     for key in map(SubspaceKey.user, ("probe", "SAE plane")):
         alone = pairs.patch(MLP, {0: pairs.along(MLP, with_own["mlp1"].bases[key])}, 100)[0]
@@ -307,7 +328,9 @@ def test_the_random_subspace_has_the_rank_that_would_be_trained(pairs, llama):
     """Also where nothing is trained, and whatever the rank of one's own."""
     for rank in (1, 3):
         of_rank = dataclasses.replace(subspaces(llama, RESID, seeds=0, own={"mine": 2}), rank=rank)
-        change = changes(pairs, "x", of_rank, TOLERANCE, 0)[SubspaceKey(RANDOM)](torch.arange(len(pairs)))
+        change = changes(pairs, "x", of_rank, natural(pairs, RESID), TOLERANCE, 0)[SubspaceKey(RANDOM)](
+            torch.arange(len(pairs))
+        )
         expected = patch_change(pairs.base(RESID), pairs.source(RESID), random_basis(32, rank, 0, "random", "x"))
         torch.testing.assert_close(change, expected)
 

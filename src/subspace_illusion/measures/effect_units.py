@@ -16,6 +16,8 @@ from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.sites import Site
 from subspace_illusion.files import hash_of
 from subspace_illusion.measures.effects import Patched, Subspaces, patch_everything
+from subspace_illusion.measures.own_difference import Natural
+from subspace_illusion.subspace.component import Component
 from subspace_illusion.subspace.keys import SubspaceKey, seed_text
 from subspace_illusion.subspace.pairs import Pairs, cached_pairs
 from subspace_illusion.subspace.stored import read_subspaces
@@ -67,24 +69,26 @@ def patch_component(
     Returns:
         ``subspace``, ``seed`` (``pooled`` where no seed trained it), ``ld``, ``top1_foil``; the pairs in order.
     """
-    pairs = held_out(Path(model), Path(cache))
+    learnt, pairs = both_splits(Path(model), Path(cache))
     subspaces = subspaces_of(Path(cache), Path(decomposition), component, hook, rank)
-    return table_of(patch_everything(pairs, component, subspaces, tolerance=tolerance, seed=seed, batch=batch))
+    natural = Natural.of(Component.of(learnt, subspaces.site), tolerance, batch)
+    return table_of(patch_everything(pairs, component, subspaces, natural, tolerance=tolerance, seed=seed, batch=batch))
 
 
-def held_out(model: Path, cache: Path) -> Pairs:
-    """The held-out pairs of different values, kept until the model or the pairs are others.
+def both_splits(model: Path, cache: Path) -> tuple[Pairs, Pairs]:
+    """The pairs of different values, to learn from and held out, kept until the model or the pairs are others.
 
     Args:
         model: The folder of the model.
         cache: The folder of the activations.
     """
-    return _held_out(model, cache, tuple(hash_of(path) for path in (model, *(cache / name for name in INDEX))))
+    return _both_splits(model, cache, tuple(hash_of(path) for path in (model, *(cache / name for name in INDEX))))
 
 
 @lru_cache(maxsize=1)
-def _held_out(model: Path, cache: Path, content: tuple[str, ...]) -> Pairs:
-    return cached_pairs(open_model(model), cache, "test", DIFFERENT)
+def _both_splits(model: Path, cache: Path, content: tuple[str, ...]) -> tuple[Pairs, Pairs]:
+    opened = open_model(model)
+    return cached_pairs(opened, cache, "train", DIFFERENT), cached_pairs(opened, cache, "test", DIFFERENT)
 
 
 def table_of(patched: Patched) -> pd.DataFrame:

@@ -12,14 +12,20 @@ import torch
 from subspace_illusion.core.basis import random_basis, split
 from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.sites import Site, residual_after
+from subspace_illusion.measures.ablation import ablated, steered
+from subspace_illusion.measures.own_difference import Natural, moved_alone
 from subspace_illusion.statistics import Bootstrap, summarise, table
+from subspace_illusion.subspace.component import Component
 from subspace_illusion.subspace.keys import (
+    ABLATION,
     LENT_HALF,
     MEAN_DIFFERENCE,
     NULL,
+    OWN,
     OWN_HALF,
     RANDOM,
     ROW,
+    STEERING,
     TRAINED,
     WHOLE,
     SubspaceKey,
@@ -54,6 +60,11 @@ class Subspaces:
     def asked(self) -> dict[SubspaceKey, torch.Tensor]:
         """The bases that were trained and the user's own: those whose parts and halves are patched too."""
         return {key: basis for key, basis in self.bases.items() if key.is_asked}
+
+    @property
+    def entire(self) -> dict[SubspaceKey, torch.Tensor]:
+        """The bases that are no part of another: subspaces and their axes."""
+        return {key: basis for key, basis in self.bases.items() if not key.part}
 
 
 @dataclass(frozen=True)
@@ -92,18 +103,29 @@ def halves(base: Rows, source: Rows, basis: torch.Tensor, readout: torch.Tensor,
     return {LENT_HALF: through(parts.null_vectors), OWN_HALF: through(parts.row_vectors)}
 
 
-def changes(pairs: Pairs, name: str, subspaces: Subspaces, tolerance: float, seed: int) -> dict[SubspaceKey, Change]:
-    """Every patch of one component: along each of its subspaces, the halves of those asked about, and a random one.
+def changes(
+    pairs: Pairs, name: str, subspaces: Subspaces, natural: Natural, tolerance: float, seed: int
+) -> dict[SubspaceKey, Change]:
+    """Every patch of one component: along each of its subspaces, with the own difference of each; the halves of those
+    asked about, ablation and steering along them; and a random one.
 
     Args:
         pairs: The pairs.
         name: The component, which tells its random subspace from others'.
         subspaces: The component.
+        natural: What it does by itself.
         tolerance: Singular values of the readout below this share of the largest count as zero.
         seed: Seed of the random subspace.
     """
-    base, source = pairs.ends(subspaces.site)
+    component = Component.of(pairs, subspaces.site)
+    base, source = component.base, component.source
+    own_moves = (component.change @ natural.own).squeeze(1)
     made = {key: along(base, source, basis) for key, basis in subspaces.bases.items()}
+    for key, basis in subspaces.entire.items():
+        made[key.of_part(OWN)] = moved_alone(component, basis, natural.own, own_moves)
+    for key, basis in subspaces.asked.items():
+        made[key.of_part(ABLATION)] = ablated(component, basis, natural.mean)
+        made[key.of_part(STEERING)] = steered(component, basis)
     if subspaces.readout is not None:
         for key, basis in subspaces.asked.items():
             for half, change in halves(base, source, basis, subspaces.readout, tolerance).items():
@@ -113,7 +135,7 @@ def changes(pairs: Pairs, name: str, subspaces: Subspaces, tolerance: float, see
 
 
 def patch_everything(
-    pairs: Pairs, name: str, subspaces: Subspaces, *, tolerance: float, seed: int, batch: int
+    pairs: Pairs, name: str, subspaces: Subspaces, natural: Natural, *, tolerance: float, seed: int, batch: int
 ) -> Patched:
     """Patches a component along every subspace and whole, and whole the residual stream after its block.
 
@@ -121,13 +143,14 @@ def patch_everything(
         pairs: The pairs.
         name: The component.
         subspaces: Where it is, and its subspaces.
+        natural: What it does by itself.
         tolerance: Singular values of a readout below this share of the largest count as zero.
         seed: Seed of the random subspace.
         batch: Pairs at a time.
     """
     site, after = subspaces.site, residual_after(subspaces.site.block)
     whole = {at: pairs.patch(at, {WHOLE: pairs.along(at, None)}, batch)[WHOLE] for at in dict.fromkeys((site, after))}
-    single = pairs.patch(site, changes(pairs, name, subspaces, tolerance, seed), batch)
+    single = pairs.patch(site, changes(pairs, name, subspaces, natural, tolerance, seed), batch)
     # What no seed trained has its one outcome as the pooled one.
     outcomes = {key: outcome for key, outcome in single.items() if key.seed is not None}
     for pooled, keys in groupby(sorted(single), key=attrgetter("pooled")):
@@ -139,8 +162,8 @@ def patch_everything(
 def count(subspaces: Subspaces) -> int:
     """How many patches ``patch_everything`` makes."""
     whole = len({subspaces.site, residual_after(subspaces.site.block)})
-    halved = 0 if subspaces.readout is None else 2 * len(subspaces.asked)
-    return whole + len(subspaces.bases) + 1 + halved
+    of_asked = 2 if subspaces.readout is None else 4
+    return whole + len(subspaces.bases) + len(subspaces.entire) + 1 + of_asked * len(subspaces.asked)
 
 
 def effects(pairs: Pairs, patched: Mapping[str, Patched], bootstrap: Bootstrap) -> pd.DataFrame:
@@ -155,8 +178,9 @@ def effects(pairs: Pairs, patched: Mapping[str, Patched], bootstrap: Bootstrap) 
         ``component``, ``site``, ``subspace``, ``seed``, ``pairs``, ``groups``, the measures of ``summarise``, and
         ratios of effects: ``share_of_residual``, over that of the whole residual stream after the block;
         ``whole_share``, the whole component's over this one; ``row_share``, its row part's over this one, and
-        ``effect_over_row_part``, the other way round; ``share_of_subspace``, of a row part or a half over that of the
-        subspace that it is a part of. The random subspace, of which there is one, has figures without intervals.
+        ``effect_over_row_part``, the other way round; ``share_of_subspace``, of the own difference, a row part or a
+        half over that of the subspace that it is of. The random subspace, of which there is one, has figures without
+        intervals.
     """
     groups = len(np.unique(pairs.groups))
     rows = []
@@ -168,7 +192,7 @@ def effects(pairs: Pairs, patched: Mapping[str, Patched], bootstrap: Bootstrap) 
             if not key.part and (row_part := outcomes.get(key.of_part(ROW))) is not None:
                 over |= dict(effect_over_row_part=row_part.ld)
                 under |= dict(row_share=row_part.ld)
-            if key.part in (LENT_HALF, OWN_HALF, ROW) and key.axis is None:
+            if key.part in (OWN, LENT_HALF, OWN_HALF, ROW) and key.axis is None:
                 over |= dict(share_of_subspace=outcomes[key.entire].ld)
             about = dict(component=name, site=component.site.name, subspace=key.subspace, seed=key.seed_text)
             counts = dict(pairs=len(pairs), groups=groups)

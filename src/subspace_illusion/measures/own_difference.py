@@ -10,12 +10,15 @@ What acts: of what is read through a matrix, its row space; of the residual stre
 directions in which the gradient of LD lies most. What attention or MLP add to the stream acts as it is.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
 from subspace_illusion.core.basis import mean_difference, orthonormal, row_space
 from subspace_illusion.core.outcome import logit_difference
 from subspace_illusion.core.replay import replay
+from subspace_illusion.measures.ablation import mean_held
 from subspace_illusion.subspace.component import Component
 from subspace_illusion.subspace.patching import Change
 
@@ -46,6 +49,24 @@ def own_difference(train: Component, acts: torch.Tensor | None) -> torch.Tensor:
     """
     difference = mean_difference(torch.cat([train.base, train.source]), torch.cat(train.pairs.values))
     return difference if acts is None else orthonormal(acts @ (acts.mT @ difference))
+
+
+@dataclass(frozen=True)
+class Natural:
+    """What a component does by itself, as training pairs show it.
+
+    Attributes:
+        own: The direction h of its own difference, ``[d, 1]``.
+        mean: The mean of what it holds, ``[d]``.
+    """
+
+    own: torch.Tensor
+    mean: torch.Tensor
+
+    @classmethod
+    def of(cls, train: Component, tolerance: float, batch: int) -> "Natural":
+        """That of a component in training pairs of different values; see ``what_acts``."""
+        return cls(own_difference(train, what_acts(train, tolerance, batch)), mean_held(train))
 
 
 def what_acts(train: Component, tolerance: float, batch: int) -> torch.Tensor | None:

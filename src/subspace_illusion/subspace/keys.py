@@ -33,11 +33,15 @@ LENT_HALF = "lent by the null part"
 OWN_HALF = "inside the row space"
 """The two halves of what patching a subspace does: what the coordinates along the null part add through the row part,
 and what the coordinates along the row part do themselves."""
+OWN = "own difference"
+"""The component's own difference, moved alone as far as patching the subspace moves it (E13)."""
+ABLATION, STEERING = "mean ablation", "steering"
+"""Other things that are done along a subspace."""
 ROW = "row part"
 NULL = "null part"
 BOTH = "span of both"
-PARTS = (ENTIRE, LENT_HALF, OWN_HALF, ROW, NULL, BOTH)
-"""The parts of a subspace, in the order in which tables and pictures show them."""
+PARTS = (ENTIRE, OWN, LENT_HALF, OWN_HALF, ROW, NULL, BOTH, ABLATION, STEERING)
+"""The parts of a subspace, and what else is done along it, in the order in which tables and pictures show them."""
 
 POOLED = "pooled"
 """The seed, or the draw, of a row of a table that has all of them together, or of what none of them made."""
