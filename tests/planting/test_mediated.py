@@ -16,12 +16,12 @@ from subspace_illusion.planting.mediated import (
     PLACES,
     Place,
     Plan,
-    _examples,
-    _trained,
     cases_of_block,
     places_of,
+    site_of,
     sites_read,
 )
+from subspace_illusion.planting.ways import examples_of, trained_at_once
 from subspace_illusion.subspace.component import Component
 from subspace_illusion.subspace.das import train_das
 from subspace_illusion.tasks.table import DIFFERENT, SAME
@@ -77,7 +77,7 @@ def made(model: Model, name: str):
     block = 1
     pairs = some_pairs(model, sites_read(model, block, [name]), block, kinds=(DIFFERENT, SAME))
     direction = random_basis(pairs.base(residual_after(block)).shape[1], 1, 3).squeeze(1)
-    return pairs, Place.of(name, block, direction, pairs, seed=0)
+    return pairs, Place.of(name, site_of(name, block), direction, pairs, seed=0)
 
 
 @pytest.mark.parametrize("name", ["attention's output", "stream after"])
@@ -99,7 +99,7 @@ def test_every_place_of_a_block_has_its_cases(model: Model):
     found = cases_of_block(pairs, pairs.different, 1, plan)
     tried = found["place"].unique().tolist()
     assert set(places) - {"one head"} <= set(tried)  # one head may not write along the direction
-    assert len(found) == len(tried) * 3 * (5 + 2)  # in no place is DAS the mediator itself
+    assert len(found) == len(tried) * 3 * (5 + 2 + 1)  # in no place is DAS the mediator itself
     assert found[["effect", "mediated", "own", "whole", "placebo", "ablated", "steered"]].notna().all(axis=None)
     assert found.loc[found["dose"] == 0, "mediated"].abs().max() < 1e-4
     assert found.loc[found["found"] == "off the route", "mediated"].abs().max() < 1e-3
@@ -114,8 +114,7 @@ def test_every_place_of_a_block_has_its_cases(model: Model):
 def test_doses_trained_in_one_batch_find_what_each_finds_alone(llama: Model, name: str):
     pairs, place = made(llama, name)
     components = [place.at(pairs, dose, batch=8) for dose in (0.3, 1.0)]
-    plan = Plan([name], [], mixtures=1, das=DAS, batch=8, tolerance=1e-5, seed=0)
-    together = _trained(components, plan)
+    together = trained_at_once(components, DAS, 0)
     for component, basis in zip(components, together, strict=True):
         readout = None if component.through is None else component.through[None]
         alone = train_das(
@@ -126,7 +125,7 @@ def test_doses_trained_in_one_batch_find_what_each_finds_alone(llama: Model, nam
 
 def test_runs_learn_from_their_own_pairs_alone(llama: Model):
     pairs, place = made(llama, "MLP")
-    examples = _examples([place.at(pairs, dose, batch=8) for dose in (0.3, 1.0)])
+    examples = examples_of([place.at(pairs, dose, batch=8) for dose in (0.3, 1.0)])
     assert len(examples) == len(pairs)
     poisoned = examples.base.clone() if isinstance(examples.base, torch.Tensor) else None
     assert poisoned is not None

@@ -1,5 +1,5 @@
 """Cases whose mediated share is known (E13, E14): a signal planted in a component to a dose, subspaces found there in
-every way and mixtures of them, and what patches of each do.
+every way, and what patches of each do.
 
 The *mediated share* of a subspace is the effect of moving the component's mediator alone as far as the patch moves it,
 and no further than it really moves, over the effect of the patch. Both are run. So it is a fact of the direction, for
@@ -13,39 +13,36 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 
-from subspace_illusion.core.basis import SMALLEST_PART, mean_difference, orthonormal, random_basis, split_by
+from subspace_illusion.core.basis import random_basis, split_by
 from subspace_illusion.core.mlps import mlp_of
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.random_mlp import RandomMlp, draw_random_mlp
-from subspace_illusion.core.replay import Planted, Tail
-from subspace_illusion.core.seeds import torch_generator
 from subspace_illusion.core.sites import Site, mlp_input, mlp_output, residual_after
 from subspace_illusion.errors import InputError
+from subspace_illusion.measures.ablation import ablated, mean_held, steered
 from subspace_illusion.measures.controls import placebo
-from subspace_illusion.measures.own_difference import gradients, moved_alone, own_difference, what_acts
-from subspace_illusion.planting.cases import probe
+from subspace_illusion.measures.own_difference import moved_alone, own_difference, what_acts
 from subspace_illusion.planting.plant import (
     Mediator,
-    PromptsWithSignal,
     Signal,
     behind_norm,
     gain,
     plant,
     stream_before,
     stream_behind,
-    unread,
     writes_as,
 )
+from subspace_illusion.planting.ways import found_in, trained_at_once
 from subspace_illusion.subspace.component import Component
-from subspace_illusion.subspace.das import Examples, train_das
-from subspace_illusion.subspace.keys import GRADIENT, MEAN_DIFFERENCE, OFF_ROUTE, PROBE, TRAINED
+from subspace_illusion.subspace.das import train_das
+from subspace_illusion.subspace.keys import PROBE, TRAINED
 from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.subspace.patching import Change
+from subspace_illusion.verdict.estimate import kind_of
 
 RANDOM_MLP, BETWEEN = "random MLP", "stream between"
 PLACES = {
@@ -60,9 +57,6 @@ PLACES = {
     "stream after": "hook_resid_post",
 }
 """Where a signal is planted in a block, and the hook; a random MLP stands beside the block's own."""
-MIXTURE = "mixture"
-NOISE = 0.3
-"""How much of a random direction a mixture has at most, beside the directions that were found."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +71,7 @@ class Plan:
         batch: Pairs at a time.
         tolerance: Singular values of a readout below this share of the largest count as zero.
         seed: Of DAS and the draws.
+        evidence: Whether the evidence in common use is patched beside.
     """
 
     places: Sequence[str]
@@ -86,6 +81,7 @@ class Plan:
     batch: int
     tolerance: float
     seed: int
+    evidence: bool = True
 
 
 @dataclass(frozen=True)
@@ -93,7 +89,7 @@ class Place:
     """A component that a signal is planted in, in training and held-out pairs.
 
     Attributes:
-        name: One of ``PLACES``.
+        name: What tables call it, such as one of ``PLACES``.
         site: The component.
         signal: The signal.
         mediator: What carries it.
@@ -107,20 +103,20 @@ class Place:
     drawn: RandomMlp | None
 
     @classmethod
-    def of(cls, name: str, block: int, direction: torch.Tensor, train: Pairs, seed: int) -> "Place":
-        """A place of a block.
+    def of(cls, name: str, site: Site, direction: torch.Tensor, train: Pairs, seed: int) -> "Place":
+        """A place.
 
         Args:
-            name: One of ``PLACES``.
-            block: The block.
+            name: What tables call it.
+            site: The component.
             direction: The signal's, ``[d_model]``.
             train: Training pairs.
-            seed: Of the random MLP.
+            seed: Of the random MLP, which the place is where its name says so.
 
         Raises:
             InputError: If the component does not write along the direction.
         """
-        model, site = train.model, Site.parse(f"blocks.{block}.{PLACES[name]}")
+        model, block = train.model, site.block
         drawn = None
         if name == RANDOM_MLP:
             drawn = draw_random_mlp(mlp_of(model, block), train.base(mlp_input(block)), seed, "planted", block)
@@ -154,14 +150,22 @@ def places_of(model: Model, places: Sequence[str]) -> list[str]:
     return [name for name in places if not (model.parallel_blocks and name == BETWEEN)]
 
 
+def sites_of(model: Model, site: Site) -> list[Site]:
+    """What has to be recorded to plant in a component."""
+    return [site, stream_before(model, site), stream_behind(model, site), *(behind_norm(site) if site.readout else ())]
+
+
 def sites_read(model: Model, block: int, places: Sequence[str]) -> list[Site]:
     """What has to be recorded for some places of a block."""
     sites = [residual_after(block), mlp_input(block)]
     for name in places_of(model, places):
-        site = Site.parse(f"blocks.{block}.{PLACES[name]}")
-        sites += [site, stream_before(model, site), stream_behind(model, site)]
-        sites += behind_norm(site) if site.readout else []
+        sites += sites_of(model, site_of(name, block))
     return list(dict.fromkeys(sites))
+
+
+def site_of(name: str, block: int) -> Site:
+    """The component of a block that one of ``PLACES`` names."""
+    return Site.parse(f"blocks.{block}.{PLACES[name]}")
 
 
 def cases_of_block(train: Pairs, test: Pairs, block: int, plan: Plan) -> pd.DataFrame:
@@ -174,141 +178,90 @@ def cases_of_block(train: Pairs, test: Pairs, block: int, plan: Plan) -> pd.Data
         plan: What is planted and tried.
 
     Returns:
-        A row a case: ``block, place, dose, found``, and what patches do, as shares of the clean LD: ``effect`` of the
-        subspace, ``mediated`` of the mediator alone, ``own`` of the own difference alone, ``kept`` of the row part (NaN
-        where nothing is unread), ``placebo``, ``ablated`` (its mean put along the subspace) and ``steered`` (the mean
-        change added to every prompt); ``whole`` of the component, ``by_itself`` of the component without the signal;
-        ``accuracy``, the interchange accuracy; ``probe_cosine``, with the probe's direction.
+        A row a case: ``block``, and what ``cases_of_place`` gives.
     """
     after = residual_after(block)
     # By another seed than the directions that are tried: with the same one, DAS finds the mediator itself.
-    trained = train_das(train.model, after, train.examples(after), rank=1, seeds=[plan.seed + 1], **plan.das)
+    signal = train_das(train.model, after, train.examples(after), rank=1, seeds=[plan.seed + 1], **plan.das)
     rows: list[dict[str, Any]] = []
     for name in places_of(train.model, plan.places):
         try:
-            place = Place.of(name, block, trained.bases[0].squeeze(1), train, plan.seed)
+            place = Place.of(name, site_of(name, block), signal.bases[0].squeeze(1), train, plan.seed)
         except InputError:  # a head may have nothing to write along the direction with
             continue
-        rows += cases_of_place(place, train, test, plan)
-    return pd.DataFrame(rows).assign(block=block)
+        learnt = {dose: place.at(train, dose, plan.batch) for dose in plan.doses}
+        trained = trained_at_once(list(learnt.values()), plan.das, plan.seed)
+        given = [{TRAINED: basis} for basis in trained]
+        for (dose, component), found in zip(learnt.items(), given, strict=True):
+            rows += cases_of_dose(place, component, test, dose, found, plan)
+    cases = pd.DataFrame(rows).assign(block=block)
+    return cases.assign(by_itself=of_no_dose(cases))
 
 
-def cases_of_place(place: Place, train: Pairs, test: Pairs, plan: Plan) -> Iterator[dict[str, Any]]:
-    """Every case of a place, as ``cases_of_block`` describes them."""
-    learnt = {dose: place.at(train, dose, plan.batch) for dose in plan.doses}
-    trained = dict(zip(learnt, _trained(list(learnt.values()), plan), strict=True))
-    clean, by_itself = test.ld_clean, np.nan
-    for dose, component in learnt.items():
-        held_out, different = place.at(test, dose, plan.batch), _different(component)
-        acts = what_acts(different, plan.tolerance, plan.batch)
-        found = _found(place, component, different, trained[dose], dose, plan)
-        own = own_difference(component, acts)
-        changes: dict[tuple[str, str], Change] = {("", "whole"): held_out.along(None)}
-        mean = torch.cat([component.base, component.source]).mean(0)
-        turned, moves = _turned(held_out), place.moves(test, dose)
-        own_moves = (held_out.change @ own).squeeze(1)
-        elsewhere = random_basis(*own.shape, plan.seed)
-        for label, basis in found.items():
-            of_patch = held_out.along(basis)
-            step = (turned * (held_out.change @ basis)).mean()
-            changes |= {
-                (label, "effect"): of_patch,
-                (label, "mediated"): moved_alone(held_out, basis, place.mediator.unit, moves),
-                (label, "own"): moved_alone(held_out, basis, own, own_moves),
-                (label, "placebo"): placebo(held_out.base, held_out.source, basis, elsewhere),
-                (label, "ablated"): _ablated(held_out, basis, mean),
-                (label, "steered"): _steered(turned * step, basis),
-            }
-            if acts is not None and held_out.readout is not None:
-                row = split_by(basis, acts.double()).row
-                changes |= {} if row is None else {(label, "kept"): held_out.along(row)}
-        outcomes = held_out.patch(changes, plan.batch)
-        done = {key: float((clean - outcome.ld[0]).mean() / clean.mean()) for key, outcome in outcomes.items()}
-        whole = done["", "whole"]
-        by_itself = whole if dose == 0 else by_itself
-        for label, basis in found.items():
-            of_label = {what: value for (key, what), value in done.items() if key == label}
-            yield dict(
-                place=place.name,
-                dose=dose,
-                found=label,
-                **of_label,
-                whole=whole,
-                by_itself=by_itself,
-                accuracy=_accuracy(outcomes[label, "effect"]),
-                probe_cosine=float((basis.mT @ found[PROBE]).abs()),
-            )
+def of_no_dose(cases: pd.DataFrame) -> pd.Series:
+    """What each case's component does without the signal: what it does whole at dose 0."""
+    nothing = cases[cases["dose"] == 0].groupby("place")["whole"].first()
+    return cases["place"].map(nothing)
 
 
-def _found(
-    place: Place,
-    component: Component,
-    different: Component,
-    trained: torch.Tensor,
-    dose: float,
-    plan: Plan,
-) -> dict[str, torch.Tensor]:
-    """Directions ``[d, 1]`` by how they were found: each way, and mixtures of them with random and unread ones."""
-    both, values = torch.cat([component.base, component.source]), torch.cat(component.pairs.values)
-    u = place.mediator.unit
-    gradient = gradients(different, plan.batch).mean(0)[:, None]
-    found = {
-        TRAINED: trained,
-        MEAN_DIFFERENCE: mean_difference(both, values),
-        PROBE: probe(both, values),
-        GRADIENT: orthonormal(gradient),
-    }
-    off = trained - u @ (u.mT @ trained)
-    if off.norm() > SMALLEST_PART:  # else DAS has found the mediator, and what is left over is rounding
-        found[OFF_ROUTE] = orthonormal(off)
-    turned, change = _turned(different), different.change
-    signed = [basis * torch.sign((turned * (change @ basis)).mean()) for basis in found.values()]
-    draw = torch_generator(plan.seed, "mixtures", place.site.name, place.name, dose)
-    readout = component.readout
-    nothing = None if readout is None else unread(readout, plan.seed, plan.tolerance)
-    for number in range(plan.mixtures):
-        weights = torch.randn(len(signed), generator=draw).abs() * (torch.rand(len(signed), generator=draw) < 0.5)
-        weights[number % len(signed)] += 0.5  # each way is in some, and none is empty
-        random = orthonormal(torch.randn(len(u), 1, generator=draw)) * NOISE * torch.rand(1, generator=draw)
-        beside = random if nothing is None or number % 3 else random + nothing[:, None]
-        mixed = torch.stack([w * basis for w, basis in zip(weights, signed, strict=True)]).sum(0)
-        found[f"{MIXTURE} {number}"] = orthonormal(mixed + beside)
-    return found
+def cases_of_dose(
+    place: Place, component: Component, test: Pairs, dose: float, given: Mapping[str, torch.Tensor], plan: Plan
+) -> Iterator[dict[str, Any]]:
+    """Every case of a place with one dose.
 
+    Args:
+        place: The place.
+        component: It with the dose, in training pairs.
+        test: Held-out pairs of different values.
+        dose: The dose.
+        given: Directions ``[d, 1]`` that are tried, besides those that are found here.
+        plan: What is tried.
 
-def _trained(components: Sequence[Component], plan: Plan) -> torch.Tensor:
-    """What DAS finds at each dose, all in one batch, ``[doses, d, 1]``."""
-    first, doses = components[0], len(components)
-    readout = None if first.through is None else first.through.expand(doses, -1, -1)
-    return train_das(
-        first.pairs.model,
-        first.site,
-        _examples(components),
-        rank=1,
-        seeds=[plan.seed] * doses,
-        readout=readout,
-        **plan.das,
-    ).bases
-
-
-def _examples(components: Sequence[Component]) -> Examples:
-    """The same pairs once for every dose; each run learns from its own."""
-    first, n = components[0], len(components[0].pairs)
-    planted = [
-        c.pairs.prompts.planted_in(c.pairs.base_prompts.tolist())
-        for c in components
-        if isinstance(c.pairs.prompts, PromptsWithSignal)
-    ]
-    everything, tail = Planted.cat(planted) if planted else None, first.pairs.tail(first.site.start)
-
-    def tail_of(rows: torch.Tensor) -> Tail:
-        return replace(tail(rows % n), planted=None if everything is None else everything.rows(rows))
-
-    doses = len(components)
-    target, other, differs = (ids.repeat(doses) for ids in first.pairs.targets)
-    base, source = (torch.cat([getattr(c, side) for c in components]) for side in ("base", "source"))
-    own = torch.arange(doses * n).view(doses, n)
-    return Examples(base, source, target, other, differs, tail_of, own)
+    Yields:
+        ``place, kind, dose, found``, and what patches do, as shares of the clean LD: ``effect`` of the subspace,
+        ``mediated`` of the mediator alone, ``own`` of the own difference alone, and, where the plan has the evidence,
+        ``kept`` of the row part (NaN where nothing is unread), ``placebo``, ``ablated`` (its mean put along the
+        subspace) and ``steered`` (the mean change added to every prompt); ``whole`` of the component; ``accuracy``, the
+        interchange accuracy; ``probe_cosine``, with the probe's direction.
+    """
+    held_out, different = place.at(test, dose, plan.batch), _different(component)
+    acts, u = what_acts(different, plan.tolerance, plan.batch), place.mediator.unit
+    draws: dict[str, Any] = dict(mixtures=plan.mixtures, seed=plan.seed, labels=(place.site.name, place.name, dose))
+    found = found_in(component, different, u, given, **draws, tolerance=plan.tolerance, batch=plan.batch)
+    own = own_difference(component, acts)
+    changes: dict[tuple[str, str], Change] = {("", "whole"): held_out.along(None)}
+    mean, moves = mean_held(component), place.moves(test, dose)
+    own_moves = (held_out.change @ own).squeeze(1)
+    for label, basis in found.items():
+        changes |= {
+            (label, "effect"): held_out.along(basis),
+            (label, "mediated"): moved_alone(held_out, basis, u, moves),
+            (label, "own"): moved_alone(held_out, basis, own, own_moves),
+        }
+        if not plan.evidence:
+            continue
+        changes |= {
+            (label, "placebo"): placebo(held_out.base, held_out.source, basis, random_basis(*basis.shape, plan.seed)),
+            (label, "ablated"): ablated(held_out, basis, mean),
+            (label, "steered"): steered(held_out, basis),
+        }
+        if acts is not None and held_out.readout is not None:
+            row = split_by(basis, acts.double()).row
+            changes |= {} if row is None else {(label, "kept"): held_out.along(row)}
+    outcomes, clean = held_out.patch(changes, plan.batch), test.ld_clean
+    done = {key: float((clean - outcome.ld[0]).mean() / clean.mean()) for key, outcome in outcomes.items()}
+    for label, basis in found.items():
+        of_label = {what: value for (key, what), value in done.items() if key == label}
+        yield dict(
+            place=place.name,
+            kind=kind_of(place.site),
+            dose=dose,
+            found=label,
+            **of_label,
+            whole=done["", "whole"],
+            accuracy=_accuracy(outcomes[label, "effect"]),
+            probe_cosine=float((basis.mT @ found[PROBE]).norm()),
+        )
 
 
 def _different(component: Component) -> Component:
@@ -317,20 +270,6 @@ def _different(component: Component) -> Component:
     return replace(
         component, pairs=component.pairs.among(rows), base=component.base[rows], source=component.source[rows]
     )
-
-
-def _turned(component: Component) -> torch.Tensor:
-    """Which way each pair goes, from an earlier value to a later one or back, ``[n, 1]`` of ones and minus ones."""
-    base, source = component.pairs.values
-    return torch.sign((source - base).float())[:, None]
-
-
-def _ablated(component: Component, basis: torch.Tensor, mean: torch.Tensor) -> Change:
-    return lambda rows: (mean - component.base[rows]) @ basis @ basis.mT
-
-
-def _steered(step: torch.Tensor, basis: torch.Tensor) -> Change:
-    return lambda rows: step[rows] * basis.mT
 
 
 def _accuracy(outcome: Outcome) -> float:

@@ -23,8 +23,12 @@ from subspace_illusion.core.model import Model
 from subspace_illusion.core.replay import Planted, Tail, replay
 from subspace_illusion.core.sites import Site, residual_after, residual_entering
 from subspace_illusion.errors import InputError
-from subspace_illusion.planting.reroute import WELL
 from subspace_illusion.subspace.pairs import Pairs, Prompts
+
+WELL = 0.1
+"""Singular values of the readout below this share of the largest write too little for their length: a signal carried
+along them would be many times as long as the activation that it is added to, and what a direction then borrows of it is
+no null part's doing. Attention's W_O has such; an MLP's W_out hardly any."""
 
 
 @dataclass(frozen=True)
