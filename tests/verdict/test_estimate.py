@@ -20,7 +20,7 @@ from subspace_illusion.measures.own_difference import moved_alone, own_differenc
 from subspace_illusion.subspace.component import Component
 from subspace_illusion.subspace.pairs import Pairs, recorded_pairs
 from subspace_illusion.tasks.table import DIFFERENT
-from subspace_illusion.verdict.estimate import match_of, mediated_share, share_of
+from subspace_illusion.verdict.estimate import kind_of, match_of, mediated_share, share_of
 
 WIDTH, HIDDEN, STREAM = 16, 8, residual_after(0)
 FIRST, SECOND, ONE, OTHER = 1, 2, 5, 6
@@ -84,7 +84,7 @@ def estimated(pairs: Pairs, site: Site, basis: torch.Tensor) -> tuple[float, flo
     outcomes = component.patch(changes, batch=8)
     done = {name: np.array([(pairs.ld_clean - outcome.ld[0]).mean()]) for name, outcome in outcomes.items()}
     share = share_of(done["own"], done["patch"])
-    estimate = mediated_share(share, match_of(done["patch"], done["whole"]), site.in_residual)
+    estimate = mediated_share(share, match_of(done["patch"], done["whole"]), kind_of(site))
     return float(done["patch"][0] / pairs.ld_clean.mean()), float(estimate[0])
 
 

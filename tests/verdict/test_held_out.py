@@ -7,11 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from subspace_illusion.errors import InputError
-from subspace_illusion.verdict.estimate import match_of, mediated_share, share_of
+from subspace_illusion.verdict.estimate import STREAM, WRITES, match_of, mediated_share, share_of
 from subspace_illusion.verdict.held_out import (
-    STREAM,
-    WRITES,
-    Intervals,
     called,
     counted,
     goals,
@@ -20,6 +17,7 @@ from subspace_illusion.verdict.held_out import (
     left_out,
     told_apart,
 )
+from subspace_illusion.verdict.intervals import Intervals
 from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE
 
 shares = st.floats(0, 1)
@@ -28,10 +26,10 @@ effects = st.floats(-3, 3)
 
 @given(shares, shares)
 def test_in_the_stream_own_and_match_must_both_be_high(own, match):
-    in_stream = mediated_share(np.array([own]), np.array([match]), True)[0]
+    in_stream = mediated_share(np.array([own]), np.array([match]), STREAM)[0]
     assert min(own, match) - 1e-9 <= in_stream <= max(own, match) + 1e-9
-    assert mediated_share(np.array([own]), np.array([0.0]), True)[0] == 0
-    assert mediated_share(np.array([own]), np.array([match]), False)[0] == own
+    assert mediated_share(np.array([own]), np.array([0.0]), STREAM)[0] == 0
+    assert mediated_share(np.array([own]), np.array([match]), WRITES)[0] == own
 
 
 @given(effects, effects)
@@ -55,8 +53,8 @@ def cases(models=("one", "other"), blocks=8, of_block=30, spread=0.1, seed=0) ->
             own = np.clip(truth + shared + random.normal(0, spread / 4, of_block), 0, 1)
             for kind in ("MLP", "stream after"):
                 rows += [
-                    dict(model=model, task="ioi", block=block, place=kind, found="trained", dose=1.0, effect=1.0,
-                         mediated=t, own=o, whole=1.0, by_itself=0.0)
+                    dict(model=model, task="ioi", block=block, place=kind, kind=WRITES if kind == "MLP" else STREAM,
+                         found="trained", dose=1.0, effect=1.0, mediated=t, own=o, whole=1.0, by_itself=0.0)
                     for t, o in zip(truth, own, strict=True)
                 ]  # fmt: skip
     return pd.DataFrame(rows)
@@ -73,7 +71,7 @@ def test_an_interval_holds_its_estimate_and_widens_with_the_errors():
     estimates = np.linspace(0, 1, 21)
     widths = []
     for spread in (0.02, 0.2):
-        low, high = Intervals(judged(told_apart(cases(spread=spread), 0.1, 0.1))).around(estimates, WRITES)
+        low, high, _, _ = Intervals(judged(told_apart(cases(spread=spread), 0.1, 0.1))).around(estimates, WRITES)
         assert (low <= estimates).all()
         assert (estimates <= high).all()
         assert low.min() >= 0
@@ -88,7 +86,7 @@ def test_intervals_hold_the_cases_of_blocks_that_set_none_of_them(seed):
     known, new = (judged(told_apart(cases(("one",), 24, seed=s), 0.1, 0.1)) for s in (seed, 100 + seed))
     for kind in (WRITES, STREAM):
         of_kind = new[new["kind"] == kind]
-        low, high = Intervals(known).around(of_kind["estimate"].to_numpy(), kind)
+        low, high, _, _ = Intervals(known).around(of_kind["estimate"].to_numpy(), kind)
         assert of_kind["truth"].between(low, high).mean() > 0.8
 
 
@@ -122,7 +120,8 @@ def test_what_is_reached_is_counted():
     (row,) = goals(table, ["model", "place"]).to_dict("records")
     assert row == dict(
         model="one", place="MLP", cases=4, units=2, below_02=2, above_08=2, median_error=0.15, coverage_90=0.5,
-        level=0.5, below_02_called_faithful=0.0, above_08_called_illusory=0.5, below_02_inconclusive=0.5,
+        level=0.5, below_02_called_faithful=0.0, above_08_called_illusory=0.5, called=0.75,
+        called_wrong=0.333333, below_02_inconclusive=0.5,
         above_08_inconclusive=0.0, inconclusive=0.5,
     )  # fmt: skip
     (row,) = goals(table[table["truth"] > 0.5], ["model"]).to_dict("records")
@@ -133,7 +132,8 @@ def test_what_is_reached_is_counted():
 def test_few_blocks_promise_little_and_say_so():
     for blocks, level in ((2, 1 / 3), (6, 5 / 7), (30, 0.9)):
         found = left_out(judged(told_apart(cases(blocks=blocks), 0.1, 0.1)), "model")
-        assert found["level"].to_numpy() == pytest.approx(level)
+        assert found["level"].max() == pytest.approx(level)  # less where fewer have a like estimate
+        assert found["level"].min() >= min(level, 0.5)
 
 
 def test_a_place_that_no_other_model_has_gets_no_interval():

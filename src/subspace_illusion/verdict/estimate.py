@@ -11,21 +11,39 @@ that does more than the component has to give, and their geometric mean is high 
 
 The formula was chosen from some thirty candidates on planted cases of SmolLM2 (IOI and agreement, six blocks, nine
 places). Its ingredients are those of a first look, which had seen another model too. What it does on Gemma 3 was looked
-at afterwards, and then once.
+at after it was frozen.
 """
 
 import numpy as np
 
+from subspace_illusion.core.sites import Site
 
-def mediated_share(own: np.ndarray, match: np.ndarray, in_stream: bool) -> np.ndarray:
+WRITES, ADDED, STREAM = "writes to the stream", "added to the stream", "the stream"
+CHOSEN_ON = "smollm2"
+"""What the cases call the model that the formula was chosen on; only others' are a test of it."""
+KINDS = (WRITES, ADDED, STREAM)
+"""Kinds of place, in which the estimate errs alike."""
+
+
+def kind_of(site: Site) -> str | None:
+    """The kind of place that a component is: what writes to the stream through a matrix, what is added to it as it is,
+    or the stream; ``None`` for anything else, such as keys."""
+    if site.in_residual:
+        return STREAM
+    if site.is_residual_vector:
+        return ADDED
+    return WRITES if site.readout else None
+
+
+def mediated_share(own: np.ndarray, match: np.ndarray, kind: str) -> np.ndarray:
     """The estimate, between 0 and 1.
 
     Args:
         own: The own-difference share, of any shape.
         match: As ``match_of`` gives it, the same shape.
-        in_stream: Whether the component is the residual stream itself.
+        kind: Of the place, one of ``KINDS``.
     """
-    return np.sqrt(own * match) if in_stream else own
+    return np.sqrt(own * match) if kind == STREAM else own
 
 
 def share_of(part: np.ndarray, effect: np.ndarray) -> np.ndarray:

@@ -1,8 +1,9 @@
 """What else a verdict could rest on (E14): each ingredient of the estimate alone, and the evidence in common use.
 
 Each is a figure of a case. It is turned into an estimate of the mediated share by the isotonic regression that fits
-the cases of the other models best, place by place of the same kind; rising or falling, as the two vary together. So
-each gets more freedom than the estimate, in which nothing is fitted, and the same intervals.
+the cases of the other models best, place by place of the same kind; rising or falling, as the two vary together. The
+estimate's ingredients are also taken as they are. Only errors are compared: intervals of what was fitted would need
+cases that set neither the regression nor the errors.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +13,6 @@ import pandas as pd
 from sklearn.isotonic import IsotonicRegression
 
 from subspace_illusion.verdict.estimate import share_of
-from subspace_illusion.verdict.held_out import goals, left_out
 
 ESTIMATE = "the estimate"
 
@@ -37,26 +37,35 @@ EVIDENCE: Mapping[str, Callable[[pd.DataFrame], np.ndarray]] = {
 """The figure of every case by what it is."""
 
 
+AS_IT_IS = ("own-difference share", "match with the whole component")
+"""Evidence that is a share itself, so that it needs no regression."""
+UNFITTED = ", as it is"
+
+
 def compared(cases: pd.DataFrame) -> pd.DataFrame:
-    """What the estimate and everything else reach on models that were left out, on the same cases.
+    """The median error of the estimate and of everything else on models that were left out, on the same cases.
 
     Args:
         cases: Those of ``held_out.judged``, of two models or more.
 
     Returns:
-        The columns of ``held_out.goals`` by ``evidence`` and ``kind``; a figure that some cases of a kind of place do
-        not have is left out there.
-
-    Raises:
-        InputError: If there is one model only.
+        ``evidence, model, kind, cases, units, median_error``; a figure that some cases of a kind of place do not have
+        is left out there.
     """
-    tables = [left_out(cases, "model").assign(evidence=ESTIMATE)]
+    tables = [cases.assign(evidence=ESTIMATE)]
     for name, figure in EVIDENCE.items():
         told = cases.assign(figure=figure(cases))
         lacks = told.groupby("kind")["figure"].transform(lambda x: x.isna().any())
         if len(known := told[~lacks].reset_index(drop=True)):
-            tables.append(left_out(fitted(known), "model").assign(evidence=name))
-    return goals(pd.concat(tables, ignore_index=True), ["evidence", "kind"])
+            tables.append(fitted(known).assign(evidence=name))
+            if name in AS_IT_IS:
+                tables.append(known.assign(estimate=known["figure"], evidence=f"{name}{UNFITTED}"))
+    everything = pd.concat(tables, ignore_index=True)
+    everything = everything.assign(error=(everything["estimate"] - everything["truth"]).abs())
+    found = everything.groupby(["evidence", "model", "kind"], sort=False).agg(
+        cases=("error", "size"), units=("unit", "nunique"), median_error=("error", "median")
+    )
+    return found.reset_index().round(6)
 
 
 def fitted(cases: pd.DataFrame) -> pd.DataFrame:

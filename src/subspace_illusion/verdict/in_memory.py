@@ -1,4 +1,4 @@
-"""Subspaces of one component patched and scored on pairs in memory, without the pipeline's files."""
+"""Subspaces of one component patched, and what is seen of them, on pairs in memory, without the pipeline's files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,29 +9,30 @@ import torch
 
 from subspace_illusion.core.sites import Site
 from subspace_illusion.measures.effects import Patched, Subspaces, by_pair, patch_everything
+from subspace_illusion.measures.own_difference import Natural
 from subspace_illusion.measures.own_readers import DRAWS, RULE, split_by_own_readers
+from subspace_illusion.subspace.component import Component
 from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs
-from subspace_illusion.tasks.table import go_both_ways
-from subspace_illusion.verdict.score import Score, score_component
+from subspace_illusion.verdict.seen import Seen, see_component
 
 
 @dataclass(frozen=True)
-class Scored:
+class Looked:
     """What was found at a component.
 
     Attributes:
         patched: What patching it did.
         readers: The heads downstream and which of them read it; ``None`` where it is no residual vector.
-        scores: By subspace.
+        seen: By subspace.
     """
 
     patched: Patched
     readers: pd.DataFrame | None
-    scores: Mapping[SubspaceKey, Score]
+    seen: Mapping[SubspaceKey, Seen]
 
 
-def score_in_memory(
+def look_in_memory(
     train: Pairs,
     test: Pairs,
     site: Site,
@@ -42,11 +43,11 @@ def score_in_memory(
     resamples: int,
     seed: int,
     batch: int,
-) -> Scored:
-    """Patches held-out pairs along every subspace, looks for a residual vector's readers, and scores.
+) -> Looked:
+    """Patches held-out pairs along every subspace, and looks for a residual vector's readers.
 
     Args:
-        train: Pairs that tell the readers; those of equal values are left out.
+        train: Pairs that tell what the component does by itself, and the readers; those of equal values are left out.
         test: Held-out pairs of different values.
         site: The component.
         bases: Bases ``[d, k]``, row parts and axes among them.
@@ -56,14 +57,12 @@ def score_in_memory(
         seed: Of the draws and the random subspaces.
         batch: Pairs at a time.
     """
-    readout = test.model.readout(site)
-    settings: dict[str, Any] = dict(tolerance=tolerance, resamples=resamples, seed=seed)
-    split = split_by_own_readers(train.different, test, site, bases, rule=RULE, draws=DRAWS, batch=batch, **settings)
-    component = Subspaces(site, bases, readout, rank)
-    patched = patch_everything(test, site.name, component, tolerance=tolerance, seed=seed, batch=batch)
-    did = by_pair(test, patched)
-    activations = test.base(site), test.source(site)
-    by_readers, readers = (None, None) if split is None else split
-    swaps = go_both_ways(test.table)
-    scores = score_component(did, bases, *activations, test.values, readout, by_readers, swaps=swaps, **settings)
-    return Scored(patched, readers, scores)
+    learnt, draws = train.different, dict[str, Any](resamples=resamples, seed=seed)
+    settings: dict[str, Any] = dict(tolerance=tolerance, batch=batch)
+    split = split_by_own_readers(learnt, test, site, bases, rule=RULE, draws=DRAWS, **settings, **draws)
+    component = Subspaces(site, bases, test.model.readout(site), rank)
+    natural = Natural.of(Component.of(learnt, site), **settings)
+    patched = patch_everything(test, site.name, component, natural, seed=seed, **settings)
+    ranks = {key: basis.shape[1] for key, basis in bases.items()}
+    seen = see_component(by_pair(test, patched), site, ranks, **draws)
+    return Looked(patched, None if split is None else split.readers, seen)

@@ -1,10 +1,6 @@
-"""The one rule (E13): what a subspace is called, by the intervals of its effect and of its score and by nothing else.
-
-Planted cases, natural ones and users' subspaces are all called by ``call``. The error rates are those of the planted
-cases: one direction, in the model and the tasks of the calibration. For users' verdicts on anything else they are a
-transfer that was not measured. The rule takes what all cases have, a figure and its 95 % interval over groups, and one
-case at a time: a verdict does not depend on what else is judged beside it. p values corrected for that number stand
-beside users' verdicts (see ``judge``) and decide nothing, for no error rate was measured with them.
+"""The one rule (E13): what a subspace is called, by the interval of its effect and that of its mediated share, and by
+nothing else, one subspace at a time. Planted cases are called by the same limits, but by their effects themselves, for
+they have no interval over groups.
 """
 
 from dataclasses import dataclass
@@ -20,11 +16,16 @@ SMALLEST_EFFECT = 0.1
 
 
 @dataclass(frozen=True)
-class Thresholds:
-    """Where the score speaks: ``faithful`` up to the one, ``illusory`` from the other on."""
+class Limits:
+    """Where the mediated share speaks: ``illusory`` where the whole interval is up to the one, ``faithful`` where it is
+    from the other on."""
 
-    faithful: float
-    illusory: float
+    illusory_up_to: float = 0.5
+    faithful_from: float = 0.5
+
+
+LIMITS = Limits()
+"""Those that are taken unless the parameters say otherwise."""
 
 
 class Reason(StrEnum):
@@ -32,9 +33,9 @@ class Reason(StrEnum):
 
     FEW_GROUPS = "too few groups"
     SMALL_EFFECT = "effect too small"
-    FEW_SUB_SCORES = "too few sub-scores"
-    BETWEEN = "between the thresholds"
-    BEYOND = "beyond a threshold"
+    NOTHING_PLANTED = "nothing planted in such a place"
+    ACROSS = "the interval lies on both sides"
+    BEYOND = "the whole interval lies on one side"
     ILLUSORY_AXIS = "an axis is illusory"
 
 
@@ -46,31 +47,25 @@ class Call:
     reason: Reason
 
 
-def call(
-    effect: Estimate | None, score: Estimate | None, thresholds: Thresholds | None, smallest_effect: float
-) -> Call:
-    """What a subspace with this effect and this score is called.
-
-    It is called faithful or illusory where the whole interval of the effect is beyond the smallest, in either
-    direction, and the score and the whole of its interval are beyond a threshold. A figure that no resampling can move
-    stands for its own interval.
+def call(effect: Estimate | None, share: Estimate | None, smallest_effect: float, limits: Limits) -> Call:
+    """What a subspace with this effect and this mediated share is called.
 
     Args:
         effect: As a share of the clean LD; ``None`` where it has none.
-        score: The illusion score; ``None`` where too few sub-scores apply.
-        thresholds: Those of a score of these sub-scores; ``None`` likewise.
-        smallest_effect: Share of the clean LD that the effect must exceed.
+        share: The estimate of the mediated share in its prediction interval; ``None`` where no planted case tells.
+        smallest_effect: Share of the clean LD that the whole interval of the effect must exceed, in either direction.
+        limits: Where the share speaks.
     """
     if effect is None or not is_large(effect, smallest_effect):
         return Call(INCONCLUSIVE, Reason.SMALL_EFFECT)
-    if score is None or thresholds is None:
-        return Call(INCONCLUSIVE, Reason.FEW_SUB_SCORES)
-    low, high = ends(score)
-    if high <= thresholds.faithful:
+    if share is None:
+        return Call(INCONCLUSIVE, Reason.NOTHING_PLANTED)
+    low, high = ends(share)
+    if low >= limits.faithful_from:
         return Call(FAITHFUL, Reason.BEYOND)
-    if low >= thresholds.illusory:
+    if high <= limits.illusory_up_to:
         return Call(ILLUSORY, Reason.BEYOND)
-    return Call(INCONCLUSIVE, Reason.BETWEEN)
+    return Call(INCONCLUSIVE, Reason.ACROSS)
 
 
 def is_large(effect: Estimate, smallest_effect: float) -> bool:

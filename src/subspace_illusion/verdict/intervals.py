@@ -1,0 +1,126 @@
+"""Prediction intervals of the mediated share, from planted cases (E13).
+
+The interval of an estimate holds the mediated shares that planted cases with a like estimate had: the ends of
+``truth - estimate`` among the cases of like places whose estimate falls in the same bin. Cases of one block are not
+independent. So each block has the same weight, and the ends are those that hold a case of one more block in 90 of 100
+(split conformal prediction over groups: Vovk, Gammerman and Shafer 2005; Dunn, Wasserman and Ramdas 2023). That takes
+19 blocks. With fewer the ends are the most extreme ones, and ``(n - 1) / (n + 1)`` is all that n blocks can promise:
+the ``level``.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+EDGES = (0.1, 0.3, 0.5, 0.7, 0.9)
+"""Where estimates are told apart for their intervals."""
+MISSED = 0.1
+"""The share of cases whose mediated share may lie outside the interval."""
+FEWEST, FEWEST_UNITS = 20, 3
+"""Cases, and blocks, that a bin must have; with fewer all bins of the places are taken together."""
+FEWEST_OF_UNIT = 5
+"""Cases that a block must have in a kind of place to count as one."""
+ROUNDING = 1e-9
+COLUMNS = ("model", "task", "block", "kind", "estimate", "truth")
+"""What is known of a planted case: where it was planted, the estimate and the truth."""
+_UNIT = ["model", "task", "block"]
+ELSEWHERE, HERE = "planted cases elsewhere", "planted in this component"
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """A prediction interval.
+
+    Attributes:
+        low: Its lower end.
+        high: Its upper end.
+        level: The share of cases of one more block that it promises to hold.
+        cases: How many planted cases it is from: those of like estimates, or all where these are too few.
+        source: Where they were planted: ``ELSEWHERE`` or ``HERE``.
+    """
+
+    low: float
+    high: float
+    level: float
+    cases: int
+    source: str
+
+    def holding(self, low: float, high: float) -> "Predicted":
+        """The same, so wide that it holds another interval."""
+        return replace(self, low=min(self.low, low), high=max(self.high, high))
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Intervals from planted cases.
+
+    Attributes:
+        cases: A row a case, with ``COLUMNS`` at least.
+        source: Where they were planted.
+    """
+
+    cases: pd.DataFrame
+    source: str = ELSEWHERE
+
+    def without(self, model: str | None, block: int) -> "Intervals":
+        """Those from the cases that are not of a block of a model, in whatever task."""
+        same = (self.cases["model"] == model) & (self.cases["block"] == block)
+        return replace(self, cases=self.cases[~same])
+
+    def predict(self, estimate: float, kind: str) -> Predicted | None:
+        """The interval of one estimate in a kind of place; ``None`` where nothing was planted in such a place."""
+        if not len(self._known(kind)):
+            return None
+        (low,), (high,), (promised,), (cases,) = self.around(np.array([estimate]), kind)
+        return Predicted(float(low), float(high), float(promised), int(cases), self.source)
+
+    def around(self, estimate: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The ends of the intervals of some estimates, which hold the estimates themselves, the level that each
+        promises, and from how many cases it is, ``[n]`` each; from 0 to 1, and no level, where there are no cases.
+
+        Args:
+            estimate: ``[n]``.
+            kind: Of the place.
+        """
+        known = self._known(kind)
+        low, high, promised, cases = 0.0 * estimate, 0.0 * estimate + 1, 0.0 * estimate, 0.0 * estimate
+        if not len(known):
+            return low, high, promised, cases
+        unit = known.groupby(_UNIT).ngroup().to_numpy()
+        errors = (known["truth"] - known["estimate"]).to_numpy()
+        bins, known_bins = np.digitize(estimate, EDGES), np.digitize(known["estimate"], EDGES)
+        fewest = min(FEWEST_UNITS, len(np.unique(unit)))
+        for number in np.unique(bins):
+            like = known_bins == number
+            enough = like.sum() >= FEWEST and len(np.unique(unit[like])) >= fewest
+            like = like if enough else np.full(len(known), True)
+            down, up = _ends(errors[like], unit[like])
+            here = bins == number
+            low[here], high[here] = estimate[here] + min(down, 0), estimate[here] + max(up, 0)
+            promised[here], cases[here] = level(len(np.unique(unit[like]))), like.sum()
+        return np.clip(low, 0, 1), np.clip(high, 0, 1), promised, cases
+
+    def units(self, kind: str) -> int:
+        """In how many blocks there are cases of a kind of place."""
+        return len(self._known(kind)[_UNIT].drop_duplicates())
+
+    def _known(self, kind: str) -> pd.DataFrame:
+        """The cases in a kind of place, those of blocks that have ``FEWEST_OF_UNIT`` there."""
+        of_kind = self.cases[self.cases["kind"] == kind]
+        return of_kind[of_kind.groupby(_UNIT)["truth"].transform("size") >= FEWEST_OF_UNIT]
+
+
+def level(units: int) -> float:
+    """What the intervals from so many blocks can promise."""
+    return min(1 - MISSED, (units - 1) / (units + 1)) if units else 0.0
+
+
+def _ends(errors: np.ndarray, units: np.ndarray) -> tuple[float, float]:
+    """The percentiles of errors that hold those of one more unit, every unit of the same weight."""
+    listed, place, counts = np.unique(units, return_inverse=True, return_counts=True)
+    order = np.argsort(errors, kind="stable")
+    below = np.cumsum(1 / counts[place][order]) / len(listed)
+    tail = max(0.0, MISSED / 2 - (1 - MISSED / 2) / len(listed))
+    first, last = np.searchsorted(below, [tail, 1 - tail - ROUNDING]).clip(0, len(order) - 1)
+    return float(errors[order][first]), float(errors[order][last])
