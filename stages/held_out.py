@@ -5,15 +5,16 @@ Part of stages/calibration, which make calibrate runs.
 
 import pandas as pd
 
-from subspace_illusion.files import read_table, write_table
-from subspace_illusion.pipeline.calibration import CalibrationParams
-from subspace_illusion.pipeline.layout import CALIBRATION, CASES
+from subspace_illusion.core.checkpoints import weights_sha256
+from subspace_illusion.files import read_table, write_json, write_table
+from subspace_illusion.pipeline.calibration import CalibrationParams, Models
+from subspace_illusion.pipeline.layout import CALIBRATION, CASES, MODELS
 from subspace_illusion.pipeline.stage import run, say
-from subspace_illusion.verdict.evidence import compared
+from subspace_illusion.verdict.calibration import Calibration
 from subspace_illusion.verdict.held_out import BY_ITSELF, counted, goals, hard, judged, left_out, told_apart
 
 
-def main(smallest_effect: float) -> None:
+def main(models: Models, smallest_effect: float) -> None:
     files = sorted(CASES.glob("*.csv"))
     say(f"the estimate on the cases of {len(files)} models and tasks, each left out in turn, some seconds")
     everything = told_apart(pd.concat([read_table(file) for file in files]), smallest_effect, BY_ITSELF)
@@ -25,7 +26,9 @@ def main(smallest_effect: float) -> None:
     write_table(CALIBRATION / "held_out_hard.csv", goals(hard(by_model), ["model", "kind"]))
     write_table(CALIBRATION / "held_out_found.csv", goals(by_model.assign(found=_ways(by_model)), ["kind", "found"]))
     write_table(CALIBRATION / "held_out_blocks.csv", goals(by_block, ["model", "kind"]))
-    write_table(CALIBRATION / "held_out_evidence.csv", compared(cases))
+    calibration = Calibration.measured(everything, {model: weights_sha256(MODELS / model) for model in models})
+    write_table(CALIBRATION / "held_out_evidence.csv", calibration.evidence)
+    write_json(CALIBRATION / "calibration.json", calibration.to_json())
     write_table(CALIBRATION / "counted.csv", counted(everything))
     write_table(CALIBRATION / "cases.csv", by_model)
     say(reached.to_string(index=False))

@@ -12,7 +12,7 @@ from subspace_illusion.pipeline.layout import (
     PUBLISHED,
     README_TABLE,
     RESULTS,
-    SCORES,
+    SEEN,
 )
 from subspace_illusion.pipeline.sections import Components, Experiments, Labels, Verdict
 from subspace_illusion.pipeline.stage import run, say
@@ -24,7 +24,8 @@ from subspace_illusion.report.results import Results
 from subspace_illusion.report.verdict import verdict_table
 from subspace_illusion.report.words import shown
 from subspace_illusion.verdict.judge import judge
-from subspace_illusion.verdict.score import read_scores
+from subspace_illusion.verdict.rule import Limits
+from subspace_illusion.verdict.seen import read_seen
 from subspace_illusion.verdict.shipped import read_calibration
 
 
@@ -41,7 +42,9 @@ def main(
     asked = dict(experiments)
     results = Results.of_run(names.model, names.task, components, v_true, v_mlp, asked, RESULTS, DATA)
     found, calibration = findings(results), read_calibration(verdict.calibration)
-    verdicts = judge(read_scores(read_table(SCORES)), calibration, verdict.smallest_effect)
+    seen = read_seen(read_table(SEEN))
+    limits = Limits(verdict.illusory_up_to, verdict.faithful_from)
+    verdicts = judge(seen, calibration.planted, names.model, verdict.smallest_effect, limits)
     write_table(RESULTS / "verdicts.csv", verdict_table(verdicts))
     write_table(RESULTS / "findings.csv", findings_table(found))
     write_table(CLAIMS, called := claims_table(read_table(CLAIMED), names.task, found))
@@ -53,12 +56,9 @@ def main(
     about = dict(model=names.model, task=names.task, size=size)
     write_json(METRICS, metrics(about, results, found, verdicts, calibration))
     published = comparable(read_table(PUBLISHED), names.task, found)
-    texts = {
-        HEADLINE: f"{headline(results, found, verdicts)}\n\nThe whole story is in {RESULTS}/report.html.\n",
-        README_TABLE: readme_table(found, published, called),
-    }
-    for path, text in texts.items():
-        write_text(path, text)
+    told = headline(results, found, verdicts)
+    write_text(HEADLINE, f"{told}\n\nThe whole story is in {RESULTS}/report.html.\n")
+    write_text(README_TABLE, readme_table(found, published, called))
 
 
 if __name__ == "__main__":

@@ -9,19 +9,18 @@ import pandas as pd
 from subspace_illusion.core.device import pick_device
 from subspace_illusion.core.matmul import resolved
 from subspace_illusion.files import write_table
-from subspace_illusion.pipeline.calibration import CalibrationParams, Cases, PlantedDas, Planting
+from subspace_illusion.pipeline.calibration import CalibrationParams, Cases, Planting
 from subspace_illusion.pipeline.layout import CASES, MODELS
 from subspace_illusion.pipeline.sections import Compute
 from subspace_illusion.pipeline.stage import run, say
 from subspace_illusion.pipeline.units import run_units, unit
-from subspace_illusion.planting.case_units import cases_of
+from subspace_illusion.planting.units import cases_of
 
 
 def main(
     case: str,
     cases: Cases,
     planting: Planting,
-    das: PlantedDas,
     same_value: bool,
     test_share: float,
     rank_tolerance: float,
@@ -29,7 +28,7 @@ def main(
     seed: int,
     compute: Compute,
 ) -> None:
-    asked, folder = cases[case], MODELS / cases[case].model
+    asked, folder, das = cases[case], MODELS / cases[case].model, planting.das.model_dump()
     counts = dict(train=planting.train_cases, test=planting.test_cases)
     pairs = dict(model=str(folder), task=asked.task, path=str(asked.path), cases=counts, test_share=test_share)
     pairs |= dict(seed=seed, same_value=same_value)
@@ -37,7 +36,7 @@ def main(
         places=planting.places,
         doses=planting.doses,
         mixtures=planting.mixtures,
-        das=das.model_dump() | dict(matmul_dtype=resolved(das.matmul_dtype, pick_device())),
+        das=das | dict(matmul_dtype=resolved(das["matmul_dtype"], pick_device())),
         batch=patch_batch,
         tolerance=rank_tolerance,
         seed=seed,

@@ -13,7 +13,7 @@ from subspace_illusion.pipeline.layout import (
     PUBLISHED,
     PUBLISHED_FACTS,
     RESULTS,
-    SCORES,
+    SEEN,
     TIMINGS,
 )
 from subspace_illusion.pipeline.params import Params, shown_params
@@ -25,7 +25,8 @@ from subspace_illusion.report.findings import findings
 from subspace_illusion.report.page import render
 from subspace_illusion.report.results import Results
 from subspace_illusion.verdict.judge import judge
-from subspace_illusion.verdict.score import read_scores
+from subspace_illusion.verdict.rule import Limits
+from subspace_illusion.verdict.seen import read_seen
 from subspace_illusion.verdict.shipped import read_calibration
 
 
@@ -36,6 +37,7 @@ def main(params: Params) -> None:  # all of them, because the report shows them
     words = partial(tokenizer.hf.decode, skip_special_tokens=True)
     results = Results.of_run(names.model, names.task, *roles, RESULTS, DATA, words)
     found, calibration = findings(results), read_calibration(rules.calibration)
+    seen, limits = read_seen(read_table(SEEN)), Limits(rules.illusory_up_to, rules.faithful_from)
     published = all_published(read_table(PUBLISHED), read_table(PUBLISHED_FACTS))
     comparison = compare(comparable(published, names.task, found), found, names.model == "gpt2")
     write_table(RESULTS / "comparison.csv", comparison)
@@ -43,7 +45,7 @@ def main(params: Params) -> None:  # all of them, because the report shows them
         report = whole_report(
             results,
             found,
-            judge(read_scores(read_table(SCORES)), calibration, rules.smallest_effect),
+            judge(seen, calibration.planted, names.model, rules.smallest_effect, limits),
             calibration,
             comparison,
             claims_table(read_table(CLAIMED), names.task, found),
@@ -53,6 +55,7 @@ def main(params: Params) -> None:  # all of them, because the report shows them
             timings=TIMINGS.name,
             figures=figures,
             dpi=params.plots.dpi,
+            limits=limits,
         )
     for path, page in zip(("report.html", "report.md"), render(report, FIGURES, FIGURES.name), strict=True):
         write_text(RESULTS / path, page)

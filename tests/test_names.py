@@ -7,7 +7,18 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FILES = [path for folder in ("src", "stages", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))]
-CONSTRUCTORS = {"Bootstrap", "Component", "Estimate", "FrozenNorm", "Grid", "Outcome", "Place", "Route", "Text"}
+CONSTRUCTORS = {
+    "Bootstrap",
+    "Component",
+    "Estimate",
+    "FrozenNorm",
+    "Grid",
+    "Natural",
+    "Outcome",
+    "Place",
+    "Route",
+    "Text",
+}
 """The classes that have a constructor ``of``."""
 
 

@@ -104,8 +104,6 @@ def test_a_stage_lists_the_sections_that_its_main_takes(name):
     one = {f"{given}s" for given in signature(main).parameters if given not in sections}
     assert one <= set(OF_ONE)
     expected = {f"{section}.*" if section in one else section for section in asked - {"compute"}}
-    if name == "score":  # whether another experiment runs is no matter
-        expected = expected - {"experiments"} | {"experiments.split_directions"}
     assert sorted(listed) == sorted(expected)
 
 
@@ -118,9 +116,7 @@ def test_a_stage_reads_all_of_each_section_that_it_lists(name):
             continue  # the report, which shows all of them
         read = keys_read(ROOT / f"stages/{name}.py", argument)
         keys = fields_of(name, section)
-        if name == "score" and section == "experiments":
-            assert read == {"split_directions"}
-        elif section in OF_ONE:  # the component's, or task's, own where the stage is of one
+        if section in OF_ONE:  # the component's, or task's, own where the stage is of one
             one = section.removesuffix("s")
             assert read == ({one} if one in signature(main).parameters else None), section
         else:  # the list of keys of a section of one value is empty, and it is read whole
@@ -164,7 +160,7 @@ def fields_of(name: str, section: str) -> set[str]:
 def test_single_keys_are_listed_of_what_foreach_runs_over_alone():
     keys = {param for name in STAGES for param in listed_params(name) if "." in param}
     assert {re.sub(r"\$\{(key|item)\}", "*", key) for key in keys} == {
-        "components.*", "tasks.*", "texts.*", "models.*", "cases.*", "experiments.split_directions",
+        "components.*", "texts.*", "models.*", "cases.*",
     }  # fmt: skip
 
 

@@ -77,7 +77,7 @@ def test_bad_files_are_named(project, file, content, message):
     assert message in output
 
 
-@pytest.mark.parametrize("script", ["fetch_model", "train_das", "plant"])
+@pytest.mark.parametrize("script", ["fetch_model", "train_das", "plant_cases"])
 def test_help_says_what_a_stage_does(project, script):
     assert "usage:" in project.run("python", f"stages/{script}.py", "--help")
 

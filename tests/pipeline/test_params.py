@@ -41,10 +41,10 @@ def test_the_files_of_parameters_are_what_conf_composes():
 
 def test_the_calibration_takes_from_the_pipeline_what_both_have():
     changed = compose_calibration("seed=7", "das.lr=0.3", "learning.loss=logit_difference", "model=gpt2", "size=quick")
-    assert (changed["seed"], changed["das"]["lr"], changed["das"]["loss"]) == (7, 0.3, "logit_difference")
-    assert changed["names"] == dict(model="gpt2", size="quick")
-    assert changed["tasks"]["ioi"]["mlps"] == [7, 8, 9, 10]
-    assert changed["prompts"]["train_cases"] == 12
+    das = changed["planting"]["das"]
+    assert (changed["seed"], das["lr"], das["loss"]) == (7, 0.3, "logit_difference")
+    assert changed["cases"]["gpt2_ioi"]["blocks"] == [7, 8, 9]
+    assert changed["planting"]["train_cases"] == 12
 
 
 def test_readers_are_found_by_one_rule_in_the_pipeline_and_in_memory():
@@ -65,7 +65,7 @@ def test_every_composition_is_valid(tmp_path, components, size):
 @pytest.mark.parametrize("size", [path.stem for path in (ROOT / "conf/size").glob("*.yaml")])
 def test_every_composition_of_the_calibration_is_valid(tmp_path, model, size):
     path = write(tmp_path, compose_calibration(f"model={model}", f"size={size}"))
-    assert read_params(CalibrationParams, path).names.size == size
+    assert read_params(CalibrationParams, path).planting.doses[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -131,6 +131,7 @@ def test_every_composition_of_the_calibration_is_valid(tmp_path, model, size):
         ("texts.a b", dict(source="model"), "'a b' is no name for a file"),
         ("texts.speeches.wheel_sha256", "abc", "texts.speeches.wheel_sha256: String should match pattern"),
         ("model.source", "ftp", "model: Input tag 'ftp'"),
+        ("verdict.illusory_up_to", 0.7, "illusory_up_to is 0.7 and faithful_from 0.5"),
         ("plots", None, "plots: Input should be a valid dictionary"),
     ],
 )
@@ -145,10 +146,11 @@ def test_a_wrong_parameter_is_named(tmp_path, place, value, message):
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [
-        ("signals.doses", [0.0, 2.0], "signals.doses.1: Input should be less than or equal to 1"),
-        ("tasks.ioi.natural", ["nowhere"], "'nowhere' names no site"),
-        ("tasks", {}, "tasks: they must be ioi and agreement"),
-        ("das.min_gain", 1.0, "das.min_gain: Input should be less than 1"),
+        ("planting.doses", [0.0, 2.0], "planting.doses.1: Input should be less than or equal to 1"),
+        ("planting.doses", [0.5, 1.0], "the first must be 0"),
+        ("planting.places", ["nowhere"], "'nowhere' is no place to plant in"),
+        ("cases.smollm2_ioi.model", "another", "'another' is none of the models"),
+        ("planting.das.min_gain", 1.0, "planting.das.min_gain: Input should be less than 1"),
     ],
 )
 def test_a_wrong_parameter_of_the_calibration_is_named(tmp_path, place, value, message):

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from subspace_illusion.errors import InputError
-from subspace_illusion.pipeline.calibration import CalibrationParams, PlantedDas, Tasks
+from subspace_illusion.pipeline.calibration import CalibrationParams, Cases, Planting
 from subspace_illusion.pipeline.compose import compose, compose_calibration
 from subspace_illusion.pipeline.params import Params
 from subspace_illusion.pipeline.sections import Das, Labels
@@ -107,15 +107,15 @@ def test_a_stage_of_the_calibration_reads_the_file_beside_its_pipeline(project, 
     path.write_text(yaml.safe_dump(parameters, sort_keys=False))
     got = []
 
-    def main(task: str, tasks: Tasks, das: PlantedDas) -> None:
-        got.append((tasks[task].mlps, das.steps))
+    def main(case: str, cases: Cases, planting: Planting) -> None:
+        got.append((cases[case].blocks, planting.das.steps))
 
-    called(monkeypatch, "plant", "agreement")
+    called(monkeypatch, "plant_cases", "tiny_agreement")
     run(main, "about", CalibrationParams)
-    assert got == [((1,), 20)]
+    assert got == [([1], 20)]
     assert metrics(project)["clean_ld"] == 5.0  # what the run's summary says stays
-    called(monkeypatch, "plant", "facts")
-    with pytest.raises(SystemExit, match="'facts' is no task; stages/calibration/params.yaml names ioi, agreement"):
+    called(monkeypatch, "plant_cases", "facts")
+    with pytest.raises(SystemExit, match="'facts' is no case; stages/calibration/params.yaml names tiny_ioi, "):
         run(main, "about", CalibrationParams)
 
 

@@ -9,7 +9,7 @@ import tiny
 from planted_made import cases as made_cases
 from project import SMALL, Project
 from subspace_illusion.pipeline.compose import compose
-from subspace_illusion.verdict.calibration import Calibration
+from subspace_illusion.verdict.shipped import read_calibration
 
 
 @pytest.fixture(scope="module")
@@ -70,29 +70,27 @@ def test_the_preset_of_the_papers_facts_on_a_model_as_deep_as_its_own(tmp_path):
     assert sorted(set(patched["block"])) == [0, 5, 10, 15, 20, 25, 30, 35, 40, 45]
 
 
-def test_signals_are_planted_and_the_score_is_calibrated_apart_from_the_rest(project):
-    """A model with random weights carries no signal: every case is measured, and no threshold can be set on them."""
-    few = dict(places=["MLP", "stream after"], doses=[0.0, 1.0], mixtures=1)
-    project.calibration_params(prompts=dict(train_cases=12, test_cases=12), das=dict(steps=3, batch=4), planting=few)
+def test_signals_are_planted_and_models_are_left_out_apart_from_the_rest(project):
+    """A model with random weights carries no signal: every case is measured, and none can be left out."""
+    few = dict(places=["MLP", "stream after"], doses=[0.0, 1.0], mixtures=2)
+    few["das"] = dict(steps=3, batch=4, lr=0.02, loss="cross_entropy", min_gain=0.0, matmul_dtype="float32")
+    project.calibration_params(planting=few)
     calibration = "stages/calibration/dvc.yaml"
     project.run("dvc", "repro", f"{calibration}:plant_cases@tiny_ioi")
-    assert len(pd.read_csv(project.top / "results/calibration/cases/tiny_ioi.csv")) == 2 * 2 * (5 + 1)
-    output = project.run("dvc", "repro", f"{calibration}:calibrate", fails=True)
-    assert "all of one truth, so no threshold can be set" in output
-    assert "Traceback" not in output
     folder = project.top / "results/calibration"
-    planted = pd.read_csv(folder / "planted_ioi.csv")
-    assert set(planted["kind"]) == {"MLP", "random MLP", "attention"}
-    assert set(pd.read_csv(folder / "natural_ioi.csv")["component"]) == {"blocks.1.hook_attn_out"}
+    assert len(pd.read_csv(folder / "cases/tiny_ioi.csv")) == 2 * 2 * (5 + 2 + 1)
+    output = project.run("dvc", "repro", f"{calibration}:held_out", fails=True)
+    assert "all of one model" in output
+    assert "Traceback" not in output
     assert not (folder / "calibration.json").exists()
-    for task in ("ioi", "agreement"):
-        made_cases().query("task == @task").drop(columns="task").assign(task=task).to_csv(
-            folder / f"planted_{task}.csv", index=False
-        )
-    project.run("python", "stages/calibrate.py")
-    found = Calibration.from_json(json.loads((folder / "calibration.json").read_text()))
-    assert found.about == dict(model="tiny", size="quick", tasks="ioi and agreement")
-    assert found.measured.loc["faithful", "wrong"] == 0
-    assert len(pd.read_csv(project.top / "results/calibration.csv")) == len(made_cases())
+    for model, cases in made_cases().groupby("model"):
+        cases.to_csv(folder / f"cases/{model}_ioi.csv", index=False)
+    project.run("python", "stages/held_out.py")
+    found = read_calibration(folder / "calibration.json")
+    assert set(found.models) >= {"one", "other"}
+    assert set(found.digests) == {"tiny"}
+    reached = pd.read_csv(folder / "held_out.csv")
+    assert {"model", "place", "cases", "median_error", "coverage_90", "below_02_called_faithful",
+            "above_08_called_illusory", "inconclusive"} <= set(reached)  # fmt: skip
     project.run("git", "checkout", "-q", "--", ".")
     project.params()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 README_PAGE = Path("README.md")
 REPRODUCTION = Path("docs/reproduction.md")
+VERDICT_PAGE = Path("docs/verdict.md")
 PARAMS = Path("params.yaml")
 CALIBRATION_PARAMS = Path("stages/calibration/params.yaml")
 DATA = Path("data")
@@ -15,7 +16,7 @@ PAIRS = DATA / "pairs.parquet"
 ACTIVATIONS = DATA / "activations"
 SUBSPACES = DATA / "subspaces"
 DECOMPOSITIONS = DATA / "decompositions"
-SCORES = DATA / "scores.parquet"
+SEEN = DATA / "seen.parquet"
 OUTCOMES = DATA / "outcomes"
 DORMANT = DATA / "dormant.parquet"
 TEXTS = DATA / "text"

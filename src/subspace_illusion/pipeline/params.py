@@ -37,8 +37,8 @@ from subspace_illusion.pipeline.sections import (
     RecoverDirections,
     Recovery,
     Resamples,
-    Score,
     Section,
+    See,
     Seeds,
     Share,
     Signs,
@@ -118,7 +118,7 @@ class Params(Parameters):
     read_signs: ReadSigns
     compare_mlps: CompareMlps
     toy_example: ToyExample
-    score: Score
+    see: See
     verdict: Verdict
     plots: Plots
     compute: Compute

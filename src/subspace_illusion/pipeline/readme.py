@@ -7,9 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from subspace_illusion.files import read_table
-from subspace_illusion.pipeline.layout import CLAIMS, CLAIMS_ON_FACTS, HEADLINE, README_PAGE, README_TABLE, REPRODUCTION
+from subspace_illusion.pipeline.layout import (
+    CLAIMS,
+    CLAIMS_ON_FACTS,
+    HEADLINE,
+    README_PAGE,
+    README_TABLE,
+    REPRODUCTION,
+    VERDICT_PAGE,
+)
 from subspace_illusion.report.claims import claims_block, of_runs
-from subspace_illusion.report.readme import findings_block, with_block
+from subspace_illusion.report.readme import evidence_table, findings_block, with_block
+from subspace_illusion.report.sections.calibration import compared_grid, held_out_grid
+from subspace_illusion.verdict.shipped import read_calibration
 
 
 def blocks(top: Path) -> Iterator[tuple[Path, str, str]]:
@@ -22,6 +32,10 @@ def blocks(top: Path) -> Iterator[tuple[Path, str, str]]:
     text = ("published", "here", "interval")  # much of it looks like numbers
     called = [read_table(top / path, text) for path in (CLAIMS, CLAIMS_ON_FACTS) if (top / path).exists()]
     yield top / README_PAGE, "results", table
+    calibration = read_calibration()
+    yield top / README_PAGE, "evidence", evidence_table(calibration)
+    yield top / VERDICT_PAGE, "held out", held_out_grid(calibration).markdown
+    yield top / VERDICT_PAGE, "evidence", compared_grid(calibration).markdown
     yield top / REPRODUCTION, "findings", findings_block(lines)
     yield top / REPRODUCTION, "claims", claims_block(of_runs(called))
 

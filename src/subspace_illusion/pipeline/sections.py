@@ -352,13 +352,24 @@ class ToyExample(Section):
     dimensions: Annotated[list[Count], Field(min_length=1)]
 
 
-class Score(Section):
+class See(Section):
     halvings: Count
 
 
 class Verdict(Section):
     smallest_effect: Positive
+    illusory_up_to: Share
+    faithful_from: Share
     calibration: Path
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Verdict":
+        if self.illusory_up_to > self.faithful_from:
+            raise ValueError(
+                f"illusory_up_to is {self.illusory_up_to:g} and faithful_from {self.faithful_from:g}: what lies "
+                "between would be both; take the first no larger than the second"
+            )
+        return self
 
 
 class Plots(Section):
