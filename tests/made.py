@@ -1,12 +1,14 @@
 """Result tables made by hand, small and with figures that are easy to follow, as the stages leave them."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from subspace_illusion.core.sites import Site
 from subspace_illusion.experiments.tell_names import ALIKE, UNALIKE
 from subspace_illusion.experiments.toy_example import toy_example
 from subspace_illusion.files import write_json, write_table
@@ -14,11 +16,14 @@ from subspace_illusion.measures.localise import DIFFERING, END
 from subspace_illusion.report.results import Results
 from subspace_illusion.subspace.keys import LENT_HALF, MEAN_DIFFERENCE, NULL, POOLED, ROW, TRAINED, WHOLE, SubspaceKey
 from subspace_illusion.tasks.table import DIFFERENT, SAME
-from subspace_illusion.verdict.calibration import HALF, Calibration, sub_score_sets
+from subspace_illusion.verdict.calibration import Calibration
+from subspace_illusion.verdict.estimate import STREAM, WRITES
+from subspace_illusion.verdict.evidence import ESTIMATE
+from subspace_illusion.verdict.held_out import goals, left_out
+from subspace_illusion.verdict.intervals import Intervals
 from subspace_illusion.verdict.judge import Verdict, judge
-from subspace_illusion.verdict.rule import Thresholds
-from subspace_illusion.verdict.score import Score
-from subspace_illusion.verdict.sub_scores import named
+from subspace_illusion.verdict.rule import LIMITS
+from subspace_illusion.verdict.seen import Seen
 
 V_TRUE, V_MLP = "resid8", "mlp8"
 COMPONENTS = (V_TRUE, V_MLP)
@@ -138,59 +143,65 @@ def with_own() -> dict[str, pd.DataFrame]:
     }
 
 
-def score(fldd: float = 0.75, half: float = 0.02, groups: int = 20, **sub_scores: float) -> Score:
-    """A score of these sub-scores, each with an interval of this half-width."""
+SITES = {V_TRUE: Site.parse("blocks.8.hook_resid_post"), V_MLP: Site.parse("blocks.8.mlp.hook_post")}
+
+
+def seen(
+    component: str = V_MLP,
+    fldd: float = 0.75,
+    whole: float = -0.25,
+    own: float = 0.5,
+    half: float = 0.02,
+    groups: int = 20,
+    rank: int = 1,
+) -> Seen:
+    """What is seen of a subspace, each figure with an interval of this half-width."""
     spread = np.concatenate([[0.0], np.linspace(-half, half, 401)])
-    return Score(
-        fldd + spread, {name: np.clip(value + spread, 0, 1) for name, value in sub_scores.items()}, fldd, groups
-    )
+    return Seen(SITES[component], rank, fldd + spread, whole + spread, np.clip(own + spread, 0, 1), groups)
 
 
-def scores() -> dict[SubspaceKey, Score]:
-    """v_true does what its component does, v_mlp what it does by an unread part; the mean differences do as theirs."""
+def all_seen() -> dict[SubspaceKey, Seen]:
+    """v_true does what its component does, v_mlp what it does by something else; the mean differences do as theirs."""
     return {
-        SubspaceKey(TRAINED, component=V_TRUE): score(1.25, lost=0.1, apart=0.04),
-        SubspaceKey(MEAN_DIFFERENCE, component=V_TRUE): score(1.15, apart=0.04),
-        SubspaceKey(TRAINED, component=V_MLP): score(0.75, lent=0.7, lost=0.67, apart=1.0, off=0.3),
-        SubspaceKey(MEAN_DIFFERENCE, component=V_MLP): score(-0.25, lent=0.6, lost=0.0, apart=0.0, off=0.0),
+        SubspaceKey(TRAINED, component=V_TRUE): seen(V_TRUE, 1.25, 1.2, 0.9),
+        SubspaceKey(MEAN_DIFFERENCE, component=V_TRUE): seen(V_TRUE, 1.15, 1.2, 0.95),
+        SubspaceKey(TRAINED, component=V_MLP): seen(V_MLP, 0.75, -0.25, 0.04),
+        SubspaceKey(MEAN_DIFFERENCE, component=V_MLP): seen(V_MLP, -0.25, -0.25, 1.0),
     }
 
 
+def planted() -> pd.DataFrame:
+    """Cases in two models, tasks and blocks: the estimate is off by 0.05 in MLPs, by 0.15 in the stream."""
+    return pd.DataFrame(
+        dict(model=model, task=task, block=block, unit=f"{model} {task} {block}", kind=kind, estimate=estimate,
+             truth=min(max(estimate + sign * error, 0.0), 1.0))
+        for model in ("tiny", "other")
+        for task in ("ioi", "agreement")
+        for block in (0, 1)
+        for kind, error in ((WRITES, 0.05), (STREAM, 0.15))
+        for estimate in np.linspace(0, 1, 21)
+        for sign in (-1, 1)
+    )  # fmt: skip
+
+
+@cache
 def calibration() -> Calibration:
-    """Thresholds at 0.3 and 0.4 for every set of sub-scores; four planted cases to every component, none misjudged."""
-    cases = [
-        dict(task="ioi", block=block, dose=dose, null=0.0, kind="MLP", way=method, score=0.8 - 0.7 * dose, judged=True,
-             counted=True, setting=block < 2, truth={0.0: 1.0, 0.5: None, 1.0: 0.0}[dose])
-        for block in range(4)
-        for dose in (0.0, 0.5, 1.0)
-        for method in (TRAINED, "probe")
-    ]  # fmt: skip
-    confusions = [
-        dict(truth=truth, cases=8, groups=4, faithful=good, inconclusive=0.125, illusory=0.875 - good, wrong=0.0,
-             groups_wrong=0, wrong_groups_most=0.6, measured_on=HALF)
-        for truth, good in (("illusory", 0.0), ("faithful", 0.875))
-    ]  # fmt: skip
-    areas = [
-        dict(evidence="score", words="the illusion score", cases=16, groups=4, auc=1.0, auc_lo=0.9, auc_hi=1.0,
-             score_auc=1.0, illusory_passed=0.0, faithful_passed=1.0),
-        dict(evidence="placebo", words="a placebo", cases=16, groups=4, auc=0.5, auc_lo=0.4, auc_hi=0.6,
-             score_auc=1.0, illusory_passed=1.0, faithful_passed=1.0),
-    ]  # fmt: skip
-    limits = {named(chosen): Thresholds(0.3, 0.4) for chosen in sub_score_sets()}
-    about = dict(model="tiny", size="quick", tasks="ioi")
-    effect = {f"{name}{end}": 0.5 for name in ("fldd", "whole_fldd") for end in ("", "_lo", "_hi")}
-    natural = [
-        dict(task="ioi", component="blocks.1.mlp.hook_post", subspace=TRAINED, called="faithful",
-             figures="lent+lost+apart+off", score=0.1, score_lo=0.05, score_hi=0.15),
-        dict(task="ioi", component="blocks.1.hook_resid_post", subspace=TRAINED, called="inconclusive",
-             figures="apart", score=np.nan, score_lo=np.nan, score_hi=np.nan),
-    ]  # fmt: skip
-    tables = (pd.DataFrame(rows) for rows in (confusions, areas, cases, [row | effect for row in natural]))
-    return Calibration(limits, *tables, about)
+    """What these cases say, and what size alone would, which tells nothing."""
+    told = left_out(planted(), "model")
+    pooled = goals(told.assign(all="all"), ["all"]).drop(columns="all").iloc[0].to_dict()
+    size = left_out(planted().assign(estimate=0.5), "model").assign(evidence="size of the effect")
+    compared = pd.concat([told.assign(evidence=ESTIMATE), size], ignore_index=True)
+    by_model, by_evidence = goals(told, ["model", "kind"]), goals(compared, ["evidence", "model", "kind"])
+    return Calibration(Intervals(planted()), {"tiny": "0" * 64, "other": "1" * 64}, by_model, pooled, by_evidence)
+
+
+def judged(all_of_them: Mapping[SubspaceKey, Seen]) -> dict[SubspaceKey, Verdict]:
+    """The verdicts by these cases."""
+    return judge(all_of_them, calibration().planted, "tiny", 0.1, LIMITS)
 
 
 def verdicts() -> dict[SubspaceKey, Verdict]:
-    return judge(scores(), calibration(), 0.1)
+    return judged(all_seen())
 
 
 def distances() -> pd.DataFrame:

@@ -1,4 +1,5 @@
 import ast
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import made
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import read_table
 from subspace_illusion.pipeline.layout import CLAIMED, PUBLISHED
+from subspace_illusion.report.calibration import metrics_of
 from subspace_illusion.report.claims import claims_table
 from subspace_illusion.report.findings import BOOTSTRAP, Finding, decomposition, findings, findings_table
 from subspace_illusion.report.readme import (
@@ -22,7 +24,6 @@ from subspace_illusion.report.readme import (
 )
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.keys import NULL
-from subspace_illusion.verdict.judge import judge
 
 
 @pytest.fixture
@@ -127,8 +128,7 @@ def own(tmp_path):
 
 
 def own_verdicts():
-    probe = made.score(0.08, lent=0.45, lost=0.5, apart=1.0, off=0.7)
-    return judge(made.scores() | {made.PROBE_KEY.at(made.V_MLP): probe}, made.calibration(), 0.1)
+    return made.judged(made.all_seen() | {made.PROBE_KEY.at(made.V_MLP): made.seen(fldd=0.08)})
 
 
 def test_findings_and_metrics_of_ones_own_subspace(own):
@@ -149,10 +149,10 @@ def test_findings_and_metrics_of_ones_own_subspace(own):
 def test_the_terminals_lines_of_ones_own_subspace(own):
     text = headline(own, findings(own), own_verdicts())
     assert (
-        "mlp8, my probe: inconclusive (the effect is too small to ask what it is made of)\n"
-        "    effect 0.15 [0.10, 0.20] of the clean LD; whole component -0.25 [-0.35, -0.15] of the clean LD; score "
-        "0.66 [0.64, 0.68]; lent 0.45 [0.43, 0.47]; lost 0.50 [0.48, 0.52]; apart 1.00 [0.98, 1.00]; off 0.70 [0.68, "
-        "0.72]"
+        "mlp8, my probe: inconclusive (the effect, 0.08 of the clean LD, is too small to ask what it goes through)\n"
+        "    effect 0.08 [0.06, 0.10] of the clean LD; whole component -0.25 [-0.27, -0.23] of the clean LD; "
+        "own-difference share 0.50 [0.48, 0.52]; match with the whole component 0.00; mediated share 0.50 [0.45, 0.55] "
+        "(planted cases elsewhere: 64 cases, 78% promised)"
     ) in text
 
 
@@ -184,13 +184,23 @@ def test_metrics_are_few_and_in_the_order_in_which_one_reads_them(tmp_path):
     ]  # fmt: skip
     assert nested["run"] == run | dict(position="END")
     assert nested["pairs"] == dict(kept=8, left_out=0)
-    assert nested["v_true"] == dict(fldd=1.25, verdict="faithful", score=0.07)
-    assert nested["calibration"]["auc_ci"] == [0.9, 1.0]
-    assert nested["calibration"]["illusory_called_faithful"] == 0
-    assert nested["calibration"]["other"] == dict(placebo=0.5)
+    assert nested["v_true"] == dict(fldd=1.25, verdict="faithful", share=0.929516)
+    assert nested["v_mlp"]["share"] == 0.04
+    assert nested["calibration"] == dict(
+        models=2, cases=672, median_error=0.05, coverage_90=1, below_02_called_faithful=0, above_08_called_illusory=0,
+        inconclusive=0,
+    )  # fmt: skip
     assert nested["mlp"]["fldd"] == -0.25
     assert nested["v_mlp"]["lent_share"] == 0.7
     assert nested["residual"]["fldd"] == 1.2
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_metrics_leave_out_what_there_are_no_cases_of(missing):
+    pooled = dict(made.calibration().pooled) | dict(inconclusive=missing)
+    found = metrics_of(replace(made.calibration(), pooled=pooled))
+    assert "inconclusive" not in found
+    assert found["cases"] == 672
 
 
 def test_metrics_of_a_position_before_end_and_of_pairs_left_out(tmp_path):
@@ -254,7 +264,10 @@ def test_the_terminals_lines(tmp_path):
         "effects on 4 held-out ones in 2 groups.\n\nLD, nothing"
     )
     assert f"Intervals: {BOOTSTRAP}." in text
-    assert "mlp8, trained: illusory (score 0.67, illusory from 0.40)" in text
+    assert (
+        "mlp8, trained: illusory (of the effect, 0.75 of the clean LD, an estimated 4 % [0, 9] goes through what "
+        "blocks.8.mlp.hook_post itself hands on)\n    effect 0.75"
+    ) in text
     assert all(line == line.rstrip() for line in text.splitlines())
 
 

@@ -35,11 +35,9 @@ def report():
         rules="Rules.",
         verdicts=grid,
         verdict=picture("verdict"),
-        sweep=picture("sweep"),
         evidence=grid,
-        confusion=grid,
-        areas=grid,
-        natural=grid,
+        held_out=Grid(["model left out"], [["held-out"]]),
+        compared=Grid(["evidence"], [["compared"]]),
         sure=[("The unit", "It is <one>.")],
         comparison=grid,
         sections=[section("E0  One", "one"), section("E1  Two")],
@@ -66,18 +64,17 @@ class Tags(HTMLParser):
 
 def pages(report: Report, folder) -> tuple[str, str]:
     draw(report.sections, folder, 50)
-    for each in (report.verdict, report.sweep):
-        draw_picture(each, folder, 50)
+    draw_picture(report.verdict, folder, 50)
     return render(report, folder, "figures")
 
 
 def test_every_picture_is_drawn_closed_and_in_the_page(report, tmp_path):
     html, text = pages(report, tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.png", "sweep.png", "verdict.png"]
-    drawn = [report.verdict, report.sweep, *(picture for each in report.sections for picture in each.pictures)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.png", "verdict.png"]
+    drawn = [report.verdict, *(picture for each in report.sections for picture in each.pictures)]
     assert not any(plt.fignum_exists(picture.figure.number) for picture in drawn)
     tags = Tags(html)
-    assert len(tags.sources) == 3
+    assert len(tags.sources) == 2
     assert all(source.startswith("data:image/png;base64,iVBOR") for source in tags.sources)
     assert "![a line & what it shows](figures/one.png)" in text
     assert "![a line & what it shows](figures/verdict.png)" in text
@@ -94,12 +91,8 @@ def test_the_page_links_to_its_own_parts_and_to_nothing_else(report, tmp_path):
 def test_the_same_results_give_the_same_bytes_and_times_lie_beside(report, tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-    again = replace(
-        report,
-        sections=[section("E0  One", "one"), section("E1  Two")],
-        verdict=picture("verdict"),
-        sweep=picture("sweep"),
-    )
+    sections = [section("E0  One", "one"), section("E1  Two")]
+    again = replace(report, sections=sections, verdict=picture("verdict"))
     first, second = pages(report, tmp_path / "a"), pages(again, tmp_path / "b")
     assert first == second
     assert all("noted beside this file, in timings.json" in page for page in first)
@@ -122,10 +115,17 @@ def test_markdown_tables_keep_their_columns(report, tmp_path):
     assert "| --- | --- |" in text
 
 
+def test_how_good_the_estimate_is_is_told_by_both_tables(report, tmp_path):
+    for page in pages(report, tmp_path):
+        sure = page[page.index("How sure is this? (E14)") : page.index("The unit")]
+        assert sure.index("held-out") < sure.index("compared")
+
+
 def test_every_interval_is_labelled(report, tmp_path):
     for page in pages(report, tmp_path):
         words = " ".join(page.split())
         assert "95 % bootstrap over groups" in words
         assert "Training seeds are held fixed" in words
+        assert "Those of the mediated share are prediction intervals" in words
         assert "five or more random draws" in words
         assert "standard deviation" not in words

@@ -1,30 +1,33 @@
 """The report's own sections: the abstract example, the prompts, the localisation, the verdict; and all in order."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import made
-from drawing import drawn, points, shown, words
-from planted_made import cases as planted_cases
+from drawing import drawn, intervals, points, shown, words
+from subspace_illusion.core.sites import Site
 from subspace_illusion.report.findings import findings
 from subspace_illusion.report.plots.localise import localise_figure, localise_map_figure
-from subspace_illusion.report.plots.style import plt
-from subspace_illusion.report.sections import localise, prompts, toy_example
-from subspace_illusion.report.sections.calibration import in_words
+from subspace_illusion.report.plots.style import BLUE, GREEN, ORANGE, plt
+from subspace_illusion.report.sections import evaluate, localise, prompts, toy_example
+from subspace_illusion.report.sections.calibration import compared_grid, held_out_grid, in_words
 from subspace_illusion.report.sections.off_distribution import section as off_distribution
 from subspace_illusion.report.sections.sure import cannot_see, sure
 from subspace_illusion.report.sections.verdict import (
     answer,
     evidence_grid,
     rules,
-    sweep_picture,
     verdict_grid,
     verdict_picture,
 )
-from subspace_illusion.verdict.calibration import calibrate
-from subspace_illusion.verdict.judge import judge
+from subspace_illusion.subspace.keys import ABLATION, MEAN_DIFFERENCE, OWN, POOLED, STEERING, TRAINED, SubspaceKey
+from subspace_illusion.verdict.intervals import Intervals
+from subspace_illusion.verdict.rule import Limits
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -178,15 +181,14 @@ def test_the_answer_says_no_more_than_the_figures(tmp_path):
     assert "takes 3.00 off a logit difference of 4.00" in text
     assert "Patching that whole MLP does no damage (effect -1.00)" in text
     assert "0.70 is lent by the null part" in text
-    assert "v_true is faithful and v_mlp is illusory" in text
+    assert text.endswith("By the estimate of the mediated share, v_true is faithful and v_mlp is illusory.")
 
 
 def test_the_answer_of_another_task_without_v_mlp_but_with_ones_own(tmp_path):
     about = dict(task="agreement", v_mlp=None, own={made.V_MLP: [made.PROBE]}, untrained=[made.V_MLP], experiments={})
     changed = made.with_own() | {"prompts.parquet": made.prompts().assign(position=1)}
     results = made.results(tmp_path, changed, **about)
-    scores = made.scores() | {made.PROBE_KEY.at(made.V_MLP): made.score(0.05, lent=0.5, lost=0.5)}
-    judged = judge(scores, made.calibration(), 0.1)
+    judged = made.judged(made.all_seen() | {made.PROBE_KEY.at(made.V_MLP): made.seen(fldd=0.05)})
     text = answer(results, findings(results), judged)
     assert "at the task's own token (resid8, v_true) from sources that differ in the subject's number flips" in text
     assert "makes the foil the top token in 0.54" in text
@@ -218,68 +220,149 @@ def test_what_the_whole_mlp_does_is_read_off_its_interval(tmp_path, effect, half
 
 def test_the_rules_say_the_formula_and_what_it_is_worth():
     text = rules(made.verdicts(), made.calibration(), 0.1)
-    assert "score = (lent + lost + apart + off) / 4" in text
-    assert "faithful up to 0.30 and illusory from 0.40" in text
+    assert "the own-difference share, own" in text
+    assert "In the residual stream it is sqrt(own * match)" in text
+    assert "the whole of it from 0.5 on is faithful, up to 0.5 illusory, and all else inconclusive" in text
+    assert "does not exceed 0.1 of the clean logit difference" in text
     assert "4 verdicts were made, on 2 components, each by itself" in text
-    assert "measured on 24 planted cases in tiny (ioi)" in text
-    assert "of 8 illusory cases in 4 blocks 88% are called illusory and 0% faithful" in text
-    assert "1.00 (no case of the one truth scores like one of the other)" in text
-    assert "none of 4 blocks has a case that is illusory and called the other, which leaves room for up to 60%" in text
+    assert "without those of the subspace's own model and block" in text
+    assert "To hold 90% of the cases of one more block takes 19 blocks" in text
+    assert "Blocks by kind of place: writes to the stream 8 (78% promised), the stream 8 (78% promised)." in text
+    assert text.endswith(in_words(made.calibration()))
+    assert "from 0.7 on is faithful, up to 0.3 illusory" in rules({}, made.calibration(), 0.1, Limits(0.3, 0.7))
 
 
-def test_the_grids_have_the_verdicts_and_the_figures_that_apply():
+def test_how_good_the_estimate_is_on_models_that_were_left_out():
+    text = in_words(made.calibration())
+    assert "Each of 2 models (tiny, other; ioi, agreement) was left out in turn. On 672 cases" in text
+    assert "the median error is 0.05, and 100% lie in their interval, where 60% were promised" in text
+    assert text.endswith(
+        "0% of those with a mediated share up to 0.2 are called faithful and 0% of those with a mediated share from "
+        "0.8 on are called illusory; of either up to 0% are inconclusive."
+    )
+    pooled = dict(made.calibration().pooled) | dict(below_02_called_faithful=None, inconclusive=np.nan)
+    without = in_words(replace(made.calibration(), pooled=pooled))
+    assert "promised; 0% of those with a mediated share from 0.8 on are called illusory." in without
+
+
+def test_every_model_that_was_left_out_has_a_row_a_kind_of_place():
+    grid = held_out_grid(made.calibration())
+    assert [row[:2] for row in grid.rows] == [
+        *([model, kind] for model in ("tiny", "other") for kind in ("writes to the stream", "the stream")),
+        ["all", "all"],
+    ]
+    assert dict(zip(grid.header, grid.rows[1], strict=True)) == {
+        "model left out": "tiny", "kind of place": "the stream", "cases": "168", "blocks": "4", "median error": "0.15",
+        "in the interval": "100%", "promised": "60%", "up to 0.2, called faithful": "0%",
+        "from 0.8 on, called illusory": "0%", "called": "76%", "of these on the wrong side of 0.5": "3%",
+    }  # fmt: skip
+
+
+def test_what_else_a_verdict_could_rest_on_stands_beside_the_estimate():
+    grid = compared_grid(made.calibration())
+    assert len(grid.header) == len(grid.rows[0])
+    assert grid.header[1] == "tiny, writes to the stream"
+    assert {row[0]: row[1] for row in grid.rows} == {"the estimate": "0.05", "size of the effect": "0.25"}
+    lacking = made.calibration().evidence.assign(median_error=np.nan)
+    assert set(compared_grid(replace(made.calibration(), evidence=lacking)).rows[0][1:]) == {""}
+
+
+def test_the_grids_have_the_verdicts_and_what_they_rest_on():
     verdicts = made.verdicts()
     assert verdict_grid(verdicts).rows[2][:3] == [made.V_MLP, "trained", "illusory"]
     rows = evidence_grid(verdicts).rows
-    assert rows[0][2:] == [
-        "1.25 [1.23, 1.27]", "0.07 [0.05, 0.09]", "not applicable", "0.10 [0.08, 0.12]", "0.04 [0.02, 0.06]",
-        "not applicable",
+    assert rows[2][2:] == [
+        "0.75 [0.73, 0.77]", "-0.25 [-0.27, -0.23]", "0.04 [0.02, 0.06]", "0.00", "0.04 [0.00, 0.09]",
+        "planted cases elsewhere: 32 cases, 78% promised",
     ]  # fmt: skip
 
 
-def test_scores_lie_beside_what_planted_cases_score():
+def keys_alone() -> dict:
+    """A subspace of keys, where nothing can be planted."""
+    return {made.PROBE_KEY.at("keys"): replace(made.seen(), site=Site.parse("blocks.3.attn.hook_k"))}
+
+
+def test_what_has_no_interval_says_so():
+    verdicts = made.judged(keys_alone())
+    (row,) = evidence_grid(verdicts).rows
+    assert row[-2:] == ["", "nothing planted in such a place"]
+    above, _ = drawn(verdict_picture(verdicts, made.calibration()).figure).axes
+    assert [text.get_text() for text in above.texts] == ["no interval: nothing planted in such a place"]
+    assert points(above) == []
+
+
+def test_estimates_lie_above_what_planted_cases_had():
     figure = drawn(verdict_picture(made.verdicts(), made.calibration()).figure)
     above, below = figure.axes
     assert shown(above) == [
-        made.V_TRUE, "trained: faithful", "mean difference: inconclusive",
+        made.V_TRUE, "trained: faithful", "mean difference: faithful",
         made.V_MLP, "trained: illusory", "mean difference: faithful",
     ]  # fmt: skip
-    assert [text.get_text() for text in above.texts] == ["too few figures apply"]
-    assert sum(len(line.get_xdata()) for line in below.lines) == 24
-    assert below.get_ylabel() == "dose planted"
+    assert {(x, y) for x, y in points(above, ORANGE)} == {(0.04, 4.0)}
+    assert [x for x, _ in points(above, BLUE)] == [0.929516, 0.954158, 1.0]
+    assert (0.0, 0.09) in intervals(above)
+    assert above.get_xlim() == below.get_xlim()
+    assert len(points(below)) == 672
+    assert len(points(below, GREEN)) == 336
+    assert "other: 336 planted cases" in words(figure)
+    assert below.get_xlabel() == "mediated share, estimated"
 
 
-def test_the_sweep_shows_both_errors():
-    above, below = drawn(sweep_picture(made.verdicts(), made.calibration()).figure).axes
-    low, high = (line.get_ydata() for line in above.lines[:2])
-    assert (low[0], low[-1]) == (0, 1)  # a threshold of 1 calls every case faithful
-    assert (high[0], high[-1]) == (1, 0)
-    assert below.lines[2].get_ydata()[0] == 3  # every score that is judged lies above 0
+def test_the_zones_are_where_the_share_speaks():
+    axis = drawn(verdict_picture(made.verdicts(), made.calibration(), Limits(0.3, 0.7)).figure).axes[0]
+    illusory, faithful = (patch.get_extents().transformed(axis.transData.inverted()) for patch in axis.patches[:2])
+    assert (illusory.x1, faithful.x0) == (pytest.approx(0.3), pytest.approx(0.7))
+
+
+def test_subspaces_stand_under_their_components_however_they_are_listed():
+    verdicts = made.verdicts()
+    mixed = {key: verdicts[key] for key in [*verdicts][::2] + [*verdicts][1::2]}
+    above = drawn(verdict_picture(mixed, made.calibration()).figure).axes[0]
+    assert shown(above)[4] == "trained: illusory"
+    assert points(above, ORANGE) == [(0.04, 4.0)]
 
 
 def test_how_sure_a_verdict_is_is_said_in_the_runs_own_figures(tmp_path):
     said = dict(sure(made.results(tmp_path), made.verdicts(), made.calibration()))
     assert "e1 in the standard basis is correlated and causal" in said["The component is the unit"]
-    assert "of the mean difference 0.60 [0.58, 0.62] is lent and 0.00" in said["Null parts are everywhere"]
-    assert "trained directions score from 0.10 to 0.10" in said["Intuitive explanations would count as illusions too"]
+    assert said["Null parts are everywhere"].endswith(
+        "At mlp8, of the trained direction that is an estimated 4 % [0, 9]: illusory; of the mean difference that is "
+        "an estimated 100 % [95, 100]: faithful."
+    )
+    intuitive = said["Intuitive explanations would count as illusions too"]
+    assert "of 672 planted cases 23% have a mediated share up to 0.2 and 24% one from 0.8 on" in intuitive
     without = dict(sure(made.results(tmp_path, v_mlp=None, experiments={}), {}, made.calibration()))
     assert "At " not in without["Null parts are everywhere"]
 
 
-def test_what_is_said_of_error_rates_is_said_of_parts_of_the_cases_where_they_were_looked_at():
-    few, many = made.calibration(), calibrate(planted_cases(), few_natural(), 0.1, 20, 0, made.calibration().about)
-    assert "trained directions, and" not in in_words(few)
-    assert "called faithful. A verdict on such" not in cannot_see(few)
-    assert "in MLPs of tiny, for ioi." in cannot_see(few)
-    told = in_words(many)
-    assert "Of the illusory ones 16 are in the model's own MLPs, and 100% of these are called illusory" in told
-    assert "Of the faithful ones 8 are trained directions, and 100% of these are called faithful" in told
-    assert "(with the halves exchanged 100% of 8, and 0% illusory). The others could hardly fail" in told
-    assert "; of 4 that are illusory by how they were made 0% are called faithful. A verdict" in cannot_see(many)
+def test_what_no_planted_case_tells_is_said():
+    text = cannot_see(made.calibration())
+    assert "along one direction, in tiny and other, for ioi and agreement; planes of two are among" in text
+    assert "measured by leaving each of these out" in text
+    assert "does more than 0.1 of a patch's effect by itself" in text
+    assert "promises its level, less than 90 % where it is from few blocks" in text
+    assert "0.05 (writes to the stream), 0.15 (the stream)" in text
+    one = replace(made.calibration(), planted=Intervals(made.planted().query("task == 'ioi'")))
+    assert "for ioi; planes" in cannot_see(one)
 
 
-def few_natural() -> pd.DataFrame:
-    return made.calibration().natural.drop(columns="called")
+def test_what_is_done_along_a_subspace_is_in_the_table_of_effects_and_not_in_pictures(tmp_path):
+    more = [SubspaceKey(TRAINED).of_part(part) for part in (OWN, ABLATION, STEERING)]
+    more += [made.PROBE_KEY.of_part(part) for part in (OWN, ABLATION, STEERING)]
+    more.append(SubspaceKey(MEAN_DIFFERENCE).of_part(OWN))
+    about = dict(component=made.V_MLP, seed=POOLED, pairs=4, groups=2)
+    added = pd.DataFrame([about | dict(subspace=key.subspace) | made.patched(0.2) for key in more])
+    tables = made.with_own()
+    effects = pd.concat([tables["effects.csv"].assign(pairs=4, groups=2), added])
+    tables |= {"effects.csv": effects, "templates.csv": made.effects().assign(template=0)}
+    (patching,) = evaluate.section(made.results(tmp_path, tables, own={made.V_MLP: [made.PROBE]}))
+    listed = [row[1] for row in patching.grids[1].rows]
+    assert {key.subspace.replace("user: ", "") for key in more} <= set(listed)
+    assert listed.index("own difference") == listed.index("trained") + 1
+    assert listed.index("steering") < listed.index(made.PROBE)
+    for picture in patching.pictures:
+        assert not re.search("own difference|ablation|steering", words(drawn(picture.figure)))
+    assert "verdicts rest on it" in patching.reading
 
 
 def test_distances_are_drawn_with_their_floor(tmp_path):

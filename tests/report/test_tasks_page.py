@@ -16,7 +16,6 @@ from subspace_illusion.report.plots.style import GREY, plt
 from subspace_illusion.report.plots.tasks_page import tasks_figure
 from subspace_illusion.report.tasks_page import effects_shown, overview, read_tasks, section, write_page
 from subspace_illusion.report.verdict import verdict_table
-from subspace_illusion.verdict.judge import judge
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -32,15 +31,15 @@ def folder(tmp_path):
     """IOI as a run leaves it, and a task with a probe, of which some files are missing."""
     ioi = made.results(tmp_path / "tasks/ioi")
     other = made.results(tmp_path / "tasks/mine", made.with_own(), own={made.V_MLP: [made.PROBE]})
-    scores = made.scores()
-    own = scores | {made.PROBE_KEY.at(made.V_MLP): made.score(0.15, lent=0.35, lost=0.35)}
+    seen = made.all_seen()
+    own = seen | {made.PROBE_KEY.at(made.V_MLP): made.seen(fldd=0.15, groups=6)}
     for results, run, of_run in (
-        (ioi, dict(task="ioi", position="END"), scores),
+        (ioi, dict(task="ioi", position="END"), seen),
         (other, dict(task="pairs", position="token of its own"), own),
     ):
         metrics = dict(run=dict(model="tiny", **run), pairs=dict(kept=7, left_out=1))
         write_json(results.folder / "metrics.json", metrics)
-        write_table(results.folder / "verdicts.csv", verdict_table(judge(of_run, made.calibration(), 0.1)))
+        write_table(results.folder / "verdicts.csv", verdict_table(made.judged(of_run)))
     write_table(ioi.folder / "decompose.csv", decomposition(ioi))
     (other.folder / "localise/map.csv").unlink()
     (other.folder / "localise/window.json").unlink()
@@ -54,6 +53,7 @@ def test_the_overview_has_a_row_a_task(folder):
         ["ioi", "the place of the repeated name", "tiny", "END", "7", "1", "4 (2)", "block 1 / block 2"],
         ["mine", "the variable", "tiny", "token of its own", "7", "1", "4 (2)", ""],
     ]
+    assert [row[8:] for row in rows] == [["3", "1", "0"], ["3", "1", "1, 1 with a caution"]]
 
 
 def test_every_judged_subspace_stands_beside_its_whole_component(folder):
@@ -65,14 +65,15 @@ def test_every_judged_subspace_stands_beside_its_whole_component(folder):
     assert [picture.name for picture in ioi.pictures] == ["map__ioi"]
     of_mlp = [row for row in ioi.grids[0].rows if row[0] == made.V_MLP]
     assert of_mlp[0] == [
-        "mlp8", "trained", "-0.25 [-0.35, -0.15]", "0.75 [0.70, 0.80]", "0.25 [0.15, 0.35]", "0.70 [0.68, 0.72]",
-        "illusory", "score 0.67, illusory from 0.40",
+        "mlp8", "trained", "-0.25 [-0.35, -0.15]", "0.75 [0.70, 0.80]", "0.25 [0.15, 0.35]", "0.04 [0.00, 0.09]",
+        "illusory", "of the effect, 0.75 of the clean LD, an estimated 4 % [0, 9] goes through what "
+        "blocks.8.mlp.hook_post itself hands on",
     ]  # fmt: skip
     assert mine.pictures == []
     assert "writes" not in mine.reading
     of_mine = {row[1]: row for row in mine.grids[0].rows if row[0] == made.V_MLP}
     assert list(of_mine) == ["trained", made.PROBE, "mean difference"]
-    assert of_mine[made.PROBE][3:5] == ["0.15 [0.10, 0.20]", "0.07 [-0.03, 0.17]"]
+    assert of_mine[made.PROBE][3:6] == ["0.15 [0.10, 0.20]", "0.07 [-0.03, 0.17]", "0.50 [0.45, 0.55]"]
 
 
 def test_the_picture_has_components_under_their_tasks(folder):

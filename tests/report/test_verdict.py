@@ -1,70 +1,133 @@
 """Verdicts in words and as a table."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import made
-from subspace_illusion.report.verdict import CAUTIONS, cautions_said, reason_of, verdict_table
+from subspace_illusion.core.sites import Site
+from subspace_illusion.report.verdict import CAUTIONS, cautions_said, evidence, interval_from, reason_of, verdict_table
+from subspace_illusion.report.words import percent
+from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, TRAINED, SubspaceKey
-from subspace_illusion.verdict.judge import Caution, Verdict, judge
+from subspace_illusion.verdict.intervals import ELSEWHERE, HERE, Predicted
+from subspace_illusion.verdict.judge import Caution, Verdict
+from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE, Reason
+from subspace_illusion.verdict.seen import Seen
 
-ALL = ("lent", "lost", "apart", "off")
+MLP = made.SITES[made.V_MLP].name
 
 
 def trained(component: str) -> SubspaceKey:
     return SubspaceKey(TRAINED, component=component)
 
 
-def on(**more: float) -> Verdict:
-    return judge({trained("a"): made.score(**more)}, made.calibration(), 0.1)[trained("a")]
+def on(found: Seen) -> Verdict:
+    return made.judged({trained("a"): found})[trained("a")]
 
 
-def test_reasons_in_words():
-    found = {which: reason_of(verdict) for which, verdict in made.verdicts().items()}
-    assert found == {
-        trained(made.V_TRUE): "score 0.07 of lost and apart, faithful up to 0.30; in the residual stream, where no "
-        "case was planted",
-        SubspaceKey(MEAN_DIFFERENCE, component=made.V_TRUE): "fewer than 2 figures of the score apply",
-        trained(made.V_MLP): "score 0.67, illusory from 0.40",
-        SubspaceKey(MEAN_DIFFERENCE, component=made.V_MLP): (
-            "score 0.15, faithful up to 0.30; it strengthens the answer, which no planted case that counts does"
-        ),
-    }
-    between = on(lent=0.35, lost=0.35, apart=0.35, off=0.35)
-    assert reason_of(between) == (
-        "score 0.35, between the thresholds or too near one: faithful up to 0.30, illusory from 0.40"
+@pytest.mark.parametrize(
+    ("component", "method", "effect", "share"),
+    [
+        (made.V_TRUE, TRAINED, "1.25", "93 % [78, 100]"),
+        (made.V_TRUE, MEAN_DIFFERENCE, "1.15", "95 % [80, 100]"),
+        (made.V_MLP, TRAINED, "0.75", "4 % [0, 9]"),
+        (made.V_MLP, MEAN_DIFFERENCE, "-0.25", "100 % [95, 100]"),
+    ],
+)
+def test_reasons_in_words(component, method, effect, share):
+    assert reason_of(made.verdicts()[SubspaceKey(method, component=component)]) == (
+        f"of the effect, {effect} of the clean LD, an estimated {share} goes through what "
+        f"{made.SITES[component].name} itself hands on"
     )
-    assert reason_of(on(fldd=0.05, lent=0.1, lost=0.1)) == "the effect is too small to ask what it is made of"
-    weak = on(fldd=0.2, lent=0.7, lost=0.7)
-    assert reason_of(weak).endswith("; weaker than the planted cases that count")
 
 
-@pytest.mark.parametrize("cautious", [False, True])
-def test_illusory_axes_are_no_cautions_however_many_they_are(cautious):
-    good, bad = (dict.fromkeys(("lost", "apart") if cautious else ALL, value) for value in (0.1, 0.7))
+def test_what_is_inconclusive_says_why():
+    across = on(made.seen())
+    assert across.reason is Reason.ACROSS
+    assert reason_of(across) == (
+        f"of the effect, 0.75 of the clean LD, an estimated 50 % [45, 55] goes through what {MLP} itself hands on: "
+        "not all of the interval lies on one side"
+    )
+    assert reason_of(on(made.seen(fldd=0.05))) == (
+        "the effect, 0.05 of the clean LD, is too small to ask what it goes through"
+    )
+    assert reason_of(on(made.seen(groups=4))) == "the held-out pairs are of 4 groups, too few for an interval"
+    keys = replace(made.seen(), site=Site.parse("blocks.3.attn.hook_k"))
+    assert reason_of(on(keys)) == (
+        "nothing was planted in such a place as blocks.3.attn.hook_k, so that no interval is known"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fldd", "whole", "own", "verdict", "incomplete"),
+    [
+        (0.4, 1.2, 0.9, FAITHFUL, True),
+        (-0.4, -1.2, 0.9, FAITHFUL, True),
+        (1.1, 1.2, 0.9, FAITHFUL, False),
+        (1.2, 0.4, 0.9, FAITHFUL, False),  # more than the component
+        (0.4, 1.2, 0.1, ILLUSORY, False),
+    ],
+)
+def test_doing_less_than_the_component_is_incomplete_and_not_illusory(fldd, whole, own, verdict, incomplete):
+    told = on(made.seen(fldd=fldd, whole=whole, own=own))
+    assert told.verdict == verdict
+    said = f"itself hands on; incomplete, the whole component's effect is {whole:.2f}"
+    assert reason_of(told).endswith(said if incomplete else "itself hands on")
+
+
+@pytest.mark.parametrize("rank", [1, 3])
+def test_illusory_axes_are_no_cautions_however_many_they_are(rank):
     mine = SubspaceKey.user("mine", "mlp8")
-    scores = {mine: made.score(**good)} | {mine.of_axis(number): made.score(**bad) for number in (1, 2)}
-    found = judge(scores, made.calibration(), 0.1)[mine]
-    assert reason_of(found) == "axis 1 of mine is illusory; axis 2 of mine is illusory"
-    assert cautions_said(reason_of(found)) == ()
-    assert found.cautions == ((Caution.RESIDUAL_STREAM,) if cautious else ())
+    seen = {mine: made.seen(own=0.9, rank=rank)} | {mine.of_axis(number): made.seen(own=0.1) for number in (1, 2)}
+    found = made.judged(seen)[mine]
+    said = reason_of(found).partition("itself hands on, but ")[2]
+    assert said.partition("; ")[0] == "axis 1 of mine and axis 2 of mine are illusory"
+    assert cautions_said(reason_of(found)) == found.cautions == ((Caution.MANY_DIMENSIONS,) if rank == 3 else ())
+    one = made.judged({key: seen[key] for key in (mine, mine.of_axis(1))})[mine]
+    assert "itself hands on, but axis 1 of mine is illusory" in reason_of(one)
 
 
 def test_a_tables_text_says_which_cautions_there_are():
     assert set(CAUTIONS) == set(Caution)
-    weaker = on(fldd=0.2, lost=0.7, apart=0.7)
-    assert weaker.cautions == cautions_said(reason_of(weaker)) == (Caution.WEAKER, Caution.RESIDUAL_STREAM)
+    both = on(made.seen(own=0.9, groups=6, rank=3))
+    assert both.verdict == FAITHFUL
+    assert both.cautions == cautions_said(reason_of(both)) == (Caution.FEW_GROUPS, Caution.MANY_DIMENSIONS)
     for verdict in made.verdicts().values():
-        assert cautions_said(reason_of(verdict)) == verdict.cautions
+        assert cautions_said(reason_of(verdict)) == verdict.cautions == ()
 
 
-def test_the_table_has_what_does_not_apply_as_missing():
-    rows = verdict_table(made.verdicts()).set_index(["component", "subspace"])
-    assert np.isnan(rows.loc[(made.V_TRUE, TRAINED), "lent"])
-    assert np.isnan(rows.loc[(made.V_TRUE, MEAN_DIFFERENCE), "score"])
-    assert rows.loc[(made.V_MLP, TRAINED), "figures"] == "lent+lost+apart+off"
-    assert rows.loc[(made.V_MLP, TRAINED), "illusory_from"] == 0.4
+def test_the_evidence_says_where_the_interval_is_from():
+    verdict = made.verdicts()[trained(made.V_MLP)]
+    assert evidence(verdict) == (
+        "effect 0.75 [0.73, 0.77] of the clean LD; whole component -0.25 [-0.27, -0.23] of the clean LD; "
+        "own-difference share 0.04 [0.02, 0.06]; match with the whole component 0.00; mediated share 0.04 [0.00, 0.09] "
+        f"({ELSEWHERE}: 32 cases, 78% promised)"
+    )
+    assert interval_from(Predicted(0.1, 0.2, 0.0, 60, HERE)) == f"{HERE}: 60 cases, no level is promised"
+    keys = replace(made.seen(), site=Site.parse("blocks.3.attn.hook_k"))
+    assert "mediated share" not in evidence(on(keys))
 
 
-def test_a_run_whose_effects_are_all_small_has_a_table_with_the_same_columns():
+def test_the_table_has_the_prediction_interval_and_where_it_is_from():
+    keys = {trained("k"): replace(made.seen(), site=Site.parse("blocks.3.attn.hook_k"))}
+    rows = verdict_table(made.judged(made.all_seen() | keys)).set_index(["component", "subspace"])
+    mlp = rows.loc[(made.V_MLP, TRAINED)]
+    assert mlp[["share", "share_lo", "share_hi", "planted", "interval_from"]].tolist() == [
+        0.04, 0.0, pytest.approx(0.09), 32, ELSEWHERE
+    ]  # fmt: skip
+    assert mlp[["own", "whole", "match", "level"]].tolist() == [0.04, -0.25, 0.0, pytest.approx(7 / 9, abs=1e-6)]
+    assert rows.loc[(made.V_TRUE, TRAINED), "match"] == pytest.approx(0.96)
+    none = rows.loc[("k", TRAINED)]
+    assert np.isnan(none[["share", "share_lo", "share_hi", "level"]].astype(float)).all()
+    assert none[["verdict", "planted", "interval_from"]].tolist() == [INCONCLUSIVE, 0, ""]
+
+
+def test_a_run_without_verdicts_has_a_table_with_the_same_columns():
     assert list(verdict_table({}).columns) == list(verdict_table(made.verdicts()).columns)
+
+
+def test_shares_in_percent():
+    assert percent(Estimate(0.043, 0.0, 0.149)) == "4 % [0, 15]"
+    assert percent(Estimate(1.0)) == "100 %"

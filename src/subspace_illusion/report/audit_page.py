@@ -1,12 +1,13 @@
 """What an audit found, for people: lines for a terminal, a page, and a view for notebooks."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from subspace_illusion.files import write_text
@@ -16,14 +17,12 @@ from subspace_illusion.report.section import Grid, Picture
 from subspace_illusion.report.sections.controls import control_shown
 from subspace_illusion.report.sections.sure import cannot_see
 from subspace_illusion.report.sections.verdict import evidence_grid, rules, verdict_grid, verdict_picture
-from subspace_illusion.report.verdict import reason_of
-from subspace_illusion.report.words import fixed, in_order, shown, with_ends
-from subspace_illusion.statistics import Estimate
-from subspace_illusion.subspace.keys import POOLED, WHOLE, SubspaceKey, with_keys
+from subspace_illusion.report.verdict import evidence, reason_of
+from subspace_illusion.report.words import fixed, in_order, shown
+from subspace_illusion.subspace.keys import POOLED, SubspaceKey, with_keys
 from subspace_illusion.verdict.calibration import Calibration
 from subspace_illusion.verdict.judge import Verdict
 from subspace_illusion.verdict.rule import SMALLEST_EFFECT
-from subspace_illusion.verdict.sub_scores import SUB_SCORES
 
 
 @dataclass(frozen=True)
@@ -32,9 +31,9 @@ class AuditPage:
 
     Attributes:
         pairs: The table of pairs.
-        tables: What was found, by name.
+        tables: What was found, by name; ``repair`` and ``planted`` where there are such.
         verdicts: By subspace of a component.
-        calibration: What planted cases say of scores.
+        calibration: What planted cases say.
         by_block: The map, or ``None``.
         proof: How far off was what has to be equal, and what is allowed, in logits.
         about: What was audited and how, as values of JSON.
@@ -51,28 +50,9 @@ class AuditPage:
 
 def lines(page: AuditPage) -> Iterator[str]:
     """Each verdict, and its evidence in a line behind it."""
-    effects = page.tables["effects"].query("seed == @POOLED").set_index(["component", "subspace"])
     for key, verdict in page.verdicts.items():
         yield f"{key.component}, {shown(key)}: {verdict.verdict} ({reason_of(verdict)})"
-        yield f"    {evidence(effects, key, verdict)}"
-
-
-def evidence(effects: pd.DataFrame, key: SubspaceKey, verdict: Verdict) -> str:
-    """The evidence for a verdict in one line: effects as shares of the clean LD, the score and its sub-scores.
-
-    Args:
-        effects: A row a component and subspace, the two its index.
-        key: The subspace of a component.
-        verdict: Its verdict.
-    """
-    said = []
-    for words, patched in (("effect", key), ("whole component", WHOLE)):
-        where = (key.component, patched.subspace)
-        if where in effects.index:
-            share = Estimate.of(effects.loc[where].to_dict(), "fldd")
-            said += [] if share is None else [f"{words} {with_ends(share)} of the clean LD"]
-    scores = {name: verdict.sub_score(name) for name in ("score", *SUB_SCORES)}
-    return "; ".join(said + [f"{name} {with_ends(score)}" for name, score in scores.items() if score is not None])
+        yield f"    {evidence(verdict)}"
 
 
 def proven(page: AuditPage) -> str:
@@ -163,6 +143,15 @@ def _map_grid(by_block: pd.DataFrame) -> Grid:
 
 
 MEASURES: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "repair": (
+        "Repair: trained again within what acts, where a subspace is illusory",
+        dict(fldd="the repair's share of the clean LD", share="its mediated share", verdict="its verdict"),
+    ),
+    "planted": (
+        "Planted in this component",
+        dict(place="place", kind="kind of place", dose="dose", found="found by", effect="share of the clean LD",
+             estimate="mediated share, estimated", truth="true", large="effect large enough", known="truth known"),
+    ),
     "effects": (
         "What patching did",
         dict(effect="effect (LD lost)", fldd="share of the clean LD", whole_share="whole component's over it",
@@ -201,14 +190,30 @@ def _grids(page: AuditPage) -> dict[str, Grid]:
         if "seed" in table:
             table = table[(table["seed"].astype(str) == POOLED) | ~(table["seed"].astype(str) == POOLED).any()]
         table = with_keys(table)
-        if name == "controls":
-            table = table.assign(control=table["control"].map(control_shown))
-        if name == "effects":
-            order = in_order(table["subspace"])
-            table = table[table["subspace"].isin(order)]
-            table = table.sort_values("subspace", key=lambda column: column.map(order.index), kind="stable")
-            table = table.sort_values("component", kind="stable")
+        table = _SHOWN_AS[name](table) if name in _SHOWN_AS else table
         about = {column: column for column in ("component", "subspace") if column in table}
         columns = {column: said for column, said in words.items() if column in table and table[column].notna().any()}
         grids[heading] = Grid.of(table, about | columns, [column for column in columns if f"{column}_lo" in table])
     return grids
+
+
+def _effects_in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """Component by component, without axes."""
+    order = in_order(table["subspace"])
+    table = table[table["subspace"].isin(order)]
+    table = table.sort_values("subspace", key=lambda column: column.map(order.index), kind="stable")
+    return table.sort_values("component", kind="stable")
+
+
+def _controls_in_words(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(control=table["control"].map(control_shown))
+
+
+def _planted_in_words(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(**{name: np.where(table[name], "yes", "no") for name in ("large", "known")})
+
+
+_SHOWN_AS: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = dict(
+    effects=_effects_in_order, controls=_controls_in_words, planted=_planted_in_words
+)
+"""What is done to a table before it is shown."""

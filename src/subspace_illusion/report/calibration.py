@@ -1,21 +1,21 @@
-"""The calibration that verdicts rest on, as DVC's metrics."""
+"""What planted cases say, as DVC's metrics."""
 
-import pandas as pd
+from subspace_illusion.verdict.calibration import Calibration
 
-from subspace_illusion.verdict.calibration import SCORE, Calibration
-from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY
+REACHED = (
+    "cases",
+    "median_error",
+    "coverage_90",
+    "below_02_called_faithful",
+    "above_08_called_illusory",
+    "inconclusive",
+)
+"""What is reached on the cases of models that were left out, of ``Calibration.pooled``."""
 
 
-def metrics_of(calibration: Calibration) -> dict[str, object]:
-    """The calibration as DVC's metrics."""
-    areas = calibration.areas.set_index("evidence")
-    score, measured = areas.loc[SCORE], calibration.measured
-    return dict(
-        cases=len(calibration.cases),
-        counted=int(calibration.cases["counted"].sum()),
-        auc=float(score["auc"]),
-        auc_ci=[float(score["auc_lo"]), float(score["auc_hi"])],
-        faithful_called_illusory=float(measured.loc[FAITHFUL, ILLUSORY]),
-        illusory_called_faithful=float(measured.loc[ILLUSORY, FAITHFUL]),
-        other={name: float(row["auc"]) for name, row in areas.iterrows() if name != SCORE and pd.notna(row["auc"])},
-    )
+def metrics_of(calibration: Calibration) -> dict[str, float]:
+    """How many models there are, and what is reached on each when it is left out; without what there is no figure
+    of."""
+    reached = {name: calibration.pooled[name] for name in REACHED}
+    known = {name: value for name, value in reached.items() if value is not None and value == value}
+    return dict(models=len(calibration.models)) | known

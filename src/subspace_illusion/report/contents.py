@@ -12,7 +12,7 @@ from subspace_illusion.report.findings import Finding
 from subspace_illusion.report.page import Report, draw, draw_picture
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Section
-from subspace_illusion.report.sections.calibration import areas_grid, confusion_grid, natural_grid
+from subspace_illusion.report.sections.calibration import compared_grid, held_out_grid
 from subspace_illusion.report.sections.claims import section as claims
 from subspace_illusion.report.sections.compare_mlps import section as compare_mlps
 from subspace_illusion.report.sections.controls import section as controls
@@ -34,17 +34,11 @@ from subspace_illusion.report.sections.tell_names import section as tell_names
 from subspace_illusion.report.sections.toy_example import section as toy_example
 from subspace_illusion.report.sections.trace_paths import section as trace_paths
 from subspace_illusion.report.sections.train_das import section as train_das
-from subspace_illusion.report.sections.verdict import (
-    answer,
-    evidence_grid,
-    rules,
-    sweep_picture,
-    verdict_grid,
-    verdict_picture,
-)
+from subspace_illusion.report.sections.verdict import answer, evidence_grid, rules, verdict_grid, verdict_picture
 from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.verdict.calibration import Calibration
 from subspace_illusion.verdict.judge import Verdict
+from subspace_illusion.verdict.rule import LIMITS, Limits
 
 TITLE = "Is this the subspace you are looking for?"
 QUESTION = (
@@ -98,6 +92,7 @@ def whole_report(
     timings: str,
     figures: Path,
     dpi: int,
+    limits: Limits = LIMITS,
 ) -> Report:
     """Everything that the report says; its pictures are drawn on the way.
 
@@ -114,22 +109,20 @@ def whole_report(
         timings: Name of the file that holds the times.
         figures: The folder to draw into.
         dpi: Of the pictures.
+        limits: Where the mediated share speaks.
     """
     sections = draw(chain(claims(called), contents(results)), figures, dpi)
-    verdict, sweep = verdict_picture(verdicts, calibration), sweep_picture(verdicts, calibration)
-    for picture in (verdict, sweep):
-        draw_picture(picture, figures, dpi)
+    verdict = verdict_picture(verdicts, calibration, limits)
+    draw_picture(verdict, figures, dpi)
     return Report(
         title=TITLE,
         question=QUESTION,
         answer=answer(results, found, verdicts),
-        rules=rules(verdicts, calibration, smallest_effect),
+        rules=rules(verdicts, calibration, smallest_effect, limits),
         verdicts=verdict_grid(verdicts),
         verdict=verdict,
-        sweep=sweep,
-        confusion=confusion_grid(calibration),
-        areas=areas_grid(calibration),
-        natural=natural_grid(calibration),
+        held_out=held_out_grid(calibration),
+        compared=compared_grid(calibration),
         sure=list(sure(results, verdicts, calibration)),
         evidence=evidence_grid(verdicts),
         comparison=Grid.of(comparison[comparison["this run"] != NOT_RUN], {name: name for name in comparison.columns}),

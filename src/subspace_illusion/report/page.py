@@ -23,12 +23,10 @@ class Report:
         answer: The answer in one paragraph.
         rules: How verdicts come about.
         verdicts: The table of verdicts.
-        verdict: The scores as a picture.
-        sweep: What other thresholds would do.
-        evidence: The figures behind the scores.
-        confusion: What planted cases are called.
-        areas: How well the score tells them apart, and what other evidence does.
-        natural: What components as the model has them are called.
+        verdict: The estimates as a picture.
+        evidence: The figures behind them.
+        held_out: What is reached on models that were left out.
+        compared: The same for whatever else a verdict could rest on.
         sure: What a verdict assumes and cannot see, as headings with a paragraph each.
         comparison: The table of published figures and this run's.
         sections: One an experiment.
@@ -43,11 +41,9 @@ class Report:
     rules: str
     verdicts: Grid
     verdict: Picture
-    sweep: Picture
     evidence: Grid
-    confusion: Grid
-    areas: Grid
-    natural: Grid
+    held_out: Grid
+    compared: Grid
     sure: Sequence[tuple[str, str]]
     comparison: Grid
     sections: Sequence[Section]

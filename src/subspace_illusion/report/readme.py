@@ -11,13 +11,13 @@ from subspace_illusion.report.claims import NOT_ASKED, counts
 from subspace_illusion.report.comparison import in_words
 from subspace_illusion.report.findings import BOOTSTRAP, Finding, own_finding
 from subspace_illusion.report.results import Results
-from subspace_illusion.report.verdict import reason_of
-from subspace_illusion.report.words import fixed, place, shown, variable_of, with_ends
-from subspace_illusion.statistics import Estimate
-from subspace_illusion.subspace.keys import TRAINED, WHOLE, SubspaceKey
+from subspace_illusion.report.verdict import evidence, reason_of
+from subspace_illusion.report.words import fixed, place, shown, variable_of
+from subspace_illusion.subspace.keys import TRAINED, SubspaceKey
 from subspace_illusion.verdict.calibration import Calibration
+from subspace_illusion.verdict.estimate import CHOSEN_ON, KINDS
+from subspace_illusion.verdict.evidence import ESTIMATE, UNFITTED
 from subspace_illusion.verdict.judge import Verdict
-from subspace_illusion.verdict.sub_scores import SUB_SCORES
 
 HEADLINE_ROWS: Sequence[str] = (
     "clean.logit_diff",
@@ -81,6 +81,28 @@ def readme_table(found: Sequence[Finding], published: pd.DataFrame, called: pd.D
     return "\n".join([*lines, "", f"{counts(called)}."]) + "\n"
 
 
+IN_README = (
+    ESTIMATE,
+    *("own-difference share", f"match with the whole component{UNFITTED}", "the whole component's effect"),
+    *("what is left without the null part", "interchange accuracy", "a placebo's effect over the patch's"),
+    *("mean ablation over the patch", "steering over the patch", "cosine with a probe"),
+)
+"""The rows of the README's table of evidence."""
+
+
+def evidence_table(calibration: Calibration) -> str:
+    """The README's table of what verdicts could rest on, in Markdown: the median error on models that were left out and
+    that the formula was not chosen on."""
+    unseen = calibration.evidence[calibration.evidence["model"] != CHOSEN_ON]
+    errors = unseen.pivot(index="evidence", columns="kind", values="median_error")
+    kinds = [kind for kind in KINDS if kind in errors]
+    lines = ["| median error | " + " | ".join(kinds) + " |", "| --- |" + " ---: |" * len(kinds)]
+    for name in IN_README:
+        cells = ["" if pd.isna(error) else fixed(float(error)) for error in errors.loc[name, kinds]]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def with_block(page: str, name: str, content: str) -> str:
     """A page with this content between ``<!-- name -->`` and ``<!-- /name -->``, and nothing else there.
 
@@ -111,8 +133,7 @@ def headline(results: Results, found: Sequence[Finding], verdicts: Mapping[Subsp
     lines += ["", f"Intervals: {BOOTSTRAP}.", ""]
     for key, verdict in verdicts.items():
         lines.append(f"{key.component}, {shown(key)}: {verdict.verdict} ({reason_of(verdict)})")
-        if evidence := in_short(results, key, verdict):
-            lines.append(f"    {evidence}")
+        lines.append(f"    {evidence(verdict)}")
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -125,17 +146,6 @@ def asked(results: Results) -> str:
         f"{results.model}, {results.task}: which subspaces carry {variable_of(results.task)}? "
         f"Patched at {place(results.at_end)}; {kept} pairs{left_out}, {measured}."
     )
-
-
-def in_short(results: Results, key: SubspaceKey, verdict: Verdict) -> str:
-    """The evidence for a verdict in one line: effects as shares of the clean LD, the score and its sub-scores."""
-    effects, said = results.effects, []
-    for words, patched in (("effect", key), ("whole component", WHOLE.at(key.component))):
-        if patched in effects:
-            figure = Estimate.of(effects[patched], "fldd")
-            said += [] if figure is None else [f"{words} {with_ends(figure)} of the clean LD"]
-    scores = {name: verdict.sub_score(name) for name in ("score", *SUB_SCORES)}
-    return "; ".join(said + [f"{name} {with_ends(each)}" for name, each in scores.items() if each is not None])
 
 
 METRICS: Mapping[str, str] = {
@@ -182,8 +192,8 @@ def metrics(
     for role, component in results.roles.items():
         verdict = verdicts[SubspaceKey(TRAINED, component=component)]
         nested.setdefault(role, {})["verdict"] = verdict.verdict
-        if verdict.score.applies:
-            nested[role]["score"] = round(float(verdict.score.draws[0]), 6)
+        if (share := verdict.seen.estimate("share")) is not None:
+            nested[role]["share"] = round(share.value, 6) + 0.0
     nested["calibration"] = metrics_of(calibration)
     for key in results.own_subspaces:
         figures = {name: by_key.get(f"{own_finding(key)}.{name}") for name in OWN_METRICS}

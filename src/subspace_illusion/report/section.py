@@ -32,6 +32,12 @@ class Grid:
         rows = [[cell(row, name) for name in columns] for row in table.to_dict("records")]
         return cls(list(columns.values()), rows)
 
+    @property
+    def markdown(self) -> str:
+        """It as a table of Markdown."""
+        lines = [self.header, ["---"] * len(self.header), *self.rows]
+        return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
 
 @dataclass(frozen=True)
 class Picture:

@@ -27,7 +27,6 @@ from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, POOLED, ROW, WHOLE, SubspaceKey, with_keys
 from subspace_illusion.tasks.table import FACTS
 from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE
-from subspace_illusion.verdict.sub_scores import LENT
 
 TITLE = "What carries the variable, and what only seems to"
 CANNOT_TELL = {FACTS: f" But {MANY_VALUES}: these rows tell what one direction does, not where facts are."}
@@ -42,7 +41,7 @@ class TaskResults:
         name: The task.
         metrics: The headline figures.
         effects: What patching did; the rows that pool the seeds.
-        verdicts: Every subspace of a component that was judged: ``verdict``, ``reason``, ``lent``.
+        verdicts: Every subspace of a component that was judged: ``verdict``, ``reason``, ``share``.
         window: The blocks that write and read, where that was asked.
         tokens: The map of tokens and blocks, likewise.
     """
@@ -130,10 +129,10 @@ def _window(task: TaskResults) -> str:
 
 
 def _counted(task: TaskResults, verdict: str) -> str:
-    """How many subspaces have a verdict, and how many of them unlike any planted case that counts."""
+    """How many subspaces have a verdict, and how many of them with a caution."""
     reasons = [row["reason"] for row in task.verdicts.values() if row["verdict"] == verdict]
-    unlike = sum(bool(cautions_said(reason)) for reason in reasons)
-    return f"{len(reasons)}, {unlike} with a caution" if unlike else str(len(reasons))
+    careful = sum(bool(cautions_said(reason)) for reason in reasons)
+    return f"{len(reasons)}, {careful} with a caution" if careful else str(len(reasons))
 
 
 def section(task: TaskResults) -> Section:
@@ -170,11 +169,11 @@ def _subspaces(task: TaskResults) -> Grid:
         for key in in_order(key for key in task.verdicts if key.component == component):
             figures = [task.effect(patched) for patched in (WHOLE.at(component), key, key.of_part(ROW))]
             verdict = task.verdicts[key]
-            figures.append(Estimate.of(verdict, LENT))
+            figures.append(Estimate.of(verdict, "share"))
             cells = ["" if figure is None else with_ends(figure) for figure in figures]
             rows.append([component, shown(key), *cells, verdict["verdict"], verdict["reason"]])
-    header = ["component", "subspace", "effect, whole component", "subspace", "its row part", "lent", "verdict"]
-    header += ["because"]
+    header = ["component", "subspace", "effect, whole component", "subspace", "its row part"]
+    header += ["mediated share", "verdict", "because"]
     return Grid(header, rows)
 
 

@@ -1,46 +1,66 @@
 """Verdicts in words, and as the table that pages and pictures read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
 
-from subspace_illusion.report.words import fixed, shown
+from subspace_illusion.report.words import fixed, percent, shown, with_ends
 from subspace_illusion.subspace.keys import SubspaceKey
+from subspace_illusion.verdict.intervals import Predicted
 from subspace_illusion.verdict.judge import Caution, Verdict
-from subspace_illusion.verdict.rule import FAITHFUL, Reason
-from subspace_illusion.verdict.sub_scores import NAMED, NEEDED, SUB_SCORES
+from subspace_illusion.verdict.rule import FAITHFUL, Reason, ends
+from subspace_illusion.verdict.seen import MEASURED, Seen
 
 CAUTIONS: Mapping[Caution, str] = {
     Caution.FEW_GROUPS: "its intervals are over few groups of pairs",
-    Caution.STRENGTHENS: "it strengthens the answer, which no planted case that counts does",
-    Caution.WEAKER: "weaker than the planted cases that count",
-    Caution.RESIDUAL_STREAM: "in the residual stream, where no case was planted",
+    Caution.MANY_DIMENSIONS: "it has more dimensions than planted cases have",
 }
 """What a verdict's reason says of each caution."""
+
+COMPLETE_FROM = 0.8
+"""A faithful subspace whose effect is certainly a smaller share of the whole component's is called incomplete."""
+
+EVIDENCE: Mapping[str, str] = dict(
+    fldd="effect (share of the clean LD)",
+    whole="whole component",
+    own="own-difference share",
+    match="match with the whole component",
+)
+"""What a verdict rests on, in words, in the order in which it is shown."""
 
 
 def reason_of(verdict: Verdict) -> str:
     """Why a verdict is what it is, in one sentence, its cautions behind it."""
-    if verdict.reason is Reason.SMALL_EFFECT:
-        return "the effect is too small to ask what it is made of"
+    return "; ".join([_because(verdict), *(CAUTIONS[caution] for caution in verdict.cautions)])
+
+
+def _because(verdict: Verdict) -> str:
+    seen = verdict.seen
     if verdict.reason is Reason.FEW_GROUPS:
-        return f"the held-out pairs are of {verdict.score.groups} groups, too few for an interval"
-    limits = verdict.thresholds
-    if verdict.reason is Reason.FEW_SUB_SCORES or limits is None:
-        return f"fewer than {NEEDED} figures of the score apply"
-    if verdict.reason is Reason.ILLUSORY_AXIS:
-        return "; ".join(f"{shown(axis)} is illusory" for axis in verdict.illusory_axes)
-    score, applying = verdict.score, list(verdict.score.sub_scores)
-    said = " ".join(
-        ["score", fixed(score.draws[0]), *([f"of {' and '.join(applying)}"] if len(applying) < len(SUB_SCORES) else [])]
+        return f"the held-out pairs are of {seen.groups} groups, too few for an interval"
+    if verdict.reason is Reason.SMALL_EFFECT:
+        return f"the effect, {fixed(seen.fldd[0])} of the clean LD, is too small to ask what it goes through"
+    share = verdict.share
+    if share is None:
+        return f"nothing was planted in such a place as {seen.site.name}, so that no interval is known"
+    said = (
+        f"of the effect, {fixed(seen.fldd[0])} of the clean LD, an estimated {percent(share)} goes through what "
+        f"{seen.site.name} itself hands on"
     )
-    faithful, illusory = f"faithful up to {fixed(limits.faithful)}", f"illusory from {fixed(limits.illusory)}"
-    if verdict.reason is Reason.BETWEEN:
-        where = f"between the thresholds or too near one: {faithful}, {illusory}"
-    else:
-        where = faithful if verdict.verdict == FAITHFUL else illusory
-    return "; ".join([f"{said}, {where}", *(CAUTIONS[caution] for caution in verdict.cautions)])
+    if verdict.reason is Reason.ILLUSORY_AXIS:
+        axes = " and ".join(map(shown, verdict.illusory_axes))
+        return f"{said}, but {axes} {'is' if len(verdict.illusory_axes) == 1 else 'are'} illusory"
+    if verdict.reason is Reason.ACROSS:
+        return f"{said}: not all of the interval lies on one side"
+    return f"{said}{_incomplete(seen)}" if verdict.verdict == FAITHFUL else said
+
+
+def _incomplete(seen: Seen) -> str:
+    """What there is to say of a faithful subspace that does less than its whole component."""
+    match = seen.estimate("match")
+    does_less = abs(seen.fldd[0]) < abs(seen.whole[0]) and match is not None and ends(match)[1] < COMPLETE_FROM
+    return f"; incomplete, the whole component's effect is {fixed(seen.whole[0])}" if does_less else ""
 
 
 def cautions_said(reason: str) -> tuple[Caution, ...]:
@@ -48,18 +68,44 @@ def cautions_said(reason: str) -> tuple[Caution, ...]:
     return tuple(caution for caution, words in CAUTIONS.items() if f"; {words}" in reason)
 
 
+def interval_from(predicted: Predicted) -> str:
+    """Where a prediction interval is from, and what it promises."""
+    promised = "no level is promised" if predicted.level == 0 else f"{predicted.level:.0%} promised"
+    return f"{predicted.source}: {predicted.cases} cases, {promised}"
+
+
+def evidence(verdict: Verdict) -> str:
+    """What a verdict rests on, in one line."""
+    return "; ".join(_evidence(verdict))
+
+
+def _evidence(verdict: Verdict) -> Iterator[str]:
+    for name, words in (("fldd", "effect"), ("whole", "whole component")):
+        if (figure := verdict.seen.estimate(name)) is not None:
+            yield f"{words} {with_ends(figure)} of the clean LD"
+    for name in ("own", "match"):
+        if (figure := verdict.seen.estimate(name)) is not None:
+            yield f"{EVIDENCE[name]} {with_ends(figure)}"
+    if verdict.predicted is not None and verdict.share is not None:
+        yield f"mediated share {with_ends(verdict.share)} ({interval_from(verdict.predicted)})"
+
+
 def verdict_table(verdicts: Mapping[SubspaceKey, Verdict]) -> pd.DataFrame:
-    """One row a component and subspace: the verdict, why, the score with its sub-scores, thresholds and p values."""
+    """One row a component and subspace: the verdict, why, what it rests on, and the estimate of the mediated share
+    (``share``) with its prediction interval: its ends, the ``level`` that it promises, how many ``planted`` cases it is
+    from and where these are."""
     rows = []
     for key, verdict in verdicts.items():
-        limits = verdict.thresholds
         about = dict(component=key.component, subspace=key.subspace, verdict=verdict.verdict, reason=reason_of(verdict))
-        zones = dict(
-            faithful_up_to=np.nan if limits is None else limits.faithful,
-            illusory_from=np.nan if limits is None else limits.illusory,
-        )
-        rows.append(about | verdict.score.row() | zones | dict(p_effect=verdict.p_effect, p_score=verdict.p_score))
-    columns = ["component", "subspace", "verdict", "reason", NAMED]
-    measured = [f"{name}{end}" for name in ("fldd", "score", *SUB_SCORES) for end in ("", "_lo", "_hi")]
-    columns += [*measured, "moved", "faithful_up_to", "illusory_from", "p_effect", "p_score"]
+        rows.append(about | verdict.seen.row() | _predicted(verdict.predicted))
+    measured = [f"{name}{end}" for name in MEASURED for end in ("", "_lo", "_hi")]
+    columns = ["component", "subspace", "verdict", "reason", *measured, "level", "planted", "interval_from"]
     return pd.DataFrame(rows, columns=columns).round(6)
+
+
+def _predicted(predicted: Predicted | None) -> dict[str, object]:
+    """The columns of a prediction interval, which stands in the place of that over groups."""
+    if predicted is None:
+        return dict(share_lo=np.nan, share_hi=np.nan, level=np.nan, planted=0, interval_from="")
+    ends_of = dict(share_lo=predicted.low, share_hi=predicted.high)
+    return ends_of | dict(level=predicted.level, planted=predicted.cases, interval_from=predicted.source)

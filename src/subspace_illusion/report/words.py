@@ -45,6 +45,14 @@ def with_ends(estimate: Estimate) -> str:
     return f"{value} ({', '.join(map(fixed, estimate.each))})" if estimate.each else value
 
 
+def percent(share: Estimate) -> str:
+    """A share with its interval in percent, without decimals."""
+    value = f"{100 * share.value:.0f} %"
+    if share.low is None or share.high is None:
+        return value
+    return f"{value} [{100 * share.low:.0f}, {100 * share.high:.0f}]"
+
+
 def shown(key: SubspaceKey) -> str:
     """What people read of a subspace, whatever its component and seed: what tables call it, the user's without mark."""
     return key.subspace.replace(USER_MARK, "", 1)

@@ -35,6 +35,11 @@ def colour_of(key: SubspaceKey) -> str:
     return USER_COLOUR if key.is_user else _OF_METHODS[key.method]
 
 
+def is_drawn(key: SubspaceKey) -> bool:
+    """Whether pictures show it: a subspace or one of its parts, and nothing else that is done along it."""
+    return not key.part or key.part in _OF_PARTS
+
+
 def evaluate_figure(effects: pd.DataFrame, components: Sequence[str], keys: Sequence[SubspaceKey]) -> Figure:
     """Effect of every subspace, one panel a component.
 

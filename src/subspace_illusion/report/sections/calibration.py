@@ -1,4 +1,4 @@
-"""E14: how often the score is right in planted cases, in words and tables."""
+"""E14: how good the estimate of the mediated share is on models that were left out, in words and tables."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,132 +6,76 @@ from typing import Any
 import pandas as pd
 
 from subspace_illusion.report.section import Grid
-from subspace_illusion.report.words import fixed, with_ends
-from subspace_illusion.statistics import Estimate
-from subspace_illusion.verdict.calibration import EXCHANGED, HALF, SCORE, TRAINED_ALONE, Calibration
+from subspace_illusion.report.words import fixed
+from subspace_illusion.verdict.calibration import Calibration
+from subspace_illusion.verdict.estimate import KINDS
+from subspace_illusion.verdict.held_out import HIGH, LOW
 from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE
+
+WRONG = dict(
+    below_02_called_faithful=f"up to {LOW:g}, called {FAITHFUL}",
+    above_08_called_illusory=f"from {HIGH:g} on, called {ILLUSORY}",
+)
+"""The shares of wrong calls, by the true mediated share, in words."""
 
 
 def in_words(calibration: Calibration) -> str:
-    """How often the score is right in planted cases, in a few sentences."""
-    about, cases = calibration.about, calibration.cases
-    counted = cases[cases["counted"].astype(bool)]
-    rows = {truth: calibration.measured.loc[truth] for truth in (ILLUSORY, FAITHFUL)}
-    area = calibration.areas.set_index("evidence").loc[SCORE]
+    """How good the estimate is on models that were left out, in a few sentences."""
+    reached = calibration.pooled
+    ends = zip(WRONG, (f"up to {LOW:g}", f"from {HIGH:g} on"), (FAITHFUL, ILLUSORY), strict=True)
+    said = [
+        f"{_percent(reached[name])} of those with a mediated share {where} are called {verdict}"
+        for name, where, verdict in ends
+        if not pd.isna(reached[name])
+    ]
+    neither = reached["inconclusive"]
+    unclear = "" if pd.isna(neither) else f"; of either up to {_percent(neither)} are {INCONCLUSIVE}"
     return (
-        f"What that is worth was measured on {len(cases)} planted cases in {about['model']} ({about['tasks']}): a "
-        "component is made to carry the signal to a known dose, without changing anything that the model computes, and "
-        f"directions are found in it in several ways. {len(counted)} of the cases move the answer as the variable "
-        "would, by at least a third of what patching the whole residual stream does. Illusory are those at a dose up "
-        f"to 0.2, and those that have no part in what is carried ({_methods(counted, 1)}); faithful are the others "
-        f"from a dose of 0.8 on ({_methods(counted, 0)}). Thresholds were set on half of the blocks and measured on "
-        f"the other half. There, {_said(rows[ILLUSORY], ILLUSORY, FAITHFUL)}; "
-        f"{_said(rows[FAITHFUL], FAITHFUL, ILLUSORY)}; "
-        f"the others are {INCONCLUSIVE}. {_of_parts(calibration)}The area under the ROC is {fixed(area['auc'])}"
-        f"{_interval(area)}. Blocks are the unit: "
-        f"{_room(rows[ILLUSORY], ILLUSORY)} and {_room(rows[FAITHFUL], FAITHFUL)}."
+        "What that is worth was measured on planted cases: a component is made to hold a signal to a known dose, "
+        "without changing anything that the model computes, so that the mediated share of any subspace of it can be "
+        f"run. Each of {len(calibration.models)} models ({', '.join(calibration.models)}; "
+        f"{', '.join(calibration.tasks)}) was left out in turn. On {int(reached['cases'])} cases, the median error is "
+        f"{fixed(reached['median_error'])}, and {_percent(reached['coverage_90'])} lie in their interval, where "
+        f"{_percent(reached['level'])} were promised; {' and '.join(said) or 'none is clear'}{unclear}."
     )
 
 
-def _of_parts(calibration: Calibration) -> str:
-    """What is called of illusory cases in the model's own MLPs and of trained directions alone, each its sentence."""
-    text = ""
-    if (own := calibration.measured_on(f"{HALF}, MLP", ILLUSORY)) is not None:
-        text += (
-            f"Of the {ILLUSORY} ones {int(own['cases'])} are in the model's own MLPs, and {_share(own, ILLUSORY)} of "
-            f"these are called {ILLUSORY}. "
-        )
-    if (trained := calibration.measured_on(f"{HALF}, {TRAINED_ALONE}", FAITHFUL)) is not None:
-        text += (
-            f"Of the {FAITHFUL} ones {int(trained['cases'])} are trained directions, and "
-            f"{_share(trained, FAITHFUL)} of these are called {FAITHFUL}"
-        )
-        if (exchanged := calibration.measured_on(f"{EXCHANGED}, {TRAINED_ALONE}", FAITHFUL)) is not None:
-            text += (
-                f" (with the halves exchanged {_share(exchanged, FAITHFUL)} of {int(exchanged['cases'])}, and "
-                f"{_share(exchanged, ILLUSORY)} {ILLUSORY})"
-            )
-        text += (
-            ". The others could hardly fail, by algebra: to first order a mean difference, or a probe close to it, "
-            "loses nothing without its null part and does what the whole component does, and a gradient has no null "
-            "part, so that nothing is lent or lost. "
-        )
-    return text
+def held_out_grid(calibration: Calibration) -> Grid:
+    """What is reached on each model with its own cases left out, by kind of place, and on all together."""
+    rows = [_row(row, ("model", "kind"), "level") for row in calibration.held_out.to_dict("records")]
+    rows.append(_row(dict(calibration.pooled) | dict(model="all", kind="all"), ("model", "kind"), "level"))
+    return Grid(["model left out", "kind of place", *_header("promised")], rows)
 
 
-def _methods(counted: pd.DataFrame, truth: int) -> str:
-    """How many cases of a truth there are, by the way of finding the direction."""
-    methods = counted.loc[counted["truth"] == truth, "way"].value_counts()
-    return ", ".join(f"{number} {method}" for method, number in methods.items()) or "none"
+def compared_grid(calibration: Calibration) -> Grid:
+    """The median error of the estimate, and of whatever else a verdict could rest on, on each model left out."""
+    errors = calibration.evidence.pivot(index="evidence", columns=["model", "kind"], values="median_error")
+    named = calibration.evidence["evidence"].unique()
+    columns = [(model, kind) for model in calibration.models for kind in KINDS if (model, kind) in errors]
+    rows = [[name, *(_error(errors.loc[name, column]) for column in columns)] for name in named]
+    return Grid(["median error", *(f"{model}, {kind}" for model, kind in columns)], rows)
 
 
-def _said(row: pd.Series, right: str, wrong: str) -> str:
-    return (
-        f"of {int(row['cases'])} {right} cases in {_blocks(row)} {_share(row, right)} are called {right} "
-        f"and {_share(row, wrong)} {wrong}"
-    )
+def errors_by_kind(calibration: Calibration) -> dict[str, float]:
+    """The estimate's median error on models that were left out, by kind of place: the largest of all models."""
+    return calibration.held_out.groupby("kind", sort=False)["median_error"].max().to_dict()
 
 
-def _room(row: pd.Series, truth: str) -> str:
-    bad = int(row["groups_wrong"])
-    return (
-        f"{bad or 'none'} of {_blocks(row)} has a case that is {truth} and called the other, which leaves room "
-        f"for up to {_share(row, 'wrong_groups_most')} of such blocks"
-    )
+def _header(*promised: str) -> list[str]:
+    told = ["called", "of these on the wrong side of 0.5"]
+    return ["cases", "blocks", "median error", "in the interval", *promised, *WRONG.values(), *told]
 
 
-def _blocks(row: pd.Series) -> str:
-    number = int(row["groups"])
-    return f"{number} block{'s' if number > 1 else ''}"
+def _row(row: Mapping[str, Any], about: tuple[str, ...], *promised: str) -> list[str]:
+    """What a row says of, and how many cases there are; then the figures, empty where there are none."""
+    shares = [_percent(row[name]) for name in ("coverage_90", *promised, *WRONG, "called", "called_wrong")]
+    counts = [str(int(row["cases"])), str(int(row["units"]))]
+    return [*(str(row[name]) for name in about), *counts, _error(row["median_error"]), *shares]
 
 
-def _interval(row: pd.Series) -> str:
-    """The interval of an area, or what stands for it where no case of either truth overlaps with the other."""
-    if row["auc"] == 1:
-        return " (no case of the one truth scores like one of the other)"
-    return f" [{fixed(row['auc_lo'])}, {fixed(row['auc_hi'])}]"
+def _error(error: float | None) -> str:
+    return "" if error is None or pd.isna(error) else fixed(error)
 
 
-def _share(row: pd.Series, name: str) -> str:
-    return f"{float(row[name]):.0%}"
-
-
-def confusion_grid(calibration: Calibration) -> Grid:
-    """What planted cases are called, on the measuring half and in the other ways that were looked at."""
-    rows = []
-    for row in calibration.confusions.to_dict("records"):
-        calls = [_share(pd.Series(row), call) for call in (FAITHFUL, INCONCLUSIVE, ILLUSORY)]
-        most = row.get("wrong_groups_most")
-        bound = "" if most is None or pd.isna(most) else f"{int(row['groups_wrong'])} (room for {most:.0%})"
-        rows.append([row["measured_on"], row["truth"], str(int(row["cases"])), str(int(row["groups"])), *calls, bound])
-    header = ["measured on", "planted", "cases", "blocks", f"called {FAITHFUL}", INCONCLUSIVE, ILLUSORY]
-    return Grid([*header, "blocks with a case called the other"], rows)
-
-
-def natural_grid(calibration: Calibration) -> Grid:
-    """Components as the model has them, whose truth nobody knows: effects and score of what was found in each."""
-    rows = []
-    for row in calibration.natural.to_dict("records"):
-        figures = [_in_interval(row, name) for name in ("whole_fldd", "fldd", "score")]
-        rows.append([row["task"], row["component"], row["subspace"], *figures, row["called"]])
-    header = ["task", "component", "subspace", "effect, whole component", "effect, subspace", SCORE, "called"]
-    return Grid(header, rows)
-
-
-def _in_interval(row: Mapping[str, Any], name: str) -> str:
-    """A figure of a row with its interval; nothing where it has none."""
-    estimate = Estimate.of(row, name)
-    return "" if estimate is None else with_ends(estimate)
-
-
-def areas_grid(calibration: Calibration) -> Grid:
-    """The area of the score, its sub-scores and the evidence in common use, and what each would have let pass."""
-    rows = []
-    for row in calibration.areas.to_dict("records"):
-        area = "" if pd.isna(row["auc"]) else f"{fixed(row['auc'])} [{fixed(row['auc_lo'])}, {fixed(row['auc_hi'])}]"
-        there = "" if pd.isna(row["score_auc"]) else fixed(row["score_auc"])
-        shares = [row.get(f"{truth}_passed") for truth in (ILLUSORY, FAITHFUL)]
-        passed = ["" if share is None or pd.isna(share) else f"{share:.0%}" for share in shares]
-        rows.append([row["evidence"].replace("_", " "), row["words"], str(int(row["cases"])), area, there, *passed])
-    header = ["evidence", "what it is", "cases", "area", "the score's on them", f"{ILLUSORY} cases that pass"]
-    return Grid([*header, f"{FAITHFUL} cases that pass"], rows)
+def _percent(share: float | None) -> str:
+    return "" if share is None or pd.isna(share) else f"{share:.0%}"

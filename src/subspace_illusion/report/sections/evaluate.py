@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import pandas as pd
 
 from subspace_illusion.measures.effects import BY_TEMPLATE
-from subspace_illusion.report.plots.evaluate import evaluate_figure, templates_figure
+from subspace_illusion.report.plots.evaluate import evaluate_figure, is_drawn, templates_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section
 from subspace_illusion.report.words import in_order, shown, with_ends
@@ -13,6 +13,7 @@ from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.keys import (
     BOTH,
     LENT_HALF,
+    OWN,
     OWN_HALF,
     POOLED,
     ROW,
@@ -40,7 +41,7 @@ def section(results: Results) -> Iterator[Section]:
     grids = [_patches(effects, [name], keys) for name in roles]
     if others := [name for name in results.components if name not in roles]:
         trained = SubspaceKey(TRAINED)
-        few = (WHOLE, trained, *(trained.of_part(part) for part in (LENT_HALF, OWN_HALF, ROW)), *own)
+        few = (WHOLE, trained, *(trained.of_part(part) for part in (OWN, LENT_HALF, OWN_HALF, ROW)), *own)
         grids.append(_patches(effects, others, [key for key in keys if key in few]))
     pooled = effects[effects["seed"] == POOLED]
     counts = pooled.iloc[0]
@@ -50,8 +51,11 @@ def section(results: Results) -> Iterator[Section]:
         f"{counts['pairs']} held-out pairs of {counts['groups']} groups. Intervals are over groups, with these "
         "sentences and these training seeds; every seed's own effect stands beside. The patch along a subspace is "
         "taken apart too: what the differences along the null part write through the row part (lent), and what those "
-        "along the row part write (own). The two add up to the patch; their effects need not, since what follows is "
-        f"not linear. {' '.join(_sentences_of(pooled, results))}".rstrip(),
+        "along the row part write (inside the row space). The two add up to the patch; their effects need not, since "
+        "what follows is not linear. The own difference is that of the component between the values, moved alone as "
+        "far as the patch moves it and no further than it really moves; verdicts rest on it. Mean ablation puts the "
+        "mean in the place of what is held along the subspace, and steering adds the mean change between the values. "
+        f"{' '.join(_sentences_of(pooled, results))}".rstrip(),
         [
             Picture(
                 "evaluate",
@@ -59,7 +63,7 @@ def section(results: Results) -> Iterator[Section]:
                 evaluate_figure(
                     effects,
                     results.components,
-                    [key for key in keys if key.is_entire or not key.is_user],
+                    [key for key in keys if is_drawn(key) and (key.is_entire or not key.is_user)],
                 ),
             ),
             *_own_picture(effects, results, own),
@@ -77,7 +81,7 @@ def _own_picture(effects: pd.DataFrame, results: Results, own: Sequence[Subspace
         yield Picture(
             "evaluate_own",
             "Effect of patching the user's own subspaces and their parts",
-            evaluate_figure(effects, names, [key for key in own if key in there]),
+            evaluate_figure(effects, names, [key for key in own if key in there and is_drawn(key)]),
         )
 
 

@@ -20,7 +20,7 @@ def section(results: Results) -> Iterator[Section]:
         "coordinate is standardised by the natural cloud. The grey bar is the floor: the same distance between two "
         "halves of the natural cloud. What acts is what the output matrix sees, and what nothing reads is what it maps "
         "to zero; a patch may leave the natural cloud there without any consequence. Along what is written, the output "
-        "is looked at in the directions alone that the patch writes; that is the figure off of the score. One "
+        "is looked at in the directions alone that the patch writes. No verdict rests on these distances. One "
         "direction among hundreds hardly moves the distance of whole clouds, however far it goes by itself.",
         [
             Picture(

@@ -1,20 +1,20 @@
-"""E13: the answer in one paragraph, the verdicts, the score, its sub-scores, and what it is worth (E14)."""
+"""E13: the answer in one paragraph, the verdicts, what they rest on, and what that is worth (E14)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
 from subspace_illusion.report.findings import Finding, own_finding
-from subspace_illusion.report.plots.verdict import sweep_figure, verdict_figure
+from subspace_illusion.report.plots.verdict import verdict_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture
 from subspace_illusion.report.sections.calibration import in_words
-from subspace_illusion.report.verdict import reason_of, verdict_table
+from subspace_illusion.report.verdict import EVIDENCE, interval_from, reason_of, verdict_table
 from subspace_illusion.report.words import fixed, foil_of, place, shown, variable_of, with_ends
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.keys import TRAINED, SubspaceKey
 from subspace_illusion.verdict.calibration import Calibration
+from subspace_illusion.verdict.intervals import MISSED, level
 from subspace_illusion.verdict.judge import Verdict
-from subspace_illusion.verdict.rule import Reason
-from subspace_illusion.verdict.sub_scores import NEEDED, SUB_SCORES, named
+from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE, LIMITS, Limits
 
 Verdicts = Mapping[SubspaceKey, Verdict]
 
@@ -35,7 +35,7 @@ def answer(results: Results, found: Sequence[Finding], verdicts: Verdicts) -> st
     of_words |= {f"{shown(key)} at {key.component}": key for key in results.own_subspaces}
     judged = [f"{words} is {verdicts[key].verdict}" for words, key in of_words.items()]
     said = " and ".join([", ".join(judged[:-1]), judged[-1]] if len(judged) > 1 else judged)
-    return " ".join([*sentences, f"By the score, whose thresholds planted cases have set, {said}."])
+    return " ".join([*sentences, f"By the estimate of the mediated share, {said}."])
 
 
 def _of_v_true(results: Results, by_key: Mapping[str, Estimate]) -> Iterator[str]:
@@ -111,46 +111,51 @@ def verdict_grid(verdicts: Verdicts) -> Grid:
 
 
 def evidence_grid(verdicts: Verdicts) -> Grid:
-    """The effect, the score and its sub-scores, one line a subspace."""
+    """What each verdict rests on, one line a subspace, and where the interval of the estimate is from."""
     rows = []
     for key, verdict in verdicts.items():
-        scores = [verdict.sub_score(name) for name in ("fldd", "score", *SUB_SCORES)]
-        cells = ["not applicable" if each is None else with_ends(each) for each in scores]
-        rows.append([key.component, shown(key), *cells])
-    return Grid(["component", "subspace", "effect (share of the clean LD)", "score", *SUB_SCORES], rows)
+        figures = [*(verdict.seen.estimate(name) for name in EVIDENCE), verdict.share]
+        cells = ["" if each is None else with_ends(each) for each in figures]
+        source = "nothing planted in such a place" if verdict.predicted is None else interval_from(verdict.predicted)
+        rows.append([key.component, shown(key), *cells, source])
+    header = ["component", "subspace", *EVIDENCE.values(), "mediated share, prediction interval", "interval from"]
+    return Grid(header, rows)
 
 
-def verdict_picture(verdicts: Verdicts, calibration: Calibration) -> Picture:
-    """The score of every subspace, above what scores of that size meant in planted cases."""
-    figure = verdict_figure(verdict_table(verdicts), calibration)
-    return Picture("verdict", "The score of each subspace, and scores of planted cases by their dose", figure)
+def verdict_picture(verdicts: Verdicts, calibration: Calibration, limits: Limits = LIMITS) -> Picture:
+    """The estimate of every subspace, above what estimates of that size meant in planted cases."""
+    figure = verdict_figure(verdict_table(verdicts), calibration, limits)
+    alt = "The estimated mediated share of each subspace, and that of planted cases against the true one"
+    return Picture("verdict", alt, figure)
 
 
-def sweep_picture(verdicts: Verdicts, calibration: Calibration) -> Picture:
-    """What other thresholds would do to planted cases and to this run's subspaces."""
-    judged = {key: verdict for key, verdict in verdicts.items() if verdict.reason is not Reason.SMALL_EFFECT}
-    figure = sweep_figure(verdict_table(judged), calibration)
-    return Picture("verdict_sweep", "Verdicts as the threshold of the score moves", figure)
-
-
-def rules(verdicts: Verdicts, calibration: Calibration, smallest_effect: float) -> str:
-    """The formula of the score, the rule of the verdict, how many were made, and how often such verdicts are right."""
+def rules(verdicts: Verdicts, calibration: Calibration, smallest_effect: float, limits: Limits = LIMITS) -> str:
+    """The formula of the estimate, the rule of the verdict, where intervals are from, and how good that is."""
     components = len({key.component for key in verdicts})
-    limits = calibration.thresholds[named(SUB_SCORES)]
-    of_score = "; ".join(f"{name} ({words})" for name, words in SUB_SCORES.items())
     return (
-        f"The score is the mean of the figures that apply, each between 0 and 1: {of_score}. "
-        "Where all four apply, score = (lent + lost + apart + off) / 4; a figure that is true by algebra does not "
-        "apply. Where a readout maps nothing to zero, as that of one head, or of all heads where together they are no "
-        "wider than the stream, there is no null part, and neither lent nor lost says anything. Of a "
-        "subspace of the residual stream, where it was measured, lost is the share that its readers miss over the "
-        "share that random subspaces of their rank miss. Of two effects, apart is one minus the smaller over "
-        "the larger, and 1 where they have different signs. With four figures a subspace is faithful up to "
-        f"{fixed(limits.faithful)} and illusory from {fixed(limits.illusory)}; with fewer there are thresholds of "
-        f"their own, and with fewer than {NEEDED} none; what lies between is inconclusive. The effect must exceed "
-        f"{smallest_effect:g} of the clean logit difference in either direction. It is the whole 95 % interval, of the "
-        f"effect and of the score, that must lie beyond. {len(verdicts)} verdicts were made, on {components} "
-        f"component{'s' if components > 1 else ''}, each by itself and by the rule by which planted cases are called; "
-        "p values corrected for that number (Benjamini and Hochberg) stand in the table of verdicts and decide "
-        f"nothing. {in_words(calibration)}"
+        "A verdict rests on the mediated share: of the patch's effect, what goes through what the component itself "
+        "hands on. It is estimated by the own-difference share, own: the effect of moving the component's own "
+        "difference between the values, what acts of it, as far as the patch moves it and no further than it really "
+        "moves, over the patch's effect. In the residual stream it is sqrt(own * match), where match is the smaller "
+        "over the larger of the patch's and the whole component's effect, and 0 where their signs differ. The "
+        f"prediction interval decides: the whole of it from {limits.faithful_from:g} on is {FAITHFUL}, up to "
+        f"{limits.illusory_up_to:g} {ILLUSORY}, and all else {INCONCLUSIVE}; so is an effect whose interval does not "
+        f"exceed {smallest_effect:g} of the clean logit difference in either direction, and a subspace along one of "
+        f"whose axes the effect is {ILLUSORY}. A subspace that is {FAITHFUL} and does less than its component is "
+        f"incomplete. {len(verdicts)} verdicts were made, on {components} component{'s' if components > 1 else ''}, "
+        f"each by itself and by one rule. {_intervals(calibration)} {in_words(calibration)}"
+    )
+
+
+def _intervals(calibration: Calibration) -> str:
+    """Where intervals are from, and what they can promise."""
+    planted = calibration.planted
+    kinds = planted.cases["kind"].unique()
+    blocks = ", ".join(f"{kind} {planted.units(kind)} ({level(planted.units(kind)):.0%} promised)" for kind in kinds)
+    return (
+        "Intervals hold the mediated shares that planted cases with a like estimate had in places of the same kind, or "
+        "with any estimate where too few blocks have a like one, without those of the subspace's own model and block; "
+        "they hold the interval from planting in the component itself too, where there is one. To hold "
+        f"{1 - MISSED:.0%} of the cases of one more block takes 19 blocks; n of them promise "
+        f"(n - 1) / (n + 1), and one of them nothing. Blocks by kind of place: {blocks}."
     )

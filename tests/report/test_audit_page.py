@@ -1,0 +1,106 @@
+"""The page of an audit, from tables made by hand."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+import made
+from subspace_illusion.report.audit_page import AuditPage, lines, notebook_view, write_page
+from subspace_illusion.report.plots.style import plt
+from subspace_illusion.subspace.keys import ABLATION, OWN, POOLED, STEERING, TRAINED, SubspaceKey
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def effects() -> pd.DataFrame:
+    parts = [SubspaceKey(TRAINED).of_part(part) for part in (STEERING, ABLATION, OWN)]
+    about = dict(component=made.V_MLP, seed=POOLED)
+    return pd.concat(
+        [made.effects(), pd.DataFrame([about | dict(subspace=key.subspace) | made.patched(0.2) for key in parts])]
+    )
+
+
+PLANTED = pd.DataFrame(
+    [
+        dict(component=made.V_MLP, place="MLP", kind="writes to the stream", dose=dose, found="trained", effect=0.5,
+             estimate=dose, truth=dose + 0.1, large=True, known=dose > 0)
+        for dose in (0.0, 0.5)
+    ]
+)  # fmt: skip
+REPAIR = pd.DataFrame(
+    [dict(component=made.V_MLP, subspace=TRAINED, verdict="faithful") | made.measured(0.1, fldd=0.2, share=0.9)]
+)
+
+
+@pytest.fixture
+def page():
+    return AuditPage(
+        pairs=made.pairs().assign(base_token=" is"),
+        tables=dict(effects=effects()),
+        verdicts=made.verdicts(),
+        calibration=made.calibration(),
+        by_block=None,
+        proof=dict(replay=1e-6, self_patch=0.0, null_part=None, allowed=1e-3),
+        about=dict(model="tiny"),
+    )
+
+
+def written(page: AuditPage, folder) -> tuple[str, str]:
+    for ending in (".html", ".md"):
+        write_page(page, folder / f"audit{ending}")
+    return tuple((folder / f"audit{ending}").read_text() for ending in (".html", ".md"))
+
+
+def test_each_verdict_has_its_evidence_in_a_line_behind_it(page):
+    said = list(lines(page))
+    assert len(said) == 8
+    assert said[4].startswith("mlp8, trained: illusory (of the effect, 0.75 of the clean LD, an estimated 4 % [0, 9]")
+    assert said[5].endswith("mediated share 0.04 [0.00, 0.09] (planted cases elsewhere: 32 cases, 78% promised)")
+    assert "planted cases elsewhere: 32 cases, 78% promised" in notebook_view(page)
+
+
+def test_the_page_says_what_verdicts_rest_on_and_what_they_cannot_see(page, tmp_path):
+    html, text = written(page, tmp_path)
+    assert html.count("<img") == 1
+    assert "](audit_figures/verdict.png)" in text
+    for each in (html, text):
+        words = " ".join(each.split())
+        assert "it is sqrt(own * match)" in words
+        assert "planes of two are among the subspaces that were tried" in words
+        assert "those of the mediated share are prediction intervals" in words
+        assert "Repair: trained again" not in words
+        assert "Planted in this component" not in words
+
+
+def test_what_is_done_along_a_subspace_is_in_the_table_of_effects(page, tmp_path):
+    _, text = written(page, tmp_path)
+    rows = [
+        line.split(" | ")[1] for line in text[text.index("## What patching did") :].splitlines() if "| mlp8 " in line
+    ]
+    assert rows[:6] == [
+        "whole component", "trained", "own difference", "lent by the null part", "row part", "null part"
+    ]  # fmt: skip
+    assert rows[6:] == ["mean ablation", "steering", "mean difference"]
+
+
+def test_repairs_and_what_was_planted_in_the_component_are_shown(page, tmp_path):
+    shown = replace(page, tables=dict(page.tables, planted=PLANTED, repair=REPAIR))
+    _, text = written(shown, tmp_path)
+    assert "## Repair: trained again within what acts, where a subspace is illusory" in text
+    assert "| mlp8 | trained | 0.20 [0.10, 0.30] | 0.90 [0.80, 1.00] | faithful |" in text
+    planted = text[text.index("## Planted in this component") :].splitlines()
+    assert planted[2] == (
+        "| component | place | kind of place | dose | found by | share of the clean LD | mediated share, estimated | "
+        "true | effect large enough | truth known |"
+    )
+    assert planted[4:6] == [
+        "| mlp8 | MLP | writes to the stream | 0.000 | trained | 0.500 | 0.000 | 0.100 | yes | no |",
+        "| mlp8 | MLP | writes to the stream | 0.500 | trained | 0.500 | 0.500 | 0.600 | yes | yes |",
+    ]
