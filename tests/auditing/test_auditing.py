@@ -1,6 +1,7 @@
 """The audit from Python: what it finds, saves and reads again, and the example that shows it from start to end."""
 
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,24 +14,30 @@ import torch
 import tiny
 from some_pairs import prompts_and_pairs, some_pairs
 from subspace_illusion import Audit, audit
-from subspace_illusion.auditing import call, component, document
-from subspace_illusion.auditing.findings import TABLES, joined
+from subspace_illusion.auditing import call, component, document, result
+from subspace_illusion.auditing.component import Halves
+from subspace_illusion.auditing.findings import PLANTED, REPAIR, TABLES, joined
 from subspace_illusion.auditing.given import GivenModel
 from subspace_illusion.auditing.progress import Progress
 from subspace_illusion.auditing.proof import Proof, prove
-from subspace_illusion.auditing.settings import TOLERANCE, Das
+from subspace_illusion.auditing.repair import trained_within
+from subspace_illusion.auditing.settings import TOLERANCE, Das, Settings
+from subspace_illusion.core.basis import random_basis
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 from subspace_illusion.pipeline.compose import compose
-from subspace_illusion.subspace.keys import SubspaceKey
+from subspace_illusion.subspace.keys import ABLATION, STEERING, SubspaceKey
 from subspace_illusion.tasks.table import DIFFERENT
-from subspace_illusion.verdict.rule import SMALLEST_EFFECT
+from subspace_illusion.verdict.estimate import STREAM
+from subspace_illusion.verdict.intervals import ELSEWHERE, HERE
+from subspace_illusion.verdict.judge import judge
+from subspace_illusion.verdict.rule import LIMITS, SMALLEST_EFFECT, Limits
 from subspace_illusion.verdict.shipped import SHIPPED
 
 HOOK = "blocks.1.mlp.hook_post"
 RESIDUAL = "blocks.1.hook_resid_post"
-FAST = dict(filter_incorrect=False, resamples=200, train=False)
-WHOLE = FAST | dict(train=True, das=Das(steps=3, batch=8))
+FAST = dict(filter_incorrect=False, resamples=200, train=False, calibrate=False)
+WHOLE = FAST | dict(train=True, calibrate=True, das=Das(steps=3, batch=8))
 MINE = SubspaceKey.user("mine", HOOK)
 
 
@@ -59,7 +66,9 @@ def test_it_does_all_that_is_asked(whole):
     assert {"trained", "random", "whole component", "span of both"} <= set(effects.index)
     assert {"norm-matched placebo", "DAS on arbitrary labels", "patch from itself"} <= set(whole.controls["control"])
     assert set(whole.tables["off_distribution"]["place"]) == {"component", "output", "next block's input"}
-    assert set(whole.tables) == {*TABLES} - {"readers"}  # heads read residual vectors alone
+    assert set(whole.tables) == {*TABLES} - {"readers", REPAIR}  # heads read residual vectors alone; none is illusory
+    assert {"trained", "yours: mine", "mean difference"} < set(whole.planted["found"])
+    assert whole.repair is None
     assert str(whole).startswith(f"{HOOK}, trained: ")
     assert f"\n{HOOK}, mine: " in str(whole)
     assert whole._repr_html_().count("<table") == 2
@@ -149,12 +158,12 @@ def test_a_folder_that_is_there_is_left_alone_and_a_failure_leaves_none(whole, t
     assert sorted(path.name for path in tmp_path.iterdir()) == ["letters", "out"]
     with pytest.raises(InputError, match="holds no audit"):
         Audit.load(tmp_path / "letters")
-    (tmp_path / "out/verdict.json").write_text('{"format": "subspace-illusion/verdict/2"}')
-    with pytest.raises(InputError, match="is not of the form subspace-illusion/verdict/1"):
+    (tmp_path / "out/verdict.json").write_text('{"format": "subspace-illusion/verdict/1"}')
+    with pytest.raises(InputError, match="is not of the form subspace-illusion/verdict/2"):
         Audit.load(tmp_path / "out")
 
 
-@pytest.mark.parametrize("name", ["pairs.parquet", "effects.parquet", "scores.parquet", "subspaces.safetensors"])
+@pytest.mark.parametrize("name", ["pairs.parquet", "effects.parquet", "seen.parquet", "subspaces.safetensors"])
 def test_a_folder_that_lacks_a_file_is_named(whole, tmp_path, name):
     whole.save(tmp_path / "out")
     (tmp_path / "out" / name).unlink()
@@ -197,6 +206,18 @@ def test_a_run_that_failed_is_not_done(capsys):
     assert "done" not in capsys.readouterr().err
 
 
+def test_what_was_not_known_of_is_added_to_the_bar(capsys):
+    with Progress(1, True) as bar:
+        with bar.phase("one", 1):
+            pass
+        bar.more(3)
+        with bar.phase("more", 3):
+            pass
+    said = capsys.readouterr().err
+    assert " 25% " in said
+    assert said.rstrip().splitlines()[-1].split("\r")[-1].startswith("100%")
+
+
 def test_the_schema_is_that_of_the_document(whole):
     written = json.loads(Path(document.__file__).with_name("schema.json").read_text())
     assert written == document.Document.model_json_schema()
@@ -204,6 +225,130 @@ def test_the_schema_is_that_of_the_document(whole):
     assert found["model"]["sha256"]
     assert found["pairs"]["test"] == len(whole.tables["outcomes"])
     assert {one["subspace"]: one["yours"] for one in found["verdicts"]}["mine"] is True
+
+
+def test_the_document_says_what_verdicts_rest_on(whole):
+    found = whole.document
+    assert found.zones.model_dump() == dict(illusory_up_to=0.5, faithful_from=0.5)
+    assert found.calibration.models == ["tiny", "other"]
+    assert len(found.verdicts) == len(whole.verdicts) == 3
+    for told, (key, verdict) in zip(found.verdicts, whole.verdicts.items(), strict=True):
+        seen = whole.seen[key]
+        figures = dict(effect=seen.fldd, whole_component=seen.whole, own_difference_share=seen.own, match=seen.match)
+        for name, draws in figures.items():
+            assert getattr(told, name).value == draws[0]
+        share, predicted = told.mediated_share, verdict.predicted
+        assert (share.value, share.low, share.high) == (seen.share[0], predicted.low, predicted.high)
+        assert told.model_dump(mode="json")["interval"] == {
+            "from": ELSEWHERE,
+            "cases": predicted.cases,
+            "level": predicted.level,
+        }
+        patched = whole.effects.query("seed == 'pooled'").set_index("subspace")["fldd"]
+        for part, figure in ((ABLATION, told.mean_ablation), (STEERING, told.steering)):
+            assert (figure is not None) == key.is_asked
+            assert figure is None or figure.value == patched[key.of_part(part).subspace]
+
+
+def test_where_nothing_like_it_was_planted_no_share_is_told(llama):
+    asked = FAST | dict(calibrate=True)
+    found = audit(llama, tiny.EXAMPLE, "blocks.1.attn.hook_q", {"mine": direction(width=32)}, **asked)
+    assert found.planted is None
+    for told in found.document.verdicts:
+        assert told.verdict == "inconclusive"
+        assert told.mediated_share is None
+        assert told.interval is None
+        assert told.own_difference_share is not None
+
+
+@pytest.mark.parametrize(("cases", "source"), [(10, HERE), (9, ELSEWHERE)])
+def test_cases_planted_in_the_component_widen_the_interval_if_there_are_enough(whole, tmp_path, cases, source):
+    estimate = float(whole.seen[MINE].share[0])
+    counted = dict(large=True, known=True, estimate=estimate, truth=np.arange(cases) % 2)
+    found = replace(whole, tables=whole.tables | {PLANTED: whole.planted.iloc[:cases].assign(**counted)})
+    predicted = found.verdicts[MINE].predicted
+    assert predicted.source == source
+    if source == HERE:
+        assert (predicted.low, predicted.high, predicted.cases, predicted.level) == (0, 1, cases, 0)
+        assert found.verdicts[MINE].verdict == "inconclusive"
+        found.save(tmp_path / "out")
+        again = Audit.load(tmp_path / "out")
+        assert again.verdicts[MINE].predicted == predicted
+        assert again.document.verdicts[1].interval.source == HERE
+
+
+def test_cases_of_the_models_own_block_do_not_count(whole, monkeypatch):
+    digest = whole.about["model"]["sha256"]
+    asked = []
+    monkeypatch.setattr(result, "judge", lambda *given: asked.append(given) or judge(*given))
+    for digests, name in (({"tiny": digest}, "tiny"), ({"tiny": "0" * 64}, None)):
+        calibration = replace(whole.calibration, digests=digests)
+        monkeypatch.setattr(result, "read_calibration", lambda found=calibration: found)
+        found = replace(whole)
+        assert found.verdicts.keys() == whole.verdicts.keys()
+        assert asked[-1][2] == name
+
+
+def test_nothing_is_planted_in_a_map_nor_where_it_takes_long(llama, monkeypatch, capsys):
+    asked = FAST | dict(calibrate=True, controls=False, resamples=100)
+    every = audit(llama, tiny.EXAMPLE, [HOOK, "blocks.2.mlp.hook_post"], {"mine": direction()}, progress=True, **asked)
+    assert every.planted is None
+    assert "planted" not in capsys.readouterr().out
+    monkeypatch.setattr(call, "LONGEST_PLANTING", 0)
+    long = audit(llama, tiny.EXAMPLE, HOOK, {"mine": direction()}, progress=True, **asked)
+    assert long.planted is None
+    said = capsys.readouterr().out.splitlines()[0]
+    assert re.search(r", some \d+ s; no cases are planted there, which would take some \d+ s more$", said)
+    assert long.document.settings["calibrate"] is True
+
+
+@pytest.fixture
+def all_illusory(monkeypatch):
+    def judge_so(*given):
+        return {key: replace(verdict, verdict="illusory") for key, verdict in judge(*given).items()}
+
+    monkeypatch.setattr(result, "judge", judge_so)
+
+
+@pytest.mark.usefixtures("all_illusory")
+@pytest.mark.parametrize(("hook", "width"), [(HOOK, 64), (RESIDUAL, 32)])
+def test_an_illusory_subspace_is_trained_again_within_what_acts(llama, tmp_path, hook, width):
+    asked = WHOLE | dict(calibrate=False, controls=False)
+    found = audit(llama, tiny.EXAMPLE, hook, {"mine": direction(width=width)}, **asked)
+    assert found.repair["subspace"].tolist() == ["trained", "user: mine"]  # not the mean difference
+    assert set(found.repair["component"]) == {hook}
+    measured = ["fldd", "fldd_lo", "fldd_hi", "share", "share_lo", "share_hi"]
+    assert found.repair[measured].notna().all(axis=None)
+    assert (found.repair[measured].nunique() == 1).all()  # one repair for both
+    assert set(found.repair["verdict"]) == {"illusory"}
+    assert found.repair["share"].between(found.repair["share_lo"], found.repair["share_hi"]).all()
+    found.save(tmp_path / "out")
+    pd.testing.assert_frame_equal(Audit.load(tmp_path / "out").repair, found.repair)
+
+
+@pytest.mark.usefixtures("all_illusory")
+@pytest.mark.parametrize(("hook", "more"), [(HOOK, dict(train=False)), ("blocks.1.hook_mlp_out", {})])
+def test_nothing_is_repaired_where_nothing_is_trained_or_everything_acts(llama, hook, more):
+    width = llama.width(Site.parse(hook))
+    asked = WHOLE | dict(calibrate=False, controls=False) | more
+    assert audit(llama, tiny.EXAMPLE, hook, {"mine": direction(width=width)}, **asked).repair is None
+
+
+@pytest.mark.parametrize(("rank", "found"), [(1, 1), (2, 2), (3, 2)])
+def test_what_is_trained_again_lies_in_what_acts(llama, rank, found):
+    site = Site.parse(HOOK)
+    pairs = some_pairs(llama, [site], site.start, kinds=[DIFFERENT])
+    acts = random_basis(64, 2, 3)
+    settings = Settings(rank=rank, seeds=(0, 1), das=Das(steps=2, batch=4))
+    steps = []
+    bases = trained_within(site, Halves(pairs, pairs, prompts_and_pairs()[0]), acts, settings, steps.append)
+    assert len(steps) == 2
+    assert sorted(key.seed for key in bases if key.is_trained) == [0, 1]
+    assert len(bases) == 2 * (1 if found == 1 else 1 + found)
+    for key, basis in bases.items():
+        assert basis.shape == (64, 1 if key.axis else found)
+        torch.testing.assert_close(basis.mT @ basis, torch.eye(basis.shape[1]), atol=1e-5, rtol=0)
+        torch.testing.assert_close(acts @ (acts.mT @ basis), basis, atol=1e-5, rtol=0)
 
 
 def test_the_pairs_say_what_was_read(whole):
@@ -236,11 +381,12 @@ def test_of_few_groups_nothing_is_called(llama):
     assert "too few for an interval" in str(found)
 
 
-def test_pairs_that_go_one_way_have_no_distance_in_their_score(llama):
+def test_pairs_that_go_one_way_are_judged_too(llama):
     pairs = pd.read_csv(tiny.EXAMPLE)
     one_way = pairs[pairs["base_answer"] == pairs["base_answer"].iloc[0]]
     found = audit(llama, one_way, HOOK, {"mine": direction()}, **FAST)
-    assert set(found.verdicts[MINE].score.sub_scores) == {"lent", "lost", "apart"}
+    assert np.isfinite(found.seen[MINE].share).all()
+    assert found.document.verdicts[0].steering is not None
 
 
 @pytest.mark.parametrize("point", ["mlp.hook_pre", "attn.hook_q", "attn.hook_k", "hook_resid_mid", "attn.hook_z"])
@@ -280,10 +426,12 @@ def test_what_is_given_may_be_a_file_or_in_memory_and_gives_the_same(folder, lla
         pd.testing.assert_frame_equal(by_file.effects[measured], other.effects[measured], atol=1e-4, rtol=1e-4)
 
 
-def test_in_the_residual_stream_what_the_readers_see_stands_for_the_row_part(llama):
+def test_in_the_residual_stream_the_estimate_is_of_both_and_its_readers_are_shown(llama):
     found = audit(llama, tiny.EXAMPLE, RESIDUAL, {"mine": direction(width=32)}, **FAST)
     key = SubspaceKey.user("mine", RESIDUAL)
-    assert {"apart"} <= set(found.verdicts[key].score.sub_scores) <= {"lost", "apart"}
+    seen = found.seen[key]
+    assert seen.kind == STREAM
+    np.testing.assert_allclose(seen.share, np.sqrt(seen.own * seen.match))
     assert set(found.tables["readers"]["head"].str.partition(".")[0]) == {"2", "3"}
     assert found.proof.null_part is None
 
@@ -342,8 +490,9 @@ def test_several_hooks_share_one_run_of_the_prompts_and_give_a_map(llama, monkey
         (dict(pairs=3), "a int is no table of pairs"),
         (dict(model=3), "a int is no model to audit"),
         (dict(model="nowhere"), "nowhere is neither a folder nor a model that the hub"),
-        (dict(keep_wrong=True), "an audit has no setting 'keep_wrong'; it has train, controls"),
+        (dict(keep_wrong=True), "an audit has no setting 'keep_wrong'; it has train, controls, calibrate"),
         (dict(rank=0), "rank is 0"),
+        (dict(calibrate="perhaps"), "calibrate is 'perhaps'"),
         (dict(resamples=9), "resamples is 9"),
         (dict(test_share=1.5), "test_share is 1.5"),
         (dict(seeds=(1, 1)), "each once"),
@@ -371,8 +520,9 @@ def test_the_examples_probe_is_trained_and_saved(folder, tmp_path, monkeypatch, 
     sys.modules.pop("train_probe")
 
 
-def test_the_thresholds_are_those_of_the_parameters(monkeypatch):
+def test_the_rule_is_that_of_the_parameters(monkeypatch):
     monkeypatch.chdir(tiny.DATA.parent)
     rules = compose()["verdict"]
     assert rules["smallest_effect"] == SMALLEST_EFFECT
+    assert Limits(rules["illusory_up_to"], rules["faithful_from"]) == LIMITS
     assert Path(rules["calibration"]).resolve() == SHIPPED.resolve()

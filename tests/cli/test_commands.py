@@ -49,7 +49,7 @@ def command(folder, monkeypatch, capsys):
 
 
 GIVEN = ("--model", "model", "--pairs", "pairs (1).csv", "--keep-incorrect")
-ASKED = (*GIVEN, "--hook", HOOK, "--direction", "mine=w.npy", "--no-train")
+ASKED = (*GIVEN, "--hook", HOOK, "--direction", "mine=w.npy", "--no-train", "--no-calibrate")
 
 
 def test_an_audit_writes_one_folder_and_nothing_else(command, folder):
@@ -64,8 +64,14 @@ def test_an_audit_writes_one_folder_and_nothing_else(command, folder):
     assert verdict["pairs"]["source"]["file"] == "pairs (1).csv"
     refused = command("audit", *ASKED, "--out", "out/first", fails=True)
     assert "out/first is there already: name another folder, or add --force" in refused
-    command("audit", *ASKED, "--out", "out/first", "--force")
-    assert "DAS on arbitrary labels" not in set(Audit.load(folder / "out/first").controls["control"])
+    assert said.splitlines()[0].endswith(" s, cases planted there among it")
+    assert Audit.load(folder / "out/first").planted is not None
+    said = command("audit", *ASKED, "--out", "out/first", "--force")
+    assert "planted there" not in said.splitlines()[0]
+    again = Audit.load(folder / "out/first")
+    assert "DAS on arbitrary labels" not in set(again.controls["control"])
+    assert again.planted is None
+    assert not (folder / "out/first/planted.parquet").exists()
 
 
 def test_two_audits_are_compared(command, folder):
@@ -145,6 +151,18 @@ def test_units_draw_nothing_and_are_kept_until_all_are_done(command, folder, mon
     model = Audit.load(folder / "kept/many").document.model
     assert model["sha256"]
     assert {key: model.get(key) for key in ("repository", "revision", "path")} == {**source, "path": None}
+
+
+@pytest.mark.parametrize(("hooks", "planted"), [((HOOK,), True), ((HOOK, "blocks.2.mlp.hook_post"), False)])
+def test_workers_plant_in_a_component_that_is_the_only_one(command, monkeypatch, hooks, planted):
+    def stopped(units, *given):
+        assert [one.arguments["settings"]["calibrate"] for one in units] == [planted] * len(hooks)
+        raise InputError("seen")
+
+    monkeypatch.setattr("subspace_illusion.cli.fan_out.run_units", stopped)
+    named = [word for hook in hooks for word in ("--hook", hook)]
+    asked = (*GIVEN, *named, "--direction", "mine=w.npy", "--scheduler", "local", "--out", "planted/many")
+    assert "seen" in command("audit", *asked, fails=True)
 
 
 def test_an_error_of_a_worker_names_the_component_alone(command, folder, monkeypatch):

@@ -15,11 +15,13 @@ from subspace_illusion.auditing.component import Halves, cost_of, look_at
 from subspace_illusion.auditing.findings import joined
 from subspace_illusion.auditing.given import given_model, given_sites, given_subspaces
 from subspace_illusion.auditing.progress import Progress
+from subspace_illusion.auditing.repair import repaired
 from subspace_illusion.auditing.result import Audit
-from subspace_illusion.auditing.settings import BATCH, Settings
+from subspace_illusion.auditing.settings import BATCH, LONGEST_PLANTING, Settings
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.errors import InputError
+from subspace_illusion.planting.local import sites_here
 from subspace_illusion.subspace.das import training_kinds
 from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs, recorded_pairs
@@ -60,11 +62,11 @@ def audit(
             the model's; in one line.
     """
     asked = Asked.given(pairs, subspaces, settings)
-    chosen = asked.settings
     opened = given_model(model)
     sites = given_sites(hook, opened.model.n_blocks)
     for site in sites:
         opened.model.check(site)
+    chosen = asked.settings if len(sites) == 1 else asked.settings.planting_nothing
     read = given_subspaces(asked.subspaces, sites, opened.model)
     prompts, listed = asked.tokenised(opened.model.tokenizer)
     with ThreadPoolExecutor(1) as beside:
@@ -72,20 +74,34 @@ def audit(
         halves, marked, pace = _halves(opened.model, prompts, listed, sites, chosen)
         sites, empty = _apart(sites, halves)
         bases = {SubspaceKey.user(label): subspace.basis for label, subspace in read.items()}
-        work = sum(sum(cost_of(site, halves, len(bases), chosen).values()) for site in sites)
+        planting = pace * _work_of_planting(sites, halves, len(bases), chosen)
+        chosen = chosen if planting <= LONGEST_PLANTING else chosen.planting_nothing
+        work = _work(sites, halves, len(bases), chosen)
         if progress:
-            print(_first_line(sites, list(read), halves, chosen, work * pace), flush=True)
+            print(_first_line(sites, list(read), halves, chosen, work * pace, planting), flush=True)
         with Progress(work, progress) as bar:
-            found = [look_at(site, halves, bases, chosen, bar) for site in sites]
-        about = dict(
-            model=dict(opened.about) | dict(sha256=digest.result()),
-            pairs=asked.about_pairs,
-            settings=chosen.model_dump(mode="json"),
-            versions=_versions(),
-            notes={label: subspace.note for label, subspace in read.items()},
-            left_out=[site.name for site in empty],
-        )
-    return Audit(**vars(joined(found)), pairs=_with_tokens(marked, prompts, opened.model), about=about)
+            found = joined([look_at(site, halves, bases, chosen, bar) for site in sites])
+            about = dict(
+                model=dict(opened.about) | dict(sha256=digest.result()),
+                pairs=asked.about_pairs,
+                settings=asked.settings.model_dump(mode="json"),
+                versions=_versions(),
+                notes={label: subspace.note for label, subspace in read.items()},
+                left_out=[site.name for site in empty],
+            )
+            read_at = _with_tokens(marked, prompts, opened.model)
+            return repaired(Audit(**vars(found), pairs=read_at, about=about), halves, chosen, bar)
+
+
+def _work(sites: Sequence[Site], halves: Halves, users: int, settings: Settings) -> float:
+    """The work of all phases at all components, as ``cost_of`` counts it."""
+    return sum(sum(cost_of(site, halves, users, settings).values()) for site in sites)
+
+
+def _work_of_planting(sites: Sequence[Site], halves: Halves, users: int, settings: Settings) -> float:
+    """How much of it is planting cases."""
+    both = (_work(sites, halves, users, each) for each in (settings, settings.planting_nothing))
+    return next(both) - next(both)
 
 
 def _apart(sites: Sequence[Site], halves: Halves) -> tuple[list[Site], list[Site]]:
@@ -112,7 +128,8 @@ def _halves(
 ) -> tuple[Halves, pd.DataFrame, float]:
     """The pairs, every prompt run once for all components; the table that says which were kept; and the seconds that a
     token took for a block."""
-    read = list(dict.fromkeys([*sites, *(residual_after(site.block) for site in sites)]))
+    planted = [needed for site in sites for needed in sites_here(model, site)] if settings.calibrate else []
+    read = list(dict.fromkeys([*sites, *(residual_after(site.block) for site in sites), *planted]))
     start = time.perf_counter()
     everything = recorded_pairs(model, prompts, listed, read, min(site.start for site in sites), BATCH)
     pace = (time.perf_counter() - start) / (model.n_blocks * prompts["tokens"].map(len).sum())
@@ -138,12 +155,36 @@ def _with_tokens(pairs: pd.DataFrame, prompts: pd.DataFrame, model: Model) -> pd
 
 
 def _first_line(
-    sites: Sequence[Site], labels: Sequence[str], halves: Halves, settings: Settings, seconds: float
+    sites: Sequence[Site],
+    labels: Sequence[str],
+    halves: Halves,
+    settings: Settings,
+    seconds: float,
+    planting: float,
 ) -> str:
+    """What is done, on what, and how long it takes.
+
+    Args:
+        sites: The components.
+        labels: Of the user's subspaces.
+        halves: The pairs.
+        settings: What is made.
+        seconds: How long all of it takes.
+        planting: How long planting cases takes; 0 where it is not asked for.
+    """
     test = halves.test.different.table
     held_out = f"{len(test)} in {test['group'].nunique()} groups held out"
     pairs = f"{len(halves.train.different)} pairs to learn from and {held_out}"
-    return f"{what_is_done(sites, labels, settings)}: {pairs}, some {max(5, 5 * round(seconds / 5))} s"
+    beside = ""
+    if settings.calibrate and planting:
+        beside = ", cases planted there among it"
+    elif planting:
+        beside = f"; no cases are planted there, which would take some {_rounded(planting)} s more"
+    return f"{what_is_done(sites, labels, settings)}: {pairs}, some {_rounded(seconds)} s{beside}"
+
+
+def _rounded(seconds: float) -> int:
+    return max(5, 5 * round(seconds / 5))
 
 
 def what_is_done(sites: Sequence[Site], labels: Iterable[str], settings: Settings) -> str:

@@ -1,4 +1,5 @@
-"""One component looked at: what DAS trains beside the user's subspaces, parts, effects, distances, controls, scores."""
+"""One component looked at: what DAS trains beside the user's subspaces, parts, effects, distances, cases planted there,
+controls."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -6,12 +7,14 @@ from dataclasses import dataclass
 import pandas as pd
 import torch
 
-from subspace_illusion.auditing.findings import Findings
+from subspace_illusion.auditing.findings import PLANTED, Findings
 from subspace_illusion.auditing.progress import Progress
 from subspace_illusion.auditing.proof import TRIED, prove
 from subspace_illusion.auditing.settings import (
     BATCH,
+    DOSES,
     HALVINGS,
+    MIXTURES,
     RANDOM_BASELINES,
     RANDOM_DIRECTIONS,
     TOLERANCE,
@@ -22,12 +25,18 @@ from subspace_illusion.measures.controls import measure_controls
 from subspace_illusion.measures.decompose import Decomposition, classes, decompose
 from subspace_illusion.measures.effects import by_pair, effects
 from subspace_illusion.measures.off_distribution import distances_of_component
+from subspace_illusion.planting.local import cases_here, patches_here, sites_here
+from subspace_illusion.planting.mediated import Plan
 from subspace_illusion.statistics import Bootstrap, table
 from subspace_illusion.subspace.das import train_das
 from subspace_illusion.subspace.keys import TRAINED, SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.tasks.table import prompts_of, values_of
-from subspace_illusion.verdict.in_memory import score_in_memory
+from subspace_illusion.verdict.in_memory import look_in_memory
+
+REPLAYED = 6
+"""How often a dose replays every prompt besides its patches: as it is and with the signal, and there and back for
+gradients."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,7 @@ def look_at(
     tables |= dict(decomposition=decomposition.summary, cosines=decomposition.cosines)
     bases = decomposition.subspaces
     with progress.phase(f"patching at {site.name}", cost["patch"]):
-        scored = score_in_memory(
+        looked = look_in_memory(
             train,
             test,
             site,
@@ -96,11 +105,15 @@ def look_at(
         )
     bootstrap = Bootstrap.of(test.groups, settings.resamples, settings.seed)
     tables |= dict(
-        effects=effects(test, {site.name: scored.patched}, bootstrap), outcomes=by_pair(test, scored.patched)
+        effects=effects(test, {site.name: looked.patched}, bootstrap), outcomes=by_pair(test, looked.patched)
     )
-    tables |= {} if scored.readers is None else dict(readers=scored.readers)
+    tables |= {} if looked.readers is None else dict(readers=looked.readers)
     with progress.phase(f"distances at {site.name}", cost["distances"]):
-        tables["off_distribution"] = _distances(site, test, bases, scored.scores, bootstrap, settings)
+        tables["off_distribution"] = _distances(site, test, bases, looked.seen, bootstrap, settings)
+    if is_planted(site, halves, settings):
+        with progress.phase(f"planting at {site.name}", cost["planting"]):
+            planted = cases_here(train, test, site, _tried(trained | dict(users), bases), plan_of(settings))
+        tables |= {PLANTED: planted} if len(planted) else {}
     if settings.controls and (trained or users):
         with progress.phase(f"controls at {site.name}", cost["controls"], 2 * settings.das.steps) as step_done:
             tables["controls"] = measure_controls(
@@ -124,9 +137,30 @@ def look_at(
         sites=[site],
         tables={name: found.assign(component=site.name) for name, found in tables.items()},
         bases={key.at(site.name): basis for key, basis in bases.items()},
-        scores={key.at(site.name): score for key, score in scored.scores.items()},
+        seen={key.at(site.name): one for key, one in looked.seen.items()},
         proof=proof,
     )
+
+
+def is_planted(site: Site, halves: Halves, settings: Settings) -> bool:
+    """Whether cases are planted in a component itself."""
+    return settings.calibrate and bool(sites_here(halves.train.model, site))
+
+
+def plan_of(settings: Settings) -> Plan:
+    """What is planted in a component itself."""
+    return Plan([], DOSES, MIXTURES, settings.learning, BATCH, TOLERANCE, settings.seed, evidence=False)
+
+
+def _tried(
+    asked: Mapping[SubspaceKey, torch.Tensor], bases: Mapping[SubspaceKey, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Directions ``[d, 1]`` of the subspaces that are asked about, by ``trained`` or ``yours: LABEL``: of several
+    dimensions the axis along which the component varies most; of several seeds the first."""
+    found: dict[str, torch.Tensor] = {}
+    for key, basis in asked.items():
+        found.setdefault(f"yours: {key.method}" if key.is_user else key.method, bases.get(key.of_axis(1), basis))
+    return found
 
 
 def _decomposed(
@@ -177,7 +211,8 @@ def _distances(
 
 
 def cost_of(site: Site, halves: Halves, users: int, settings: Settings) -> dict[str, float]:
-    """The work of every phase of ``look_at``, roughly, in blocks that tokens go through: what the bar goes by.
+    """The work of every phase of ``look_at``, roughly, in blocks that tokens go through: what the bar and forecasts go
+    by.
 
     Args:
         site: The component.
@@ -188,9 +223,14 @@ def cost_of(site: Site, halves: Halves, users: int, settings: Settings) -> dict[
     blocks = halves.train.model.n_blocks - site.start + 1  # unembedding and readers are worth one and more
     learnt = 2 * settings.das.batch * len(settings.seeds) * blocks * halves.train.tokens  # a step, there and back
     patched = len(halves.test) * blocks * halves.test.tokens  # one patch of all pairs
-    subspaces = (6 if site.readout else 10) * (users + 1 + settings.train)
-    cost = dict(patch=patched * subspaces, distances=patched * subspaces, proof=2 * patched)
+    subspaces, parts = users + 1 + settings.train, 6 if site.readout else 10
+    cost = dict(patch=patched * (parts + 3) * subspaces, distances=patched * parts * subspaces, proof=2 * patched)
     cost |= dict(train=learnt * settings.das.steps) if settings.train else {}
+    if is_planted(site, halves, settings):
+        plan, test = plan_of(settings), halves.test.different
+        learnt_from, held_out = (len(half) * blocks * half.tokens for half in (halves.train, test))
+        patches = held_out * patches_here(users + settings.train, plan)
+        cost |= dict(planting=patches + REPLAYED * len(plan.doses) * (learnt_from + held_out))
     if settings.controls:
         runs = 2 * learnt * settings.das.steps if settings.train else 0
         cost |= dict(controls=runs + (1 + users + settings.train) * RANDOM_DIRECTIONS * patched)

@@ -4,11 +4,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from subspace_illusion.verdict.intervals import Predicted
 from subspace_illusion.verdict.judge import Caution
 from subspace_illusion.verdict.rule import Reason
 
-Format = Literal["subspace-illusion/verdict/1"]
-FORMAT: Format = "subspace-illusion/verdict/1"
+Format = Literal["subspace-illusion/verdict/2"]
+FORMAT: Format = "subspace-illusion/verdict/2"
 """The form of the document; another number means that a program has to be changed to read it."""
 
 
@@ -17,7 +18,8 @@ class Part(BaseModel):
 
 
 class Figure(Part):
-    """A figure; ``low`` and ``high`` are its 95 % interval over groups of pairs, where it has one."""
+    """A figure; ``low`` and ``high`` are its 95 % interval over groups of pairs, where it has one, unless it says what
+    else."""
 
     value: float
     low: float | None = None
@@ -25,10 +27,29 @@ class Figure(Part):
 
 
 class Zones(Part):
-    """Where verdicts lie: faithful up to the one score, illusory from the other on."""
+    """What the interval of a mediated share is called: illusory where all of it is up to the one, faithful where all of
+    it is from the other on."""
 
-    faithful_up_to: float
-    illusory_from: float
+    illusory_up_to: float
+    faithful_from: float
+
+
+class IntervalOf(Part):
+    """What a prediction interval is from."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    source: Literal["planted cases elsewhere", "planted in this component"] = Field(alias="from")
+    cases: int = Field(description="how many planted cases, in places of this kind")
+    level: float = Field(
+        description="the share of the cases of one more block that such intervals hold, as far as the number of blocks "
+        "can promise it: 0.9 from 19 on, 0 of a single one, as of a component alone"
+    )
+
+    @classmethod
+    def told(cls, predicted: Predicted) -> "IntervalOf":
+        """That of a prediction interval."""
+        return cls.model_validate({"from": predicted.source, "cases": predicted.cases, "level": predicted.level})
 
 
 class SubspaceVerdict(Part):
@@ -43,18 +64,33 @@ class SubspaceVerdict(Part):
     reason: Reason = Field(description="why it is called so")
     why: str = Field(description="the same in a sentence, for people")
     cautions: list[Caution] = Field(
-        description="in what the subspace is unlike the planted cases behind the error rates"
+        description="what to bear in mind, such as in what the subspace is unlike the planted cases"
     )
-    effect: Figure = Field(
+    effect: Figure | None = Field(
         description="logit difference lost, as a share of the clean one, on pairs held out from DAS, the mean "
         "difference and the readers; a direction of yours may have been fitted on them"
     )
-    whole_component: Figure = Field(description="the same of patching the whole component")
-    score: Figure | None
-    sub_scores: dict[str, Figure]
-    zones: Zones | None
-    p_effect: float = Field(description="that the effect is no larger than the smallest that is judged")
-    p_score: float = Field(description="that the score is not beyond the zone that it seems beyond")
+    whole_component: Figure | None = Field(description="the same of patching the whole component")
+    mediated_share: Figure | None = Field(
+        description="the estimate of the share of the effect that goes through what the component itself hands on; low "
+        "and high are its prediction interval; null where nothing was planted in such a place"
+    )
+    own_difference_share: Figure | None = Field(
+        description="of the effect, what the component's own difference gives, moved as far as the patch moves it and "
+        "no further than it really moves"
+    )
+    match: Figure | None = Field(
+        description="effect and whole_component, the smaller over the larger; 0 where the signs differ"
+    )
+    interval: IntervalOf | None = Field(description="what the prediction interval is from; null where there is none")
+    mean_ablation: Figure | None = Field(
+        description="effect, likewise, of putting the mean of the training prompts along the subspace; null but for "
+        "what was trained and yours"
+    )
+    steering: Figure | None = Field(
+        description="effect, likewise, of adding the mean change along the subspace, whatever the source; null but for "
+        "what was trained and yours"
+    )
 
 
 class ProofOf(Part):
@@ -81,10 +117,10 @@ class PairCounts(Part):
 
 
 class CalibratedOn(Part):
-    """The planted cases that the zones are from."""
+    """The planted cases that prediction intervals are from."""
 
-    model: str
-    tasks: str
+    models: list[str]
+    tasks: list[str]
     sha256: str = Field(description="of calibration.json")
 
 
@@ -100,4 +136,5 @@ class Document(Part):
     left_out: list[str] = Field(description="hooks at which base and source do not differ, so that nothing was patched")
     proof: ProofOf
     calibration: CalibratedOn
+    zones: Zones
     verdicts: list[SubspaceVerdict]

@@ -9,12 +9,14 @@ import torch
 from subspace_illusion.auditing.proof import Proof
 from subspace_illusion.core.sites import Site
 from subspace_illusion.subspace.keys import SubspaceKey
-from subspace_illusion.verdict.score import Score
+from subspace_illusion.verdict.seen import Seen
 
-TABLES = ("effects", "outcomes", "decomposition", "cosines", "off_distribution", "training", "controls", "readers")
+PLANTED, REPAIR = "planted", "repair"
+"""The tables of cases planted in the component itself, and of what is trained again where a subspace is illusory."""
+OPTIONAL = ("training", "controls", "readers", PLANTED, REPAIR)
+"""The tables that are there only where they were made."""
+TABLES = ("effects", "outcomes", "decomposition", "cosines", "off_distribution", *OPTIONAL)
 """What is found, in the order in which one asks."""
-OPTIONAL = ("training", "controls", "readers")
-"""Those of them that are there only where they were made."""
 
 
 @dataclass(frozen=True)
@@ -25,14 +27,14 @@ class Findings:
         sites: The components.
         tables: Some of ``TABLES``, each with a column ``component``.
         bases: ``[d, k]``, parts and axes among them; the component of a key is its hook.
-        scores: By subspace of a component.
+        seen: What verdicts rest on, by subspace of a component.
         proof: How far off was, at most, what has to be equal.
     """
 
     sites: Sequence[Site]
     tables: Mapping[str, pd.DataFrame]
     bases: Mapping[SubspaceKey, torch.Tensor]
-    scores: Mapping[SubspaceKey, Score]
+    seen: Mapping[SubspaceKey, Seen]
     proof: Proof
 
 
@@ -43,6 +45,6 @@ def joined(found: Sequence[Findings]) -> Findings:
         sites=[site for each in found for site in each.sites],
         tables={name: pd.concat(parts, ignore_index=True) for name, parts in listed.items() if parts},
         bases={key: basis for each in found for key, basis in each.bases.items()},
-        scores={key: score for each in found for key, score in each.scores.items()},
+        seen={key: one for each in found for key, one in each.seen.items()},
         proof=Proof.worst([each.proof for each in found]),
     )

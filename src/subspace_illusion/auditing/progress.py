@@ -42,6 +42,11 @@ class Progress:
         self._done += work
         self._bar.update(self._done - self._bar.n)
 
+    def more(self, work: float) -> None:
+        """Adds work of which nothing was known before."""
+        self._bar.total = (self._bar.total or 0) + work
+        self._bar.refresh()
+
     def __enter__(self) -> Self:
         return self
 

@@ -1,7 +1,7 @@
 """What an audit found: verdicts with their evidence, as tables, as a page, and as a folder that can be read again."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,13 @@ from subspace_illusion.auditing.document import (
     CalibratedOn,
     Document,
     Figure,
+    IntervalOf,
     PairCounts,
     ProofOf,
     SubspaceVerdict,
     Zones,
 )
-from subspace_illusion.auditing.findings import OPTIONAL, TABLES, Findings
+from subspace_illusion.auditing.findings import OPTIONAL, PLANTED, REPAIR, TABLES, Findings
 from subspace_illusion.auditing.proof import Proof
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
@@ -32,23 +33,25 @@ from subspace_illusion.files import (
     write_json,
     write_table,
 )
+from subspace_illusion.planting.local import intervals_here
 from subspace_illusion.report.audit_page import AuditPage, lines, notebook_view, write_page
 from subspace_illusion.report.verdict import reason_of
 from subspace_illusion.report.words import shown
 from subspace_illusion.statistics import Estimate
-from subspace_illusion.subspace.keys import POOLED, WHOLE, SubspaceKey
+from subspace_illusion.subspace.keys import ABLATION, POOLED, STEERING, WHOLE, SubspaceKey
 from subspace_illusion.subspace.stored import FILE, read_subspaces, write_subspaces
 from subspace_illusion.tasks.table import DIFFERENT, chosen
 from subspace_illusion.verdict.calibration import Calibration
+from subspace_illusion.verdict.intervals import Intervals
 from subspace_illusion.verdict.judge import Verdict, judge
-from subspace_illusion.verdict.rule import SMALLEST_EFFECT
-from subspace_illusion.verdict.score import draws_table, read_scores
+from subspace_illusion.verdict.rule import LIMITS, SMALLEST_EFFECT
+from subspace_illusion.verdict.seen import Seen, draws_table, read_seen
 from subspace_illusion.verdict.shipped import SHIPPED, read_calibration
 
 VERDICT, REPORT = "verdict.json", "report.html"
-PAIRS, SCORES = "pairs", "scores"
+PAIRS, SEEN = "pairs", "seen"
 """The tables, besides those of what was found, that the folder of an audit has."""
-WRITTEN = (VERDICT, REPORT, FILE, *(f"{name}.parquet" for name in (*TABLES, PAIRS, SCORES)))
+WRITTEN = (VERDICT, REPORT, FILE, *(f"{name}.parquet" for name in (*TABLES, PAIRS, SEEN)))
 """The files that the folder of an audit may have."""
 
 
@@ -67,13 +70,24 @@ class Audit(Findings):
 
     @cached_property
     def calibration(self) -> Calibration:
-        """What planted cases say of scores."""
+        """What planted cases elsewhere say."""
         return read_calibration()
 
     @cached_property
+    def here(self) -> Mapping[str, Intervals]:
+        """What cases that were planted in a component itself say, by component; of few cases nothing."""
+        planted = self.tables.get(PLANTED)
+        return {} if planted is None else intervals_here(planted)
+
+    @cached_property
     def verdicts(self) -> Mapping[SubspaceKey, Verdict]:
-        """The verdicts by component and subspace, judged together."""
-        return judge(self.scores, self.calibration, SMALLEST_EFFECT)
+        """The verdicts by component and subspace."""
+        return self.judged(self.seen)
+
+    def judged(self, seen: Mapping[SubspaceKey, Seen]) -> dict[SubspaceKey, Verdict]:
+        """The verdicts on any subspaces of the audit's components, from what is seen of them."""
+        model = self.calibration.name_of(self.about["model"].get("sha256"))
+        return judge(seen, self.calibration.planted, model, SMALLEST_EFFECT, LIMITS, self.here)
 
     @property
     def effects(self) -> pd.DataFrame:
@@ -91,6 +105,18 @@ class Audit(Findings):
         return self.tables.get("controls")
 
     @property
+    def planted(self) -> pd.DataFrame | None:
+        """The cases that were planted in the component itself, as ``planting.local.cases_here`` gives them; ``None``
+        where none were."""
+        return self.tables.get(PLANTED)
+
+    @property
+    def repair(self) -> pd.DataFrame | None:
+        """What training again within what acts finds where a subspace is illusory, as ``auditing.repair.repaired``
+        gives it; ``None`` where nothing was."""
+        return self.tables.get(REPAIR)
+
+    @property
     def document(self) -> Document:
         """All that a program wants, in the form of ``verdict.json``."""
         kept = self.pairs[self.pairs["kept"]]
@@ -106,18 +132,14 @@ class Audit(Findings):
             left_out=self.about["left_out"],
             proof=ProofOf(**vars(self.proof)),
             calibration=CalibratedOn(
-                model=self.calibration.about["model"], tasks=self.calibration.about["tasks"], sha256=sha256(SHIPPED)
+                models=self.calibration.models, tasks=self.calibration.tasks, sha256=sha256(SHIPPED)
             ),
+            zones=Zones(**asdict(LIMITS)),
             verdicts=[self._verdict(key, verdict) for key, verdict in self.verdicts.items()],
         )
 
     def _verdict(self, key: SubspaceKey, verdict: Verdict) -> SubspaceVerdict:
-        effects = self.effects[self.effects["seed"] == POOLED].set_index(["component", "subspace"])
-        whole = Estimate.of(effects.loc[(key.component, WHOLE.subspace)].to_dict(), "fldd")
-        effect, score = verdict.sub_score("fldd"), verdict.sub_score("score")
-        assert whole is not None
-        assert effect is not None
-        limits = verdict.thresholds
+        share, predicted = verdict.share, verdict.predicted
         return SubspaceVerdict(
             hook=key.component,
             subspace=shown(key),
@@ -128,16 +150,24 @@ class Audit(Findings):
             reason=verdict.reason,
             why=reason_of(verdict),
             cautions=list(verdict.cautions),
-            effect=_figure(effect),
-            whole_component=_figure(whole),
-            score=None if score is None else _figure(score),
-            sub_scores={
-                name: _figure(figure) for name in verdict.score.sub_scores if (figure := verdict.sub_score(name))
-            },
-            zones=None if limits is None else Zones(faithful_up_to=limits.faithful, illusory_from=limits.illusory),
-            p_effect=verdict.p_effect,
-            p_score=verdict.p_score,
+            effect=_figure(verdict.seen.estimate("fldd")),
+            whole_component=_figure(verdict.seen.estimate("whole")),
+            mediated_share=_figure(share),
+            own_difference_share=_figure(verdict.seen.estimate("own")),
+            match=_figure(verdict.seen.estimate("match")),
+            interval=None if predicted is None else IntervalOf.told(predicted),
+            mean_ablation=_figure(self._effect(key.of_part(ABLATION))),
+            steering=_figure(self._effect(key.of_part(STEERING))),
         )
+
+    def _effect(self, key: SubspaceKey) -> Estimate | None:
+        """The effect of a patch as a share of the clean LD; ``None`` where it was not made."""
+        where = (key.component, key.subspace)
+        return Estimate.of(self._pooled.loc[where].to_dict(), "fldd") if where in self._pooled.index else None
+
+    @cached_property
+    def _pooled(self) -> pd.DataFrame:
+        return self.effects[self.effects["seed"] == POOLED].set_index(["component", "subspace"])
 
     def _rank(self, key: SubspaceKey) -> int:
         return next(basis.shape[1] for single, basis in self.bases.items() if single.pooled == key)
@@ -148,8 +178,7 @@ class Audit(Findings):
         LD) and ``verdict``, empty for the whole component; ``None`` of one component."""
         if len(self.sites) < 2:
             return None
-        fldd = self.effects[self.effects["seed"] == POOLED].set_index(["component", "subspace"])["fldd"]
-        rows = []
+        fldd, rows = self._pooled["fldd"], []
         for site in self.sites:
             verdicts = {key: verdict.verdict for key, verdict in self.verdicts.items() if key.component == site.name}
             for key, verdict in ({WHOLE: ""} | verdicts).items():
@@ -209,7 +238,7 @@ class Audit(Findings):
     def write_figures(self, folder: Path) -> None:
         """Writes all that ``load`` reads into a folder that is there: what ``save`` does, without the page."""
         write_json(folder / VERDICT, self.document.model_dump(mode="json"))
-        tables = {**self.tables, PAIRS: self.pairs, SCORES: draws_table(self.scores)}
+        tables = {**self.tables, PAIRS: self.pairs, SEEN: draws_table(self.seen)}
         for name, found in tables.items():
             write_table(folder / f"{name}.parquet", found)
         write_subspaces(folder, self.bases)
@@ -231,15 +260,15 @@ class Audit(Findings):
             raise InputError(
                 f"{source / VERDICT} is not of the form {FORMAT}: it was written by another version, or changed"
             ) from error
-        needed = [FILE, *(f"{name}.parquet" for name in (*TABLES, PAIRS, SCORES) if name not in OPTIONAL)]
+        needed = [FILE, *(f"{name}.parquet" for name in (*TABLES, PAIRS, SEEN) if name not in OPTIONAL)]
         if missing := [name for name in needed if not (source / name).is_file()]:
             raise InputError(f"{folder} holds no whole audit: it has no {missing[0]}")
-        files = [source / f"{name}.parquet" for name in (*TABLES, PAIRS, SCORES)]
+        files = [source / f"{name}.parquet" for name in (*TABLES, PAIRS, SEEN)]
         tables = {file.stem: read_table(file) for file in files if file.is_file()}
         return cls(
             sites=sites,
             pairs=tables.pop(PAIRS),
-            scores=read_scores(tables.pop(SCORES)),
+            seen=read_seen(tables.pop(SEEN)),
             tables={name: tables[name] for name in TABLES if name in tables},
             bases=read_subspaces(source),
             proof=Proof(**document.proof.model_dump()),
@@ -254,5 +283,7 @@ class Audit(Findings):
         )
 
 
-def _figure(estimate: Estimate) -> Figure:
+def _figure(estimate: Estimate | None) -> Figure | None:
+    if estimate is None:
+        return None
     return Figure(value=estimate.value, low=estimate.low, high=estimate.high)

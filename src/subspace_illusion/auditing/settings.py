@@ -54,6 +54,8 @@ class Settings(Part):
         train: Whether DAS trains a subspace beside the user's.
         controls: Whether controls are made: random directions, norm-matched placebos and pairs of the same value for
             every subspace; and, where DAS trains, what it finds on arbitrary labels.
+        calibrate: Whether cases of known truth are planted in the component itself, so that intervals hold what they
+            show too; where it is the only one and that takes less than ``LONGEST_PLANTING`` seconds, by the forecast.
         rank: Of the subspace that is trained.
         seeds: Of its training.
         das: How it is trained, a ``Das`` or a dictionary of its attributes; the controls' own runs make all steps.
@@ -67,6 +69,7 @@ class Settings(Part):
 
     train: bool = True
     controls: bool = True
+    calibrate: bool = True
     rank: Count = 1
     seeds: Seeds = (0,)
     das: Das = Das()
@@ -94,6 +97,11 @@ class Settings(Part):
             raise InputError(f"{place} is {first['input']!r}: {first['msg'].removeprefix('Value error, ')}") from error
 
     @property
+    def planting_nothing(self) -> "Settings":
+        """The same, but that no case is planted."""
+        return self.model_copy(update=dict(calibrate=False))
+
+    @property
     def learning(self) -> dict[str, Any]:
         """How a DAS run goes, as ``train_das`` takes it."""
         return dict(self.das)
@@ -109,3 +117,7 @@ RANDOM_DIRECTIONS = 10
 """Random directions that are patched, and along which placebos go."""
 HALVINGS = 10
 """How often the natural cloud is dealt to two halves for its floor (E15)."""
+LONGEST_PLANTING = 30.0
+"""Seconds that planting cases in the component itself may take."""
+DOSES, MIXTURES = (0.0, 0.5, 1.0), 4
+"""What is planted there, as shares of the signal, and how many mixtures of directions are tried at each."""

@@ -2,7 +2,8 @@
 
 Runs in one process, in any folder, and writes one folder, whole or not at all: verdict.json for programs, report.html
 for people, the tables and subspaces behind them. A subspace is also trained at the component (DAS), with controls, to
-stand beside yours.
+stand beside yours; where one is illusory, another is trained within what acts of the component. Where there is one
+component, and time, cases of known truth are planted in it, to see how far the estimate may be off there.
 
 A hook with * for the block (blocks.*.mlp.hook_post), or several hooks, share one run of the prompts and give a map.
 """
@@ -33,6 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-train", action="store_true", help="train nothing")
     parser.add_argument("--no-controls", action="store_true", help="make no controls")
+    parser.add_argument(
+        "--no-calibrate",
+        action="store_true",
+        help="plant no cases in the component, which is done where it is the only one and takes less than 30 s",
+    )
     parser.add_argument("--rank", type=count, default=1, help="of the subspace that is trained (default: 1)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of its training (default: 0)")
     parser.add_argument("--steps", type=count, default=40, help="of its training at most (default: 40)")
@@ -62,6 +68,7 @@ def run(options: argparse.Namespace) -> None:
     settings = given(options) | dict(
         train=not options.no_train,
         controls=not options.no_controls,
+        calibrate=not options.no_calibrate,
         rank=options.rank,
         seeds=options.seeds,
         das=dict(steps=options.steps),

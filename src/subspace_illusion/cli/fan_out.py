@@ -30,8 +30,8 @@ def audit_by_workers(
     settings: Mapping[str, Any],
     compute: Compute,
 ) -> Audit:
-    """Audits every component in a unit of its own. What is wrong is said before a worker starts, as far as that can be
-    told without the model's weights.
+    """Audits every component in a unit of its own; where there are several, no cases are planted. What is wrong is said
+    before a worker starts, as far as that can be told without the model's weights.
 
     Args:
         model: As ``audit`` takes it; workers must see the same folder.
@@ -48,18 +48,20 @@ def audit_by_workers(
     asked = Asked.given(pairs, directions, settings)
     folder, source = open_source(model)
     sites = Configured(folder).check(hooks, directions)
+    chosen = asked.settings if len(sites) == 1 else asked.settings.planting_nothing
     asked.tokenised(open_tokenizer(folder))
     by = f"{compute.workers} processes" if compute.scheduler == "local" else f"the workers of {compute.scheduler}"
     kept = f"what is done is kept in {compute.store}, and the same command goes on from there"
     print(f"{what_is_done(sites, directions, asked.settings)}: by {by}, a component at a time; {kept}", flush=True)
     try:
-        tables = run_units(units_of(folder, pairs, sites, directions, asked.settings), compute, "component")
+        tables = run_units(units_of(folder, pairs, sites, directions, chosen), compute, "component")
     except KeyboardInterrupt as stopped:
         raise KeyboardInterrupt(*([kept] if compute.store.is_dir() else [])) from stopped
     found = [unpacked(packed) for packed in tables]
     # Workers are given the folder, whatever the user named.
     about = {key: value for key, value in found[0].about["model"].items() if key != "path"} | source
-    return replace(found[0], **vars(joined(found)), about={**found[0].about, "model": about})
+    told = {**found[0].about, "model": about, "settings": asked.settings.model_dump(mode="json")}
+    return replace(found[0], **vars(joined(found)), about=told)
 
 
 def units_of(
