@@ -40,10 +40,10 @@ class IntervalOf(Part):
     model_config = ConfigDict(serialize_by_alias=True)
 
     source: Literal["planted cases elsewhere", "planted in this component"] = Field(alias="from")
-    cases: int = Field(description="how many planted cases, in places of this kind")
+    cases: int = Field(description="how many planted cases elsewhere, of like estimates where there are enough")
     level: float = Field(
         description="the share of the cases of one more block that such intervals hold, as far as the number of blocks "
-        "can promise it: 0.9 from 19 on, 0 of a single one, as of a component alone"
+        "elsewhere can promise it: 0.9 from 19 on, 0 of a single one"
     )
 
     @classmethod
