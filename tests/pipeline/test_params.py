@@ -5,7 +5,7 @@ import yaml
 
 from subspace_illusion.errors import InputError
 from subspace_illusion.measures.find_readers import Rule
-from subspace_illusion.measures.own_readers import DRAWS, RULE
+from subspace_illusion.measures.own_readers import RULE
 from subspace_illusion.pipeline.calibration import CalibrationParams
 from subspace_illusion.pipeline.compose import compose, compose_calibration
 from subspace_illusion.pipeline.params import Params, read_params
@@ -50,7 +50,6 @@ def test_the_calibration_takes_from_the_pipeline_what_both_have():
 def test_readers_are_found_by_one_rule_in_the_pipeline_and_in_memory():
     params = read_params(Params)
     assert Rule(**params.readers.model_dump()) == RULE
-    assert params.split_directions.random_subspaces == DRAWS
 
 
 @pytest.mark.parametrize("components", [path.stem for path in (ROOT / "conf/components").glob("*_*.yaml")])

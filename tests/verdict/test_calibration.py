@@ -10,13 +10,13 @@ from planted_made import cases
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import write_json
 from subspace_illusion.verdict.calibration import Calibration
-from subspace_illusion.verdict.held_out import told_apart
+from subspace_illusion.verdict.held_out import judged, left_out, told_apart
 from subspace_illusion.verdict.shipped import read_calibration
 
 
 @pytest.fixture(scope="module")
 def calibration() -> Calibration:
-    return Calibration.measured(told_apart(cases(), 0.1, 0.1), {"one": "a1", "other": "b2"})
+    return Calibration.measured(left_out(judged(told_apart(cases(), 0.1, 0.1)), "model"), {"one": "a1", "other": "b2"})
 
 
 def test_it_is_the_same_from_its_json(calibration, tmp_path):

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from subspace_illusion.errors import InputError
 from subspace_illusion.verdict.estimate import STREAM, WRITES, match_of, mediated_share, share_of
 from subspace_illusion.verdict.held_out import (
-    called,
     counted,
     goals,
     hard,
@@ -18,7 +17,7 @@ from subspace_illusion.verdict.held_out import (
     told_apart,
 )
 from subspace_illusion.verdict.intervals import Intervals
-from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE
+from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE, LIMITS, called
 
 shares = st.floats(0, 1)
 effects = st.floats(-3, 3)
@@ -115,7 +114,9 @@ def test_what_is_reached_is_counted():
             estimate=[0.0, 0.4, 0.9, 0.4], estimate_lo=[0.0, 0.2, 0.8, 0.1], estimate_hi=[0.1, 0.8, 1.0, 0.5],
         )
     )  # fmt: skip
-    table = table.assign(level=0.5, call=called(table["estimate_lo"].to_numpy(), table["estimate_hi"].to_numpy()))
+    table = table.assign(
+        level=0.5, call=called(table["estimate_lo"].to_numpy(), table["estimate_hi"].to_numpy(), LIMITS)
+    )
     assert table["call"].tolist() == [ILLUSORY, INCONCLUSIVE, FAITHFUL, ILLUSORY]
     (row,) = goals(table, ["model", "place"]).to_dict("records")
     assert row == dict(

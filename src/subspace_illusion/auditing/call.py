@@ -74,9 +74,9 @@ def audit(
         halves, marked, pace = _halves(opened.model, prompts, listed, sites, chosen)
         sites, empty = _apart(sites, halves)
         bases = {SubspaceKey.user(label): subspace.basis for label, subspace in read.items()}
-        planting = pace * _work_of_planting(sites, halves, len(bases), chosen)
+        planting = pace * sum(cost_of(site, halves, len(bases), chosen).get("planting", 0) for site in sites)
         chosen = chosen if planting <= LONGEST_PLANTING else chosen.planting_nothing
-        work = _work(sites, halves, len(bases), chosen)
+        work = sum(sum(cost_of(site, halves, len(bases), chosen).values()) for site in sites)
         if progress:
             print(_first_line(sites, list(read), halves, chosen, work * pace, planting), flush=True)
         with Progress(work, progress) as bar:
@@ -91,17 +91,6 @@ def audit(
             )
             read_at = _with_tokens(marked, prompts, opened.model)
             return repaired(Audit(**vars(found), pairs=read_at, about=about), halves, chosen, bar)
-
-
-def _work(sites: Sequence[Site], halves: Halves, users: int, settings: Settings) -> float:
-    """The work of all phases at all components, as ``cost_of`` counts it."""
-    return sum(sum(cost_of(site, halves, users, settings).values()) for site in sites)
-
-
-def _work_of_planting(sites: Sequence[Site], halves: Halves, users: int, settings: Settings) -> float:
-    """How much of it is planting cases."""
-    both = (_work(sites, halves, users, each) for each in (settings, settings.planting_nothing))
-    return next(both) - next(both)
 
 
 def _apart(sites: Sequence[Site], halves: Halves) -> tuple[list[Site], list[Site]]:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from subspace_illusion.verdict.evidence import compared
-from subspace_illusion.verdict.held_out import goals, judged, left_out
+from subspace_illusion.verdict.held_out import goals
 from subspace_illusion.verdict.intervals import COLUMNS, Intervals
 
 
@@ -32,20 +32,15 @@ class Calibration:
     evidence: pd.DataFrame
 
     @classmethod
-    def measured(cls, everything: pd.DataFrame, digests: Mapping[str, str]) -> "Calibration":
+    def measured(cls, by_model: pd.DataFrame, digests: Mapping[str, str]) -> "Calibration":
         """That of all cases.
 
         Args:
-            everything: What ``held_out.told_apart`` gives.
+            by_model: What ``held_out.left_out`` gives, each model left out in turn.
             digests: As the attribute.
-
-        Raises:
-            InputError: If they are all of one model.
         """
-        cases = judged(everything)
-        by_model = left_out(cases, "model")
         pooled = goals(by_model.assign(all="all"), ["all"]).drop(columns="all").iloc[0].to_dict()
-        return cls(Intervals(cases), digests, goals(by_model, ["model", "kind"]), pooled, compared(cases))
+        return cls(Intervals(by_model), digests, goals(by_model, ["model", "kind"]), pooled, compared(by_model))
 
     def name_of(self, digest: str | None) -> str | None:
         """What the cases call the model with these weights; ``None`` where none are in it."""

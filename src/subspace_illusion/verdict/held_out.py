@@ -15,9 +15,8 @@ from subspace_illusion.statistics import table
 from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, OFF_ROUTE, PROBE
 from subspace_illusion.verdict.estimate import KINDS, match_of, mediated_share, share_of
 from subspace_illusion.verdict.intervals import Intervals
-from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE, LIMITS, Limits
+from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE, LIMITS, called
 
-HALF = 0.5
 BY_ITSELF = 0.1
 """What a component may do without the signal, as a share of a patch's effect, for its truth to count as known."""
 LOW, HIGH = 0.2, 0.8
@@ -71,12 +70,6 @@ def hard(cases: pd.DataFrame) -> pd.DataFrame:
     return cases[(cases["dose"] > 0) & ~given]
 
 
-def called(low: np.ndarray, high: np.ndarray, limits: Limits = LIMITS) -> np.ndarray:
-    """What intervals of the mediated share are called."""
-    faithful, illusory = low >= limits.faithful_from, high <= limits.illusory_up_to
-    return np.where(faithful, FAITHFUL, np.where(illusory, ILLUSORY, INCONCLUSIVE))
-
-
 def left_out(cases: pd.DataFrame, over: str) -> pd.DataFrame:
     """Every case with the interval that the others give, ``estimate_lo`` and ``estimate_hi``, its ``level`` and the
     ``call``; from 0 to 1 where no other has such a place.
@@ -99,7 +92,7 @@ def left_out(cases: pd.DataFrame, over: str) -> pd.DataFrame:
         others = others if over == "model" else others[others["model"].isin(here["model"])]
         for kind, of_kind in here.groupby("kind", sort=False):
             low, high, level, _ = Intervals(others).around(of_kind["estimate"].to_numpy(), str(kind))
-            parts.append(of_kind.assign(estimate_lo=low, estimate_hi=high, call=called(low, high), level=level))
+            parts.append(of_kind.assign(estimate_lo=low, estimate_hi=high, call=called(low, high, LIMITS), level=level))
     return pd.concat(parts).sort_index()
 
 
@@ -137,7 +130,7 @@ def _reached(cases: pd.DataFrame) -> Iterator[tuple[str, float]]:
     yield "above_08_called_illusory", _share(high["call"] == ILLUSORY)
     told = cases[cases["call"] != INCONCLUSIVE]
     yield "called", float(len(told) / len(cases))
-    yield "called_wrong", _share((told["call"] == FAITHFUL) != (told["truth"] >= HALF))
+    yield "called_wrong", _share((told["call"] == FAITHFUL) != (told["truth"] >= LIMITS.faithful_from))
     yield from dict(below_02_inconclusive=neither[0], above_08_inconclusive=neither[1]).items()
     yield "inconclusive", max((share for share in neither if not np.isnan(share)), default=np.nan)
 

@@ -10,7 +10,7 @@ import torch
 from subspace_illusion.core.sites import Site
 from subspace_illusion.measures.effects import Patched, Subspaces, by_pair, patch_everything
 from subspace_illusion.measures.own_difference import Natural
-from subspace_illusion.measures.own_readers import DRAWS, RULE, split_by_own_readers
+from subspace_illusion.measures.own_readers import own_readers
 from subspace_illusion.subspace.component import Component
 from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs
@@ -59,10 +59,9 @@ def look_in_memory(
     """
     learnt, draws = train.different, dict[str, Any](resamples=resamples, seed=seed)
     settings: dict[str, Any] = dict(tolerance=tolerance, batch=batch)
-    split = split_by_own_readers(learnt, test, site, bases, rule=RULE, draws=DRAWS, **settings, **draws)
     component = Subspaces(site, bases, test.model.readout(site), rank)
     natural = Natural.of(Component.of(learnt, site), **settings)
     patched = patch_everything(test, site.name, component, natural, seed=seed, **settings)
     ranks = {key: basis.shape[1] for key, basis in bases.items()}
     seen = see_component(by_pair(test, patched), site, ranks, **draws)
-    return Looked(patched, None if split is None else split.readers, seen)
+    return Looked(patched, own_readers(learnt, site, seed=seed, batch=batch), seen)

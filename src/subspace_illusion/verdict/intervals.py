@@ -70,10 +70,8 @@ class Intervals:
 
     def predict(self, estimate: float, kind: str) -> Predicted | None:
         """The interval of one estimate in a kind of place; ``None`` where nothing was planted in such a place."""
-        if not len(self._known(kind)):
-            return None
         (low,), (high,), (promised,), (cases,) = self.around(np.array([estimate]), kind)
-        return Predicted(float(low), float(high), float(promised), int(cases), self.source)
+        return Predicted(float(low), float(high), float(promised), int(cases), self.source) if cases else None
 
     def around(self, estimate: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """The ends of the intervals of some estimates, which hold the estimates themselves, the level that each

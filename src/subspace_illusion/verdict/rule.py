@@ -6,6 +6,8 @@ they have no interval over groups.
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+
 from subspace_illusion.statistics import Estimate
 
 FAITHFUL, ILLUSORY, INCONCLUSIVE = "faithful", "illusory", "inconclusive"
@@ -60,12 +62,15 @@ def call(effect: Estimate | None, share: Estimate | None, smallest_effect: float
         return Call(INCONCLUSIVE, Reason.SMALL_EFFECT)
     if share is None:
         return Call(INCONCLUSIVE, Reason.NOTHING_PLANTED)
-    low, high = ends(share)
-    if low >= limits.faithful_from:
-        return Call(FAITHFUL, Reason.BEYOND)
-    if high <= limits.illusory_up_to:
-        return Call(ILLUSORY, Reason.BEYOND)
-    return Call(INCONCLUSIVE, Reason.ACROSS)
+    low, high = np.array(ends(share))
+    verdict = str(called(low, high, limits))
+    return Call(verdict, Reason.ACROSS if verdict == INCONCLUSIVE else Reason.BEYOND)
+
+
+def called(low: np.ndarray, high: np.ndarray, limits: Limits) -> np.ndarray:
+    """What intervals of the mediated share are called, by their ends, of any shape."""
+    faithful, illusory = low >= limits.faithful_from, high <= limits.illusory_up_to
+    return np.where(faithful, FAITHFUL, np.where(illusory, ILLUSORY, INCONCLUSIVE))
 
 
 def is_large(effect: Estimate, smallest_effect: float) -> bool:
