@@ -33,7 +33,7 @@ def main(
     pairs = dict(model=str(folder), task=asked.task, path=str(asked.path), cases=counts, test_share=test_share)
     pairs |= dict(seed=seed, same_value=same_value)
     plan = dict(
-        places=planting.places,
+        places=asked.places,
         doses=planting.doses,
         mixtures=planting.mixtures,
         das=das | dict(matmul_dtype=resolved(das["matmul_dtype"], pick_device())),
@@ -43,7 +43,7 @@ def main(
     )
     inputs = [folder, asked.path]
     units = [unit(cases_of, inputs, pairs=pairs, plan=plan, block=block) for block in asked.blocks]
-    say(f"the signal of {asked.task} in {len(planting.places)} places of {len(units)} blocks of {asked.model}")
+    say(f"the signal of {asked.task} in {len(asked.places)} places of {len(units)} blocks of {asked.model}")
     found = pd.concat(run_units(units, compute, "block"), ignore_index=True)
     write_table(CASES / f"{case}.csv", found.assign(model=asked.model, task=asked.task).round(6))
 

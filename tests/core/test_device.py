@@ -90,10 +90,14 @@ def test_changes_in_one_batch_do_what_each_does_alone(monkeypatch, name):
     assert sum(told) == 2 * len(changes) * len(pairs)
 
 
-def test_a_processor_keeps_no_tails_and_takes_one_change_at_a_time(mixed):
+def test_a_processor_keeps_no_tails_and_takes_changes_together_while_they_are_few(mixed, monkeypatch):
     model, tail = mixed
     assert kept(tail.rows, len(tail), model.device) == tail.rows
-    assert on_device.at_once(model, tail) == 1
+    tokens = len(tail) * (int(tail.ends.max()) + 1)
+    assert on_device.at_once(model, tail) == on_device.TOKENS // tokens > 1
+    assert on_device.at_once(model, tail.repeat(100)) == 1
+    monkeypatch.setattr(on_device, "BYTES", 2 * tail.nbytes)
+    assert on_device.at_once(model, tail) == 2
 
 
 def test_launches_are_captured_when_the_size_changes_while_nothing_is_collected(mixed, monkeypatch):

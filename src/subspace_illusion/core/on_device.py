@@ -1,4 +1,4 @@
-"""What a GPU does otherwise than a processor: it keeps tails, takes changes together, and repeats captured launches.
+"""What depends on the device: how much is in one batch; and a GPU keeps tails and repeats captured launches.
 
 Replaying some hundred tails through a small model takes a GPU less time than it takes Python to launch the thousand
 kernels. So what is patched in the same pairs goes through the model together; and a DAS step, whose shapes stay the
@@ -20,6 +20,9 @@ from subspace_illusion.errors import InputError
 
 ROWS = 4096
 """Tails in one batch on a GPU: more are hardly faster, and the same number every time gives the same last digits."""
+TOKENS, BYTES = 256, 2**28
+"""Tokens in one batch on a processor, whose matrix products are slower by half where there are 24; and the bytes that
+their tails may take."""
 SLICE = 256
 """Tails that go to a GPU at a time, so that memory need not hold them all."""
 
@@ -56,11 +59,11 @@ def free_bytes(device: torch.device) -> int:
 
 
 def at_once(model: Model, tail: Tail) -> int:
-    """How often a tail should be in one batch: once on a processor, which gains nothing; on a GPU until there are
+    """How often a tail should be in one batch: on a processor until there are ``TOKENS``; on a GPU until there are
     ``ROWS``, or fewer where half of the free memory holds no more."""
-    if model.device.type != "cuda":
-        return 1
     n, longest = len(tail), int(tail.ends.max()) + 1
+    if model.device.type != "cuda":
+        return max(1, min(TOKENS // (n * longest), BYTES // max(1, tail.nbytes)))
     caches = [(tail.keys[block], tail.values[block]) for block in tail.keys]
     of_block = max((keys.nbytes + values.nbytes for keys, values in caches), default=0)
     # Besides the tail: in a block its keys and values with those of the tail, and again for every head that shares

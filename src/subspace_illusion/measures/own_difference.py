@@ -69,20 +69,22 @@ class Natural:
         return cls(own_difference(train, what_acts(train, tolerance, batch)), mean_held(train))
 
 
-def what_acts(train: Component, tolerance: float, batch: int) -> torch.Tensor | None:
+def what_acts(train: Component, tolerance: float, batch: int, pulls: torch.Tensor | None = None) -> torch.Tensor | None:
     """Orthonormal basis of what acts of a component, ``[d, r]``; ``None`` where everything does.
 
     Args:
         train: The component in training pairs.
         tolerance: Singular values of a readout below this share of the largest count as zero.
         batch: Pairs at a time.
+        pulls: Its ``gradients``, where they are known already.
     """
     if train.readout is not None:
         seen = row_space(train.readout, tolerance).float()
         return seen if seen.shape[1] < len(seen) else None
     if not train.site.in_residual:
         return None
-    spanned = torch.linalg.svd(gradients(train, batch).mT, full_matrices=False)[0]
+    pulls = gradients(train, batch) if pulls is None else pulls
+    spanned = torch.linalg.svd(pulls.mT, full_matrices=False)[0]
     return spanned[:, :SPANNED]
 
 

@@ -14,12 +14,20 @@ from subspace_illusion.subspace.das import Loss
 
 
 class PlantedCases(Section):
-    """Where signals of one task are planted in one model: its blocks."""
+    """Where signals of one task are planted in one model: its blocks, and the places in each."""
 
     model: str
     task: str
     path: Path
     blocks: Annotated[list[Block], Field(min_length=1)]
+    places: Annotated[list[str], Field(min_length=1)]
+
+    @field_validator("places")
+    @classmethod
+    def _are_places(cls, places: list[str]) -> list[str]:
+        if unknown := [name for name in places if name not in PLACES]:
+            raise ValueError(f"'{unknown[0]}' is no place to plant in: take {', '.join(PLACES)}")
+        return places
 
 
 Cases = dict[str, PlantedCases]
@@ -38,9 +46,8 @@ class PlantedDas(Section):
 
 
 class Planting(Section):
-    """What is planted in every block: the places, the doses, how many mixtures of directions, on how many cases."""
+    """What is planted in every place: the doses, how many mixtures of directions, on how many cases."""
 
-    places: Annotated[list[str], Field(min_length=1)]
     doses: Annotated[list[Dose], Field(min_length=2)]
     mixtures: Count
     train_cases: Count
@@ -53,13 +60,6 @@ class Planting(Section):
         if doses[0] != 0:
             raise ValueError("the first must be 0, at which the component shows what it does by itself")
         return doses
-
-    @field_validator("places")
-    @classmethod
-    def _are_places(cls, places: list[str]) -> list[str]:
-        if unknown := [name for name in places if name not in PLACES]:
-            raise ValueError(f"'{unknown[0]}' is no place to plant in: take {', '.join(PLACES)}")
-        return places
 
 
 class CalibrationParams(Parameters):

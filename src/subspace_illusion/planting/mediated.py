@@ -25,7 +25,7 @@ from subspace_illusion.core.sites import Site, mlp_input, mlp_output, residual_a
 from subspace_illusion.errors import InputError
 from subspace_illusion.measures.ablation import ablated, mean_held, steered
 from subspace_illusion.measures.controls import placebo
-from subspace_illusion.measures.own_difference import moved_alone, own_difference, what_acts
+from subspace_illusion.measures.own_difference import gradients, moved_alone, own_difference, what_acts
 from subspace_illusion.planting.plant import (
     Mediator,
     Signal,
@@ -225,12 +225,13 @@ def cases_of_dose(
         interchange accuracy; ``probe_cosine``, with the probe's direction.
     """
     held_out, different = place.at(test, dose, plan.batch), _different(component)
-    acts, u = what_acts(different, plan.tolerance, plan.batch), place.mediator.unit
+    pulls, u = gradients(different, plan.batch), place.mediator.unit
+    acts = what_acts(different, plan.tolerance, plan.batch, pulls)
     draws: dict[str, Any] = dict(mixtures=plan.mixtures, seed=plan.seed, labels=(place.site.name, place.name, dose))
-    found = found_in(component, different, u, given, **draws, tolerance=plan.tolerance, batch=plan.batch)
-    own = own_difference(component, acts)
+    found = found_in(component, different, pulls, u, given, **draws, tolerance=plan.tolerance)
+    own = own_difference(different, acts)
     changes: dict[tuple[str, str], Change] = {("", "whole"): held_out.along(None)}
-    mean, moves = mean_held(component), place.moves(test, dose)
+    mean, moves = mean_held(different), place.moves(test, dose)
     own_moves = (held_out.change @ own).squeeze(1)
     for label, basis in found.items():
         changes |= {

@@ -11,7 +11,6 @@ from subspace_illusion.core.basis import SMALLEST_PART, mean_difference, orthono
 from subspace_illusion.core.replay import Planted, Tail
 from subspace_illusion.core.seeds import torch_generator
 from subspace_illusion.measures.ablation import which_way
-from subspace_illusion.measures.own_difference import gradients
 from subspace_illusion.planting.plant import PromptsWithSignal, unread
 from subspace_illusion.subspace.component import Component
 from subspace_illusion.subspace.das import Examples, train_das
@@ -25,6 +24,7 @@ NOISE = 0.3
 def found_in(
     component: Component,
     different: Component,
+    pulls: torch.Tensor,
     mediator: torch.Tensor,
     given: Mapping[str, torch.Tensor],
     *,
@@ -32,7 +32,6 @@ def found_in(
     seed: int,
     labels: Sequence[object],
     tolerance: float,
-    batch: int,
 ) -> dict[str, torch.Tensor]:
     """Subspaces ``[d, k]`` by how they were found: each way, mixtures of them with random and unread ones, and planes
     of two.
@@ -40,19 +39,19 @@ def found_in(
     Args:
         component: In training pairs.
         different: In those of different values.
+        pulls: The gradients of LD in these, ``[n, d]``.
         mediator: The direction that carries the signal, ``[d, 1]``.
         given: Directions ``[d, 1]`` that were found elsewhere, such as by DAS.
         mixtures: How many.
         seed: Of the draws.
         labels: What tells these draws from others.
         tolerance: Singular values of a readout below this share of the largest count as zero.
-        batch: Pairs at a time.
     """
     both, values = torch.cat([component.base, component.source]), torch.cat(component.pairs.values)
     found = dict(given) | {
         MEAN_DIFFERENCE: mean_difference(both, values),
         PROBE: probe(both, values),
-        GRADIENT: orthonormal(gradients(different, batch).mean(0)[:, None]),
+        GRADIENT: orthonormal(pulls.mean(0)[:, None]),
     }
     for direction in list(given.values())[:1]:
         off = direction - mediator @ (mediator.mT @ direction)
