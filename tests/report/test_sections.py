@@ -285,9 +285,9 @@ def keys_alone() -> dict:
 def test_what_has_no_interval_says_so():
     verdicts = made.judged(keys_alone())
     (row,) = evidence_grid(verdicts).rows
-    assert row[-2:] == ["", "nothing planted in such a place"]
+    assert row[-2:] == ["", "too little planted in such places"]
     above, _ = drawn(verdict_picture(verdicts, made.calibration()).figure).axes
-    assert [text.get_text() for text in above.texts] == ["no interval: nothing planted in such a place"]
+    assert [text.get_text() for text in above.texts] == ["no interval: too little planted in such places"]
     assert points(above) == []
 
 

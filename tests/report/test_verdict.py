@@ -56,7 +56,7 @@ def test_what_is_inconclusive_says_why():
     assert reason_of(on(made.seen(groups=4))) == "the held-out pairs are of 4 groups, too few for an interval"
     keys = replace(made.seen(), site=Site.parse("blocks.3.attn.hook_k"))
     assert reason_of(on(keys)) == (
-        "nothing was planted in such a place as blocks.3.attn.hook_k, so that no interval is known"
+        "too little was planted in such places as blocks.3.attn.hook_k, so that no interval is known"
     )
 
 

@@ -15,12 +15,14 @@ MLP, STREAM, KEYS = (Site.parse(f"blocks.3.{point}") for point in ("mlp.hook_pos
 DAS = SubspaceKey(TRAINED, component="mlp3")
 
 
-def planted(error: float, block: int = 9, model: str = "smollm2", source: str = ELSEWHERE) -> Intervals:
+def planted(error: float, blocks: tuple[int, ...] = (9, 10, 11), source: str = ELSEWHERE) -> Intervals:
     """Cases in MLPs whose truth lies so far above, and so far below, an estimate anywhere."""
     estimate = np.linspace(0, 1, 101)
     sides = [np.clip(estimate + sign * error, 0, 1) for sign in (-1, 1)]
-    cases = dict(model=model, task="ioi", block=block, kind="writes to the stream")
-    parts = [pd.DataFrame(cases | dict(estimate=estimate, truth=truth)) for truth in sides]
+    cases = dict(model="smollm2", task="ioi", kind="writes to the stream")
+    parts = [
+        pd.DataFrame(cases | dict(block=block, estimate=estimate, truth=truth)) for block in blocks for truth in sides
+    ]
     return Intervals(pd.concat(parts, ignore_index=True), source)
 
 
@@ -58,20 +60,21 @@ def test_the_interval_holds_that_of_the_pairs():
 
 
 def test_cases_of_the_own_block_of_the_own_model_set_nothing():
-    known = Intervals(pd.concat([planted(0.3, block=3).cases, planted(0.05, block=9).cases], ignore_index=True))
+    known = Intervals(pd.concat([planted(0.3, (3,)).cases, planted(0.05).cases], ignore_index=True))
     own, other = one(seen(0.7), known, "smollm2"), one(seen(0.7), known, "gemma3")
     assert own.share.low == pytest.approx(0.65, abs=0.01)
     assert other.share.low == pytest.approx(0.4, abs=0.01)
-    alone = one(seen(0.7), planted(0.05, block=3), "smollm2")
-    assert (alone.predicted, alone.reason) == (None, Reason.NOTHING_PLANTED)
+    for blocks, told in (((3, 9, 10), False), ((3, 9, 10, 11), True)):
+        others = one(seen(0.7), planted(0.05, blocks), "smollm2")
+        assert (others.predicted is not None, others.reason != Reason.LITTLE_PLANTED) == (told, told)
 
 
 def test_planting_in_the_component_counts_where_it_shows_more_error():
     for error, source in ((0.3, HERE), (0.05, ELSEWHERE)):
-        told = one(seen(0.7), planted(0.1), None, {"mlp3": planted(error, source=HERE)})
+        told = one(seen(0.7), planted(0.1), None, {"mlp3": planted(error, (3,), HERE)})
         assert told.predicted.source == source
         assert told.share.low == pytest.approx(0.7 - max(error, 0.1), abs=0.02)
-    assert one(seen(0.7), planted(0.1), None, {"elsewhere": planted(0.3, source=HERE)}).predicted.source == ELSEWHERE
+    assert one(seen(0.7), planted(0.1), None, {"elsewhere": planted(0.3, (3,), HERE)}).predicted.source == ELSEWHERE
 
 
 def test_effects_of_either_sign_are_judged_and_small_ones_not():
@@ -81,7 +84,7 @@ def test_effects_of_either_sign_are_judged_and_small_ones_not():
 
 def test_where_nothing_was_planted_there_is_no_verdict():
     for site in (STREAM, KEYS):
-        assert one(seen(0.9, site=site), planted(0.1)).reason == Reason.NOTHING_PLANTED
+        assert one(seen(0.9, site=site), planted(0.1)).reason == Reason.LITTLE_PLANTED
 
 
 def test_few_groups_and_many_dimensions_are_said():

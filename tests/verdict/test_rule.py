@@ -16,7 +16,7 @@ LARGE = Estimate(0.5, 0.4, 0.6)
         (Estimate(0.1, 0.0, 0.5), ILLUSORY, Reason.BEYOND),
         (Estimate(0.1, 0.0, 0.51), INCONCLUSIVE, Reason.ACROSS),
         (Estimate(0.45, 0.5, 0.6), INCONCLUSIVE, Reason.ACROSS),  # a figure outside its interval widens it
-        (None, INCONCLUSIVE, Reason.NOTHING_PLANTED),
+        (None, INCONCLUSIVE, Reason.LITTLE_PLANTED),
     ],
 )
 def test_a_call_needs_the_whole_interval_of_the_share(share, verdict, reason):

@@ -73,7 +73,7 @@ class SubspaceVerdict(Part):
     whole_component: Figure | None = Field(description="the same of patching the whole component")
     mediated_share: Figure | None = Field(
         description="the estimate of the share of the effect that goes through what the component itself hands on; low "
-        "and high are its prediction interval; null where nothing was planted in such a place"
+        "and high are its prediction interval; null where too little was planted in such places"
     )
     own_difference_share: Figure | None = Field(
         description="of the effect, what the component's own difference gives, moved as far as the patch moves it and "

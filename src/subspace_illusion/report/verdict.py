@@ -43,7 +43,7 @@ def _because(verdict: Verdict) -> str:
         return f"the effect, {fixed(seen.fldd[0])} of the clean LD, is too small to ask what it goes through"
     share = verdict.share
     if share is None:
-        return f"nothing was planted in such a place as {seen.site.name}, so that no interval is known"
+        return f"too little was planted in such places as {seen.site.name}, so that no interval is known"
     said = (
         f"of the effect, {fixed(seen.fldd[0])} of the clean LD, an estimated {percent(share)} goes through what "
         f"{seen.site.name} itself hands on"

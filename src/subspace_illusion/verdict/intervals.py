@@ -5,7 +5,7 @@ The interval of an estimate holds the mediated shares that planted cases with a 
 independent. So each block has the same weight, and the ends are those that hold a case of one more block in 90 of 100
 (split conformal prediction over groups: Vovk, Gammerman and Shafer 2005; Dunn, Wasserman and Ramdas 2023). That takes
 19 blocks. With fewer the ends are the most extreme ones, and ``(n - 1) / (n + 1)`` is all that n blocks can promise:
-the ``level``.
+the ``level``. With fewer than ``FEWEST_UNITS`` that is less than a half, and planted cases elsewhere tell nothing.
 """
 
 from dataclasses import dataclass, replace
@@ -57,7 +57,7 @@ class Intervals:
 
     Attributes:
         cases: A row a case, with ``COLUMNS`` at least.
-        source: Where they were planted.
+        source: Where they were planted: ``ELSEWHERE``, or ``HERE``, which is one block.
     """
 
     cases: pd.DataFrame
@@ -69,13 +69,13 @@ class Intervals:
         return replace(self, cases=self.cases[~same])
 
     def predict(self, estimate: float, kind: str) -> Predicted | None:
-        """The interval of one estimate in a kind of place; ``None`` where nothing was planted in such a place."""
+        """The interval of one estimate in a kind of place; ``None`` where too little was planted in such places."""
         (low,), (high,), (promised,), (cases,) = self.around(np.array([estimate]), kind)
         return Predicted(float(low), float(high), float(promised), int(cases), self.source) if cases else None
 
     def around(self, estimate: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """The ends of the intervals of some estimates, which hold the estimates themselves, the level that each
-        promises, and from how many cases it is, ``[n]`` each; from 0 to 1, and no level, where there are no cases.
+        promises, and from how many cases it is, ``[n]`` each; from 0 to 1, and no level, where cases tell nothing.
 
         Args:
             estimate: ``[n]``.
@@ -88,10 +88,9 @@ class Intervals:
         unit = known.groupby(_UNIT).ngroup().to_numpy()
         errors = (known["truth"] - known["estimate"]).to_numpy()
         bins, known_bins = np.digitize(estimate, EDGES), np.digitize(known["estimate"], EDGES)
-        fewest = min(FEWEST_UNITS, len(np.unique(unit)))
         for number in np.unique(bins):
             like = known_bins == number
-            enough = like.sum() >= FEWEST and len(np.unique(unit[like])) >= fewest
+            enough = like.sum() >= FEWEST and len(np.unique(unit[like])) >= self.fewest_units
             like = like if enough else np.full(len(known), True)
             down, up = _ends(errors[like], unit[like])
             here = bins == number
@@ -99,14 +98,20 @@ class Intervals:
             promised[here], cases[here] = level(len(np.unique(unit[like]))), like.sum()
         return np.clip(low, 0, 1), np.clip(high, 0, 1), promised, cases
 
+    @property
+    def fewest_units(self) -> int:
+        """How many blocks there must be."""
+        return FEWEST_UNITS if self.source == ELSEWHERE else 1
+
     def units(self, kind: str) -> int:
         """In how many blocks there are cases of a kind of place."""
         return len(self._known(kind)[_UNIT].drop_duplicates())
 
     def _known(self, kind: str) -> pd.DataFrame:
-        """The cases in a kind of place, those of blocks that have ``FEWEST_OF_UNIT`` there."""
+        """The cases in a kind of place, of blocks that have ``FEWEST_OF_UNIT`` there; none of too few blocks."""
         of_kind = self.cases[self.cases["kind"] == kind]
-        return of_kind[of_kind.groupby(_UNIT)["truth"].transform("size") >= FEWEST_OF_UNIT]
+        of_kind = of_kind[of_kind.groupby(_UNIT)["truth"].transform("size") >= FEWEST_OF_UNIT]
+        return of_kind if len(of_kind[_UNIT].drop_duplicates()) >= self.fewest_units else of_kind[:0]
 
 
 def level(units: int) -> float:

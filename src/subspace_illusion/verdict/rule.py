@@ -35,7 +35,7 @@ class Reason(StrEnum):
 
     FEW_GROUPS = "too few groups"
     SMALL_EFFECT = "effect too small"
-    NOTHING_PLANTED = "nothing planted in such a place"
+    LITTLE_PLANTED = "too little planted in such places"
     ACROSS = "the interval lies on both sides"
     BEYOND = "the whole interval lies on one side"
     ILLUSORY_AXIS = "an axis is illusory"
@@ -61,7 +61,7 @@ def call(effect: Estimate | None, share: Estimate | None, smallest_effect: float
     if effect is None or not is_large(effect, smallest_effect):
         return Call(INCONCLUSIVE, Reason.SMALL_EFFECT)
     if share is None:
-        return Call(INCONCLUSIVE, Reason.NOTHING_PLANTED)
+        return Call(INCONCLUSIVE, Reason.LITTLE_PLANTED)
     low, high = np.array(ends(share))
     verdict = str(called(low, high, limits))
     return Call(verdict, Reason.ACROSS if verdict == INCONCLUSIVE else Reason.BEYOND)

@@ -30,7 +30,7 @@ LOOKS = {FAITHFUL: ("o", BLUE), INCONCLUSIVE: ("D", GREY), ILLUSORY: ("s", ORANG
 """Marker and colour of a verdict."""
 MODEL_LOOKS = (("^", GREEN), ("v", PURPLE), ("<", VERMILION), (">", SKY))
 """Markers and colours of models, one after the other."""
-NO_ESTIMATE = "no interval: nothing planted in such a place"
+NO_ESTIMATE = "no interval: too little planted in such places"
 _ZONE = 0.13
 """How dark the zones of the verdicts are."""
 

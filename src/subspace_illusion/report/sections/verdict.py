@@ -116,7 +116,7 @@ def evidence_grid(verdicts: Verdicts) -> Grid:
     for key, verdict in verdicts.items():
         figures = [*(verdict.seen.estimate(name) for name in EVIDENCE), verdict.share]
         cells = ["" if each is None else with_ends(each) for each in figures]
-        source = "nothing planted in such a place" if verdict.predicted is None else interval_from(verdict.predicted)
+        source = "too little planted in such places" if verdict.predicted is None else interval_from(verdict.predicted)
         rows.append([key.component, shown(key), *cells, source])
     header = ["component", "subspace", *EVIDENCE.values(), "mediated share, prediction interval", "interval from"]
     return Grid(header, rows)
