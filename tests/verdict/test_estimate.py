@@ -30,6 +30,12 @@ FIRST, SECOND, ONE, OTHER = 1, 2, 5, 6
 @pytest.fixture(scope="module")
 def pairs() -> Pairs:
     """The two swaps of a few prompts, of the hand-written model."""
+    return written_pairs([{0: 0.1}, {}])
+
+
+def written_pairs(writes: list[dict[int, float]]) -> Pairs:
+    """The two swaps of a few prompts, of a model in which each block's MLP has pairs of units that read e0, the first
+    of each at these places, and write so much of e1."""
     words = tiny.tokenizer()
     config = LlamaConfig(
         vocab_size=len(words), hidden_size=WIDTH, num_hidden_layers=2, num_attention_heads=2, intermediate_size=HIDDEN,
@@ -42,10 +48,11 @@ def pairs() -> Pairs:
     embedding, unembedding = written.get_input_embeddings().weight.data, written.get_output_embeddings().weight.data
     embedding[:, 5] = 0.1  # so that no prompt is nothing
     embedding[FIRST, 0], embedding[SECOND, 0] = 1.0, -1.0
-    mlp = written.model.layers[0].mlp
-    for unit, sign in ((0, 1.0), (1, -1.0)):
-        mlp.gate_proj.weight.data[unit, 0] = mlp.up_proj.weight.data[unit, 0] = sign
-        mlp.down_proj.weight.data[1, unit] = 0.1 * sign
+    for layer, of_block in zip(written.model.layers, writes, strict=True):
+        for first, much in of_block.items():
+            for unit, sign in ((first, 1.0), (first + 1, -1.0)):
+                layer.mlp.gate_proj.weight.data[unit, 0] = layer.mlp.up_proj.weight.data[unit, 0] = sign
+                layer.mlp.down_proj.weight.data[1, unit] = much * sign
     unembedding[ONE, 1] = unembedding[ONE, 2] = 1.0
     unembedding[OTHER, 1] = unembedding[OTHER, 2] = -1.0
     model = bridge_model(written, Tokenizer(words), tiny.CPU)
@@ -106,8 +113,34 @@ def test_in_the_stream_the_variable_is_told_from_the_illusion(pairs: Pairs):
 def test_in_the_mlp_the_variable_is_told_from_what_writes_it_without_varying(pairs: Pairs):
     """The MLP's two units vary against each other; one alone writes it too, and moves half."""
     site = Site(0, "mlp.hook_post")
-    units = torch.zeros(HIDDEN, 1)
-    units[0], units[1] = 1.0, -1.0
-    effect, share = estimated(pairs, site, orthonormal(units))
+    effect, share = estimated(pairs, site, units(1, -1))
     assert effect == pytest.approx(2, abs=0.05)
     assert share > 0.95
+
+
+def units(*signs: float) -> torch.Tensor:
+    """The direction of an MLP's first units with these signs, ``[HIDDEN, 1]``."""
+    vector = torch.zeros(HIDDEN, 1)
+    vector[: len(signs), 0] = torch.tensor(signs)
+    return orthonormal(vector)
+
+
+def test_two_mediators_that_cancel_are_an_illusion_in_another_basis():
+    """The post's footnote. Each alone moves the answer; in the rotated basis their sum varies and writes nothing, their
+    difference would write and never varies, and one alone is half of each. The answer comes from the second block."""
+    pairs, site = written_pairs([{0: 0.1, 2: -0.1}, {0: 0.1}]), Site(0, "mlp.hook_post")
+    assert estimated(pairs, site, units(1, -1, 1, -1))[0] == pytest.approx(0, abs=0.01)
+    assert estimated(pairs, site, units(1, -1, -1, 1))[0] == pytest.approx(0, abs=0.01)
+    for one in (units(1, -1), units(0, 0, 1, -1)):
+        effect, share = estimated(pairs, site, one)
+        assert abs(effect) > 0.1
+        assert share < 0.05
+
+
+def test_what_varies_with_the_variable_and_writes_nothing_changes_no_verdict():
+    """A distractor: a second pair of units that holds the variable too, whose weights to the stream are zero."""
+    pairs, site = written_pairs([{0: 0.1, 2: 0.0}, {}]), Site(0, "mlp.hook_post")
+    for basis in (units(1, -1), units(1, -1, 1, -1)):
+        effect, share = estimated(pairs, site, basis)
+        assert effect > 0.9
+        assert share > 0.95

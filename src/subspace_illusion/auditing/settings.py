@@ -39,8 +39,8 @@ class Part(BaseModel):
 class Das(Part):
     """How DAS trains; see ``subspace.das.train_das``. As the planted cases were trained that verdicts rest on."""
 
-    steps: Count = 40
-    batch: Count = 20
+    steps: Count = 30
+    batch: Count = 12
     lr: Positive = 0.02
     loss: Loss = "cross_entropy"
     min_gain: Annotated[float, BeforeValidator(_plain), Field(ge=0, lt=1)] = 0.02

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--rank", type=count, default=1, help="of the subspace that is trained (default: 1)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of its training (default: 0)")
-    parser.add_argument("--steps", type=count, default=40, help="of its training at most (default: 40)")
+    parser.add_argument("--steps", type=count, default=30, help="of its training at most (default: 30)")
     parser.add_argument(
         "--scheduler",
         type=scheduler,

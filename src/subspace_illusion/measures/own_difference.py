@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from subspace_illusion.core.basis import mean_difference, orthonormal, row_space
+from subspace_illusion.core.basis import SMALLEST_PART, mean_difference, orthonormal, row_space
 from subspace_illusion.core.outcome import logit_difference
 from subspace_illusion.core.replay import replay
 from subspace_illusion.measures.ablation import mean_held
@@ -41,14 +41,17 @@ def moved_alone(component: Component, basis: torch.Tensor, direction: torch.Tens
 
 
 def own_difference(train: Component, acts: torch.Tensor | None) -> torch.Tensor:
-    """The direction h of what acts of the mean difference, ``[d, 1]``.
+    """The direction h of what acts of the mean difference, ``[d, 1]``; zeros where nothing of it does.
 
     Args:
         train: The component in training pairs.
         acts: Orthonormal basis of what acts, ``[d, r]``; ``None`` for everything.
     """
     difference = mean_difference(torch.cat([train.base, train.source]), torch.cat(train.pairs.values))
-    return difference if acts is None else orthonormal(acts @ (acts.mT @ difference))
+    if acts is None:
+        return difference
+    acting = acts @ (acts.mT @ difference)
+    return orthonormal(acting) if acting.norm() > SMALLEST_PART else torch.zeros_like(acting)
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Natural:
     """What a component does by itself, as training pairs show it.
 
     Attributes:
-        own: The direction h of its own difference, ``[d, 1]``.
+        own: The direction h of its own difference, ``[d, 1]``; zeros where nothing of it acts.
         mean: The mean of what it holds, ``[d]``.
     """
 
