@@ -8,6 +8,7 @@ from subspace_illusion.core.basis import random_basis
 from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.measures.split_directions import (
+    BY_CHANCE,
     RANDOM_SEEN,
     RANDOM_UNSEEN,
     READ_PARTS,
@@ -16,7 +17,6 @@ from subspace_illusion.measures.split_directions import (
     UNSEEN,
     ReadPart,
     divide,
-    seen_by_chance,
     split_directions,
     split_table,
 )
@@ -129,7 +129,8 @@ def divided(pairs, heads) -> pd.DataFrame:
                 pooled.loc[[(method, UNDIVIDED), (method, SEEN)]].tolist(), abs=1e-5
             )
         assert by_pair["pair"].tolist() == 2 * pairs.table["pair"].tolist()
-        chance = pairs.ld_clean.mean() - seen_by_chance(by_pair[by_pair["subspace"] == TRAINED]).mean(1)
+        of_trained = by_pair[by_pair["subspace"] == TRAINED]
+        chance = (pairs.ld_clean.mean() - of_trained.filter(like=BY_CHANCE).mean()).to_numpy()
         random = table[(table["subspace"] == TRAINED) & (table["part"] == RANDOM_SEEN)].set_index("draw")["effect"]
         assert chance.tolist() == pytest.approx([random[0], random[1]], abs=1e-5)
     return table

@@ -159,11 +159,6 @@ def split_by_pair(outcomes: Mapping[ReadPart, Outcome], pairs: Pairs) -> pd.Data
     return pd.concat(tables, ignore_index=True) if tables else nothing
 
 
-def seen_by_chance(divided: pd.DataFrame) -> np.ndarray:
-    """The LD under what each random subspace sees, ``[draws, pairs]``, of a table of ``split_by_pair``."""
-    return divided.filter(like=BY_CHANCE).to_numpy().T
-
-
 def split_table(
     outcomes: Mapping[ReadPart, Outcome],
     norms: Mapping[ReadPart, float],
