@@ -82,7 +82,7 @@ def test_whatever_text_is_written_as_jsonl_is_read(tmp_path_factory, texts):
 
 def test_files_that_cannot_be_read(tmp_path):
     assert complaint(tmp_path / "none.csv") == "is not there; name a file with a table of pairs"
-    assert complaint(tmp_path / "pairs.pkl").startswith("is none of .parquet, .csv, .jsonl, .json;")
+    assert complaint(tmp_path / "pairs.pkl").startswith("is none of .parquet, .csv, .tsv, .jsonl, .json;")
     latin = tmp_path / "latin.csv"
     latin.write_bytes("base,é".encode("latin-1"))
     assert complaint(latin) == "is not UTF-8 (byte 5); save it with that encoding"
@@ -129,13 +129,13 @@ def test_csv_with_unquoted_commas_or_a_column_twice(tmp_path):
 def test_missing_columns(tmp_path):
     path = lines(tmp_path / "pairs.jsonl", dict(base="a", src="b", base_label="c"))
     assert complaint(path) == (
-        "has no column 'src_label'; its columns are causalgym's, with which base, src, base_label, src_label are "
-        "needed; found are base, src, base_label"
+        "has no column 'src_label', which as causalgym's table it would have for the 'source_answer' of a pair; found "
+        "are base, src, base_label; add it, or name another in columns (source_answer=...)"
     )
     lines(path, dict(base="a", answer="b"))
-    assert complaint(path) == (
-        "has no column 'source'; base, source, base_answer, source_answer are needed; found are base, answer "
-        "(columns of MIB, causalgym or RAVEL will do too)"
+    assert complaint(path).startswith(
+        "has no column 'source'; base, source, base_answer, source_answer are needed; found are base, answer; if it is "
+        "called otherwise there, name it in columns (source=...). A pair is two prompts that differ in one thing, "
     )
 
 
@@ -312,14 +312,14 @@ def test_mib_texts_alone_with_answers_in_our_columns(tmp_path):
     assert read_pairs(path).to_dict("records") == [dict(base="x", source="y", **answers)]
     lines(path, row | dict(base_answer="a"))
     assert complaint(path).startswith(
-        "row 1: no text with an answer can be read from MIB's source (counterfactual_inputs)"
+        "row 1: no text with an answer can be read from the source (counterfactual_inputs)"
     )
 
 
 @pytest.mark.parametrize("example", [mib("y", 2), mib("y", -1), mib("y", "Eve"), dict(choices=["a"]), None, 3])
 def test_mib_examples_without_text_or_answer(tmp_path, example):
     path = lines(tmp_path / "pairs.jsonl", dict(input=mib("x", 0), counterfactual_inputs=[example]))
-    assert complaint(path).startswith("row 1: no text with an answer can be read from MIB's source")
+    assert complaint(path).startswith("row 1: no text with an answer can be read from the source")
     lines(path, dict(input=mib("x", 0), counterfactual_inputs=[]))
     assert complaint(path) == "row 1 has no counterfactual input; remove it"
 
@@ -333,6 +333,10 @@ def test_mib_as_published(tmp_path):
     ]
     pd.DataFrame([row | dict(abc_counterfactual=mib("z", 1))]).to_parquet(path)
     assert complaint(path) == (
-        "has several kinds of counterfactual, and a pair changes one variable; keep one of the columns "
+        "has several kinds of counterfactual, and a pair changes one variable; set counterfactual to one of "
         "s2_io_flip_counterfactual, abc_counterfactual"
     )
+    for kind in ("abc", "abc_counterfactual"):
+        assert read_pairs(path, counterfactual=kind)["source"].tolist() == ["z"]
+    with pytest.raises(InputError, match="has no counterfactuals 'x'; it has s2_io_flip_counterfactual, abc_"):
+        read_pairs(path, counterfactual="x")

@@ -8,8 +8,10 @@ import pandas as pd
 
 from subspace_illusion.auditing.given import given_pairs
 from subspace_illusion.auditing.settings import Settings
+from subspace_illusion.core.checkpoints import Tokenizer
 from subspace_illusion.errors import InputError
-from subspace_illusion.tasks.tokenise import TextTokenizer, tokenise
+from subspace_illusion.tasks.token_ids import in_words
+from subspace_illusion.tasks.tokenise import tokenise
 
 
 @dataclass(frozen=True)
@@ -40,16 +42,16 @@ class Asked:
         chosen, user = Settings.given(settings), {} if subspaces is None else subspaces
         if not (len(user) or chosen.train):
             raise InputError("there is no subspace to audit: give some, by label, or let DAS train one (train=True)")
-        return cls(chosen, user, *given_pairs(pairs))
+        return cls(chosen, user, *given_pairs(pairs, chosen.columns, chosen.counterfactual))
 
-    def tokenised(self, tokenizer: TextTokenizer) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def tokenised(self, tokenizer: Tokenizer) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The tables of prompts and of pairs.
 
         Raises:
-            InputError: If a position is not there, or answers cannot be told apart.
+            InputError: If an answer is no token, a position is not there, or answers cannot be told apart.
         """
         return tokenise(
-            self.raw,
+            in_words(self.raw, tokenizer, self.name),
             tokenizer,
             position=self.settings.position,
             source_position=self.settings.source_position,

@@ -14,7 +14,7 @@ from subspace_illusion.auditing.asked import Asked
 from subspace_illusion.auditing.component import Halves, cost_of, look_at
 from subspace_illusion.auditing.findings import joined
 from subspace_illusion.auditing.given import given_model, given_sites, given_subspaces
-from subspace_illusion.auditing.progress import Progress
+from subspace_illusion.auditing.progress import Progress, say_how_read
 from subspace_illusion.auditing.repair import repaired
 from subspace_illusion.auditing.result import Audit
 from subspace_illusion.auditing.settings import BATCH, LONGEST_PLANTING, Settings
@@ -62,6 +62,8 @@ def audit(
             the model's; in one line.
     """
     asked = Asked.given(pairs, subspaces, settings)
+    if progress:
+        say_how_read(asked.about_pairs)
     opened = given_model(model)
     sites = given_sites(hook, opened.model.n_blocks)
     for site in sites:

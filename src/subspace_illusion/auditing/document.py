@@ -113,7 +113,10 @@ class PairCounts(Part):
     )
     test: int = Field(description="kept, of different values: effects are measured on these")
     test_groups: int
-    source: dict[str, Any] = Field(description="file and sha256, where the pairs are from a file")
+    source: dict[str, Any] = Field(
+        description="file and sha256, where the pairs are from a file; read, what they were taken for, where they were "
+        "not written for this project"
+    )
 
 
 class CalibratedOn(Part):

@@ -17,6 +17,7 @@ from subspace_illusion.files import sha256
 from subspace_illusion.subspace.keys import LABELS, is_label
 from subspace_illusion.subspace.user_subspaces import UserSubspace, parse_spec, read_user_subspace, user_subspace
 from subspace_illusion.tasks.pairs_file import pairs_of, read_pairs
+from subspace_illusion.tasks.reading import Reading
 
 EVERY = "blocks.*."
 """How a hook begins that names a component of every block."""
@@ -76,18 +77,24 @@ def _about(model: Model) -> dict[str, Any]:
     )
 
 
-def given_pairs(given: Any) -> tuple[pd.DataFrame, str, dict[str, Any]]:
+def given_pairs(
+    given: Any, columns: Mapping[str, str], counterfactual: str | None
+) -> tuple[pd.DataFrame, str, dict[str, Any]]:
     """The raw table of pairs, what messages call it, and where it is from as values of JSON.
 
     Args:
         given: A file, a data frame, a list of rows, or a mapping of columns.
+        columns: By our name of a column the one that the table has for it.
+        counterfactual: Which of several kinds of counterfactual is wanted.
 
     Raises:
         InputError: If it is none of these, or no table of pairs.
     """
+    read: list[str] = []
     if isinstance(given, str | Path):
         path = Path(given)
-        return read_pairs(path), str(given), dict(file=path.name, sha256=sha256(path))
+        table = read_pairs(path, columns, counterfactual, read.append)
+        return table, str(given), dict(file=path.name, sha256=sha256(path), **_told(read))
     name = "the pairs"
     try:
         rows = pd.DataFrame(given).to_dict("records")
@@ -96,7 +103,13 @@ def given_pairs(given: Any) -> tuple[pd.DataFrame, str, dict[str, Any]]:
             f"a {type(given).__name__} is no table of pairs: give a file, a data frame, or a list with a mapping of "
             "base, source, base_answer and source_answer for every pair"
         ) from error
-    return pairs_of([{str(column): value for column, value in row.items()} for row in rows], name), name, {}
+    named = [{str(column): value for column, value in row.items()} for row in rows]
+    return pairs_of(named, Reading(name, columns, counterfactual, read.append)), name, _told(read)
+
+
+def _told(read: Sequence[str]) -> dict[str, Any]:
+    """How a table was read, where that has to be said."""
+    return dict(read=list(read)) if read else {}
 
 
 def given_sites(hooks: str | Sequence[str], n_blocks: int) -> list[Site]:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from subspace_illusion.auditing.given import given_model, given_pairs
-from subspace_illusion.auditing.progress import Progress
+from subspace_illusion.auditing.progress import Progress, say_how_read
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.files import atomic_folder, check_free, write_json, write_table
 from subspace_illusion.measures.localise import (
@@ -28,6 +28,7 @@ from subspace_illusion.report.localise_page import write_localise_page
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.pairs import recorded_pairs
 from subspace_illusion.tasks.table import DIFFERENT, chosen, mark_kept
+from subspace_illusion.tasks.token_ids import in_words
 from subspace_illusion.tasks.tokenise import LAST, tokenise
 from subspace_illusion.verdict.rule import SMALLEST_EFFECT, is_large
 
@@ -104,6 +105,8 @@ def localise_variable(
     model: Any,
     pairs: Any,
     *,
+    columns: Mapping[str, str] | None = None,
+    counterfactual: str | None = None,
     position: str = LAST,
     source_position: str = LAST,
     filter_incorrect: bool = True,
@@ -117,6 +120,8 @@ def localise_variable(
     Args:
         model: As ``audit`` takes it.
         pairs: Likewise; some of those of the split ``train`` are patched.
+        columns: By our name of a column of pairs the one that the user's table has for it.
+        counterfactual: Which kind, where a table of MIB's has several.
         position: Where the pairs do not say it: ``last``, a token's index, or a text whose last token counts.
         source_position: The same in the sources.
         filter_incorrect: Whether pairs that the model gets wrong are left out.
@@ -128,10 +133,12 @@ def localise_variable(
     Raises:
         InputError: If the model or the pairs are wrong; in one line.
     """
-    raw, name, _ = given_pairs(pairs)
+    raw, name, source = given_pairs(pairs, columns or {}, counterfactual)
+    if progress:
+        say_how_read(source)
     opened = given_model(model).model
     prompts, listed = tokenise(
-        raw,
+        in_words(raw, opened.tokenizer, name),
         opened.tokenizer,
         position=position,
         source_position=source_position,

@@ -1,12 +1,22 @@
 """One line of progress for a whole audit: its phases, and the time left by the work that they cost."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Self
+from typing import Any, Self
 
 from tqdm import tqdm
 
 _LINE = "{percentage:3.0f}% |{bar:20}| {elapsed}, {remaining} left: {desc}"
+
+
+def say_how_read(source: Mapping[str, Any]) -> None:
+    """Says in the first lines what a table of pairs was taken for, where it was not written for this project.
+
+    Args:
+        source: Where the pairs are from, as ``given_pairs`` gives it.
+    """
+    for line in source.get("read", []):
+        print(line, flush=True)
 
 
 class Progress:

@@ -59,6 +59,8 @@ class Settings(Part):
         rank: Of the subspace that is trained.
         seeds: Of its training.
         das: How it is trained, a ``Das`` or a dictionary of its attributes; the controls' own runs make all steps.
+        columns: By our name of a column of pairs the one that the user's table has for it.
+        counterfactual: Which kind, where a table of MIB's has several.
         position: Where the pairs do not say it: ``last``, a token's index, or a text whose last token counts.
         source_position: The same in the sources.
         filter_incorrect: Whether pairs that the model gets wrong are left out.
@@ -73,6 +75,8 @@ class Settings(Part):
     rank: Count = 1
     seeds: Seeds = (0,)
     das: Das = Das()
+    columns: Mapping[str, str] = Field(default_factory=dict)
+    counterfactual: str | None = None
     position: Position = LAST
     source_position: Position = LAST
     filter_incorrect: bool = True

@@ -9,6 +9,9 @@ from subspace_illusion.errors import InputError
 
 IN_OPTIONS = {
     "set filter_incorrect to false": "add --keep-incorrect",
+    " in columns (": " with --columns (",
+    " in answers (": " with --answers (",
+    "set counterfactual to one of": "name one with --counterfactual:",
     "give some, by label, or let DAS train one (train=True)": "give some with --direction, or leave --no-train out",
 }
 """What the library's messages say to somebody who calls it from Python, in the words of the commands."""
@@ -19,7 +22,11 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", required=True, help="a folder with a model, or its name on the Hugging Face hub, NAME[@REVISION]"
     )
-    parser.add_argument("--pairs", required=True, type=Path, help="your pairs: parquet, csv, jsonl or json")
+    parser.add_argument("--pairs", required=True, type=Path, help="your pairs: parquet, csv, tsv, jsonl or json")
+    add_columns(parser, "base=clean,source=corrupted,base_answer=correct,source_answer=incorrect")
+    parser.add_argument(
+        "--counterfactual", metavar="KIND", help="which column of counterfactuals, where a table of MIB's has several"
+    )
     parser.add_argument(
         "--position", default="last", help="where the table does not say it: last, a token's index, or a span's text"
     )
@@ -30,6 +37,32 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the split, the draws and random subspaces (default: 0)")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="a folder for what is found")
     parser.add_argument("--force", action="store_true", help="replace what an earlier run left in DIR")
+
+
+def add_columns(parser: argparse.ArgumentParser, example: str) -> None:
+    """The argument that says which columns of a table are which."""
+    parser.add_argument(
+        "--columns",
+        type=assignments,
+        default={},
+        metavar="OURS=THEIRS,...",
+        help=f"what columns are called in the table, such as {example}; tables of other tools are told without it",
+    )
+
+
+def assignments(text: str) -> dict[str, str]:
+    """Names with what they are to be, as argparse's types are.
+
+    Raises:
+        ArgumentTypeError: If a name has nothing, or comes twice.
+    """
+    found: dict[str, str] = {}
+    for part in text.split(","):
+        name, equals, value = part.partition("=")
+        if not (name.strip() and equals) or name.strip() in found:
+            raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value,name=value, each name once")
+        found[name.strip()] = value
+    return found
 
 
 def count(text: str) -> int:
@@ -51,6 +84,8 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
     """The settings among the arguments of ``add_input``."""
     source = options.position if options.source_position is None else options.source_position
     return dict(
+        columns=options.columns,
+        counterfactual=options.counterfactual,
         position=options.position,
         source_position=source,
         filter_incorrect=not options.keep_incorrect,

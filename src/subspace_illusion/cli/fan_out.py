@@ -12,6 +12,7 @@ from subspace_illusion.auditing.asked import Asked
 from subspace_illusion.auditing.call import audit, what_is_done
 from subspace_illusion.auditing.configured import Configured
 from subspace_illusion.auditing.findings import joined
+from subspace_illusion.auditing.progress import say_how_read
 from subspace_illusion.auditing.result import Audit
 from subspace_illusion.auditing.settings import Settings
 from subspace_illusion.core.checkpoints import open_tokenizer
@@ -46,6 +47,7 @@ def audit_by_workers(
         KeyboardInterrupt: Where the user stops it, with what is kept, if anything is.
     """
     asked = Asked.given(pairs, directions, settings)
+    say_how_read(asked.about_pairs)
     folder, source = open_source(model)
     sites = Configured(folder).check(hooks, directions)
     chosen = asked.settings if len(sites) == 1 else asked.settings.planting_nothing

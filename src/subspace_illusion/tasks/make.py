@@ -12,6 +12,7 @@ from subspace_illusion.tasks.ioi import make_pairs, make_prompts, read_ioi, sing
 from subspace_illusion.tasks.pairs_file import read_pairs
 from subspace_illusion.tasks.pronoun import make_pronoun, read_pronoun
 from subspace_illusion.tasks.table import AGREEMENT, FACTS, IOI, PRONOUN
+from subspace_illusion.tasks.token_ids import in_words
 from subspace_illusion.tasks.tokenise import LAST, tokenise
 
 
@@ -39,7 +40,7 @@ def make_task(
         seed: Seed of the draws.
         position: Where a table of pairs does not say it: ``last``, a token's index, or a text.
         source_position: The same in the sources.
-        say: Told what is left out.
+        say: Told what is left out, and what a table is taken for.
 
     Raises:
         InputError: If the words, sentences or pairs will not do.
@@ -58,6 +59,6 @@ def make_task(
     elif name == PRONOUN:
         raw = make_pronoun(read_pronoun(path), cases, test_share, seed, tokenizer.word_id)
     else:
-        raw = read_pairs(path)
+        raw = in_words(read_pairs(path, say=say), tokenizer, str(path))
     positions = dict(position=position, source_position=source_position)
     return tokenise(raw, tokenizer, test_share=test_share, seed=seed, name=str(path), **positions)

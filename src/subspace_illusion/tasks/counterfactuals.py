@@ -1,0 +1,145 @@
+"""Tables in which a row is one input with its counterfactual inputs: causalab's, and MIB's as they are published."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from subspace_illusion.errors import InputError
+from subspace_illusion.tasks.reading import Reading
+from subspace_illusion.tasks.tokenise import at, quoted
+
+INPUTS = "input", "counterfactual_inputs"
+"""Causalab's columns of inputs and of their counterfactuals."""
+COUNTERFACTUAL = "_counterfactual"
+"""How the name of a column ends that holds one kind of MIB's counterfactuals."""
+_BASE_ANSWERS = ("base_answer", "input_answer", "input_output", "raw_output", "output", "answer")
+_SOURCE_ANSWERS = (
+    *("source_answer", "cf_answer", "counterfactual_answer", "counterfactual_output", "source_output"),
+    *("cf_answers", "counterfactual_answers", "counterfactual_outputs"),
+)
+"""Where a row says the answers that its examples do not say; the sources' may be a list, one for each."""
+_CALLED_FOR = "label"
+"""Where a row says the answer that the source's value calls for in the base."""
+_EXAMPLE = ("prompt", "choices", "answerKey", "answer", "label")
+"""What MIB says of an input, in columns; of a counterfactual in the keys of a mapping."""
+
+
+def one_a_counterfactual(table: pd.DataFrame, reading: Reading) -> pd.DataFrame:
+    """Causalab's table with one row for each counterfactual, and with our columns.
+
+    An input is a text, or a mapping with the text (``raw_input``, ``prompt`` or ``input``) and the answer
+    (``raw_output``, ``answer``, ``label``, or what ``answerKey`` says of ``choices``).
+
+    Raises:
+        InputError: If a row has no counterfactual, or one of the two has no text or no answer.
+    """
+    rows: list[dict[str, Any]] = []
+    index: list[int] = []
+    for number, row in enumerate(table.to_dict("records")):
+        sources = row[INPUTS[1]]
+        sources = sources if isinstance(sources, list) else [sources]
+        if not sources:
+            raise InputError(f"{at(reading.name, number)} has no counterfactual input; remove it")
+        rest = {column: value for column, value in row.items() if column not in (*INPUTS, *_SOURCE_ANSWERS[1:])}
+        theirs = _first(row, _SOURCE_ANSWERS)
+        for place, source in enumerate(sources):
+            one_each = isinstance(theirs, list) and len(theirs) == len(sources)
+            by_row = dict(base_answer=_first(row, _BASE_ANSWERS), source_answer=theirs[place] if one_each else theirs)
+            by_example = _example(row[INPUTS[0]], "base") | _example(source, "source")
+            by_user = {column: row[column] for column in reading.columns}
+            pair = {**_said(by_row), **_said(by_example), **by_user}
+            for side, column in zip(("base", "source"), INPUTS, strict=True):
+                if not {side, f"{side}_answer"} <= pair.keys():
+                    raise InputError(
+                        f"{at(reading.name, number)}: no text with an answer can be read from the {side} ({column}); "
+                        "it needs raw_input or prompt, and raw_output, answer, label, or choices with an answerKey "
+                        f"that is one of them, or the row a column '{side}_answer'"
+                    )
+            rows.append(rest | called_for(row.get(_CALLED_FOR), pair) | pair)
+            index.append(number)
+    return pd.DataFrame(rows, index=index, dtype=object)
+
+
+def called_for(answer: Any, pair: Mapping[str, Any]) -> dict[str, Any]:
+    """Value of a source and foil, of the answer that the source's value calls for in the base; it is no foil where it
+    is the base's own. Nothing where there is no such answer.
+
+    Args:
+        answer: That answer.
+        pair: The rest of the row.
+    """
+    if not isinstance(answer, str):
+        return {}
+    same = answer.strip() == str(pair["base_answer"]).strip()
+    return dict(value=pair["base_answer"], source_value=answer, foil=None if same else answer)
+
+
+def _first(example: Mapping[str, Any], keys: Sequence[str]) -> Any:
+    """What the first of some keys says that says anything."""
+    return next((example[key] for key in keys if example.get(key) is not None), None)
+
+
+def _said(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _example(example: Any, side: str) -> dict[str, Any]:
+    """Text and answer of one example, ``None`` where it does not say."""
+    if isinstance(example, str):
+        return {side: example}
+    if not isinstance(example, dict):
+        return {}
+    text, answer = (
+        _first(example, keys) for keys in (("raw_input", "prompt", "input"), ("raw_output", "answer", "label"))
+    )
+    return {side: text, f"{side}_answer": _choice(example) if answer is None else answer}
+
+
+def _choice(example: Mapping[str, Any]) -> Any:
+    """The answer that the key of an example tells, ``None`` where it does not."""
+    choices, key = example.get("choices"), example.get("answerKey")
+    labels = choices.get("label") if isinstance(choices, dict) else choices
+    if not isinstance(labels, list):
+        return None
+    if isinstance(key, int):
+        return labels[key] if 0 <= key < len(labels) else None
+    return key if key in labels else None
+
+
+def published(table: pd.DataFrame, reading: Reading) -> pd.DataFrame:
+    """MIB's published table with one row for each counterfactual of one kind, and with our columns.
+
+    Raises:
+        InputError: If there are several kinds of counterfactual, each of which changes another variable, and the user
+            names none of them; or as ``one_a_counterfactual``.
+    """
+    kinds = [str(column) for column in table if str(column).endswith(COUNTERFACTUAL)]
+    kind = _kind(kinds, reading)
+    own = [column for column in _EXAMPLE if column in table]
+    return one_a_counterfactual(
+        table.drop(columns=[*own, *kinds]).assign(
+            **dict(zip(INPUTS, (table[own].to_dict("records"), table[kind]), strict=True))
+        ),
+        reading,
+    )
+
+
+def _kind(kinds: Sequence[str], reading: Reading) -> str:
+    """The column with the kind of counterfactual that is wanted.
+
+    Raises:
+        InputError: If that is not clear.
+    """
+    wanted = reading.counterfactual
+    if wanted is not None:
+        named = [kind for kind in kinds if wanted in (kind, kind.removesuffix(COUNTERFACTUAL))]
+        if not named:
+            raise InputError(f"{reading.name} has no counterfactuals {quoted(wanted)}; it has {', '.join(kinds)}")
+        return named[0]
+    if len(kinds) > 1:
+        raise InputError(
+            f"{reading.name} has several kinds of counterfactual, and a pair changes one variable; set counterfactual "
+            f"to one of {', '.join(kinds)}"
+        )
+    return kinds[0]

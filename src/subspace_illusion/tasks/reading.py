@@ -1,0 +1,53 @@
+"""What is known of a table of pairs besides its cells: what messages call it, and what the user says of its columns."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from subspace_illusion.errors import InputError
+from subspace_illusion.tasks.tokenise import OPTIONAL, REQUIRED, quoted
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a table is read.
+
+    Attributes:
+        name: What messages call the table.
+        columns: By our name of a column the one that the table has for it, where the user says so.
+        counterfactual: Which of several kinds of counterfactual the user wants.
+        say: Told in a line what the table was taken for, and what was assumed.
+    """
+
+    name: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+    counterfactual: str | None = None
+    say: Callable[[str], object] = lambda line: None
+
+
+def renamed(table: pd.DataFrame, reading: Reading, known: tuple[str, ...] = REQUIRED + OPTIONAL) -> pd.DataFrame:
+    """A table with our names for the columns of which the user says what they are; one may be several of ours.
+
+    Args:
+        table: The table.
+        reading: How it is read.
+        known: Our columns.
+
+    Raises:
+        InputError: If there is no such column, in the table or among ours.
+    """
+    found = [str(column) for column in table.columns]
+    for ours, theirs in reading.columns.items():
+        if ours not in known:
+            raise InputError(
+                f"{reading.name}: {quoted(ours)}, which is to be {quoted(theirs)}, is none of the columns that a table "
+                f"of pairs has: {', '.join(known)}"
+            )
+        if theirs not in found:
+            raise InputError(
+                f"{reading.name} has no column {quoted(theirs)}, which is to be its '{ours}'; found are "
+                f"{', '.join(found)}"
+            )
+    rest = table[[column for column in found if column not in {*reading.columns, *reading.columns.values()}]]
+    return rest.assign(**{ours: table[theirs] for ours, theirs in reading.columns.items()})

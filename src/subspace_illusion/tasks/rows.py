@@ -1,0 +1,163 @@
+"""The rows of a file, whatever kind of table it is: parquet, csv with any separator, json."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from subspace_illusion.errors import InputError
+from subspace_illusion.files import one_line
+from subspace_illusion.tasks.tokenise import at, quoted
+
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+"""What may stand between the cells of a csv file, and what that is called."""
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file, from column to cell.
+
+    Args:
+        path: A file in parquet; csv or tsv, whose separator is told from the first line; jsonl, or json (a list of
+            rows, or an object that holds one). Nothing in it is unpickled.
+
+    Raises:
+        InputError: If it is none of these, is not there or cannot be read.
+    """
+    read = _READERS.get(path.suffix.lower())
+    if read is None:
+        raise InputError(f"{path} is none of {', '.join(_READERS)}; save the table of pairs as one of these")
+    if not path.is_file():
+        raise InputError(f"{path} is not there; name a file with a table of pairs")
+    return read(path)
+
+
+def _text(path: Path) -> str:
+    """What a text file says.
+
+    Raises:
+        InputError: If it is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 (byte {error.start}); save it with that encoding") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {one_line(error)}") from error
+
+
+def _read_csv(path: Path) -> list[dict[str, Any]]:
+    """The rows of a csv file, every cell as text; a column without a name, such as a written index, is left out.
+
+    Raises:
+        InputError: If it is none.
+    """
+    text = _text(path)
+    separator = _separator(next((line for line in text.splitlines() if line.strip()), ""))
+    try:
+        found = [row for row in csv.reader(io.StringIO(text), strict=True, delimiter=separator) if row]
+    except csv.Error as error:
+        raise InputError(f"{path} cannot be read as csv: {one_line(error)}") from error
+    header, *rows = found or [[]]
+    header = [name.strip() for name in header]
+    if twice := sorted(name for name in set(header) if name and header.count(name) > 1):
+        raise InputError(f"{path} has the column {quoted(twice[0])} twice; remove or rename one")
+    for number, row in enumerate(rows):
+        if len(row) != len(header):
+            raise InputError(
+                f"{at(str(path), number)} has {len(row)} cells, but there are {len(header)} columns; "
+                f"put texts that hold {SEPARATORS[separator]} in double quotes"
+            )
+    return [{name: cell for name, cell in zip(header, row, strict=True) if name} for row in rows]
+
+
+def _separator(header: str) -> str:
+    """What stands between the cells: what parts the first line into most of them, a comma before others."""
+    return max(SEPARATORS, key=lambda separator: len(next(csv.reader([header], delimiter=separator), [])))
+
+
+def _read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file with one JSON object a line, or with a list of them.
+
+    Raises:
+        InputError: If it is neither.
+    """
+    text = _text(path)
+    return _objects(_loads(text, f"{path}") if text.lstrip().startswith("[") else _by_line(text, path), path)
+
+
+def _read_json(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file with a list of JSON objects, or with one object that holds such a list, or as jsonl.
+
+    Raises:
+        InputError: If it is none of these.
+    """
+    try:
+        whole = json.loads(_text(path))
+    except (ValueError, RecursionError):
+        return _read_jsonl(path)
+    if not isinstance(whole, dict):
+        return _objects(whole, path)
+    lists = [value for value in whole.values() if isinstance(value, list)]
+    return _objects(lists[0] if len(lists) == 1 else [whole], path)
+
+
+def _by_line(text: str, path: Path) -> list[Any]:
+    """The values of a text with one a line.
+
+    Raises:
+        InputError: If a line is broken.
+    """
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    return [_loads(line, f"{path}, line {number}") for number, line in lines]
+
+
+def _objects(rows: Any, path: Path) -> list[dict[str, Any]]:
+    """Rows that are made sure of.
+
+    Raises:
+        InputError: If they are no list of objects.
+    """
+    if not isinstance(rows, list):
+        raise InputError(f"{path} holds no list of rows; write one object with the columns as its keys for each pair")
+    for index, row in enumerate(rows):
+        if not isinstance(row, dict):
+            raise InputError(f"{at(str(path), index)} is no object with the columns as its keys: {quoted(row)}")
+    return rows
+
+
+def _loads(text: str, where: str) -> Any:
+    """What a JSON text says.
+
+    Raises:
+        InputError: If it is none.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where} is broken JSON ({one_line(error)}); mend or remove it") from error
+
+
+def _read_parquet(path: Path) -> list[dict[str, Any]]:
+    """The rows of a parquet file.
+
+    Raises:
+        InputError: If it is none.
+    """
+    try:
+        return pq.read_table(path).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path} cannot be read as parquet: {one_line(error)}") from error
+
+
+_READERS: Mapping[str, Callable[[Path], list[dict[str, Any]]]] = {
+    ".parquet": _read_parquet,
+    ".csv": _read_csv,
+    ".tsv": _read_csv,
+    ".jsonl": _read_jsonl,
+    ".json": _read_json,
+}

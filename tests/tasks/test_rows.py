@@ -1,0 +1,44 @@
+import json
+
+import pytest
+
+from subspace_illusion.errors import InputError
+from subspace_illusion.tasks.rows import read_rows
+
+ROWS = [dict(base="Well, no; yes", source="a|b"), dict(base='"Hm" he said', source="c\td")]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".CSV"])
+def test_any_separator_is_told_from_the_first_line(tmp_path, separator, suffix):
+    path = tmp_path / f"pairs{suffix}"
+    cells = [[*ROWS[0]], *(row.values() for row in ROWS)]
+    quoted = [separator.join('"' + cell.replace('"', '""') + '"' for cell in row) for row in cells]
+    path.write_text("\n".join(quoted))
+    assert read_rows(path) == ROWS
+
+
+def test_names_lose_spaces_and_columns_without_one_are_left_out(tmp_path):
+    path = tmp_path / "pairs.csv"
+    path.write_text("; base; source;\n0;a; b;\n1;c;d;\n")
+    assert read_rows(path) == [dict(base="a", source=" b"), dict(base="c", source="d")]
+
+
+def test_a_row_with_too_many_cells_is_told_with_what_separates_them(tmp_path):
+    path = tmp_path / "pairs.csv"
+    path.write_text("base;source\na;b;c\n")
+    with pytest.raises(InputError, match="row 1 has 3 cells, .* put texts that hold semicolons in double quotes"):
+        read_rows(path)
+
+
+def test_json_may_be_an_object_that_holds_the_list(tmp_path):
+    path = tmp_path / "pairs.json"
+    path.write_text(json.dumps(dict(name="mine", examples=ROWS), indent=1))
+    assert read_rows(path) == ROWS
+    path.write_text("\n".join(map(json.dumps, ROWS)))
+    assert read_rows(path) == ROWS
+    path.write_text(json.dumps(ROWS[0], indent=1))
+    assert read_rows(path) == ROWS[:1]
+    path.write_text('"text"')
+    with pytest.raises(InputError, match="holds no list of rows"):
+        read_rows(path)
