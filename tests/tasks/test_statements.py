@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from subspace_illusion.errors import InputError
-from subspace_illusion.tasks.reading import Reading
+from subspace_illusion.tasks.naming import Naming
 from subspace_illusion.tasks.statements import MadePairs, pairs_of_statements
 
 WORDS = {"1": "true", "0": "false"}
@@ -20,7 +20,7 @@ CITIES = [
 
 
 def made(rows, match=("city",), answers=WORDS, ask="", **columns) -> MadePairs:
-    return pairs_of_statements(rows, Reading("the file", columns), list(match), answers, ask)
+    return pairs_of_statements(rows, Naming("the file", columns), list(match), answers, ask)
 
 
 def test_rows_that_are_alike_and_have_different_labels_are_pairs():

@@ -5,7 +5,7 @@ import pytest
 
 from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.pairs_file import pairs_of
-from subspace_illusion.tasks.reading import Reading
+from subspace_illusion.tasks.naming import Naming
 from subspace_illusion.tasks.token_ids import IDS
 
 OURS = ["base", "source", "base_answer", "source_answer"]
@@ -15,7 +15,7 @@ BOTH = dict(base="The key", source="The keys", base_answer=" is", source_answer=
 def read(*rows: dict, **said) -> tuple[pd.DataFrame, list[str]]:
     """The table of some rows, and what is said of it."""
     notes: list[str] = []
-    return pairs_of(rows, Reading("the table", say=notes.append, **said)), notes
+    return pairs_of(rows, Naming("the table", say=notes.append, **said)), notes
 
 
 def complaint(*rows: dict, **said) -> str:
@@ -122,8 +122,10 @@ def test_the_answers_of_clean_prompts_alone():
     assert table[OURS].iloc[0].to_dict() == BOTH
     assert notes[-1] == "a corrupted prompt's answer is that of the row in which it is the clean one"
     said = complaint(rows[0])
-    assert said.startswith("the table has no column 'corrupted_answer' or 'incorrect_idx', which as EAP-IG's table ")
-    assert said.endswith("add it, or name another in columns (source_answer=...)")
+    assert said.startswith("the table has clean prompts and corrupted ones, as EAP-IG's tables do, and says what answers ")
+    assert said.endswith("add a column, and name it in columns (source_answer=...)")
+    said = complaint(dict(clean="a", corrupted="b", plural=1))
+    assert said.startswith("the table has no column 'clean_answer' or 'correct_idx', which as EAP-IG's table ")
 
 
 MCQA = dict(id=0, input="x", counterfactual_inputs=["y"], base_answer=" A", cf_answer=" B", label=" B", split="all")

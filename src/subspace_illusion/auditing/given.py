@@ -17,7 +17,7 @@ from subspace_illusion.files import sha256
 from subspace_illusion.subspace.keys import LABELS, is_label
 from subspace_illusion.subspace.user_subspaces import UserSubspace, parse_spec, read_user_subspace, user_subspace
 from subspace_illusion.tasks.pairs_file import pairs_of, read_pairs
-from subspace_illusion.tasks.reading import Reading
+from subspace_illusion.tasks.naming import Naming
 
 EVERY = "blocks.*."
 """How a hook begins that names a component of every block."""
@@ -104,7 +104,7 @@ def given_pairs(
             "base, source, base_answer and source_answer for every pair"
         ) from error
     named = [{str(column): value for column, value in row.items()} for row in rows]
-    return pairs_of(named, Reading(name, columns, counterfactual, read.append)), name, _told(read)
+    return pairs_of(named, Naming(name, columns, counterfactual, read.append)), name, _told(read)
 
 
 def _told(read: Sequence[str]) -> dict[str, Any]:

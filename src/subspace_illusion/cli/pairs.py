@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> None:
         InputError: If something that was given is wrong, or no rows can be paired.
     """
     from subspace_illusion.files import write_table
-    from subspace_illusion.tasks.reading import Reading
+    from subspace_illusion.tasks.naming import Naming
     from subspace_illusion.tasks.rows import read_rows
     from subspace_illusion.tasks.statements import pairs_of_statements
 
@@ -42,8 +42,8 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(f"--out {options.out}: the name of a table ends in .csv or .parquet")
     if options.out.exists() and not options.force:
         raise InputError(f"--out {options.out} is there already: name another file, or add --force to replace it")
-    reading = Reading(str(options.file), options.columns)
-    made = pairs_of_statements(read_rows(options.file), reading, options.match, options.answers, options.ask)
+    naming = Naming(str(options.file), options.columns)
+    made = pairs_of_statements(read_rows(options.file), naming, options.match, options.answers, options.ask)
     write_table(options.out, made.table)
     first = made.table.iloc[0]
     alike = " and ".join(options.match)

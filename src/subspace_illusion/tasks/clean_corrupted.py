@@ -4,7 +4,8 @@ from collections.abc import Collection
 
 import pandas as pd
 
-from subspace_illusion.tasks.reading import Reading
+from subspace_illusion.errors import InputError
+from subspace_illusion.tasks.naming import Naming
 from subspace_illusion.tasks.token_ids import id_columns
 from subspace_illusion.tasks.tokenise import quoted
 
@@ -23,12 +24,12 @@ def is_clean_corrupted(found: Collection[str]) -> bool:
     return any(column in found for column in CLEAN) and any(column in found for column in CORRUPTED)
 
 
-def with_answers(table: pd.DataFrame, reading: Reading) -> pd.DataFrame:
+def with_answers(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
     """A table with our columns of answers, as far as it tells them: as texts, as ids of tokens, or in one column for
     the clean prompts, where every corrupted prompt is a clean one too, in another row.
 
     Raises:
-        InputError: If what should be an id is none.
+        InputError: If what should be an id is none, or a corrupted prompt has no answer where the clean one has.
     """
     named = _answer_columns([str(column) for column in table.columns])
     taken = {answer: column for answer, column in named.items() if answer not in table}
@@ -36,14 +37,19 @@ def with_answers(table: pd.DataFrame, reading: Reading) -> pd.DataFrame:
     texts = {answer: table[column] for answer, column in taken.items() if answer not in ids}
     if taken:
         what = ", ids of tokens, taken to be those of the model's own tokenizer" if ids else ""
-        reading.say(f"answers are its {' and '.join(map(quoted, taken.values()))}{what}")
-    table = table.assign(**texts, **id_columns(ids, reading.name)).drop(columns=list(taken.values()))
+        naming.say(f"answers are its {' and '.join(map(quoted, taken.values()))}{what}")
+    table = table.assign(**texts, **id_columns(ids, naming.name)).drop(columns=list(taken.values()))
     clean, corrupted = (next(column for column in names if column in table) for names in (CLEAN, CORRUPTED))
     if "base_answer" in table and "source_answer" not in table:
         own = dict(zip(table[clean], table["base_answer"], strict=True))
-        if table[corrupted].isin(own).all():
-            reading.say("a corrupted prompt's answer is that of the row in which it is the clean one")
-            table = table.assign(source_answer=table[corrupted].map(own))
+        if not table[corrupted].isin(own).all():
+            raise InputError(
+                f"{naming.name} has clean prompts and corrupted ones, as EAP-IG's tables do, and says what answers the "
+                f"clean ones alone ({quoted(named.get('base_answer', 'base_answer'))}); a pair needs the answer to the "
+                "corrupted one too: add a column, and name it in columns (source_answer=...)"
+            )
+        naming.say("a corrupted prompt's answer is that of the row in which it is the clean one")
+        table = table.assign(source_answer=table[corrupted].map(own))
     return table
 
 

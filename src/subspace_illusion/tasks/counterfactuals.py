@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from subspace_illusion.errors import InputError
-from subspace_illusion.tasks.reading import Reading
+from subspace_illusion.tasks.naming import Naming
 from subspace_illusion.tasks.tokenise import at, quoted
 
 INPUTS = "input", "counterfactual_inputs"
@@ -25,7 +25,7 @@ _EXAMPLE = ("prompt", "choices", "answerKey", "answer", "label")
 """What MIB says of an input, in columns; of a counterfactual in the keys of a mapping."""
 
 
-def one_a_counterfactual(table: pd.DataFrame, reading: Reading) -> pd.DataFrame:
+def one_a_counterfactual(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
     """Causalab's table with one row for each counterfactual, and with our columns.
 
     An input is a text, or a mapping with the text (``raw_input``, ``prompt`` or ``input``) and the answer
@@ -36,23 +36,25 @@ def one_a_counterfactual(table: pd.DataFrame, reading: Reading) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     index: list[int] = []
+    if _CALLED_FOR in table and table[_CALLED_FOR].map(lambda answer: isinstance(answer, str)).any():
+        naming.say(f"its {quoted(_CALLED_FOR)} is taken for the answer that the source's value calls for in the base")
     for number, row in enumerate(table.to_dict("records")):
         sources = row[INPUTS[1]]
         sources = sources if isinstance(sources, list) else [sources]
         if not sources:
-            raise InputError(f"{at(reading.name, number)} has no counterfactual input; remove it")
+            raise InputError(f"{at(naming.name, number)} has no counterfactual input; remove it")
         rest = {column: value for column, value in row.items() if column not in (*INPUTS, *_SOURCE_ANSWERS[1:])}
         theirs = _first(row, _SOURCE_ANSWERS)
         for place, source in enumerate(sources):
             one_each = isinstance(theirs, list) and len(theirs) == len(sources)
             by_row = dict(base_answer=_first(row, _BASE_ANSWERS), source_answer=theirs[place] if one_each else theirs)
             by_example = _example(row[INPUTS[0]], "base") | _example(source, "source")
-            by_user = {column: row[column] for column in reading.columns}
+            by_user = {column: row[column] for column in naming.columns}
             pair = {**_said(by_row), **_said(by_example), **by_user}
             for side, column in zip(("base", "source"), INPUTS, strict=True):
                 if not {side, f"{side}_answer"} <= pair.keys():
                     raise InputError(
-                        f"{at(reading.name, number)}: no text with an answer can be read from the {side} ({column}); "
+                        f"{at(naming.name, number)}: no text with an answer can be read from the {side} ({column}); "
                         "it needs raw_input or prompt, and raw_output, answer, label, or choices with an answerKey "
                         f"that is one of them, or the row a column '{side}_answer'"
                     )
@@ -107,7 +109,7 @@ def _choice(example: Mapping[str, Any]) -> Any:
     return key if key in labels else None
 
 
-def published(table: pd.DataFrame, reading: Reading) -> pd.DataFrame:
+def published(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
     """MIB's published table with one row for each counterfactual of one kind, and with our columns.
 
     Raises:
@@ -115,31 +117,31 @@ def published(table: pd.DataFrame, reading: Reading) -> pd.DataFrame:
             names none of them; or as ``one_a_counterfactual``.
     """
     kinds = [str(column) for column in table if str(column).endswith(COUNTERFACTUAL)]
-    kind = _kind(kinds, reading)
+    kind = _kind(kinds, naming)
     own = [column for column in _EXAMPLE if column in table]
     return one_a_counterfactual(
         table.drop(columns=[*own, *kinds]).assign(
             **dict(zip(INPUTS, (table[own].to_dict("records"), table[kind]), strict=True))
         ),
-        reading,
+        naming,
     )
 
 
-def _kind(kinds: Sequence[str], reading: Reading) -> str:
+def _kind(kinds: Sequence[str], naming: Naming) -> str:
     """The column with the kind of counterfactual that is wanted.
 
     Raises:
         InputError: If that is not clear.
     """
-    wanted = reading.counterfactual
+    wanted = naming.counterfactual
     if wanted is not None:
         named = [kind for kind in kinds if wanted in (kind, kind.removesuffix(COUNTERFACTUAL))]
         if not named:
-            raise InputError(f"{reading.name} has no counterfactuals {quoted(wanted)}; it has {', '.join(kinds)}")
+            raise InputError(f"{naming.name} has no counterfactuals {quoted(wanted)}; it has {', '.join(kinds)}")
         return named[0]
     if len(kinds) > 1:
         raise InputError(
-            f"{reading.name} has several kinds of counterfactual, and a pair changes one variable; set counterfactual "
+            f"{naming.name} has several kinds of counterfactual, and a pair changes one variable; set counterfactual "
             f"to one of {', '.join(kinds)}"
         )
     return kinds[0]

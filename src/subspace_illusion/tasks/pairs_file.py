@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from subspace_illusion.errors import InputError
-from subspace_illusion.tasks.reading import Reading
+from subspace_illusion.tasks.naming import Naming
 from subspace_illusion.tasks.rows import read_rows
 from subspace_illusion.tasks.table import PAIR_KINDS, SAME, SPLITS
 from subspace_illusion.tasks.tokenise import OPTIONAL, REQUIRED, at, quoted, values
@@ -57,15 +57,15 @@ def read_pairs(
             than text where text is needed, has a pair twice, a foil that is the answer, a split that is neither train
             nor test or a group that is in both.
     """
-    return pairs_of(read_rows(path), Reading(str(path), columns or {}, counterfactual, say))
+    return pairs_of(read_rows(path), Naming(str(path), columns or {}, counterfactual, say))
 
 
-def pairs_of(rows: Sequence[Mapping[str, Any]], reading: Reading) -> pd.DataFrame:
+def pairs_of(rows: Sequence[Mapping[str, Any]], naming: Naming) -> pd.DataFrame:
     """The raw table of pairs of some rows, from a file or from memory.
 
     Args:
         rows: One a pair, with the columns of ``read_pairs``.
-        reading: What messages call them, and how they are read.
+        naming: What messages call them, and how they are read.
 
     Returns:
         As ``read_pairs``.
@@ -74,10 +74,10 @@ def pairs_of(rows: Sequence[Mapping[str, Any]], reading: Reading) -> pd.DataFram
         InputError: As ``read_pairs``, for what is wrong with the rows.
     """
     if not rows:
-        raise InputError(f"{reading.name} is empty; it needs one row for each pair")
-    table = in_our_columns(rows, reading)
+        raise InputError(f"{naming.name} is empty; it needs one row for each pair")
+    table = in_our_columns(rows, naming)
     for check in (_check_values, _check_words, _check_foils, _check_twice, _check_groups):
-        check(table, reading.name)
+        check(table, naming.name)
     return table.infer_objects()
 
 

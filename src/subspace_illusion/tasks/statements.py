@@ -7,7 +7,7 @@ import pandas as pd
 
 from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.not_pairs import LABELS, TEXTS, column_called
-from subspace_illusion.tasks.reading import Reading, renamed
+from subspace_illusion.tasks.naming import Naming, renamed
 from subspace_illusion.tasks.tokenise import quoted
 
 KNOWN = ("text", "label", "answer")
@@ -32,7 +32,7 @@ class MadePairs:
 
 def pairs_of_statements(
     rows: Sequence[Mapping[str, object]],
-    reading: Reading,
+    naming: Naming,
     match: Sequence[str],
     answers: Mapping[str, str],
     ask: str = "",
@@ -44,7 +44,7 @@ def pairs_of_statements(
 
     Args:
         rows: The statements.
-        reading: What messages call them, and which of their columns are ``KNOWN``, where their names do not tell.
+        naming: What messages call them, and which of their columns are ``KNOWN``, where their names do not tell.
         match: The columns in which rows of a pair are alike.
         answers: By label what the model should answer, if no column says it.
         ask: What is put behind every text, such as a question.
@@ -52,9 +52,9 @@ def pairs_of_statements(
     Raises:
         InputError: If a column is not there, a label has no answer, or no two rows can be paired.
     """
-    table = _known(rows, reading, answers)
+    table = _known(rows, naming, answers)
     if lacking := [column for column in match if column not in table]:
-        raise InputError(f"{reading.name} has no column {quoted(lacking[0])}; found are {', '.join(table.columns)}")
+        raise InputError(f"{naming.name} has no column {quoted(lacking[0])}; found are {', '.join(table.columns)}")
     if not match:
         raise InputError("there is no column in which rows of a pair are alike; name one")
     base: list[int] = []
@@ -67,7 +67,7 @@ def pairs_of_statements(
                 source += [those[place % len(those)] for place in range(len(these))]
     if not base:
         raise InputError(
-            f"no two rows of {reading.name} are alike in {' and '.join(match)} and have different labels; match "
+            f"no two rows of {naming.name} are alike in {' and '.join(match)} and have different labels; match "
             "another column"
         )
     left, right = (table.loc[rows].reset_index(drop=True) for rows in (base, source))
@@ -87,19 +87,19 @@ def pairs_of_statements(
     return MadePairs(made, len(table) - len(base), differ)
 
 
-def _known(rows: Sequence[Mapping[str, object]], reading: Reading, answers: Mapping[str, str]) -> pd.DataFrame:
+def _known(rows: Sequence[Mapping[str, object]], naming: Naming, answers: Mapping[str, str]) -> pd.DataFrame:
     """Statements with the columns ``KNOWN``, as texts.
 
     Raises:
         InputError: If one of them is not told, or a label has no answer.
     """
-    table = renamed(pd.DataFrame(rows, dtype=object), reading, KNOWN)
+    table = renamed(pd.DataFrame(rows, dtype=object), naming, KNOWN)
     found = list(table.columns)
     for ours, names in (("text", TEXTS), ("label", LABELS)):
         theirs = ours if ours in table else column_called(names, found)
         if theirs is None:
             raise InputError(
-                f"{reading.name} has no column that is called like a {ours} ({', '.join(names)}); found are "
+                f"{naming.name} has no column that is called like a {ours} ({', '.join(names)}); found are "
                 f"{', '.join(found)}; name it in columns ({ours}=...)"
             )
         table = table.rename(columns={theirs: ours})
@@ -110,7 +110,7 @@ def _known(rows: Sequence[Mapping[str, object]], reading: Reading, answers: Mapp
     if unanswered := [label for label in labels if label not in answers]:
         asked = ",".join(f"{label}=..." for label in labels[:4])
         raise InputError(
-            f"what should the model answer to a text of {reading.name} with the label {quoted(unanswered[0])}? Say it "
+            f"what should the model answer to a text of {naming.name} with the label {quoted(unanswered[0])}? Say it "
             f"in answers ({asked}), or name it in columns (answer=...)"
         )
     return table.assign(answer=table["label"].map(answers))

@@ -10,7 +10,7 @@ from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.clean_corrupted import CLEAN, CORRUPTED, is_clean_corrupted, with_answers
 from subspace_illusion.tasks.counterfactuals import COUNTERFACTUAL, INPUTS, one_a_counterfactual, published
 from subspace_illusion.tasks.not_pairs import PAIR, what_it_holds
-from subspace_illusion.tasks.reading import Reading, renamed
+from subspace_illusion.tasks.naming import Naming, renamed
 from subspace_illusion.tasks.table import SPLITS
 from subspace_illusion.tasks.tokenise import OPTIONAL, REQUIRED, quoted
 
@@ -27,67 +27,67 @@ class _Tool:
     """Whether a table with these columns is the tool's."""
     columns: Mapping[str, Sequence[str]]
     """For each of our columns those of the tool of which the first that is there is meant."""
-    prepare: Callable[[pd.DataFrame, Reading], pd.DataFrame]
+    prepare: Callable[[pd.DataFrame, Naming], pd.DataFrame]
     """What is done before with what no other name puts right."""
 
 
-def in_our_columns(rows: Sequence[Mapping[str, Any]], reading: Reading) -> pd.DataFrame:
+def in_our_columns(rows: Sequence[Mapping[str, Any]], naming: Naming) -> pd.DataFrame:
     """A table with our names for its columns, these first, and without other columns of lists or tables.
 
     Args:
         rows: One a pair, or as the tool has them.
-        reading: How they are read.
+        naming: How they are read.
 
     Raises:
         InputError: If they are no pairs, or a column that is needed is not there.
     """
-    table = renamed(pd.DataFrame(rows, dtype=object), reading)
+    table = renamed(pd.DataFrame(rows, dtype=object), naming)
     found = [str(column) for column in table.columns]
     known = {*REQUIRED} <= {*found}
     tool = None if known else next((tool for tool in _TOOLS if tool.told_by(found)), None)
-    if reading.counterfactual is not None and not (tool and tool.prepare is published):
+    if naming.counterfactual is not None and not (tool and tool.prepare is published):
         raise InputError(
-            f"{reading.name} has no columns with kinds of counterfactual, of which {quoted(reading.counterfactual)} "
+            f"{naming.name} has no columns with kinds of counterfactual, of which {quoted(naming.counterfactual)} "
             f"would be one (they end in {COUNTERFACTUAL})"
         )
     if tool:
-        table = _as_ours(table, tool, reading)
+        table = _as_ours(table, tool, naming)
     if lacking := [column for column in REQUIRED if column not in table]:
-        raise InputError(_lacks(lacking[0], found, tool, reading.name))
-    if tool or reading.columns:
-        table = _one_answer(table, reading)
+        raise InputError(_lacks(lacking[0], found, tool, naming.name))
+    if tool or naming.columns:
+        table = _one_answer(table, naming)
     ours = [column for column in REQUIRED + OPTIONAL if column in table]
     return table[[*ours, *(column for column in table if column not in ours and _plain(table[column]))]]
 
 
-def _as_ours(table: pd.DataFrame, tool: _Tool, reading: Reading) -> pd.DataFrame:
+def _as_ours(table: pd.DataFrame, tool: _Tool, naming: Naming) -> pd.DataFrame:
     """A tool's table with our columns, as far as it has them; says what it is taken for, and then what is assumed."""
     notes: list[str] = []
-    table = tool.prepare(table, replace(reading, say=notes.append))
+    table = tool.prepare(table, replace(naming, say=notes.append))
     there = {ours: [column for column in theirs if column in table] for ours, theirs in tool.columns.items()}
     names = {theirs[0]: ours for ours, theirs in there.items() if theirs and ours not in table}
     said = ", ".join(f"{ours} is its {quoted(column)}" for column, ours in names.items())
-    reading.say(f"{reading.name} is read as {tool.name}'s table" + (f": {said}" if said else ""))
+    naming.say(f"{naming.name} is read as {tool.name}'s table" + (f": {said}" if said else ""))
     for note in notes:
-        reading.say(note)
-    return _divided(table.rename(columns=names), reading)
+        naming.say(note)
+    return _divided(table.rename(columns=names), naming)
 
 
-def _divided(table: pd.DataFrame, reading: Reading) -> pd.DataFrame:
+def _divided(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
     """A tool's table without a column of splits that names one which is not ours and divides nothing."""
     splits = [*set(map(str, table["split"]))] if "split" in table else []
     if len(splits) != 1 or splits[0] in SPLITS:
         return table
-    reading.say(f"every row's split is {quoted(splits[0])}, so the pairs are dealt to train and test")
+    naming.say(f"every row's split is {quoted(splits[0])}, so the pairs are dealt to train and test")
     return table.drop(columns="split")
 
 
-def _one_answer(table: pd.DataFrame, reading: Reading) -> pd.DataFrame:
+def _one_answer(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
     """A table with one answer where a cell lists several."""
     first = {column: table[column].map(_first) for column in _ANSWERS}
     several = sum(len(cell) > 1 for column in _ANSWERS for cell in table[column] if isinstance(cell, list))
     if several:
-        reading.say(f"{several} cells list several right answers, of which the first is taken")
+        naming.say(f"{several} cells list several right answers, of which the first is taken")
     return table.assign(**first)
 
 
@@ -115,11 +115,11 @@ def _lacks(column: str, found: Sequence[str], tool: _Tool | None, name: str) -> 
     )
 
 
-def _as_it_is(table: pd.DataFrame, reading: Reading) -> pd.DataFrame:
+def _as_it_is(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
     return table
 
 
-def _join_regions(table: pd.DataFrame, reading: Reading) -> pd.DataFrame:
+def _join_regions(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
     """Causalgym's lists of regions as the texts that they make up."""
     return table.assign(**{side: table[side].map(_joined) for side in ("base", "src")})
 
@@ -134,7 +134,7 @@ def _is_ravel(found: Collection[str]) -> bool:
     return {"input", "source_input"} <= {*found} or {"base", "source", "inv_label"} <= {*found}
 
 
-def _split_is_template(table: pd.DataFrame, reading: Reading) -> pd.DataFrame:
+def _split_is_template(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
     """RAVEL's table with its sentences under ``template``, and no foil that is the answer."""
     if "split" in table and table["split"].astype(str).str.contains("%s", regex=False).all():
         table = table.rename(columns={"split": "template"})
@@ -143,11 +143,11 @@ def _split_is_template(table: pd.DataFrame, reading: Reading) -> pd.DataFrame:
     return table
 
 
-def _one_a_pair(table: pd.DataFrame, reading: Reading) -> pd.DataFrame:
+def _one_a_pair(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
     """Feature-circuits' table with one row for each pair of prompts, which may stand there with several answers."""
     again = table.duplicated([column for column in (*_PREFIXES, "position", "source_position") if column in table])
     if again.any():
-        reading.say(f"{again.sum()} rows give other answers to prompts of a row before, and only the first is taken")
+        naming.say(f"{again.sum()} rows give other answers to prompts of a row before, and only the first is taken")
     return table[~again]
 
 

@@ -1,4 +1,4 @@
-"""What is known of a table of pairs besides its cells: what messages call it, and what the user says of its columns."""
+"""What a table and its columns are called: in messages, and by the user."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,8 +10,8 @@ from subspace_illusion.tasks.tokenise import OPTIONAL, REQUIRED, quoted
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How a table is read.
+class Naming:
+    """What a table and its columns are called.
 
     Attributes:
         name: What messages call the table.
@@ -26,28 +26,28 @@ class Reading:
     say: Callable[[str], object] = lambda line: None
 
 
-def renamed(table: pd.DataFrame, reading: Reading, known: tuple[str, ...] = REQUIRED + OPTIONAL) -> pd.DataFrame:
+def renamed(table: pd.DataFrame, naming: Naming, known: tuple[str, ...] = REQUIRED + OPTIONAL) -> pd.DataFrame:
     """A table with our names for the columns of which the user says what they are; one may be several of ours.
 
     Args:
         table: The table.
-        reading: How it is read.
+        naming: How it is read.
         known: Our columns.
 
     Raises:
         InputError: If there is no such column, in the table or among ours.
     """
     found = [str(column) for column in table.columns]
-    for ours, theirs in reading.columns.items():
+    for ours, theirs in naming.columns.items():
         if ours not in known:
             raise InputError(
-                f"{reading.name}: {quoted(ours)}, which is to be {quoted(theirs)}, is none of the columns that a table "
+                f"{naming.name}: {quoted(ours)}, which is to be {quoted(theirs)}, is none of the columns that a table "
                 f"of pairs has: {', '.join(known)}"
             )
         if theirs not in found:
             raise InputError(
-                f"{reading.name} has no column {quoted(theirs)}, which is to be its '{ours}'; found are "
+                f"{naming.name} has no column {quoted(theirs)}, which is to be its '{ours}'; found are "
                 f"{', '.join(found)}"
             )
-    rest = table[[column for column in found if column not in {*reading.columns, *reading.columns.values()}]]
-    return rest.assign(**{ours: table[theirs] for ours, theirs in reading.columns.items()})
+    rest = table[[column for column in found if column not in {*naming.columns, *naming.columns.values()}]]
+    return rest.assign(**{ours: table[theirs] for ours, theirs in naming.columns.items()})
