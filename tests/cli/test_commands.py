@@ -1,5 +1,6 @@
 """The commands that run in one process: from files in one folder to what they write in another."""
 
+import html
 import json
 import shutil
 import sys
@@ -74,9 +75,19 @@ def test_an_audit_writes_one_folder_and_nothing_else(command, folder):
     assert not (folder / "out/first/planted.parquet").exists()
 
 
-def test_two_audits_are_compared(command, folder):
-    for name, more in (("a", ()), ("b", ("--direction", "other=w.npy"))):
-        command("audit", *ASKED, *more, "--out", f"compared/{name}")
+def test_two_audits_of_the_same_pairs_in_two_forms_are_compared(command, folder):
+    theirs = dict(base="clean_prefix", source="patch_prefix", base_answer="clean_answer", source_answer="patch")
+    pd.read_csv(folder / "pairs (1).csv").rename(columns=theirs).to_csv(folder / "theirs.csv", sep=";", index=False)
+    command("audit", *ASKED, "--out", "compared/a")
+    asked = [word.replace("pairs (1).csv", "theirs.csv") for word in ASKED]
+    named = ("--columns", "source_answer=patch", "--direction", "other=w.npy")
+    said = command("audit", *asked, *named, "--out", "compared/b")
+    taken = said.splitlines()[0]
+    assert taken.startswith("theirs.csv is read as a table of feature-circuits: base is its 'clean_prefix', ")
+    verdict = json.loads((folder / "compared/b/verdict.json").read_text())
+    assert verdict["pairs"]["source"]["read"] == [taken]
+    assert verdict["settings"]["columns"] == dict(source_answer="patch")
+    assert taken in html.unescape((folder / "compared/b/report.html").read_text())
     said = command("compare", "compared/a", "compared/b", "--out", "compared/differ")
     table = pd.read_csv(folder / "compared/differ/differences.csv").set_index("what")
     assert abs(table.loc[f"{HOOK}:mine", "difference"]) < 1e-6
@@ -86,6 +97,32 @@ def test_two_audits_are_compared(command, folder):
     assert f"{HOOK}:mine and {HOOK}:other" in one
     assert "there is no" in command("compare", f"compared/a#{HOOK}:nobody", "compared/b", fails=True)
     assert "holds no audit" in command("compare", "model", "compared/b", fails=True)
+
+
+def test_statements_become_pairs(command, folder):
+    rows = [dict(claim=f"{x} is {y}.", label=int(x == y), x=x) for x in ("red", "blue") for y in ("red", "blue")]
+    pd.DataFrame(rows).to_csv(folder / "claims.csv", index=False)
+    given = ("pairs", "claims.csv", "--match", "x", "--out", "made.csv")
+    refused = command(*given, fails=True)
+    assert "what should the model answer to a text of claims.csv with the label '1'? Say it with --answers (" in refused
+    assert not (folder / "made.csv").exists()
+    said = command(*given, "--answers", "1=yes,0=no", "--ask", " Is it?")
+    assert said.startswith("made.csv: 4 pairs of rows of claims.csv that are alike in x and have different labels\n")
+    assert pd.read_csv(folder / "made.csv").iloc[0].to_dict() == dict(
+        base="red is red. Is it?",
+        source="red is blue. Is it?",
+        base_answer="yes",
+        source_answer="no",
+        value=1,
+        source_value=0,
+        group="red",
+    )
+    assert "is there already: name another file" in command(*given, fails=True)
+    assert "the name of a table ends in .csv or .parquet" in command(*given[:-1], "made.xlsx", fails=True)
+    asked = (word.replace("pairs (1).csv", "claims.csv") for word in ASKED)
+    refused = command("audit", *asked, "--out", "no", fails=True)
+    assert refused.startswith("error: claims.csv holds statements with labels ('claim', 'label'), one a row, and no ")
+    assert "subspace-illusion pairs claims.csv --match x makes pairs" in refused
 
 
 def test_localising_writes_one_folder(command, folder):
@@ -238,6 +275,9 @@ def test_a_link_to_a_folder_is_followed(folder, monkeypatch):
     [
         (("compare", "a", "b", "--resamples", "-5"), "argument --resamples: '-5' is no whole number from 1 on"),
         (("compare", "o6", "o7"), "o6 is neither an audit's folder nor a run of the pipeline"),
+        (("audit", *ASKED, "--columns", "base", "--out", "none"), "'base' is not of the form name=value,name=value"),
+        (("audit", *ASKED, "--columns", "base=x", "--out", "none"), "pairs (1).csv has no column 'x', which is to be"),
+        (("localise", *GIVEN, "--counterfactual", "x", "--out", "no"), "has no columns with kinds of counterfactual"),
         (("localise", *GIVEN, "--out", "most", "--most", "0"), "argument --most: '0' is no whole number from 1 on"),
         (("audit", *GIVEN, "--hook", HOOK, "--direction", "", "--out", "none"), "'' names no file"),
         (("audit", *GIVEN, "--hook", HOOK, "--no-train", "--out", "none"), "with --direction, or leave --no-train out"),

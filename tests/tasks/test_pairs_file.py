@@ -129,8 +129,8 @@ def test_csv_with_unquoted_commas_or_a_column_twice(tmp_path):
 def test_missing_columns(tmp_path):
     path = lines(tmp_path / "pairs.jsonl", dict(base="a", src="b", base_label="c"))
     assert complaint(path) == (
-        "has no column 'src_label', which as causalgym's table it would have for the 'source_answer' of a pair; found "
-        "are base, src, base_label; add it, or name another in columns (source_answer=...)"
+        "has no column 'src_label', which tables of causalgym have for the 'source_answer' of a pair; found are base, "
+        "src, base_label; add it, or name another in columns (source_answer=...)"
     )
     lines(path, dict(base="a", answer="b"))
     assert complaint(path).startswith(

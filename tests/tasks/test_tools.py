@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from subspace_illusion.errors import InputError
-from subspace_illusion.tasks.pairs_file import pairs_of
 from subspace_illusion.tasks.naming import Naming
+from subspace_illusion.tasks.pairs_file import pairs_of
 from subspace_illusion.tasks.token_ids import IDS
 
 OURS = ["base", "source", "base_answer", "source_answer"]
@@ -47,7 +47,7 @@ def test_a_tools_table_is_told_by_its_columns_and_the_tool_is_named_first(names,
     table, notes = read(called(names, case="agreement"))
     assert table[OURS].to_dict("records") == [BOTH]
     assert "case" in table
-    assert notes[0].startswith(f"the table is read as {tool}'s table")
+    assert notes[0].startswith(f"the table is read as a table of {tool}")
 
 
 def test_our_own_columns_are_nobody_elses():
@@ -122,10 +122,12 @@ def test_the_answers_of_clean_prompts_alone():
     assert table[OURS].iloc[0].to_dict() == BOTH
     assert notes[-1] == "a corrupted prompt's answer is that of the row in which it is the clean one"
     said = complaint(rows[0])
-    assert said.startswith("the table has clean prompts and corrupted ones, as EAP-IG's tables do, and says what answers ")
+    assert said.startswith(
+        "the table has clean prompts and corrupted ones, as EAP-IG's tables do, and says what answers "
+    )
     assert said.endswith("add a column, and name it in columns (source_answer=...)")
     said = complaint(dict(clean="a", corrupted="b", plural=1))
-    assert said.startswith("the table has no column 'clean_answer' or 'correct_idx', which as EAP-IG's table ")
+    assert said.startswith("the table has no column 'clean_answer' or 'correct_idx', which tables of EAP-IG have for")
 
 
 MCQA = dict(id=0, input="x", counterfactual_inputs=["y"], base_answer=" A", cf_answer=" B", label=" B", split="all")
@@ -138,7 +140,10 @@ def test_causalabs_rows_of_texts():
     assert table["value"].tolist() == ["A", "A"]
     assert table["source_value"].tolist() == ["B", "A"]
     assert "split" not in table
-    assert notes[1:] == ["every row's split is 'all', so the pairs are dealt to train and test"]
+    assert notes[1:] == [
+        "its 'label' is taken for the answer that the source's value calls for in the base",
+        "every row's split is 'all', so the pairs are dealt to train and test",
+    ]
 
 
 def test_causalabs_lists_of_counterfactuals_with_an_answer_each():

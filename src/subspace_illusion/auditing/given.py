@@ -16,8 +16,8 @@ from subspace_illusion.errors import InputError
 from subspace_illusion.files import sha256
 from subspace_illusion.subspace.keys import LABELS, is_label
 from subspace_illusion.subspace.user_subspaces import UserSubspace, parse_spec, read_user_subspace, user_subspace
-from subspace_illusion.tasks.pairs_file import pairs_of, read_pairs
 from subspace_illusion.tasks.naming import Naming
+from subspace_illusion.tasks.pairs_file import pairs_of, read_pairs
 
 EVERY = "blocks.*."
 """How a hook begins that names a component of every block."""

@@ -58,12 +58,12 @@ def one_a_counterfactual(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
                         "it needs raw_input or prompt, and raw_output, answer, label, or choices with an answerKey "
                         f"that is one of them, or the row a column '{side}_answer'"
                     )
-            rows.append(rest | called_for(row.get(_CALLED_FOR), pair) | pair)
+            rows.append(_called_for(row.get(_CALLED_FOR), pair) | rest | pair)
             index.append(number)
     return pd.DataFrame(rows, index=index, dtype=object)
 
 
-def called_for(answer: Any, pair: Mapping[str, Any]) -> dict[str, Any]:
+def _called_for(answer: Any, pair: Mapping[str, Any]) -> dict[str, Any]:
     """Value of a source and foil, of the answer that the source's value calls for in the base; it is no foil where it
     is the base's own. Nothing where there is no such answer.
 

@@ -65,7 +65,7 @@ def pairs_of(rows: Sequence[Mapping[str, Any]], naming: Naming) -> pd.DataFrame:
 
     Args:
         rows: One a pair, with the columns of ``read_pairs``.
-        naming: What messages call them, and how they are read.
+        naming: What messages call them, and what the user does.
 
     Returns:
         As ``read_pairs``.

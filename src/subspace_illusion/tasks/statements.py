@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from subspace_illusion.errors import InputError
-from subspace_illusion.tasks.not_pairs import LABELS, TEXTS, column_called
 from subspace_illusion.tasks.naming import Naming, renamed
+from subspace_illusion.tasks.not_pairs import LABELS, TEXTS, column_called
 from subspace_illusion.tasks.tokenise import quoted
 
 KNOWN = ("text", "label", "answer")

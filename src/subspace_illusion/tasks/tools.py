@@ -9,8 +9,8 @@ import pandas as pd
 from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.clean_corrupted import CLEAN, CORRUPTED, is_clean_corrupted, with_answers
 from subspace_illusion.tasks.counterfactuals import COUNTERFACTUAL, INPUTS, one_a_counterfactual, published
-from subspace_illusion.tasks.not_pairs import PAIR, what_it_holds
 from subspace_illusion.tasks.naming import Naming, renamed
+from subspace_illusion.tasks.not_pairs import PAIR, what_it_holds
 from subspace_illusion.tasks.table import SPLITS
 from subspace_illusion.tasks.tokenise import OPTIONAL, REQUIRED, quoted
 
@@ -36,7 +36,7 @@ def in_our_columns(rows: Sequence[Mapping[str, Any]], naming: Naming) -> pd.Data
 
     Args:
         rows: One a pair, or as the tool has them.
-        naming: How they are read.
+        naming: What messages call them, and what the user does.
 
     Raises:
         InputError: If they are no pairs, or a column that is needed is not there.
@@ -67,7 +67,7 @@ def _as_ours(table: pd.DataFrame, tool: _Tool, naming: Naming) -> pd.DataFrame:
     there = {ours: [column for column in theirs if column in table] for ours, theirs in tool.columns.items()}
     names = {theirs[0]: ours for ours, theirs in there.items() if theirs and ours not in table}
     said = ", ".join(f"{ours} is its {quoted(column)}" for column, ours in names.items())
-    naming.say(f"{naming.name} is read as {tool.name}'s table" + (f": {said}" if said else ""))
+    naming.say(f"{naming.name} is read as a table of {tool.name}" + (f": {said}" if said else ""))
     for note in notes:
         naming.say(note)
     return _divided(table.rename(columns=names), naming)
@@ -106,7 +106,7 @@ def _lacks(column: str, found: Sequence[str], tool: _Tool | None, name: str) -> 
     if tool:
         theirs = " or ".join(map(quoted, tool.columns.get(column, [column])))
         return (
-            f"{name} has no column {theirs}, which as {tool.name}'s table it would have for the '{column}' of a pair; "
+            f"{name} has no column {theirs}, which tables of {tool.name} have for the '{column}' of a pair; "
             f"found are {listed}; add it, or name another in columns ({column}=...)"
         )
     return what_it_holds(found, name) or (
