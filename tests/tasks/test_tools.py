@@ -88,10 +88,10 @@ def test_several_answers_of_one_pair_of_prompts():
     other = called(names) | dict(clean_answer=" has", patch_answer=" have")
     table, notes = read(called(names), other)
     assert table[OURS].to_dict("records") == [BOTH]
-    assert notes[1:] == ["1 rows give other answers to prompts of a row before, and only the first is taken"]
+    assert notes[1:] == ["1 of 2 rows only give prompts of an earlier row other answers: left out"]
     table, notes = read(called(names) | dict(clean_answer=[" is", " has"], patch_answer=[" are"]))
     assert table[OURS].to_dict("records") == [BOTH]
-    assert notes[1:] == ["1 cells list several right answers, of which the first is taken"]
+    assert notes[1:] == ["several right answers are listed in 1 cells: the first of each is taken"]
 
 
 @pytest.mark.parametrize(
@@ -105,6 +105,9 @@ def test_answers_as_ids_of_tokens(names, write):
     table, notes = read({"clean": "The key", "corrupted": "The keys", right: write(314), wrong: write(400)})
     assert table[[*IDS.values()]].to_dict("records") == [dict(base_answer_id=314, source_answer_id=400)]
     assert notes[1].startswith(f"answers are its '{right}' and '{wrong}', ids of tokens")
+    assert notes[2:] == (
+        ["several right answers are listed in 2 cells: the first of each is taken"] * (write(1) == [1, 5])
+    )
 
 
 @pytest.mark.parametrize("given", ["is", -1, 1.5, [], None, True, "[]"])
@@ -167,7 +170,8 @@ def test_a_split_that_divides_is_kept_and_one_of_our_own_table_is_checked():
     [
         ("question answer_matching_behavior answer_not_matching_behavior", "contrast pairs", "'question'"),
         ("prompt chosen rejected", "contrast pairs", "'chosen', 'rejected'"),
-        ("Question Correct_Answers Incorrect_Answers", "contrast pairs", "'Correct_Answers'"),
+        ("Type,Question,Correct Answers,Incorrect Answers", "contrast pairs", "'Correct Answers'"),
+        ("question choices answer", "questions with choices", "'choices'"),
         ("statement label city", "statements with labels", "--match city"),
         ("claim is_true", "statements with labels", "--match COLUMN"),
         ("sentence_good sentence_bad", "pairs of texts", "without answers"),
@@ -175,7 +179,7 @@ def test_a_split_that_divides_is_kept_and_one_of_our_own_table_is_checked():
     ],
 )
 def test_what_holds_no_pairs_is_told_what_it_is_and_what_a_pair_would_be(columns, what, texts):
-    said = complaint(dict.fromkeys(columns.split(), "x"))
+    said = complaint(dict.fromkeys(columns.split("," if "," in columns else " "), "x"))
     assert said.startswith(f"the table holds {what}")
     assert texts in said or what == "pairs of texts"
     assert "A pair is two prompts that differ in one thing" in said

@@ -38,7 +38,7 @@ def with_answers(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
     if taken:
         what = ", ids of tokens, taken to be those of the model's own tokenizer" if ids else ""
         naming.say(f"answers are its {' and '.join(map(quoted, taken.values()))}{what}")
-    table = table.assign(**texts, **id_columns(ids, naming.name)).drop(columns=list(taken.values()))
+    table = table.assign(**texts, **id_columns(ids, naming)).drop(columns=list(taken.values()))
     clean, corrupted = (next(column for column in names if column in table) for names in (CLEAN, CORRUPTED))
     if "base_answer" in table and "source_answer" not in table:
         own = dict(zip(table[clean], table["base_answer"], strict=True))

@@ -24,9 +24,10 @@ _TWO_ANSWERS = (
     ("best_answer", "incorrect_answers"),
     ("correct", "incorrect"),
     ("positive", "negative"),
-    ("choices", "answer"),
 )
-"""Two columns of answers to one prompt: contrast pairs, preferences, facts to edit, questions with choices."""
+"""Two columns of answers to one prompt: contrast pairs, preferences, facts to edit."""
+_CHOICES = ("choices", "options")
+_NUMBERS = ("id", "idx", "index", "unnamed: 0")
 _TWO_TEXTS = (
     ("positive", "negative"),
     ("pos", "neg"),
@@ -47,14 +48,17 @@ def what_it_holds(columns: Sequence[str], name: str) -> str | None:
         name: What messages call it.
     """
     text, label = column_called(TEXTS, columns), column_called(LABELS, columns)
-    if text and (answers := _both(_TWO_ANSWERS, columns)):
+    choices, answers = column_called(_CHOICES, columns), _both(_TWO_ANSWERS, columns)
+    if text and (choices or answers):
+        what = f"contrast pairs, one prompt ({quoted(text)}) with two answers ({answers})"
+        if not answers:
+            what = f"questions with choices ({quoted(text)}, {quoted(choices)})"
         return (
-            f"{name} holds contrast pairs, one prompt ({quoted(text)}) with two answers ({answers}), and no "
-            f"counterfactual pairs: there is no second prompt to patch from. {PAIR}; write one beside each prompt to "
-            "which the other answer is right"
+            f"{name} holds {what}, and no counterfactual pairs: there is no second prompt to patch from. {PAIR}; write "
+            "one beside each prompt to which another answer is right"
         )
     if text and label:
-        others = [column for column in columns if column not in (text, label)]
+        others = [column for column in columns if column not in (text, label) and column.lower() not in _NUMBERS]
         match = others[0] if others else "COLUMN"
         return (
             f"{name} holds statements with labels ({quoted(text)}, {quoted(label)}), one a row, and no counterfactual "
@@ -70,8 +74,8 @@ def what_it_holds(columns: Sequence[str], name: str) -> str | None:
 
 
 def column_called(names: Sequence[str], columns: Sequence[str]) -> str | None:
-    """The column that has the first of some names that any has, in small letters or capital ones."""
-    by_name = {column.lower(): column for column in columns}
+    """The column that has the first of some names that any has; capital letters and spaces in its own are no matter."""
+    by_name = {column.lower().replace(" ", "_"): column for column in columns}
     return next((by_name[name] for name in names if name in by_name), None)
 
 

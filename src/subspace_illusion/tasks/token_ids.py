@@ -7,43 +7,49 @@ import pandas as pd
 
 from subspace_illusion.core.checkpoints import Tokenizer
 from subspace_illusion.errors import InputError
+from subspace_illusion.tasks.naming import Naming
 from subspace_illusion.tasks.tokenise import at, quoted
 
 IDS = {"base_answer": "base_answer_id", "source_answer": "source_answer_id"}
 """By answer the column of a raw table with its id. Until it is in words, the answer is called after the id."""
 
 
-def id_columns(ids: Mapping[str, pd.Series], name: str) -> dict[str, pd.Series]:
+SEVERAL = "several right answers are listed in {} cells: the first of each is taken"
+
+
+def id_columns(ids: Mapping[str, pd.Series], naming: Naming) -> dict[str, pd.Series]:
     """The columns of a raw table for answers that are given as ids of tokens, the first where there is a list of them.
 
     Args:
         ids: By answer what the table gives: numbers, or what is read as one.
-        name: What messages call the table.
+        naming: What messages call the table.
 
     Raises:
         InputError: If one is no id.
     """
-    found = {IDS[answer]: _numbers(given, name) for answer, given in ids.items()}
-    return found | {answer: found[IDS[answer]].map(lambda number: f"token {number}") for answer in ids}
+    found = {answer: [_listed(cell) for cell in given] for answer, given in ids.items()}
+    columns: dict[str, pd.Series] = {}
+    for answer, given in ids.items():
+        for index, cell, listed in zip(given.index, given, found[answer], strict=True):
+            if not listed:
+                raise InputError(
+                    f"{at(naming.name, index)}: '{given.name}' is {quoted(cell)}, which is no id of a token"
+                )
+        first = pd.Series([listed[0] for listed in found[answer]], given.index)
+        columns |= {IDS[answer]: first, answer: first.map(lambda number: f"token {number}")}
+    if several := sum(len(listed) > 1 for cells in found.values() for listed in cells):
+        naming.say(SEVERAL.format(several))
+    return columns
 
 
-def _numbers(given: pd.Series, name: str) -> pd.Series:
-    """Ids as numbers.
-
-    Raises:
-        InputError: If one is none.
-    """
-    numbers = []
-    for index, cell in given.items():
-        try:
-            read = json.loads(cell) if isinstance(cell, str) else cell
-        except ValueError:
-            read = None
-        first = read[0] if isinstance(read, list) and read else read
-        if isinstance(first, bool) or not isinstance(first, int) or first < 0:
-            raise InputError(f"{at(name, index)}: '{given.name}' is {quoted(cell)}, which is no id of a token")
-        numbers.append(first)
-    return pd.Series(numbers, given.index)
+def _listed(cell: object) -> list[int]:
+    """The ids that a cell lists, or the one that it is; none if it is none."""
+    try:
+        read = json.loads(cell) if isinstance(cell, str) else cell
+    except ValueError:
+        return []
+    listed = read if isinstance(read, list) else [read]
+    return listed if all(type(number) is int and number >= 0 for number in listed) else []
 
 
 def in_words(raw: pd.DataFrame, tokenizer: Tokenizer, name: str) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from subspace_illusion.tasks.counterfactuals import COUNTERFACTUAL, INPUTS, one_
 from subspace_illusion.tasks.naming import Naming, renamed
 from subspace_illusion.tasks.not_pairs import PAIR, what_it_holds
 from subspace_illusion.tasks.table import SPLITS
+from subspace_illusion.tasks.token_ids import SEVERAL
 from subspace_illusion.tasks.tokenise import OPTIONAL, REQUIRED, quoted
 
 _ANSWERS = REQUIRED[2:]
@@ -87,7 +88,7 @@ def _one_answer(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
     first = {column: table[column].map(_first) for column in _ANSWERS}
     several = sum(len(cell) > 1 for column in _ANSWERS for cell in table[column] if isinstance(cell, list))
     if several:
-        naming.say(f"{several} cells list several right answers, of which the first is taken")
+        naming.say(SEVERAL.format(several))
     return table.assign(**first)
 
 
@@ -147,7 +148,7 @@ def _one_a_pair(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
     """Feature-circuits' table with one row for each pair of prompts, which may stand there with several answers."""
     again = table.duplicated([column for column in (*_PREFIXES, "position", "source_position") if column in table])
     if again.any():
-        naming.say(f"{again.sum()} rows give other answers to prompts of a row before, and only the first is taken")
+        naming.say(f"{again.sum()} of {len(table)} rows only give prompts of an earlier row other answers: left out")
     return table[~again]
 
 
