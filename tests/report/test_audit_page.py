@@ -48,7 +48,7 @@ def page():
         calibration=made.calibration(),
         by_block=None,
         proof=dict(replay=1e-6, self_patch=0.0, null_part=None, allowed=1e-3),
-        about=dict(model="tiny"),
+        about=dict(model="tiny", pairs=dict(read=["pairs.csv is read as a table of RAVEL"])),
     )
 
 
@@ -73,6 +73,7 @@ def test_the_page_says_what_verdicts_rest_on_and_what_they_cannot_see(page, tmp_
     for each in (html, text):
         words = " ".join(each.split())
         assert "it is sqrt(own * match)" in words
+        assert "pairs.csv is read as a table of RAVEL." in words
         assert "planes of two are among the subspaces that were tried" in words
         assert "those of the mediated share are prediction intervals" in words
         assert "Repair: trained again" not in words

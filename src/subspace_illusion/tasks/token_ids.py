@@ -49,7 +49,8 @@ def _listed(cell: object) -> list[int]:
     except ValueError:
         return []
     listed = read if isinstance(read, list) else [read]
-    return listed if all(type(number) is int and number >= 0 for number in listed) else []
+    numbers = [number for number in listed if type(number) is int and number >= 0]
+    return numbers if len(numbers) == len(listed) else []
 
 
 def in_words(raw: pd.DataFrame, tokenizer: Tokenizer, name: str) -> pd.DataFrame:
