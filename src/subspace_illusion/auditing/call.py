@@ -10,10 +10,11 @@ from typing import Any
 
 import pandas as pd
 
+from subspace_illusion.auditing.as_read import AsRead, FirstRow
 from subspace_illusion.auditing.asked import Asked
 from subspace_illusion.auditing.component import Halves, cost_of, look_at
 from subspace_illusion.auditing.findings import joined
-from subspace_illusion.auditing.given import given_model, given_sites, given_subspaces
+from subspace_illusion.auditing.given import given_model, given_sites, given_subspaces, given_tokenizer
 from subspace_illusion.auditing.progress import Progress
 from subspace_illusion.auditing.repair import repaired
 from subspace_illusion.auditing.result import Audit
@@ -62,13 +63,16 @@ def audit(
             the model's; in one line.
     """
     asked = Asked.given(pairs, subspaces, settings)
+    tokenizer, notes = given_tokenizer(model, asked.settings.bos)
+    words = asked.tokenised(tokenizer)
+    prompts, listed = words.prompts, words.pairs
+    as_read = AsRead(tokenizer.marker, FirstRow.told(prompts, listed, tokenizer), [*notes, *words.notes])
     opened = given_model(model)
     sites = given_sites(hook, opened.model.n_blocks)
     for site in sites:
         opened.model.check(site)
     chosen = asked.settings if len(sites) == 1 else asked.settings.planting_nothing
     read = given_subspaces(asked.subspaces, sites, opened.model)
-    prompts, listed = asked.tokenised(opened.model.tokenizer)
     with ThreadPoolExecutor(1) as beside:
         digest = beside.submit(opened.digest)  # large files are read while the model runs
         halves, marked, pace = _halves(opened.model, prompts, listed, sites, chosen)
@@ -78,12 +82,14 @@ def audit(
         chosen = chosen if planting <= LONGEST_PLANTING else chosen.planting_nothing
         work = sum(sum(cost_of(site, halves, len(bases), chosen).values()) for site in sites)
         if progress:
-            print(_first_line(sites, list(read), halves, chosen, work * pace, planting), flush=True)
+            first = _first_line(sites, list(read), halves, chosen, work * pace, planting)
+            print(first, *as_read.lines(), sep="\n", flush=True)
         with Progress(work, progress) as bar:
             found = joined([look_at(site, halves, bases, chosen, bar) for site in sites])
             about = dict(
                 model=dict(opened.about) | dict(sha256=digest.result()),
-                pairs=asked.about_pairs,
+                pairs=asked.pairs.about,
+                reading=as_read.about,
                 settings=asked.settings.model_dump(mode="json"),
                 versions=_versions(),
                 notes={label: subspace.note for label, subspace in read.items()},

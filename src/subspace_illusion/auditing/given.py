@@ -1,22 +1,27 @@
 """What an audit is given, whatever form it comes in: a model, pairs, hooks, subspaces."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
 import torch
 
-from subspace_illusion.core.checkpoints import Tokenizer, weights_sha256
+from subspace_illusion.auditing.settings import Reading
+from subspace_illusion.core.checkpoints import open_tokenizer, reopened, weights_sha256
 from subspace_illusion.core.fetch import open_source
 from subspace_illusion.core.model import Model, open_model, wrap_bridge
 from subspace_illusion.core.sites import Site
+from subspace_illusion.core.tokenizer import Bos, Limits, Tokenizer
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import sha256
 from subspace_illusion.subspace.keys import LABELS, is_label
 from subspace_illusion.subspace.user_subspaces import UserSubspace, parse_spec, read_user_subspace, user_subspace
+from subspace_illusion.tasks.bad_rows import BadRows
 from subspace_illusion.tasks.pairs_file import pairs_of, read_pairs
+from subspace_illusion.tasks.phrasing import Phrasing
+from subspace_illusion.tasks.tokenise import Tokenised, tokenise
 
 EVERY = "blocks.*."
 """How a hook begins that names a component of every block."""
@@ -44,8 +49,11 @@ class GivenModel:
 def given_model(given: Any) -> GivenModel:
     """The model, from a folder, a name on the hub, a TransformerBridge or what ``open_model`` gives.
 
+    Args:
+        given: Any of these, of which ``given_tokenizer`` has made sure.
+
     Raises:
-        InputError: If it is none of these, or cannot be audited.
+        InputError: If it cannot be audited.
     """
     if isinstance(given, str | Path):
         folder, source = open_source(str(given))
@@ -53,17 +61,49 @@ def given_model(given: Any) -> GivenModel:
         return GivenModel(model, _about(model) | source, folder)
     if isinstance(given, Model):
         return GivenModel(given, _about(given))
-    if getattr(given, "tokenizer", None) is None or not hasattr(given, "original_model"):
-        raise InputError(
-            f"a {type(given).__name__} is no model to audit: give a folder, a TransformerBridge with its tokenizer, or "
-            "what subspace_illusion.core.model.open_model gives"
-        )
     if (dtype := next(given.parameters()).dtype) != torch.float32:
         raise InputError(
             f"the model's weights are {str(dtype).removeprefix('torch.')}: make them float32, model.float()"
         )
     model = wrap_bridge(given, Tokenizer(given.tokenizer))
     return GivenModel(model, _about(model))
+
+
+def given_tokenizer(given: Any, bos: Bos) -> tuple[Tokenizer, list[str]]:
+    """The tokenizer of a model that is given, before its weights are read, and what is to be said of it.
+
+    A TransformerBridge's own puts a beginning-of-sequence token (BOS) before prompts wherever there is one. So that a
+    bridge and a folder of one model agree, the model's own is opened again, if it is on this machine.
+
+    Args:
+        given: As ``given_model`` takes it.
+        bos: Whether a BOS stands before prompts.
+
+    Raises:
+        InputError: If it is no model, or a BOS is asked for and there is none.
+    """
+    notes = []
+    if isinstance(given, str | Path):
+        tokenizer = open_tokenizer(open_source(str(given))[0])
+    elif isinstance(given, Model):
+        tokenizer = given.tokenizer
+    elif getattr(given, "tokenizer", None) is None or not hasattr(given, "original_model"):
+        raise InputError(
+            f"a {type(given).__name__} is no model to audit: give a folder, a TransformerBridge with its tokenizer, or "
+            "what subspace_illusion.core.model.open_model gives"
+        )
+    else:
+        limits = Limits.told(given.original_model.config)
+        bridged, own = Tokenizer(given.tokenizer, limits=limits), reopened(given.tokenizer)
+        tokenizer = bridged if own is None else Tokenizer(own, limits=limits)
+        if bos == "auto" and bridged.marker is not None and (own is None or tokenizer.marker is None):
+            kept = "the model's own tokenizer puts none, and none stands here (bos says otherwise)"
+            unknown = "it stands here too; a folder of the model may do without (bos says which)"
+            notes.append(
+                f"the TransformerBridge puts {bridged.marker} before prompts; {unknown if own is None else kept}"
+            )
+    tokenizer = replace(tokenizer, bos=bos)
+    return tokenizer, notes
 
 
 def _about(model: Model) -> dict[str, Any]:
@@ -76,18 +116,55 @@ def _about(model: Model) -> dict[str, Any]:
     )
 
 
-def given_pairs(given: Any) -> tuple[pd.DataFrame, str, dict[str, Any]]:
-    """The raw table of pairs, what messages call it, and where it is from as values of JSON.
+@dataclass(frozen=True)
+class GivenPairs:
+    """A raw table of pairs.
+
+    Attributes:
+        raw: The table, without the rows that are wrong.
+        bad: What is wrong with those; and what messages call the table.
+        about: Where it is from, as values of JSON.
+    """
+
+    raw: pd.DataFrame
+    bad: BadRows
+    about: Mapping[str, Any]
+
+    def tokenised(self, tokenizer: Tokenizer, reading: Reading, test_share: float) -> Tokenised:
+        """The tables of prompts and of pairs.
+
+        Raises:
+            InputError: If rows are wrong, and are not to be left out.
+        """
+        return tokenise(
+            self.raw,
+            tokenizer,
+            position=reading.position,
+            source_position=reading.source_position,
+            test_share=test_share,
+            seed=reading.seed,
+            name=self.bad.name,
+            phrasing=Phrasing(reading.join, reading.chat, reading.system),
+            both_ways=reading.both_ways,
+            bad=self.bad,
+            skip_bad_rows=reading.skip_bad_rows,
+        )
+
+
+def given_pairs(given: Any) -> GivenPairs:
+    """The raw table of pairs; what is wrong with its rows is kept beside it.
 
     Args:
         given: A file, a data frame, a list of rows, or a mapping of columns.
 
     Raises:
-        InputError: If it is none of these, or no table of pairs.
+        InputError: If it is none of these, or no table of pairs; not if rows of one are wrong.
     """
+    wrong: dict[int, str] = {}
     if isinstance(given, str | Path):
         path = Path(given)
-        return read_pairs(path), str(given), dict(file=path.name, sha256=sha256(path))
+        raw = read_pairs(path, wrong.setdefault)
+        return _beside(raw, str(given), wrong, dict(file=path.name, sha256=sha256(path)))
     name = "the pairs"
     try:
         rows = pd.DataFrame(given).to_dict("records")
@@ -96,7 +173,13 @@ def given_pairs(given: Any) -> tuple[pd.DataFrame, str, dict[str, Any]]:
             f"a {type(given).__name__} is no table of pairs: give a file, a data frame, or a list with a mapping of "
             "base, source, base_answer and source_answer for every pair"
         ) from error
-    return pairs_of([{str(column): value for column, value in row.items()} for row in rows], name), name, {}
+    listed = [{str(column): value for column, value in row.items()} for row in rows]
+    return _beside(pairs_of(listed, name, wrong.setdefault), name, wrong, {})
+
+
+def _beside(raw: pd.DataFrame, name: str, wrong: Mapping[int, str], about: Mapping[str, Any]) -> GivenPairs:
+    """A table, and beside it what is wrong with the rows that are not in it."""
+    return GivenPairs(raw, BadRows(name, raw.index.nunique() + len(wrong), wrong), about)
 
 
 def given_sites(hooks: str | Sequence[str], n_blocks: int) -> list[Site]:

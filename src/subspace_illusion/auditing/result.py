@@ -16,6 +16,7 @@ from subspace_illusion.auditing.document import (
     Figure,
     IntervalOf,
     PairCounts,
+    PairsRead,
     ProofOf,
     SubspaceVerdict,
     Zones,
@@ -61,8 +62,9 @@ class Audit(Findings):
 
     Attributes:
         pairs: The table of pairs, with what was kept and which token of base and source was read.
-        about: ``model``, ``pairs``, ``settings``, ``versions``; ``notes``, by the label of each subspace of the user's
-            what was done to it; ``left_out``, hooks at which there was nothing to patch; values of JSON.
+        about: ``model``, ``pairs``, ``reading`` (how these were read), ``settings``, ``versions``; ``notes``, by the
+            label of each subspace of the user's what was done to it; ``left_out``, hooks at which there was nothing to
+            patch; values of JSON.
     """
 
     pairs: pd.DataFrame
@@ -127,6 +129,7 @@ class Audit(Findings):
             versions=self.about["versions"],
             model=self.about["model"],
             pairs=PairCounts(**counts, test_groups=test["group"].nunique(), source=self.about["pairs"]),
+            reading=PairsRead(**self.about["reading"]),
             settings={**self.about["settings"], "hooks": [site.name for site in self.sites]},
             notes=self.about["notes"],
             left_out=self.about["left_out"],
@@ -275,6 +278,7 @@ class Audit(Findings):
             about=dict(
                 model=document.model,
                 pairs=document.pairs.source,
+                reading=document.reading.model_dump(),
                 settings=document.settings,
                 versions=document.versions,
                 notes=document.notes,
