@@ -270,8 +270,8 @@ def test_answers_of_any_length_part_right_after_end(answer, foil):
         ),
         (
             dict(source_position="i"),
-            "row 1: the source has 'i' 3 times, and a position is one place: 'The capital of Spain is'; give a longer "
-            "text or a token index (that of the last one is 4)",
+            "row 1: the source has 'i' inside other words alone ('capital', 'Spain', 'is'): 'The capital of Spain is'; "
+            "give whole words, or a token index",
         ),
         (dict(position=5), "row 1: the base has no token 5: it has 5, numbered from 0"),
         (dict(source_position="-6"), "row 1: the source has no token -6: it has 5, numbered from 0"),

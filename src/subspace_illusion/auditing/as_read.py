@@ -56,7 +56,7 @@ class AsRead:
 
     def lines(self) -> Iterator[str]:
         """All of it, for people."""
-        before = "nothing stands before prompts" if self.bos is None else f"{self.bos} stands before every prompt"
+        before = "no beginning-of-sequence token stands before prompts" if self.bos is None else f"{self.bos} stands before every prompt"
         yield f"{self.first_row}; {before}"
         yield from (f"note: {note}" for note in self.notes)
 

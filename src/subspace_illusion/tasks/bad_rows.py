@@ -1,13 +1,15 @@
 """The rows of a table that are wrong: all of them counted and said at once, or left out where that is asked for."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.quoting import at
 
-_SAID = 5
-"""Rows of which it is said what is wrong; the others are numbered."""
+_NUMBERED = 20
+"""Rows of one kind that are numbered; of more it is said how many there are."""
+_QUOTED = re.compile(r"'.*?'|\".*?\"|[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,18 @@ class BadRows:
     said: Mapping[int, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        """All of it, in one line."""
-        listed = sorted(self.said.items())
-        shown = "; ".join(f"row {index + 1}{what}" for index, what in listed[:_SAID])
-        more = ", ".join(str(index + 1) for index, _ in listed[_SAID:])
-        return f"{shown}; and rows {more}" if more else shown
+        """All of it, in one line: of what is wrong with several rows, the first, and which they are."""
+        kinds: dict[str, list[int]] = {}
+        for index, what in sorted(self.said.items()):
+            kinds.setdefault(_QUOTED.sub("", what), []).append(index)
+        return "; ".join(self._of_a_kind(*rows) for rows in kinds.values())
+
+    def _of_a_kind(self, first: int, *others: int) -> str:
+        """What is wrong with a row, and which others have the like."""
+        numbers = ", ".join(str(index + 1) for index in others[:_NUMBERED])
+        more = f" and {len(others) - _NUMBERED} more" if len(others) > _NUMBERED else ""
+        likewise = f" (likewise row{'s' if others[1:] else ''} {numbers}{more})" if others else ""
+        return f"row {first + 1}{self.said[first]}{likewise}"
 
     def and_also(self, said: Mapping[int, str]) -> "BadRows":
         """With what is wrong with more rows."""

@@ -64,29 +64,32 @@ def completed(raw: pd.DataFrame, positions: Mapping[str, str], test_share: float
     return table[[*REQUIRED, *OPTIONAL]]
 
 
-def _linked(table: pd.DataFrame) -> np.ndarray:
-    """The group of each pair: a number that pairs share if a chain of shared prompts links them."""
-    codes, texts = pd.factorize(pd.concat([table["base"], table["source"]]))
-    base, source = np.split(codes, 2)
-    _, of_text = connected_components(coo_array((np.ones(len(base)), (base, source)), shape=(len(texts),) * 2))
-    return pd.factorize(of_text[base])[0]
+def _linked(table: pd.DataFrame, *columns: str) -> np.ndarray:
+    """A number for each pair that pairs share if a chain of shared prompts links them, or of what columns say."""
+    said = [table[column].map(lambda value: (value,)) for column in columns]  # no prompt, whatever the value
+    codes, nodes = pd.factorize(pd.concat([table["base"], table["source"], *said]))
+    base, *others = np.split(codes, 2 + len(columns))
+    ends = np.tile(base, len(others)), np.concatenate(others)
+    _, of_node = connected_components(coo_array((np.ones(len(ends[0])), ends), shape=(len(nodes),) * 2))
+    return pd.factorize(of_node[base])[0]
 
 
 def _dealt(table: pd.DataFrame, test_share: float, seed: int, name: str) -> np.ndarray:
-    """The split of each pair, by its group.
+    """The split of each pair, by its group; groups that share a prompt stay together.
 
     Raises:
         InputError: If there is only one group.
     """
-    groups = table["group"].drop_duplicates().to_numpy()
+    dealt = _linked(table, "group")
+    groups = np.unique(dealt)
     if len(groups) < 2:
         raise InputError(
-            f"{name}: all pairs are in one group (by default, pairs that share a prompt are), and train and test "
+            f"{name}: all pairs are in one group (pairs that share a prompt are), and train and test "
             "need one each; add pairs of unrelated prompts, or a column 'group' or 'split'"
         )
     n_test = min(max(round(len(groups) * test_share), 1), len(groups) - 1)
     test = groups[numpy_generator(seed, "split", "groups").permutation(len(groups))[:n_test]]
-    return np.where(table["group"].isin(test), "test", "train")
+    return np.where(np.isin(dealt, test), "test", "train")
 
 
 def _check_splits(table: pd.DataFrame, name: str) -> None:

@@ -1,5 +1,6 @@
 """Pairs the other way round: their source as the base."""
 
+import numpy as np
 import pandas as pd
 
 from subspace_illusion.tasks.completed import values
@@ -26,5 +27,5 @@ def with_swaps(raw: pd.DataFrame, position: str, source_position: str) -> tuple[
     prompts = ["base", "source"]
     known = {*table[prompts].itertuples(index=False, name=None)}
     new = [pair not in known for pair in swapped[prompts].itertuples(index=False, name=None)]
-    new = new & (table["value"] != table["source_value"])
+    new = np.array(new) & (table["value"] != table["source_value"])
     return pd.concat([table, swapped[new]]), int(new.sum())
