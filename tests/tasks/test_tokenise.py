@@ -1,39 +1,14 @@
-from functools import cache
-
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer as Inner
-from tokenizers import decoders, models, pre_tokenizers, processors, trainers
-from transformers import PreTrainedTokenizerFast
 
 import tiny
+from made_tokenizers import CAPITALS, bpe
 from subspace_illusion.core.tokenizer import Tokenizer
 from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.table import DIFFERENT, DIFFERENT_UNRELATED, SAME
 from subspace_illusion.tasks.tokenise import tokenise
-
-CAPITALS = dict(France="Paris", Spain="Madrid", Italy="Rome", Peru="Lima", Norway="Oslo", Cuba="Havana")
-CITIES = ["San Marino", "San Diego", "San Diego de Cuba", "Saint Paul"]
-
-
-@cache
-def bpe(start: bool = False) -> Tokenizer:
-    """GPT-2's kind of tokenizer with some hundred tokens, with or without a special token at the start."""
-    inner = Inner(models.BPE())
-    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    inner.decoder = decoders.ByteLevel()
-    words = [*CAPITALS, *CAPITALS.values(), "The capital of", "is", *CITIES]
-    inner.train_from_iterator(
-        [f"The {word} of {word}" for word in words] * 3,
-        trainers.BpeTrainer(
-            vocab_size=400, special_tokens=["<s>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
-        ),
-    )
-    if start:
-        inner.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
-    return Tokenizer(PreTrainedTokenizerFast(tokenizer_object=inner))
 
 
 def pair(base: str, source: str, **more) -> dict:
@@ -242,7 +217,7 @@ WORDS = st.lists(st.sampled_from(["San", "Marino", "Diego", "Paul", "de", "Saint
 
 
 @given(WORDS, WORDS)
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_answers_of_any_length_part_right_after_end(answer, foil):
     row = dict(base="It is", source="So is", base_answer=" ".join(answer), source_answer=" ".join(foil))
     rows = in_splits(row, value="a", source_value="b")
@@ -317,8 +292,8 @@ def test_no_foil():
 
 def test_splits_that_cannot_be():
     assert complaint(TWO) == (
-        "all pairs are in one group (by default, pairs that share a prompt are), and train and test need one each; "
-        "add pairs of unrelated prompts, or a column 'group' or 'split'"
+        "all pairs are in one group (pairs that share a prompt are), and train and test need one each; "
+        "add pairs of unrelated prompts"
     )
     assert complaint([row | dict(split="train") for row in TWO]) == (
         "no pair of the test split has a source with another value than its base; add some, or set the splits in a "
@@ -329,7 +304,7 @@ def test_splits_that_cannot_be():
         "rows 2 and 3: the prompt 'The capital of Peru is' stands in both splits; give the rows the same split, or the "
         "same group and no split"
     )
-    assert "stands in both splits" in complaint([row | dict(group=i) for i, row in enumerate(TWO)])
+    assert "all pairs are in one group" in complaint([row | dict(group=i) for i, row in enumerate(TWO)])
 
 
 def test_a_prompt_with_two_values():

@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-from subspace_illusion.auditing.as_read import AsRead, FirstRow
 from subspace_illusion.auditing.asked import Asked
 from subspace_illusion.auditing.component import Halves, cost_of, look_at
 from subspace_illusion.auditing.findings import joined
@@ -26,6 +25,7 @@ from subspace_illusion.planting.local import sites_here
 from subspace_illusion.subspace.das import training_kinds
 from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs, recorded_pairs
+from subspace_illusion.tasks.as_read import AsRead, FirstRow
 from subspace_illusion.tasks.table import PAIR_KINDS, mark_kept
 
 SAME = 1e-6

@@ -1,14 +1,12 @@
 """Where does a variable live in a model? Every component of every block patched whole on a user's pairs (E2)."""
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from subspace_illusion.auditing.as_read import AsRead, FirstRow
 from subspace_illusion.auditing.given import given_model, given_pairs, given_tokenizer
 from subspace_illusion.auditing.progress import Progress
 from subspace_illusion.auditing.settings import Reading
@@ -29,6 +27,7 @@ from subspace_illusion.measures.localise import (
 from subspace_illusion.report.localise_page import write_localise_page
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.pairs import recorded_pairs
+from subspace_illusion.tasks.as_read import AsRead, FirstRow
 from subspace_illusion.tasks.table import DIFFERENT, chosen, mark_kept
 from subspace_illusion.verdict.rule import SMALLEST_EFFECT, is_large
 
@@ -96,10 +95,8 @@ class Localised:
         """
         check_free(Path(folder), WRITTEN, force)
         with atomic_folder(Path(folder)) as partial:
-            about: Mapping[str, Any] = dict(
-                rule=RULE_IN_WORDS, pairs=self.pairs, reading=self.as_read.about, **vars(self.window)
-            )
-            write_json(partial / WINDOW, about | vars(self.window))
+            about = dict(rule=RULE_IN_WORDS, pairs=self.pairs, reading=self.as_read.about, **vars(self.window))
+            write_json(partial / WINDOW, about)
             write_table(partial / COMPONENTS, self.components)
             write_table(partial / TOKENS, self.tokens)
             said = "\n".join([str(self), "", *self.as_read.lines()])

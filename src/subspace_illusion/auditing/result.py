@@ -41,6 +41,7 @@ from subspace_illusion.report.words import shown
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.keys import ABLATION, POOLED, STEERING, WHOLE, SubspaceKey
 from subspace_illusion.subspace.stored import FILE, read_subspaces, write_subspaces
+from subspace_illusion.tasks.as_read import AsRead
 from subspace_illusion.tasks.table import DIFFERENT, chosen
 from subspace_illusion.verdict.calibration import Calibration
 from subspace_illusion.verdict.intervals import Intervals
@@ -208,6 +209,7 @@ class Audit(Findings):
             by_block=self.by_block,
             proof=vars(self.proof),
             about=self.about,
+            as_read=list(AsRead.told(self.about["reading"]).lines()),
         )
 
     def report(self, path: str | Path) -> None:

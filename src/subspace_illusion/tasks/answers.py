@@ -16,7 +16,8 @@ _CLOSING = tuple(".,;:!?)]}'\N{RIGHT SINGLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTA
 _OPENING = tuple("([{\N{LEFT SINGLE QUOTATION MARK}\N{LEFT DOUBLE QUOTATION MARK}")
 _BEFORE_A_WORD = tuple("$\N{EURO SIGN}\N{POUND SIGN}\N{YEN SIGN}#@_\\")
 """Signs that belong to what follows them."""
-_SIGNS = re.compile(r"(?P<before>\S?)[=+\-*/<>^|&~\N{RIGHTWARDS ARROW}\N{MULTIPLICATION SIGN}]+$")
+_SIGN = r"=+\-*/<>^|&~\u2192\u00d7"
+_SIGNS = re.compile(rf"(?P<before>[^\s{_SIGN}]?)[{_SIGN}]+$")
 """Signs that stand with a space on either side or on neither."""
 
 

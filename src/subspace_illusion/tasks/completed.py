@@ -84,8 +84,8 @@ def _dealt(table: pd.DataFrame, test_share: float, seed: int, name: str) -> np.n
     groups = np.unique(dealt)
     if len(groups) < 2:
         raise InputError(
-            f"{name}: all pairs are in one group (pairs that share a prompt are), and train and test "
-            "need one each; add pairs of unrelated prompts, or a column 'group' or 'split'"
+            f"{name}: all pairs are in one group (pairs that share a prompt are), and train and test need one each; "
+            "add pairs of unrelated prompts"
         )
     n_test = min(max(round(len(groups) * test_share), 1), len(groups) - 1)
     test = groups[numpy_generator(seed, "split", "groups").permutation(len(groups))[:n_test]]

@@ -62,8 +62,15 @@ def make_task(
         raw = make_pronoun(read_pronoun(path), cases, test_share, seed, tokenizer.word_id)
     else:
         raw = read_pairs(path)
-    positions = dict(position=position, source_position=source_position)
-    found = tokenise(raw, tokenizer, test_share=test_share, seed=seed, name=str(path), **positions)
+    found = tokenise(
+        raw,
+        tokenizer,
+        position=position,
+        source_position=source_position,
+        test_share=test_share,
+        seed=seed,
+        name=str(path),
+    )
     for note in found.notes:
         say(note)
     return found.prompts, found.pairs

@@ -118,6 +118,8 @@ def tokenise(
         raise InputError(f"{name}: the column {quoted(taken[0])} has the name of one that is made here; rename it")
     bad = bad or BadRows(name, raw.index.nunique())
     remedy = "" if skip_bad_rows is None else SKIP
+    if phrasing.chat:
+        tokenizer.in_chat("said", phrasing.system)  # which refuses what no row can mend
     kept, added = with_swaps(raw, position, source_position) if both_ways else (raw, 0)
     while True:
         try:

@@ -1,7 +1,8 @@
 """How a user's pairs were read, for the user to see: the first row in tokens, and what the table left open."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -54,10 +55,15 @@ class AsRead:
     first_row: FirstRow
     notes: Sequence[str]
 
+    @classmethod
+    def told(cls, about: Mapping[str, Any]) -> "AsRead":
+        """That which ``about`` gives."""
+        return cls(about["bos"], FirstRow(**about["first_row"]), about["notes"])
+
     def lines(self) -> Iterator[str]:
         """All of it, for people."""
-        before = "no beginning-of-sequence token stands before prompts" if self.bos is None else f"{self.bos} stands before every prompt"
-        yield f"{self.first_row}; {before}"
+        bos = "no beginning-of-sequence token" if self.bos is None else self.bos
+        yield f"{self.first_row}; {bos} stands before prompts"
         yield from (f"note: {note}" for note in self.notes)
 
     @property
