@@ -6,8 +6,8 @@ from typing import Any
 
 from subspace_illusion.auditing.given import GivenPairs, given_pairs
 from subspace_illusion.auditing.settings import Settings
-from subspace_illusion.core.tokenizer import Tokenizer
 from subspace_illusion.errors import InputError
+from subspace_illusion.tasks.as_read import AsRead
 from subspace_illusion.tasks.tokenise import Tokenised
 
 
@@ -37,10 +37,10 @@ class Asked:
             raise InputError("there is no subspace to audit: give some, by label, or let DAS train one (train=True)")
         return cls(chosen, user, given_pairs(pairs))
 
-    def tokenised(self, tokenizer: Tokenizer) -> Tokenised:
-        """The tables of prompts and of pairs.
+    def read(self, model: Any) -> tuple[Tokenised, AsRead]:
+        """The tables of prompts and of pairs for a model, and how they were read.
 
         Raises:
-            InputError: If rows are wrong, and are not to be left out.
+            InputError: If rows are wrong, and are not to be left out; if it is no model.
         """
-        return self.pairs.tokenised(tokenizer, self.settings, self.settings.test_share)
+        return self.pairs.read(model, self.settings, self.settings.test_share)

@@ -13,7 +13,7 @@ import pandas as pd
 from subspace_illusion.auditing.asked import Asked
 from subspace_illusion.auditing.component import Halves, cost_of, look_at
 from subspace_illusion.auditing.findings import joined
-from subspace_illusion.auditing.given import given_model, given_sites, given_subspaces, given_tokenizer
+from subspace_illusion.auditing.given import given_model, given_sites, given_subspaces
 from subspace_illusion.auditing.progress import Progress
 from subspace_illusion.auditing.repair import repaired
 from subspace_illusion.auditing.result import Audit
@@ -25,7 +25,6 @@ from subspace_illusion.planting.local import sites_here
 from subspace_illusion.subspace.das import training_kinds
 from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs, recorded_pairs
-from subspace_illusion.tasks.as_read import AsRead, FirstRow
 from subspace_illusion.tasks.table import PAIR_KINDS, mark_kept
 
 SAME = 1e-6
@@ -63,10 +62,8 @@ def audit(
             the model's; in one line.
     """
     asked = Asked.given(pairs, subspaces, settings)
-    tokenizer, notes = given_tokenizer(model, asked.settings.bos)
-    words = asked.tokenised(tokenizer)
+    words, as_read = asked.read(model)
     prompts, listed = words.prompts, words.pairs
-    as_read = AsRead(tokenizer.marker, FirstRow.told(prompts, listed, tokenizer), [*notes, *words.notes])
     opened = given_model(model)
     sites = given_sites(hook, opened.model.n_blocks)
     for site in sites:

@@ -18,6 +18,7 @@ from subspace_illusion.errors import InputError
 from subspace_illusion.files import sha256
 from subspace_illusion.subspace.keys import LABELS, is_label
 from subspace_illusion.subspace.user_subspaces import UserSubspace, parse_spec, read_user_subspace, user_subspace
+from subspace_illusion.tasks.as_read import AsRead, FirstRow
 from subspace_illusion.tasks.bad_rows import BadRows
 from subspace_illusion.tasks.pairs_file import pairs_of, read_pairs
 from subspace_illusion.tasks.phrasing import Phrasing
@@ -130,13 +131,19 @@ class GivenPairs:
     bad: BadRows
     about: Mapping[str, Any]
 
-    def tokenised(self, tokenizer: Tokenizer, reading: Reading, test_share: float) -> Tokenised:
-        """The tables of prompts and of pairs.
+    def read(self, model: Any, reading: Reading, test_share: float) -> tuple[Tokenised, AsRead]:
+        """The tables of prompts and of pairs for a model, before its weights are read; and how they were read.
+
+        Args:
+            model: As ``given_model`` takes it.
+            reading: How they are read.
+            test_share: Share of the groups that make up the test split.
 
         Raises:
-            InputError: If rows are wrong, and are not to be left out.
+            InputError: If rows are wrong, and are not to be left out; if it is no model.
         """
-        return tokenise(
+        tokenizer, notes = given_tokenizer(model, reading.bos)
+        found = tokenise(
             self.raw,
             tokenizer,
             position=reading.position,
@@ -149,6 +156,8 @@ class GivenPairs:
             bad=self.bad,
             skip_bad_rows=reading.skip_bad_rows,
         )
+        first = FirstRow.told(found.prompts, found.pairs, tokenizer)
+        return found, AsRead(tokenizer.marker, first, [*notes, *found.notes])
 
 
 def given_pairs(given: Any) -> GivenPairs:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from subspace_illusion.auditing.given import given_model, given_pairs, given_tokenizer
+from subspace_illusion.auditing.given import given_model, given_pairs
 from subspace_illusion.auditing.progress import Progress
 from subspace_illusion.auditing.settings import Reading
 from subspace_illusion.core.sites import Site, residual_after
@@ -27,7 +27,7 @@ from subspace_illusion.measures.localise import (
 from subspace_illusion.report.localise_page import write_localise_page
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.pairs import recorded_pairs
-from subspace_illusion.tasks.as_read import AsRead, FirstRow
+from subspace_illusion.tasks.as_read import AsRead
 from subspace_illusion.tasks.table import DIFFERENT, chosen, mark_kept
 from subspace_illusion.verdict.rule import SMALLEST_EFFECT, is_large
 
@@ -126,10 +126,8 @@ def localise_variable(
         InputError: If the model or the pairs are wrong; in one line.
     """
     asked = Reading.given(reading)
-    tokenizer, notes = given_tokenizer(model, asked.bos)
-    words = given_pairs(pairs).tokenised(tokenizer, asked, test_share=0.5)
+    words, as_read = given_pairs(pairs).read(model, asked, test_share=0.5)
     prompts = words.prompts
-    as_read = AsRead(tokenizer.marker, FirstRow.told(prompts, words.pairs, tokenizer), [*notes, *words.notes])
     opened = given_model(model).model
     end = residual_after(opened.n_blocks - 1)
     start = time.perf_counter()

@@ -12,7 +12,6 @@ from subspace_illusion.auditing.asked import Asked
 from subspace_illusion.auditing.call import audit, what_is_done
 from subspace_illusion.auditing.configured import Configured
 from subspace_illusion.auditing.findings import joined
-from subspace_illusion.auditing.given import given_tokenizer
 from subspace_illusion.auditing.result import Audit
 from subspace_illusion.auditing.settings import Settings
 from subspace_illusion.core.fetch import open_source
@@ -49,11 +48,11 @@ def audit_by_workers(
     folder, source = open_source(model)
     sites = Configured(folder).check(hooks, directions)
     chosen = asked.settings if len(sites) == 1 else asked.settings.planting_nothing
-    tokenizer, _ = given_tokenizer(folder, asked.settings.bos)
-    asked.tokenised(tokenizer)
+    _, as_read = asked.read(folder)
     by = f"{compute.workers} processes" if compute.scheduler == "local" else f"the workers of {compute.scheduler}"
     kept = f"what is done is kept in {compute.store}, and the same command goes on from there"
-    print(f"{what_is_done(sites, directions, asked.settings)}: by {by}, a component at a time; {kept}", flush=True)
+    print(f"{what_is_done(sites, directions, asked.settings)}: by {by}, a component at a time; {kept}")
+    print(*as_read.lines(), sep="\n", flush=True)
     try:
         tables = run_units(units_of(folder, pairs, sites, directions, chosen), compute, "component")
     except KeyboardInterrupt as stopped:

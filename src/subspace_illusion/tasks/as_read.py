@@ -8,6 +8,9 @@ import pandas as pd
 
 from subspace_illusion.core.tokenizer import Tokenizer
 
+_SHOWN = 12
+"""Of a long prompt, so many tokens are shown on either side of what counts."""
+
 
 @dataclass(frozen=True)
 class FirstRow:
@@ -35,8 +38,13 @@ class FirstRow:
 
     def __str__(self) -> str:
         at, end = self.base[self.position], self.base[-1]
+        last = len(self.base) - 1
+        ends = (0, self.position, last)
+        near = [place for place in range(last + 1) if any(abs(place - here) <= _SHOWN for here in ends)]
+        gaps = ["" if place - 1 in near or place == 0 else "..." for place in near]
+        shown = "|".join(gap + self.base[place] for gap, place in zip(gaps, near, strict=True))
         return (
-            f"the first row is read as {'|'.join(self.base)!r}: patched at token {self.position}, {at!r}; END is token "
+            f"the first row is read as {shown!r}: patched at token {self.position}, {at!r}; END is token "
             f"{len(self.base) - 1}, {end!r}; answer {self.answer!r}, foil {self.foil!r}"
         )
 
