@@ -11,14 +11,16 @@ from subspace_illusion.pipeline.stage import run, say
 from subspace_illusion.statistics import table
 from subspace_illusion.subspace.pairs import kept_pairs
 from subspace_illusion.subspace.stored import read_subspaces
-from subspace_illusion.tasks.table import SAME, chosen, unrelated, values_of
+from subspace_illusion.tasks.table import SAME, chosen, goes_one_way, unrelated
 
 
 def main(components: Components, v_true: str, dormant: Dormant, resamples: int, seed: int) -> None:
     cached, kept = Activations(ACTIVATIONS), kept_pairs(ACTIVATIONS)
     pairs = chosen(kept, "test", unrelated(kept), SAME)
     ends = [column(pairs, end).tolist() for end in ("base", "source")]
-    sites = {name: component.at for name, component in components.items() if applies(component.at, values_of(kept))}
+    sites = {name: component.at for name, component in components.items() if applies(component.at, pairs)}
+    if goes_one_way(pairs):
+        say("every pair goes one way, and this needs both: it is left out")
     say(f"what {len(sites)} components write along v_true in {len(pairs)} pairs, a few seconds")
     bases = {name: read_subspaces(DECOMPOSITIONS / name) for name in {*sites, v_true}}
     along = axes(bases[v_true])

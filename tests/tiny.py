@@ -20,8 +20,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from subspace_illusion.core.checkpoints import Tokenizer
 from subspace_illusion.core.model import Model, bridge_model
+from subspace_illusion.core.tokenizer import Tokenizer
 
 CPU = torch.device("cpu")
 DATA = Path(__file__).parents[1] / "data"

@@ -140,9 +140,15 @@ def test_a_range_of_clean_values_is_of_one_seed():
     ],
 )
 def test_only_what_writes_to_the_residual_stream_and_is_not_in_it(site, does):
-    assert applies(site, [FIRST, SECOND]) is does
-    assert not applies(site, [FIRST, SECOND, "third"])
-    assert not applies(site, [FIRST])
+    there, back, on = (FIRST, SECOND), (SECOND, FIRST), (SECOND, "third")
+    assert applies(site, of_values(there, back)) is does
+    assert not applies(site, of_values(there, back, on))
+    assert not applies(site, of_values(there, there, (FIRST, FIRST)))
+    assert not applies(site, of_values((FIRST, FIRST)))
+
+
+def of_values(*ways: tuple[str, str]) -> pd.DataFrame:
+    return pd.DataFrame(ways, columns=["base_value", "source_value"])
 
 
 def test_a_direction_of_the_residual_stream_read_along_itself_takes_the_sources_value():

@@ -14,9 +14,9 @@ import torch
 import yaml
 
 import tiny
-from subspace_illusion.core.checkpoints import Tokenizer
 from subspace_illusion.core.sampling import sample_text
 from subspace_illusion.core.seeds import torch_generator
+from subspace_illusion.core.tokenizer import Tokenizer
 from subspace_illusion.errors import InputError
 from subspace_illusion.experiments.text import (
     SKIPPED,

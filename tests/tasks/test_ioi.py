@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 import tiny
-from subspace_illusion.core.checkpoints import Tokenizer
+from subspace_illusion.core.tokenizer import Tokenizer
 from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.ioi import Words, make_pairs, make_prompts, single_token_words
 from subspace_illusion.tasks.table import DIFFERENT, NO_ANSWER, PAIR_KINDS, SAME, chosen

@@ -176,7 +176,7 @@ def test_a_given_foil_must_not_be_the_answer(tmp_path):
 
 def test_a_pair_that_stands_twice(tmp_path):
     path = lines(tmp_path / "pairs.jsonl", PARIS, ROME, PARIS)
-    assert complaint(path) == "rows 1 and 3 are the same pair (base 'The Louvre is in'); remove one of them"
+    assert complaint(path) == "row 3 is the same pair as row 1 (base 'The Louvre is in'); remove one of them"
     lines(path, PARIS, ROME, PARIS | dict(position="last"))
     assert len(read_pairs(path)) == 3
 
@@ -302,7 +302,7 @@ def test_mib_gives_a_pair_for_each_counterfactual_and_rows_keep_their_number(tmp
     assert table["task"].tolist() == ["ioi"] * 4
     assert table.index.tolist() == [0, 0, 1, 1]
     lines(path, first, first)
-    assert complaint(path) == "rows 1 and 2 are the same pair (base 'x'); remove one of them"
+    assert complaint(path) == "row 2 is the same pair as row 1 (base 'x'); remove one of them"
 
 
 def test_mib_texts_alone_with_answers_in_our_columns(tmp_path):

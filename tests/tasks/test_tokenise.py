@@ -1,51 +1,14 @@
-from dataclasses import dataclass
-from functools import cache
-
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import PreTrainedTokenizerFast
 
 import tiny
+from made_tokenizers import CAPITALS, bpe
+from subspace_illusion.core.tokenizer import Tokenizer
 from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.table import DIFFERENT, DIFFERENT_UNRELATED, SAME
 from subspace_illusion.tasks.tokenise import tokenise
-
-CAPITALS = dict(France="Paris", Spain="Madrid", Italy="Rome", Peru="Lima", Norway="Oslo", Cuba="Havana")
-CITIES = ["San Marino", "San Diego", "San Diego de Cuba", "Saint Paul"]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the module asks of a tokenizer, answered by one of transformers'."""
-
-    hf: PreTrainedTokenizerFast
-
-    def encode(self, text: str) -> list[int]:
-        return self.hf(text).input_ids
-
-    def spans(self, text: str) -> list[tuple[int, int]]:
-        return self.hf(text, return_offsets_mapping=True).offset_mapping
-
-
-@cache
-def bpe(start: bool = False) -> Asked:
-    """GPT-2's kind of tokenizer with some hundred tokens, with or without a special token at the start."""
-    inner = Tokenizer(models.BPE())
-    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    inner.decoder = decoders.ByteLevel()
-    words = [*CAPITALS, *CAPITALS.values(), "The capital of", "is", *CITIES]
-    inner.train_from_iterator(
-        [f"The {word} of {word}" for word in words] * 3,
-        trainers.BpeTrainer(
-            vocab_size=400, special_tokens=["<s>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
-        ),
-    )
-    if start:
-        inner.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
-    return Asked(PreTrainedTokenizerFast(tokenizer_object=inner))
 
 
 def pair(base: str, source: str, **more) -> dict:
@@ -64,7 +27,7 @@ FOUR = [*TWO, pair("Italy", "Peru"), pair("Peru", "Italy")]
 
 def tables(rows: list[dict], tokenizer=None, position="last", source_position="last", share=0.5, seed=0):
     raw = pd.DataFrame(rows)
-    return tokenise(
+    found = tokenise(
         raw,
         tokenizer or bpe(),
         position=position,
@@ -73,6 +36,7 @@ def tables(rows: list[dict], tokenizer=None, position="last", source_position="l
         seed=seed,
         name="capitals",
     )
+    return found.prompts, found.pairs
 
 
 def complaint(rows: list[dict], **how) -> str:
@@ -125,7 +89,7 @@ def test_the_tiny_models_tokenizer_will_do():
         for a, b in (("Anna", "Paul"), ("Mary", "John"))
     ]
     words = tiny.tokenizer()
-    prompts, pairs = tables(rows, Asked(words), position="met")
+    prompts, pairs = tables(rows, Tokenizer(words), position="met")
     assert prompts["position"].tolist() == [1, 4, 1, 4]
     assert words.convert_ids_to_tokens(pairs["answer_id"].tolist()) == ["Anna", "Mary"]
     assert words.convert_ids_to_tokens(pairs["foil_id"].tolist()) == ["Paul", "John"]
@@ -249,32 +213,11 @@ def test_the_last_token_of_a_text_of_several_counts():
     assert prompts["tokens"][0][: prompts["position"][0] + 1] == bpe().encode("a Zyxwv")
 
 
-LETTERS = st.text(st.characters(codec="utf-8", categories=["L", "P", "Zs"]), min_size=1, max_size=30)
-
-
-@given(LETTERS, st.data())
-@settings(max_examples=60)
-def test_the_position_of_any_span_is_its_last_token(text, data):
-    start = data.draw(st.integers(0, len(text) - 1))
-    end = data.draw(st.integers(start + 1, len(text)))
-    assume(text[start:end] != "last")  # which names a token, not a span
-    row = dict(base=f"{text} x", source="y", base_answer=" Paris", source_answer=" Lima", position=text[start:end])
-    times = sum(row["base"].startswith(row["position"], i) for i in range(len(row["base"])))
-    rows = in_splits(row, position="last")
-    if times > 1:
-        assert f" {times} times, and a position is one place: " in complaint(rows)
-        return
-    prompts, _ = tables(rows)
-    spans, position = bpe().spans(row["base"]), prompts["position"][0]
-    assert spans[position][0] < end <= spans[position][1]
-    assert all(first >= end for first, _ in spans[position + 1 :])
-
-
 WORDS = st.lists(st.sampled_from(["San", "Marino", "Diego", "Paul", "de", "Saint", "Zyx"]), min_size=1, max_size=4)
 
 
 @given(WORDS, WORDS)
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_answers_of_any_length_part_right_after_end(answer, foil):
     row = dict(base="It is", source="So is", base_answer=" ".join(answer), source_answer=" ".join(foil))
     rows = in_splits(row, value="a", source_value="b")
@@ -302,8 +245,8 @@ def test_answers_of_any_length_part_right_after_end(answer, foil):
         ),
         (
             dict(source_position="i"),
-            "row 1: the source has 'i' 3 times, and a position is one place: 'The capital of Spain is'; give a longer "
-            "text or a token index (that of the last one is 4)",
+            "row 1: the source has 'i' inside other words alone ('capital', 'Spain', 'is'): 'The capital of Spain is'; "
+            "give whole words, or a token index",
         ),
         (dict(position=5), "row 1: the base has no token 5: it has 5, numbered from 0"),
         (dict(source_position="-6"), "row 1: the source has no token -6: it has 5, numbered from 0"),
@@ -332,7 +275,7 @@ def test_an_answer_that_merges_with_its_prompt():
 
 
 def test_an_answer_that_is_no_token():
-    words = Asked(tiny.tokenizer())
+    words = Tokenizer(tiny.tokenizer())
     row = dict(base="Anna met", source="Paul met", base_answer=" ", source_answer="Paul")
     assert complaint(in_splits(row), tokenizer=words) == "row 1: the answer ' ' is no token; give one that is"
 
@@ -349,8 +292,8 @@ def test_no_foil():
 
 def test_splits_that_cannot_be():
     assert complaint(TWO) == (
-        "all pairs are in one group (by default, pairs that share a prompt are), and train and test need one each; "
-        "add pairs of unrelated prompts, or a column 'group' or 'split'"
+        "all pairs are in one group (pairs that share a prompt are), and train and test need one each; "
+        "add pairs of unrelated prompts"
     )
     assert complaint([row | dict(split="train") for row in TWO]) == (
         "no pair of the test split has a source with another value than its base; add some, or set the splits in a "
@@ -361,14 +304,14 @@ def test_splits_that_cannot_be():
         "rows 2 and 3: the prompt 'The capital of Peru is' stands in both splits; give the rows the same split, or the "
         "same group and no split"
     )
-    assert "stands in both splits" in complaint([row | dict(group=i) for i, row in enumerate(TWO)])
+    assert "all pairs are in one group" in complaint([row | dict(group=i) for i, row in enumerate(TWO)])
 
 
 def test_a_prompt_with_two_values():
     rows = in_splits(pair("France", "Spain"), pair("Spain", "France") | dict(source_answer="Lima"))
     assert complaint(rows) == (
-        "rows 1 and 2: the prompt 'The capital of France is' has two values, 'Paris' and 'Lima'; give it one in the "
-        "columns 'value' and 'source_value' (by default they are the answers)"
+        "row 2: the prompt 'The capital of France is' has two values, 'Paris' (in row 1) and 'Lima'; give it one in "
+        "the columns 'value' and 'source_value' (by default they are the answers)"
     )
 
 
@@ -389,6 +332,6 @@ def test_columns_of_our_own_and_no_rows():
 
 
 def test_messages_number_rows_by_an_index_that_may_repeat():
-    raw = pd.DataFrame(in_splits(pair("France", "Spain", position="Lyon")), index=[6, 6, 7]).assign(position="Lyon")
+    raw = pd.DataFrame(in_splits(pair("France", "Spain", position="Lyon")), index=[6, 6, 6]).assign(position="Lyon")
     with pytest.raises(InputError, match="^mib, row 7: the base has no 'Lyon'"):
         tokenise(raw, bpe(), position="last", source_position="last", test_share=0.5, seed=0, name="mib")

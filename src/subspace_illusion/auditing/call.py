@@ -63,14 +63,15 @@ def audit(
     """
     asked = Asked.given(pairs, subspaces, settings)
     if progress:
-        say_how_read(asked.about_pairs)
+        say_how_read(asked.pairs.about)
+    words, as_read = asked.read(model)
+    prompts, listed = words.prompts, words.pairs
     opened = given_model(model)
     sites = given_sites(hook, opened.model.n_blocks)
     for site in sites:
         opened.model.check(site)
     chosen = asked.settings if len(sites) == 1 else asked.settings.planting_nothing
     read = given_subspaces(asked.subspaces, sites, opened.model)
-    prompts, listed = asked.tokenised(opened.model.tokenizer)
     with ThreadPoolExecutor(1) as beside:
         digest = beside.submit(opened.digest)  # large files are read while the model runs
         halves, marked, pace = _halves(opened.model, prompts, listed, sites, chosen)
@@ -80,12 +81,14 @@ def audit(
         chosen = chosen if planting <= LONGEST_PLANTING else chosen.planting_nothing
         work = sum(sum(cost_of(site, halves, len(bases), chosen).values()) for site in sites)
         if progress:
-            print(_first_line(sites, list(read), halves, chosen, work * pace, planting), flush=True)
+            first = _first_line(sites, list(read), halves, chosen, work * pace, planting)
+            print(first, *as_read.lines(), sep="\n", flush=True)
         with Progress(work, progress) as bar:
             found = joined([look_at(site, halves, bases, chosen, bar) for site in sites])
             about = dict(
                 model=dict(opened.about) | dict(sha256=digest.result()),
-                pairs=asked.about_pairs,
+                pairs=asked.pairs.about,
+                reading=as_read.about,
                 settings=asked.settings.model_dump(mode="json"),
                 versions=_versions(),
                 notes={label: subspace.note for label, subspace in read.items()},

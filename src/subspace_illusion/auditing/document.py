@@ -102,6 +102,25 @@ class ProofOf(Part):
     allowed: float
 
 
+class RowRead(Part):
+    """The first pair in tokens."""
+
+    base: list[str] = Field(description="the tokens of the base as it is run; the last is END")
+    position: int = Field(description="the index of the one that is read and patched")
+    answer: str = Field(description="the token of the answer")
+    foil: str = Field(description="the token of the foil")
+
+
+class PairsRead(Part):
+    """How the pairs were read."""
+
+    bos: str | None = Field(
+        description="the beginning-of-sequence token that stands before every prompt; null where none does"
+    )
+    first_row: RowRead
+    notes: list[str] = Field(description="what was done that the table does not say, for people")
+
+
 class PairCounts(Part):
     """The pairs."""
 
@@ -134,6 +153,7 @@ class Document(Part):
     versions: dict[str, str]
     model: dict[str, Any] = Field(description="architecture, size, and path and sha256 of the weights where known")
     pairs: PairCounts
+    reading: PairsRead
     settings: dict[str, Any]
     notes: dict[str, str] = Field(description="by the label of each subspace of yours, what was done to make a basis")
     left_out: list[str] = Field(description="hooks at which base and source do not differ, so that nothing was patched")

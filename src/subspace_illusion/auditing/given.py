@@ -1,23 +1,31 @@
 """What an audit is given, whatever form it comes in: a model, pairs, hooks, subspaces."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
 import torch
 
-from subspace_illusion.core.checkpoints import Tokenizer, weights_sha256
+from subspace_illusion.auditing.settings import Reading
+from subspace_illusion.core.checkpoints import open_tokenizer, reopened, weights_sha256
 from subspace_illusion.core.fetch import open_source
 from subspace_illusion.core.model import Model, open_model, wrap_bridge
 from subspace_illusion.core.sites import Site
+from subspace_illusion.core.tokenizer import Bos, Limits, Tokenizer
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import sha256
 from subspace_illusion.subspace.keys import LABELS, is_label
 from subspace_illusion.subspace.user_subspaces import UserSubspace, parse_spec, read_user_subspace, user_subspace
+from subspace_illusion.tasks.as_read import AsRead, FirstRow
+from subspace_illusion.tasks.bad_rows import BadRows
 from subspace_illusion.tasks.naming import Naming
-from subspace_illusion.tasks.pairs_file import pairs_of, read_pairs
+from subspace_illusion.tasks.pairs_file import pairs_of
+from subspace_illusion.tasks.phrasing import Phrasing
+from subspace_illusion.tasks.rows import read_rows
+from subspace_illusion.tasks.token_ids import in_words
+from subspace_illusion.tasks.tokenise import Tokenised, tokenise
 
 EVERY = "blocks.*."
 """How a hook begins that names a component of every block."""
@@ -45,8 +53,11 @@ class GivenModel:
 def given_model(given: Any) -> GivenModel:
     """The model, from a folder, a name on the hub, a TransformerBridge or what ``open_model`` gives.
 
+    Args:
+        given: Any of these, of which ``given_tokenizer`` has made sure.
+
     Raises:
-        InputError: If it is none of these, or cannot be audited.
+        InputError: If it cannot be audited.
     """
     if isinstance(given, str | Path):
         folder, source = open_source(str(given))
@@ -54,17 +65,49 @@ def given_model(given: Any) -> GivenModel:
         return GivenModel(model, _about(model) | source, folder)
     if isinstance(given, Model):
         return GivenModel(given, _about(given))
-    if getattr(given, "tokenizer", None) is None or not hasattr(given, "original_model"):
-        raise InputError(
-            f"a {type(given).__name__} is no model to audit: give a folder, a TransformerBridge with its tokenizer, or "
-            "what subspace_illusion.core.model.open_model gives"
-        )
     if (dtype := next(given.parameters()).dtype) != torch.float32:
         raise InputError(
             f"the model's weights are {str(dtype).removeprefix('torch.')}: make them float32, model.float()"
         )
     model = wrap_bridge(given, Tokenizer(given.tokenizer))
     return GivenModel(model, _about(model))
+
+
+def given_tokenizer(given: Any, bos: Bos) -> tuple[Tokenizer, list[str]]:
+    """The tokenizer of a model that is given, before its weights are read, and what is to be said of it.
+
+    A TransformerBridge's own puts a beginning-of-sequence token (BOS) before prompts wherever there is one. So that a
+    bridge and a folder of one model agree, the model's own is opened again, if it is on this machine.
+
+    Args:
+        given: As ``given_model`` takes it.
+        bos: Whether a BOS stands before prompts.
+
+    Raises:
+        InputError: If it is no model, or a BOS is asked for and there is none.
+    """
+    notes = []
+    if isinstance(given, str | Path):
+        tokenizer = open_tokenizer(open_source(str(given))[0])
+    elif isinstance(given, Model):
+        tokenizer = given.tokenizer
+    elif getattr(given, "tokenizer", None) is None or not hasattr(given, "original_model"):
+        raise InputError(
+            f"a {type(given).__name__} is no model to audit: give a folder, a TransformerBridge with its tokenizer, or "
+            "what subspace_illusion.core.model.open_model gives"
+        )
+    else:
+        limits = Limits.told(given.original_model.config)
+        bridged, own = Tokenizer(given.tokenizer, limits=limits), reopened(given.tokenizer)
+        tokenizer = bridged if own is None else Tokenizer(own, limits=limits)
+        if bos == "auto" and bridged.marker is not None and (own is None or tokenizer.marker is None):
+            kept = "the model's own tokenizer puts none, and none stands here (bos says otherwise)"
+            unknown = "it stands here too; a folder of the model may do without (bos says which)"
+            notes.append(
+                f"the TransformerBridge puts {bridged.marker} before prompts; {unknown if own is None else kept}"
+            )
+    tokenizer = replace(tokenizer, bos=bos)
+    return tokenizer, notes
 
 
 def _about(model: Model) -> dict[str, Any]:
@@ -77,24 +120,66 @@ def _about(model: Model) -> dict[str, Any]:
     )
 
 
-def given_pairs(
-    given: Any, columns: Mapping[str, str], counterfactual: str | None
-) -> tuple[pd.DataFrame, str, dict[str, Any]]:
-    """The raw table of pairs, what messages call it, and where it is from as values of JSON.
+@dataclass(frozen=True)
+class GivenPairs:
+    """A raw table of pairs.
+
+    Attributes:
+        raw: The table, without the rows that are wrong.
+        bad: What is wrong with those; and what messages call the table.
+        about: Where it is from, as values of JSON.
+    """
+
+    raw: pd.DataFrame
+    bad: BadRows
+    about: Mapping[str, Any]
+
+    def read(self, model: Any, reading: Reading, test_share: float) -> tuple[Tokenised, AsRead]:
+        """The tables of prompts and of pairs for a model, before its weights are read; and how they were read.
+
+        Args:
+            model: As ``given_model`` takes it.
+            reading: How they are read.
+            test_share: Share of the groups that make up the test split.
+
+        Raises:
+            InputError: If rows are wrong, and are not to be left out; if it is no model.
+        """
+        tokenizer, notes = given_tokenizer(model, reading.bos)
+        found = tokenise(
+            in_words(self.raw, tokenizer, self.bad.name),
+            tokenizer,
+            position=reading.position,
+            source_position=reading.source_position,
+            test_share=test_share,
+            seed=reading.seed,
+            name=self.bad.name,
+            phrasing=Phrasing(reading.join, reading.chat, reading.system),
+            both_ways=reading.both_ways,
+            bad=self.bad,
+            skip_bad_rows=reading.skip_bad_rows,
+        )
+        first = FirstRow.told(found.prompts, found.pairs, tokenizer)
+        return found, AsRead(tokenizer.marker, first, [*notes, *found.notes])
+
+
+def given_pairs(given: Any, reading: Reading) -> GivenPairs:
+    """The raw table of pairs; what is wrong with its rows is kept beside it.
 
     Args:
         given: A file, a data frame, a list of rows, or a mapping of columns.
-        columns: By our name of a column the one that the table has for it.
-        counterfactual: Which of several kinds of counterfactual is wanted.
+        reading: How they are read.
 
     Raises:
-        InputError: If it is none of these, or no table of pairs.
+        InputError: If it is none of these, or no table of pairs; not if rows of one are wrong.
     """
+    wrong: dict[int, str] = {}
     read: list[str] = []
     if isinstance(given, str | Path):
         path = Path(given)
-        table = read_pairs(path, columns, counterfactual, read.append)
-        return table, str(given), dict(file=path.name, sha256=sha256(path), **_told(read))
+        naming = Naming(str(path), reading.columns, reading.counterfactual, read.append)
+        raw = pairs_of(read_rows(path), naming, wrong.setdefault)
+        return _beside(raw, str(given), wrong, dict(file=path.name, sha256=sha256(path), **_told(read)))
     name = "the pairs"
     try:
         rows = pd.DataFrame(given).to_dict("records")
@@ -103,13 +188,19 @@ def given_pairs(
             f"a {type(given).__name__} is no table of pairs: give a file, a data frame, or a list with a mapping of "
             "base, source, base_answer and source_answer for every pair"
         ) from error
-    named = [{str(column): value for column, value in row.items()} for row in rows]
-    return pairs_of(named, Naming(name, columns, counterfactual, read.append)), name, _told(read)
+    listed = [{str(column): value for column, value in row.items()} for row in rows]
+    naming = Naming(name, reading.columns, reading.counterfactual, read.append)
+    return _beside(pairs_of(listed, naming, wrong.setdefault), name, wrong, _told(read))
 
 
 def _told(read: Sequence[str]) -> dict[str, Any]:
     """How a table was read, where that has to be said."""
     return dict(read=list(read)) if read else {}
+
+
+def _beside(raw: pd.DataFrame, name: str, wrong: Mapping[int, str], about: Mapping[str, Any]) -> GivenPairs:
+    """A table, and beside it what is wrong with the rows that are not in it."""
+    return GivenPairs(raw, BadRows(name, raw.index.nunique() + len(wrong), wrong), about)
 
 
 def given_sites(hooks: str | Sequence[str], n_blocks: int) -> list[Site]:

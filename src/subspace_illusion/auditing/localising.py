@@ -1,7 +1,6 @@
 """Where does a variable live in a model? Every component of every block patched whole on a user's pairs (E2)."""
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import pandas as pd
 
 from subspace_illusion.auditing.given import given_model, given_pairs
 from subspace_illusion.auditing.progress import Progress, say_how_read
+from subspace_illusion.auditing.settings import Reading
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.files import atomic_folder, check_free, write_json, write_table
 from subspace_illusion.measures.localise import (
@@ -27,9 +27,8 @@ from subspace_illusion.measures.localise import (
 from subspace_illusion.report.localise_page import write_localise_page
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.pairs import recorded_pairs
+from subspace_illusion.tasks.as_read import AsRead
 from subspace_illusion.tasks.table import DIFFERENT, chosen, mark_kept
-from subspace_illusion.tasks.token_ids import in_words
-from subspace_illusion.tasks.tokenise import LAST, tokenise
 from subspace_illusion.verdict.rule import SMALLEST_EFFECT, is_large
 
 BATCH = 16
@@ -50,12 +49,14 @@ class Localised:
         tokens: What patching the residual stream at one kind of token at a time did, as ``map_tokens`` gives it.
         window: Which block writes the variable, which reads it, and the MLPs between.
         pairs: How many training pairs it was measured on.
+        as_read: How the pairs were read.
     """
 
     components: pd.DataFrame
     tokens: pd.DataFrame
     window: Window
     pairs: int
+    as_read: AsRead
 
     def __str__(self) -> str:
         if not self.carried:
@@ -94,63 +95,48 @@ class Localised:
         """
         check_free(Path(folder), WRITTEN, force)
         with atomic_folder(Path(folder)) as partial:
-            about: Mapping[str, Any] = dict(rule=RULE_IN_WORDS, pairs=self.pairs, **vars(self.window))
+            about = dict(rule=RULE_IN_WORDS, pairs=self.pairs, reading=self.as_read.about, **vars(self.window))
             write_json(partial / WINDOW, about)
             write_table(partial / COMPONENTS, self.components)
             write_table(partial / TOKENS, self.tokens)
-            write_localise_page(str(self), self.components, self.tokens, self.window, partial / REPORT)
+            said = "\n".join([str(self), "", *self.as_read.lines()])
+            write_localise_page(said, self.components, self.tokens, self.window, partial / REPORT)
 
 
 def localise_variable(
     model: Any,
     pairs: Any,
     *,
-    columns: Mapping[str, str] | None = None,
-    counterfactual: str | None = None,
-    position: str = LAST,
-    source_position: str = LAST,
-    filter_incorrect: bool = True,
-    seed: int = 0,
     most: int,
     resamples: int = 2000,
     progress: bool = False,
+    **reading: Any,
 ) -> Localised:
     """Patches every component of every block whole, and the residual stream at every kind of token.
 
     Args:
         model: As ``audit`` takes it.
         pairs: Likewise; some of those of the split ``train`` are patched.
-        columns: By our name of a column of pairs the one that the user's table has for it.
-        counterfactual: Which kind, where a table of MIB's has several.
-        position: Where the pairs do not say it: ``last``, a token's index, or a text whose last token counts.
-        source_position: The same in the sources.
-        filter_incorrect: Whether pairs that the model gets wrong are left out.
-        seed: Of the split and the draws.
         most: Pairs at most.
         resamples: Draws of the bootstrap.
         progress: Whether to show how far it is.
+        reading: Attributes of ``auditing.settings.Reading``, such as ``position="last"``.
 
     Raises:
         InputError: If the model or the pairs are wrong; in one line.
     """
-    raw, name, source = given_pairs(pairs, columns or {}, counterfactual)
+    asked = Reading.given(reading)
+    given = given_pairs(pairs, asked)
     if progress:
-        say_how_read(source)
+        say_how_read(given.about)
+    words, as_read = given.read(model, asked, test_share=0.5)
+    prompts = words.prompts
     opened = given_model(model).model
-    prompts, listed = tokenise(
-        in_words(raw, opened.tokenizer, name),
-        opened.tokenizer,
-        position=position,
-        source_position=source_position,
-        test_share=0.5,
-        seed=seed,
-        name=name,
-    )
     end = residual_after(opened.n_blocks - 1)
     start = time.perf_counter()
-    everything = recorded_pairs(opened, prompts, listed, [end], end.start, BATCH)
+    everything = recorded_pairs(opened, prompts, words.pairs, [end], end.start, BATCH)
     run_of_prompts = time.perf_counter() - start
-    marked = mark_kept(everything.table, filter_incorrect)
+    marked = mark_kept(everything.table, asked.filter_incorrect)
     some = chosen(marked[marked["kept"]], "train", DIFFERENT)[:most].reset_index(drop=True)
     mapped = some[:MAPPED]
     swaps = swaps_of(prompts, mapped)
@@ -159,12 +145,12 @@ def localise_variable(
         # Every site replays half of the blocks, on the mean, of a part of the tokens.
         seconds = run_of_prompts / len(prompts) * (len(some) * sites / 4 + kinds * opened.n_blocks / 2)
         about = f"patching {sites} components whole on {len(some)} training pairs, and each kind of token"
-        print(f"{about}, some {max(5, 5 * round(seconds / 5))} s", flush=True)
-    settings = dict(batch=BATCH, resamples=resamples, seed=seed)
+        print(f"{about}, some {max(5, 5 * round(seconds / 5))} s", *as_read.lines(), sep="\n", flush=True)
+    settings = dict(batch=BATCH, resamples=resamples, seed=asked.seed)
     with Progress(len(some) + kinds, progress) as bar:
         with bar.phase("every component", len(some), -(-len(some) // BATCH)) as part_done:
             found = localise(opened, prompts, some, on_pairs=part_done, **settings)
         with bar.phase("every kind of token", kinds, len(swaps)) as part_done:
             tokens = map_tokens(opened, mapped, swaps, on_pairs=part_done, **settings)
     before, after = (found.loc[found["kind"] == kind, "effect"].tolist() for kind in (EMBEDDED, RESIDUAL))
-    return Localised(found, tokens, find_window(before[0], after, opened.parallel_blocks), len(some))
+    return Localised(found, tokens, find_window(before[0], after, opened.parallel_blocks), len(some), as_read)

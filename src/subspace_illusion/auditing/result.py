@@ -16,6 +16,7 @@ from subspace_illusion.auditing.document import (
     Figure,
     IntervalOf,
     PairCounts,
+    PairsRead,
     ProofOf,
     SubspaceVerdict,
     Zones,
@@ -40,6 +41,7 @@ from subspace_illusion.report.words import shown
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.keys import ABLATION, POOLED, STEERING, WHOLE, SubspaceKey
 from subspace_illusion.subspace.stored import FILE, read_subspaces, write_subspaces
+from subspace_illusion.tasks.as_read import AsRead
 from subspace_illusion.tasks.table import DIFFERENT, chosen
 from subspace_illusion.verdict.calibration import Calibration
 from subspace_illusion.verdict.intervals import Intervals
@@ -61,8 +63,9 @@ class Audit(Findings):
 
     Attributes:
         pairs: The table of pairs, with what was kept and which token of base and source was read.
-        about: ``model``, ``pairs``, ``settings``, ``versions``; ``notes``, by the label of each subspace of the user's
-            what was done to it; ``left_out``, hooks at which there was nothing to patch; values of JSON.
+        about: ``model``, ``pairs``, ``reading`` (how these were read), ``settings``, ``versions``; ``notes``, by the
+            label of each subspace of the user's what was done to it; ``left_out``, hooks at which there was nothing to
+            patch; values of JSON.
     """
 
     pairs: pd.DataFrame
@@ -127,6 +130,7 @@ class Audit(Findings):
             versions=self.about["versions"],
             model=self.about["model"],
             pairs=PairCounts(**counts, test_groups=test["group"].nunique(), source=self.about["pairs"]),
+            reading=PairsRead(**self.about["reading"]),
             settings={**self.about["settings"], "hooks": [site.name for site in self.sites]},
             notes=self.about["notes"],
             left_out=self.about["left_out"],
@@ -205,6 +209,7 @@ class Audit(Findings):
             by_block=self.by_block,
             proof=vars(self.proof),
             about=self.about,
+            as_read=list(AsRead.told(self.about["reading"]).lines()),
         )
 
     def report(self, path: str | Path) -> None:
@@ -275,6 +280,7 @@ class Audit(Findings):
             about=dict(
                 model=document.model,
                 pairs=document.pairs.source,
+                reading=document.reading.model_dump(),
                 settings=document.settings,
                 versions=document.versions,
                 notes=document.notes,

@@ -1,15 +1,17 @@
 """How an audit goes: what is made, and how much of it."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from subspace_illusion.core.matmul import MatmulDtype
+from subspace_illusion.core.tokenizer import Bos
 from subspace_illusion.errors import InputError
 from subspace_illusion.subspace.das import Loss
-from subspace_illusion.tasks.tokenise import LAST
+from subspace_illusion.tasks.answers import Join
+from subspace_illusion.tasks.positions import LAST
 
 
 def _plain(value: Any) -> Any:
@@ -47,7 +49,56 @@ class Das(Part):
     matmul_dtype: MatmulDtype = "auto"
 
 
-class Settings(Part):
+class Reading(Part):
+    """How pairs are read.
+
+    Attributes:
+        columns: By our name of a column of pairs the one that the user's table has for it.
+        counterfactual: Which kind, where a table of MIB's has several.
+        position: Where the pairs do not say it: ``last``, a token's index, or a text whose last token counts.
+        source_position: The same in the sources.
+        join: How answers follow their prompts, where the pairs do not say it: ``direct``, after a ``space``, or, with
+            ``auto``, as the texts tell.
+        bos: Whether a beginning-of-sequence token stands before prompts; ``auto``: as the model's own tokenizer does.
+        chat: Whether prompts are what a user says in the model's own chat template.
+        system: What the system says there.
+        both_ways: Whether every pair is added the other way round too.
+        skip_bad_rows: Whether rows that are wrong are left out; by default all are named, and nothing is run.
+        filter_incorrect: Whether pairs that the model gets wrong are left out.
+        seed: Of the split and of draws.
+    """
+
+    columns: Mapping[str, str] = Field(default_factory=dict)
+    counterfactual: str | None = None
+    position: Position = LAST
+    source_position: Position = LAST
+    join: Join = "auto"
+    bos: Bos = "auto"
+    chat: bool = False
+    system: str | None = None
+    both_ways: bool = False
+    skip_bad_rows: bool = False
+    filter_incorrect: bool = True
+    seed: Seed = 0
+
+    @classmethod
+    def given(cls, asked: Mapping[str, Any]) -> Self:
+        """The settings of a call's keyword arguments.
+
+        Raises:
+            InputError: If one is unknown, or makes no sense.
+        """
+        if unknown := [name for name in asked if name not in cls.model_fields]:
+            raise InputError(f"there is no setting '{unknown[0]}'; there are {', '.join(cls.model_fields)}")
+        try:
+            return cls.model_validate(dict(asked))
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise InputError(f"{place} is {first['input']!r}: {first['msg'].removeprefix('Value error, ')}") from error
+
+
+class Settings(Reading):
     """How an audit goes.
 
     Attributes:
@@ -59,14 +110,8 @@ class Settings(Part):
         rank: Of the subspace that is trained.
         seeds: Of its training.
         das: How it is trained, a ``Das`` or a dictionary of its attributes; the controls' own runs make all steps.
-        columns: By our name of a column of pairs the one that the user's table has for it.
-        counterfactual: Which kind, where a table of MIB's has several.
-        position: Where the pairs do not say it: ``last``, a token's index, or a text whose last token counts.
-        source_position: The same in the sources.
-        filter_incorrect: Whether pairs that the model gets wrong are left out.
         test_share: Share of the groups of pairs that effects are measured on, where the pairs have no ``split``.
         resamples: Draws of the bootstrap.
-        seed: Of the split, the draws and random subspaces.
     """
 
     train: bool = True
@@ -75,30 +120,8 @@ class Settings(Part):
     rank: Count = 1
     seeds: Seeds = (0,)
     das: Das = Das()
-    columns: Mapping[str, str] = Field(default_factory=dict)
-    counterfactual: str | None = None
-    position: Position = LAST
-    source_position: Position = LAST
-    filter_incorrect: bool = True
     test_share: Share = 0.5
     resamples: Resamples = 2000
-    seed: Seed = 0
-
-    @classmethod
-    def given(cls, asked: Mapping[str, Any]) -> "Settings":
-        """The settings of a call's keyword arguments.
-
-        Raises:
-            InputError: If one is unknown, or makes no sense.
-        """
-        if unknown := [name for name in asked if name not in cls.model_fields]:
-            raise InputError(f"an audit has no setting '{unknown[0]}'; it has {', '.join(cls.model_fields)}")
-        try:
-            return cls.model_validate(dict(asked))
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise InputError(f"{place} is {first['input']!r}: {first['msg'].removeprefix('Value error, ')}") from error
 
     @property
     def planting_nothing(self) -> "Settings":

@@ -3,15 +3,21 @@
 import argparse
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from subspace_illusion.core.tokenizer import Bos
 from subspace_illusion.errors import InputError
+from subspace_illusion.tasks.answers import Join
 
 IN_OPTIONS = {
     "set filter_incorrect to false": "add --keep-incorrect",
     " in columns (": " with --columns (",
     " in answers (": " with --answers (",
     "set counterfactual to one of": "name one with --counterfactual:",
+    "skip_bad_rows=True leaves them out": "--skip-bad-rows leaves them out",
+    "set bos to auto": "leave --bos out",
+    "leave chat out": "leave --chat out",
+    "or set join": "or say how it follows with --join",
     "give some, by label, or let DAS train one (train=True)": "give some with --direction, or leave --no-train out",
 }
 """What the library's messages say to somebody who calls it from Python, in the words of the commands."""
@@ -31,6 +37,23 @@ def add_input(parser: argparse.ArgumentParser) -> None:
         "--position", default="last", help="where the table does not say it: last, a token's index, or a span's text"
     )
     parser.add_argument("--source-position", help="the same in the sources (default: as --position)")
+    parser.add_argument(
+        "--join",
+        choices=get_args(Join),
+        default="auto",
+        help="where the table does not say it, whether answers follow their prompt directly or after a space (default: "
+        "auto, as the texts tell)",
+    )
+    parser.add_argument(
+        "--bos",
+        choices=get_args(Bos),
+        default="auto",
+        help="whether a beginning-of-sequence token stands before prompts (default: auto, as the tokenizer does)",
+    )
+    parser.add_argument("--chat", action="store_true", help="put prompts into the model's own chat template")
+    parser.add_argument("--system", help="what the system says there")
+    parser.add_argument("--both-ways", action="store_true", help="add every pair the other way round too")
+    parser.add_argument("--skip-bad-rows", action="store_true", help="leave out the rows that are wrong")
     parser.add_argument(
         "--keep-incorrect", action="store_true", help="keep the pairs that the model gets wrong, which are left out"
     )
@@ -88,6 +111,12 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
         counterfactual=options.counterfactual,
         position=options.position,
         source_position=source,
+        join=options.join,
+        bos=options.bos,
+        chat=options.chat,
+        system=options.system,
+        both_ways=options.both_ways,
+        skip_bad_rows=options.skip_bad_rows,
         filter_incorrect=not options.keep_incorrect,
         seed=options.seed,
     )

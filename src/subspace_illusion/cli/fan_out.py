@@ -15,7 +15,6 @@ from subspace_illusion.auditing.findings import joined
 from subspace_illusion.auditing.progress import say_how_read
 from subspace_illusion.auditing.result import Audit
 from subspace_illusion.auditing.settings import Settings
-from subspace_illusion.core.checkpoints import open_tokenizer
 from subspace_illusion.core.fetch import open_source
 from subspace_illusion.core.sites import Site
 from subspace_illusion.pipeline.sections import Compute
@@ -47,14 +46,15 @@ def audit_by_workers(
         KeyboardInterrupt: Where the user stops it, with what is kept, if anything is.
     """
     asked = Asked.given(pairs, directions, settings)
-    say_how_read(asked.about_pairs)
+    say_how_read(asked.pairs.about)
     folder, source = open_source(model)
     sites = Configured(folder).check(hooks, directions)
     chosen = asked.settings if len(sites) == 1 else asked.settings.planting_nothing
-    asked.tokenised(open_tokenizer(folder))
+    _, as_read = asked.read(folder)
     by = f"{compute.workers} processes" if compute.scheduler == "local" else f"the workers of {compute.scheduler}"
     kept = f"what is done is kept in {compute.store}, and the same command goes on from there"
-    print(f"{what_is_done(sites, directions, asked.settings)}: by {by}, a component at a time; {kept}", flush=True)
+    print(f"{what_is_done(sites, directions, asked.settings)}: by {by}, a component at a time; {kept}")
+    print(*as_read.lines(), sep="\n", flush=True)
     try:
         tables = run_units(units_of(folder, pairs, sites, directions, chosen), compute, "component")
     except KeyboardInterrupt as stopped:

@@ -7,7 +7,6 @@ at the one that holds the model (``core.pointer``).
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,35 +15,8 @@ from safetensors import SafetensorError, safe_open
 
 from subspace_illusion.core.pointer import CONFIG, WEIGHTS, hashes, model_folder
 from subspace_illusion.core.seeds import derive
+from subspace_illusion.core.tokenizer import Limits, Tokenizer
 from subspace_illusion.errors import InputError
-
-
-@dataclass(frozen=True)
-class Tokenizer:
-    """The questions that are put to a tokenizer."""
-
-    hf: Any
-
-    def encode(self, text: str) -> list[int]:
-        """Token ids of a prompt, with whatever special tokens the tokenizer itself puts before it."""
-        return list(self.hf(text).input_ids)
-
-    def spans(self, text: str) -> list[tuple[int, int]]:
-        """Where each token of ``encode(text)`` begins and ends in the text; (0, 0) for a special token.
-
-        Raises:
-            InputError: If the tokenizer cannot tell.
-        """
-        if not self.hf.is_fast:
-            raise InputError(
-                f"{type(self.hf).__name__} cannot tell where a token stands in the text: give positions as indices"
-            )
-        return [tuple(span) for span in self.hf(text, return_offsets_mapping=True).offset_mapping]
-
-    def word_id(self, word: str) -> int | None:
-        """The id of ``word`` with a space before it, or ``None`` where that is not exactly one known token."""
-        ids = self.hf(f" {word}", add_special_tokens=False).input_ids
-        return ids[0] if len(ids) == 1 and ids[0] != self.hf.unk_token_id else None
 
 
 def _transformers() -> Any:
@@ -69,7 +41,6 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
         tokenizer = transformers.AutoTokenizer.from_pretrained(**where)
     except (ValueError, OSError, KeyError, ImportError) as error:
         raise InputError(f"{gguf.name} cannot be read as a gguf model: {first_line(error)}") from error
-    check_vocabulary(model, tokenizer, gguf.name)
     # The model still calls itself quantised, and transformers would refuse to save it.
     del model.config.quantization_config
     model.hf_quantizer = None
@@ -96,10 +67,10 @@ def check_folder(folder: Path) -> None:
     config = read_config(folder)
     try:
         with torch.random.fork_rng(devices=[]), torch.device("meta"):  # shapes alone, which take no memory
-            shapes = _transformers().AutoModelForCausalLM.from_config(config)
+            _transformers().AutoModelForCausalLM.from_config(config)
     except Exception as error:  # every architecture raises its own
         raise InputError(f"{folder} holds no model that can be read: {first_line(error)}") from error
-    check_vocabulary(shapes, open_tokenizer(folder).hf, str(folder))
+    open_tokenizer(folder)
 
 
 def check_config(folder: Path) -> None:
@@ -110,22 +81,6 @@ def check_config(folder: Path) -> None:
     """
     if not (folder / CONFIG).is_file():
         raise InputError(f"{folder} is no model folder: it has no {CONFIG}")
-
-
-def check_vocabulary(model: Any, tokenizer: Any, name: str) -> None:
-    """Makes sure that the model has an embedding for every id that its tokenizer can give.
-
-    Raises:
-        InputError: If not: some prompt would ask for a row that is not there.
-    """
-    rows = model.get_input_embeddings().num_embeddings
-    lacking = {token: number for token, number in tokenizer.get_vocab().items() if number >= rows}
-    if lacking:
-        token, number = max(lacking.items(), key=lambda item: item[1])
-        raise InputError(
-            f"{name}: the tokenizer has ids up to {number} ({token!r}), but the model's embedding has {rows} rows: "
-            "take the tokenizer that belongs to the model, or resize the embedding"
-        )
 
 
 def load_model(folder: Path) -> Any:
@@ -189,13 +144,23 @@ def open_tokenizer(folder: Path) -> Tokenizer:
         folder: The folder, or one that points at it.
 
     Raises:
-        InputError: If the folder holds none.
+        InputError: If the folder holds none, or no configuration.
     """
     place = model_folder(folder)
     try:
-        return Tokenizer(_transformers().AutoTokenizer.from_pretrained(place, local_files_only=True))
+        hf = _transformers().AutoTokenizer.from_pretrained(place, local_files_only=True)
     except Exception as error:  # transformers and the JSON parser each raise their own
         raise InputError(f"{place} holds no tokenizer that can be read: {first_line(error)}") from error
+    return Tokenizer(hf, limits=Limits.told(read_config(folder)))
+
+
+def reopened(tokenizer: Any) -> Any | None:
+    """A tokenizer as it was before somebody changed it, opened from where it was; ``None`` where that is not here."""
+    try:
+        own = _transformers().AutoTokenizer.from_pretrained(tokenizer.name_or_path, local_files_only=True)
+    except Exception:  # whatever transformers and the hub's client raise
+        return None
+    return own if own.get_vocab() == tokenizer.get_vocab() else None
 
 
 def first_line(error: BaseException) -> str:

@@ -13,10 +13,11 @@ from typing import Any
 
 import torch
 
-from subspace_illusion.core.checkpoints import Tokenizer, first_line, load_model, open_tokenizer
+from subspace_illusion.core.checkpoints import first_line, load_model, open_tokenizer
 from subspace_illusion.core.device import pick_device
 from subspace_illusion.core.linear import matrix_of
 from subspace_illusion.core.sites import Site
+from subspace_illusion.core.tokenizer import Tokenizer
 from subspace_illusion.errors import InputError
 
 PROBE_LENGTH = 11

@@ -4,7 +4,7 @@ Only for components that write to the residual stream and are not in it: a direc
 read along itself, takes the source's own value by algebra, so it cannot leave the range of clean values.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -15,16 +15,17 @@ from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 from subspace_illusion.statistics import Bootstrap, interval, ratio_by_draw
 from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, SubspaceKey, seed_text
-from subspace_illusion.tasks.table import values_of
+from subspace_illusion.tasks.table import goes_one_way, values_of
 
 WAKING_MEASURES = ("clean_gap", "patched_gap", "gap_ratio", "outside", "outside_same")
 """The measures of ``waking``."""
 
 
-def applies(site: Site, values: Sequence[str]) -> bool:
+def applies(site: Site, pairs: pd.DataFrame) -> bool:
     """Whether the experiment says something about a component: it must not hold what it is read along, and the variable
-    must have two values, so that there is one gap between them."""
-    return site.writes_residual and not site.in_residual and len(values) == 2
+    must have two values, each patched in where the other is, so that there is one gap between them."""
+    two_values = len(values_of(pairs)) == 2 and not goes_one_way(pairs)
+    return site.writes_residual and not site.in_residual and two_values
 
 
 def nothing_written() -> pd.DataFrame:

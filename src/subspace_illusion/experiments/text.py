@@ -13,9 +13,10 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from subspace_illusion.core.checkpoints import Tokenizer, first_line
+from subspace_illusion.core.checkpoints import first_line
 from subspace_illusion.core.fetch import check_hash, download_wheel
 from subspace_illusion.core.seeds import numpy_generator, torch_generator
+from subspace_illusion.core.tokenizer import Tokenizer
 from subspace_illusion.errors import InputError
 
 SKIPPED = 8
@@ -124,7 +125,7 @@ def tokenise(tokenizer: Tokenizer, documents: Sequence[str], sequences: int, len
         Token ids, ``[sequences, length]``.
 
     Raises:
-        InputError: If the text is too short.
+        InputError: If the text is too short, or has a token that the model does not take.
     """
     size = CHARACTERS * length
     pieces = [text[start : start + size] for text in documents for start in range(0, len(text), size)]
@@ -134,6 +135,7 @@ def tokenise(tokenizer: Tokenizer, documents: Sequence[str], sequences: int, len
             break
         tokens = tokenizer.encode(pieces[piece])
         if len(tokens) >= length:
+            tokenizer.check("the text", tokens[:length])
             rows.append(tokens[:length])
     if len(rows) < sequences:
         raise InputError(

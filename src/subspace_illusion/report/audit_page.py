@@ -1,7 +1,7 @@
 """What an audit found, for people: lines for a terminal, a page, and a view for notebooks."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +24,9 @@ from subspace_illusion.verdict.calibration import Calibration
 from subspace_illusion.verdict.judge import Verdict
 from subspace_illusion.verdict.rule import SMALLEST_EFFECT
 
+_NAMED = 5
+"""Tokens that are named with how often each was read; of the others it is said how many there are."""
+
 
 @dataclass(frozen=True)
 class AuditPage:
@@ -37,6 +40,7 @@ class AuditPage:
         by_block: The map, or ``None``.
         proof: How far off was what has to be equal, and what is allowed, in logits.
         about: What was audited and how, as values of JSON.
+        as_read: How the pairs were read, a sentence each.
     """
 
     pairs: pd.DataFrame
@@ -46,6 +50,7 @@ class AuditPage:
     by_block: pd.DataFrame | None
     proof: Mapping[str, float | None]
     about: Mapping[str, Any]
+    as_read: Sequence[str] = ()
 
 
 def lines(page: AuditPage) -> Iterator[str]:
@@ -88,6 +93,7 @@ def write_page(page: AuditPage, target: Path) -> None:
             components=" ".join(dict.fromkeys(key.component for key in page.verdicts)),
             answer=[line.strip() for line in lines(page)][::2],
             pairs=". ".join([_counts(page.pairs), *page.about["pairs"].get("read", [])]),
+            as_read=page.as_read,
             verdicts=verdict_grid(page.verdicts),
             rules=rules(page.verdicts, page.calibration, SMALLEST_EFFECT),
             cannot_see=cannot_see(page.calibration),
@@ -112,13 +118,19 @@ def notebook_view(page: AuditPage) -> str:
 
 def _counts(pairs: pd.DataFrame) -> str:
     kept = pairs[pairs["kept"]]
-    read = kept["base_token"].value_counts()
-    most = ", ".join(f"{token!r} ({count})" for token, count in read.head(5).items())
-    more = f" and {len(read) - 5} others" if len(read) > 5 else ""
+    base, source = (_most(kept[f"{side}_token"]) for side in ("base", "source"))
+    sources = "" if source == base else f", sources are read at {source}"
     left_out = f", {len(pairs) - len(kept)} left out, which the model gets wrong" if len(kept) < len(pairs) else ""
     test = kept[(kept["split"] == "test") & (kept["base_value"] != kept["source_value"])]
     held_out = f"effects are measured on {len(test)} held-out pairs in {test['group'].nunique()} groups"
-    return f"{len(kept)} pairs{left_out}; {held_out}; bases are read and patched at the tokens {most}{more}"
+    return f"{len(kept)} pairs{left_out}; {held_out}; bases are read and patched at the tokens {base}{sources}"
+
+
+def _most(tokens: pd.Series) -> str:
+    """The commonest of some tokens, each with how often it is there, and how many others there are."""
+    read = tokens.value_counts()
+    more = f" and {len(read) - _NAMED} others" if len(read) > _NAMED else ""
+    return ", ".join(f"{token!r} ({count})" for token, count in read.head(_NAMED).items()) + more
 
 
 def _pictures(page: AuditPage) -> list[Picture]:

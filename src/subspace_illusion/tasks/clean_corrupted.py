@@ -6,8 +6,8 @@ import pandas as pd
 
 from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.naming import Naming
+from subspace_illusion.tasks.quoting import quoted
 from subspace_illusion.tasks.token_ids import id_columns
-from subspace_illusion.tasks.tokenise import quoted
 
 _WORDS = ("", "_prompt", "_text", "_input", "_sentence")
 CLEAN = tuple(f"clean{word}" for word in _WORDS)

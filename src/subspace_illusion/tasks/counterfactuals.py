@@ -7,7 +7,7 @@ import pandas as pd
 
 from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.naming import Naming
-from subspace_illusion.tasks.tokenise import at, quoted
+from subspace_illusion.tasks.quoting import at, quoted
 
 INPUTS = "input", "counterfactual_inputs"
 """Causalab's columns of inputs and of their counterfactuals."""

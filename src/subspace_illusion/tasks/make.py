@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from subspace_illusion.core.checkpoints import Tokenizer
+from subspace_illusion.core.tokenizer import Tokenizer
 from subspace_illusion.tasks.agreement import make_agreement, read_lexicon
 from subspace_illusion.tasks.facts import make_facts, read_facts
 from subspace_illusion.tasks.ioi import make_pairs, make_prompts, read_ioi, single_token_words
 from subspace_illusion.tasks.pairs_file import read_pairs
+from subspace_illusion.tasks.positions import LAST
 from subspace_illusion.tasks.pronoun import make_pronoun, read_pronoun
 from subspace_illusion.tasks.table import AGREEMENT, FACTS, IOI, PRONOUN
 from subspace_illusion.tasks.token_ids import in_words
-from subspace_illusion.tasks.tokenise import LAST, tokenise
+from subspace_illusion.tasks.tokenise import tokenise
 
 
 def make_task(
@@ -40,7 +41,7 @@ def make_task(
         seed: Seed of the draws.
         position: Where a table of pairs does not say it: ``last``, a token's index, or a text.
         source_position: The same in the sources.
-        say: Told what is left out, and what a table is taken for.
+        say: Told what is left out, what a table is taken for, and what else the words and the table do not say.
 
     Raises:
         InputError: If the words, sentences or pairs will not do.
@@ -51,6 +52,8 @@ def make_task(
         for kind, left_out in dropped.items():
             say(f"{kind}: {len(left_out)} are not one token and left out {' '.join(left_out[:10])}".rstrip())
         prompts = make_prompts(templates, kept, cases, test_share, seed, tokenizer.encode, tokenizer.word_id)
+        for tokens in prompts["tokens"]:
+            tokenizer.check("a prompt", tokens)
         return prompts, make_pairs(prompts)
     if name == AGREEMENT:
         raw = make_agreement(read_lexicon(path), cases, test_share, seed, tokenizer.word_id)
@@ -60,5 +63,15 @@ def make_task(
         raw = make_pronoun(read_pronoun(path), cases, test_share, seed, tokenizer.word_id)
     else:
         raw = in_words(read_pairs(path, say=say), tokenizer, str(path))
-    positions = dict(position=position, source_position=source_position)
-    return tokenise(raw, tokenizer, test_share=test_share, seed=seed, name=str(path), **positions)
+    found = tokenise(
+        raw,
+        tokenizer,
+        position=position,
+        source_position=source_position,
+        test_share=test_share,
+        seed=seed,
+        name=str(path),
+    )
+    for note in found.notes:
+        say(note)
+    return found.prompts, found.pairs

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from subspace_illusion.errors import InputError
-from subspace_illusion.tasks.tokenise import OPTIONAL, REQUIRED, quoted
+from subspace_illusion.tasks.completed import OPTIONAL, REQUIRED
+from subspace_illusion.tasks.quoting import quoted
 
 
 @dataclass(frozen=True)

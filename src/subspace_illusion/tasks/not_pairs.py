@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from subspace_illusion.tasks.tokenise import REQUIRED, quoted
+from subspace_illusion.tasks.completed import REQUIRED
+from subspace_illusion.tasks.quoting import quoted
 
 PAIR = (
     "A pair is two prompts that differ in one thing, each with what the model should answer: "

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import one_line
-from subspace_illusion.tasks.tokenise import at, quoted
+from subspace_illusion.tasks.quoting import at, quoted
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 """What may stand between the cells of a csv file, and what that is called."""

@@ -8,7 +8,7 @@ import pandas as pd
 from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.naming import Naming, renamed
 from subspace_illusion.tasks.not_pairs import LABELS, TEXTS, column_called
-from subspace_illusion.tasks.tokenise import quoted
+from subspace_illusion.tasks.quoting import quoted
 
 KNOWN = ("text", "label", "answer")
 """What is asked of a row: its text, what the text is, and what the model should say to it."""

@@ -54,13 +54,11 @@ def unrelated(pairs: pd.DataFrame) -> str:
     return DIFFERENT_UNRELATED if (pairs["kind"] == DIFFERENT_UNRELATED).any() else DIFFERENT
 
 
-def go_both_ways(pairs: pd.DataFrame) -> bool:
-    """Whether nearly every pair is there the other way round too, its base as the source and its source as the base."""
-    ends = set(zip(pairs["base"], pairs["source"], strict=True))
-    return sum((source, base) in ends for base, source in ends) >= NEARLY_ALL * len(ends)
-
-
-NEARLY_ALL = 0.9
+def goes_one_way(pairs: pd.DataFrame) -> bool:
+    """Whether no value is patched in from a source where it is also the base's value of a pair the other way round."""
+    different = pairs[pairs["base_value"] != pairs["source_value"]]
+    ways = {*different[["base_value", "source_value"]].itertuples(index=False, name=None)}
+    return not any((source, base) in ways for base, source in ways)
 
 
 def values_of(pairs: pd.DataFrame) -> list[str]:

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from subspace_illusion.core.checkpoints import Tokenizer
+from subspace_illusion.core.tokenizer import Tokenizer
 from subspace_illusion.errors import InputError
+from subspace_illusion.tasks.answers import DIRECT
 from subspace_illusion.tasks.naming import Naming
-from subspace_illusion.tasks.tokenise import at, quoted
+from subspace_illusion.tasks.quoting import at, quoted
 
 IDS = {"base_answer": "base_answer_id", "source_answer": "source_answer_id"}
 """By answer the column of a raw table with its id. Until it is in words, the answer is called after the id."""
@@ -36,7 +37,11 @@ def id_columns(ids: Mapping[str, pd.Series], naming: Naming) -> dict[str, pd.Ser
                     f"{at(naming.name, index)}: '{given.name}' is {quoted(cell)}, which is no id of a token"
                 )
         first = pd.Series([listed[0] for listed in found[answer]], given.index)
-        columns |= {IDS[answer]: first, answer: first.map(lambda number: f"token {number}")}
+        columns |= {
+            "joined": pd.Series(DIRECT, given.index),
+            IDS[answer]: first,
+            answer: first.map(lambda number: f"token {number}"),
+        }
     if several := sum(len(listed) > 1 for cells in found.values() for listed in cells):
         naming.say(SEVERAL.format(several))
     return columns
@@ -81,7 +86,7 @@ def _word(prompt: str, number: int, tokenizer: Tokenizer, where: str) -> str:
     if number >= len(tokenizer.hf):
         raise InputError(f"{where}: the tokenizer has no token {number}; is the table made for another model?")
     text = tokenizer.hf.decode([number])
-    if not text[:1].isspace() or tokenizer.encode(prompt + text) != [*tokenizer.encode(prompt), number]:
+    if tokenizer.encode(prompt + text) != [*tokenizer.encode(prompt), number]:
         raise InputError(
             f"{where}: token {number} is {quoted(text)}, which is not read as that token behind {quoted(prompt)}; is "
             "the table made for another model? If not, give the answers as texts"

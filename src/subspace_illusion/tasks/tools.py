@@ -8,12 +8,13 @@ import pandas as pd
 
 from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.clean_corrupted import CLEAN, CORRUPTED, is_clean_corrupted, with_answers
+from subspace_illusion.tasks.completed import OPTIONAL, REQUIRED
 from subspace_illusion.tasks.counterfactuals import COUNTERFACTUAL, INPUTS, one_a_counterfactual, published
 from subspace_illusion.tasks.naming import Naming, renamed
 from subspace_illusion.tasks.not_pairs import PAIR, what_it_holds
+from subspace_illusion.tasks.quoting import quoted
 from subspace_illusion.tasks.table import SPLITS
 from subspace_illusion.tasks.token_ids import SEVERAL
-from subspace_illusion.tasks.tokenise import OPTIONAL, REQUIRED, quoted
 
 _ANSWERS = REQUIRED[2:]
 _PREFIXES = ("clean_prefix", "patch_prefix")

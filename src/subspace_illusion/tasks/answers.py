@@ -1,0 +1,137 @@
+"""How an answer follows its prompt, with a space or directly, and where answer and foil part."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from subspace_illusion.errors import InputError
+from subspace_illusion.tasks.characters import no_space_after
+from subspace_illusion.tasks.quoting import quoted
+
+Join = Literal["auto", "direct", "space"]
+"""How an answer follows its prompt: directly, after a space, or as the texts tell."""
+JOINED = DIRECT, SPACE = "direct", "space"
+_CLOSING = tuple(".,;:!?)]}'\N{RIGHT SINGLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}")
+_OPENING = tuple("([{\N{LEFT SINGLE QUOTATION MARK}\N{LEFT DOUBLE QUOTATION MARK}")
+_BEFORE_A_WORD = tuple("$\N{EURO SIGN}\N{POUND SIGN}\N{YEN SIGN}#@_\\")
+"""Signs that belong to what follows them."""
+_SIGN = r"=+\-*/<>^|&~\u2192\u00d7"
+_SIGNS = re.compile(rf"(?P<before>[^\s{_SIGN}]?)[{_SIGN}]+$")
+"""Signs that stand with a space on either side or on neither."""
+
+
+class TextTokenizer(Protocol):
+    """What is asked of a tokenizer."""
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a text, with whatever special tokens are put before it."""
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where each token of ``encode(text)`` begins and ends in the text; (0, 0) for a special token."""
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Where answer and foil part.
+
+    Attributes:
+        shared: The tokens that both begin with.
+        shared_text: Their text, as far as it is whole characters.
+        answer_id: The answer's first token after these.
+        foil_id: The foil's.
+        direct: Whether the answer follows its prompt directly where a word would have a space before it.
+        in_a_character: Whether they part in the middle of a character.
+    """
+
+    shared: tuple[int, ...]
+    shared_text: str
+    answer_id: int
+    foil_id: int
+    direct: bool
+    in_a_character: bool
+
+
+def tell_apart(prompt: str, answer: str, foil: str, join: Join, texts: Sequence[str], tokenizer: TextTokenizer) -> Ends:
+    """Where answer and foil part, each put behind a prompt.
+
+    Args:
+        prompt: The prompt as it is run.
+        answer: The answer.
+        foil: The foil.
+        join: How they follow it.
+        texts: The pair's prompts, which tell by the words that they have.
+        tokenizer: The model's.
+
+    Raises:
+        InputError: If one of the two is a beginning of the other, or merges with the prompt.
+    """
+    direct = join == DIRECT or (join == "auto" and follows_directly(prompt, (answer, foil), texts))
+    answer_ids, foil_ids = (_continuation(prompt, text, direct, tokenizer) for text in (answer, foil))
+    n = next((i for i, (a, f) in enumerate(zip(answer_ids, foil_ids, strict=False)) if a != f), None)
+    if n is None:
+        if len(answer_ids) == len(foil_ids):
+            raise InputError(f"answer {quoted(answer)} and foil {quoted(foil)} are the same tokens; change one of them")
+        short, long = (answer, foil) if len(answer_ids) < len(foil_ids) else (foil, answer)
+        raise InputError(
+            f"{quoted(short)} is, in tokens, a beginning of {quoted(long)}, and no token tells them apart; "
+            "change one of them, or end both with what would follow (such as a full stop)"
+        )
+    whole, start = joined(prompt, answer, direct), len(tokenizer.encode(prompt))
+    spans = tokenizer.spans(whole)[start:] if n else []
+    in_a_character = n > 0 and spans[n][0] < spans[n - 1][1]
+    beyond = spans[n][0] if in_a_character else spans[n - 1][1] if n else len(prompt)
+    told = whole != joined(prompt, answer, direct=False)
+    return Ends(tuple(answer_ids[:n]), whole[len(prompt) : beyond], answer_ids[n], foil_ids[n], told, in_a_character)
+
+
+def follows_directly(prompt: str, answers: Sequence[str], texts: Sequence[str]) -> bool:
+    """Whether answers follow a prompt with no space between, as far as texts tell.
+
+    They do where the prompt ends in a script without spaces, in a sign that belongs to what follows it ($) or that has
+    no space before it either (2+2=), or in no whole word: in digits that begin a longer number, and letters that begin
+    a longer word, which the texts have (13 after 1352; D after Dursley, if the answer is "urs").
+    """
+    if no_space_after(prompt[-1:] or " ") or prompt.endswith(_BEFORE_A_WORD):
+        return True
+    if sign := _SIGNS.search(prompt):
+        return bool(sign["before"])
+    if all(re.match(r"[0-9]", answer) for answer in answers) and (number := re.search(r"[0-9]+$", prompt)):
+        longer = "|".join(f"{number[0]}[0-9]{{{len(answer.strip())}}}" for answer in answers)
+        begins = any(re.search(rf"(?<![0-9])(?:{longer})(?![0-9])", text) for text in texts)
+        listed = re.search(r"[0-9]\s+[0-9]+$", prompt)
+        return not listed and (begins or not re.search(r"[0-9]\s+[0-9]", prompt))
+    if word := re.search(r"[^\W\d_]+$", prompt):
+        pieces = [answer for answer in answers if re.match(r"[^\W\d_]", answer)]
+        return any(re.search(rf"(?<!\w){word[0]}{re.escape(piece)}", text) for piece in pieces for text in texts)
+    return False
+
+
+def joined(prompt: str, answer: str, direct: bool) -> str:
+    """A prompt and an answer, with a space between them where words need one and none stands there already."""
+    odd = any(prompt.endswith(mark) and prompt.count(mark) % 2 for mark in ('"', "`"))
+    apart = prompt[-1:].isspace() or answer[:1].isspace()
+    together = direct or apart or odd or answer.startswith(_CLOSING) or prompt.endswith(_OPENING)
+    return prompt + ("" if together else " ") + answer
+
+
+def _continuation(prompt: str, answer: str, direct: bool, tokenizer: TextTokenizer) -> list[int]:
+    """The tokens that an answer adds to its prompt.
+
+    Raises:
+        InputError: If it adds none, or changes the prompt's own.
+    """
+    text = joined(prompt, answer, direct)
+    before, whole = tokenizer.encode(prompt), tokenizer.encode(text)
+    if whole[: len(before)] != before:
+        remedy = "remove a trailing space from the prompt, or end it in a whole word"
+        if not prompt[-1:].isspace():
+            first = next(i for i, (a, b) in enumerate(zip(whole, before, strict=False)) if a != b)
+            merged = slice(*tokenizer.spans(text)[first])
+            remedy = f"{quoted(text[merged])} is one token across the two; end the prompt before it, or set join"
+        raise InputError(
+            f"the answer {quoted(answer)} merges with the last token of the prompt {quoted(prompt)}; {remedy}"
+        )
+    if len(whole) == len(before):
+        raise InputError(f"the answer {quoted(answer)} is no token; give one that is")
+    return whole[len(before) :]

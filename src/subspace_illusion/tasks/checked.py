@@ -1,0 +1,140 @@
+"""What can be wrong with a raw table of pairs before anything is made tokens."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pandas as pd
+
+from subspace_illusion.errors import InputError
+from subspace_illusion.tasks.answers import JOINED
+from subspace_illusion.tasks.bad_rows import BadRows
+from subspace_illusion.tasks.completed import MAY_BE_BLANK, OPTIONAL, REQUIRED, same, values
+from subspace_illusion.tasks.quoting import at, quoted
+from subspace_illusion.tasks.table import PAIR_KINDS, SAME, SPLITS
+
+OnBad = Callable[[int, str], object]
+"""Told of a row that is wrong: its index, and what is wrong, which goes on from the row's name."""
+_POSITIONS = ("position", "source_position")
+_LABELS = ("value", "source_value", "group", "split", "template", "kind")
+"""The columns that are only compared and shown, so that a number will do."""
+_BETWEEN = ("validation", "valid", "val", "dev")
+
+
+def checked(table: pd.DataFrame, name: str, on_bad: OnBad | None = None) -> pd.DataFrame:
+    """A raw table of pairs in which nothing is missing and text is text, labels made text and blank cells ``None``.
+
+    Args:
+        table: The columns ``REQUIRED``, any of ``OPTIONAL``, and others; the index is the row's number, from 0.
+        name: What messages call it.
+        on_bad: Told of each row that is wrong, which is left out then; by default such a table is refused.
+
+    Raises:
+        InputError: If rows are wrong, all of them in one line; if a group is in both splits.
+    """
+    rows, bad = table.index.nunique(), dict[int, str]()
+    for column in {*MAY_BE_BLANK} & {*table.columns}:
+        table[column] = table[column].where(table[column].notna() & (table[column] != ""), None)
+    for check in (_values, _words, _foils, _twice):
+        found = dict(reversed([*check(table)]))  # what is said of a row is the first that is wrong with it
+        bad |= found
+        table = table[~table.index.isin(found)]
+        if check is _values:
+            labels = [column for column in _LABELS if column in table]
+            table = table.assign(**{column: table[column].map(lambda label: str(label).strip()) for column in labels})
+    if on_bad is None:
+        BadRows(name, rows, bad).refuse("")
+    else:
+        for index, said in bad.items():
+            on_bad(index, said)
+    _check_groups(table, name)
+    return table
+
+
+def _cells(table: pd.DataFrame, *columns: str) -> Iterator[tuple[int, str, Any]]:
+    """Row, column and value of each cell of some columns, as far as the table has them; row by row."""
+    present = [column for column in columns if column in table]
+    for index, *row in table[present].itertuples(name=None):
+        yield from ((index, column, value) for column, value in zip(present, row, strict=True))
+
+
+def _values(table: pd.DataFrame) -> Iterator[tuple[int, str]]:
+    """Cells that are empty, or hold something else than they must."""
+    for index, column, value in _cells(table, *REQUIRED, *OPTIONAL):
+        blank = value is None or value == "" or value != value
+        if blank and column not in MAY_BE_BLANK:
+            remedy = "fill it in" + ("" if column in REQUIRED else ", or leave the column out")
+            yield index, f": '{column}' is missing; {remedy}"
+        number = isinstance(value, int) and not isinstance(value, bool)
+        fits = (
+            blank
+            or isinstance(value, str)
+            or (column in _POSITIONS and number)
+            or (column in _LABELS and not isinstance(value, list | dict))
+        )
+        if not fits:
+            wanted = "a text or a whole number" if column in _POSITIONS else "text"
+            yield index, f": '{column}' is {quoted(value)}, of type {type(value).__name__}; it must be {wanted}"
+
+
+def _words(table: pd.DataFrame) -> Iterator[tuple[int, str]]:
+    """Splits, kinds and ways to be joined that are none of those that there are."""
+    for index, _, split in _cells(table, "split"):
+        if split.lower() in _BETWEEN:
+            yield (
+                index,
+                f": the split is {quoted(split)}, and only train and test are used; remove such rows, or call them "
+                "train or test",
+            )
+        elif split not in SPLITS:
+            yield index, f": the split is {quoted(split)}; it must be train or test"
+    for index, _, kind in _cells(table, "kind"):
+        if kind not in PAIR_KINDS:
+            yield index, f": the kind is {quoted(kind)}; it must be one of {', '.join(PAIR_KINDS)}"
+    for index, _, way in _cells(table, "joined"):
+        if way is not None and way not in JOINED:
+            yield index, f": 'joined' is {quoted(way)}; it must be {' or '.join(JOINED)}"
+
+
+def _foils(table: pd.DataFrame) -> Iterator[tuple[int, str]]:
+    """Foils that a row gives, or what stands for them where the values differ, that are its answer."""
+    both = values(table)
+    differ = table["kind"] != SAME if "kind" in table else both["value"] != both["source_value"]
+    foils = table["foil"] if "foil" in table else pd.Series(None, table.index, dtype=object)
+    rows = zip(table.index, differ, table["base_answer"], table["source_answer"], foils, strict=True)
+    for index, different, answer, source_answer, given in rows:
+        foil = source_answer if pd.isna(given) and different else given
+        if pd.notna(foil) and same(foil, answer):
+            yield (
+                index,
+                f": the answer and its foil are both {quoted(foil)}; give the wrong answer that it is compared with in "
+                "a column 'foil'",
+            )
+
+
+def _twice(table: pd.DataFrame) -> Iterator[tuple[int, str]]:
+    """Rows with the base, source and positions of an earlier one."""
+    keys = [column for column in ("base", "source", *_POSITIONS) if column in table]
+    first: dict[tuple, int] = {}
+    for index, *key in table[keys].itertuples(name=None):
+        same = tuple(map(str, key))
+        if same in first:
+            yield index, f" is the same pair as row {first[same] + 1} (base {quoted(key[0])}); remove one of them"
+        first.setdefault(same, index)
+
+
+def _check_groups(table: pd.DataFrame, name: str) -> None:
+    """Makes sure that no group is in both splits.
+
+    Raises:
+        InputError: If one is.
+    """
+    if not {"group", "split"} <= {*table.columns}:
+        return
+    first: dict[str, tuple[str, int]] = {}
+    for index, group, split in table[["group", "split"]].itertuples(name=None):
+        known, before = first.setdefault(group, (split, index))
+        if known != split:
+            raise InputError(
+                f"{at(name, before, index)}: the group {quoted(group)} is in both splits; put it in one, or leave out "
+                "the column 'split'"
+            )

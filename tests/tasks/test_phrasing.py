@@ -1,0 +1,146 @@
+"""What stands before prompts, chat templates, and markers of other tokenizers."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from made_tokenizers import BOS, CAPITALS, TEMPLATE, bpe
+from subspace_illusion.core.tokenizer import Limits
+from subspace_illusion.errors import InputError
+from subspace_illusion.tasks.as_read import AsRead, FirstRow
+from subspace_illusion.tasks.phrasing import Phrasing
+from subspace_illusion.tasks.tokenise import tokenise
+
+COUNTRIES = list(CAPITALS)
+
+
+def rows(before: str = "", **more) -> pd.DataFrame:
+    pairs = zip(COUNTRIES[::2], COUNTRIES[1::2], strict=True)
+    return pd.DataFrame(
+        [
+            dict(base=f"{before}The capital of {a} is", source=f"{before}The capital of {b} is",
+                 base_answer=CAPITALS[a], source_answer=CAPITALS[b], position=a, source_position=b) | more
+            for a, b in pairs
+        ]
+    )  # fmt: skip
+
+
+def read(raw: pd.DataFrame, tokenizer, **how):
+    return tokenise(raw, tokenizer, position="last", source_position="last", test_share=0.5, seed=0, name="them", **how)
+
+
+def token_read(found, tokenizer, row: int = 0) -> str:
+    prompt = found.prompts.iloc[found.pairs["base"][row]]
+    return tokenizer.text([prompt["tokens"][prompt["position"]]])
+
+
+@pytest.mark.parametrize(("bos", "adds", "stands"), [
+    ("auto", False, False), ("auto", True, True), ("yes", False, True), ("yes", True, True), ("no", True, False),
+    ("no", False, False),
+])  # fmt: skip
+def test_a_bos_stands_before_prompts_or_not(bos, adds, stands):
+    tokenizer = replace(bpe(adds), bos=bos)
+    found = read(rows(), tokenizer)
+    assert [tokens[0] == 0 for tokens in found.prompts["tokens"]] == [stands] * len(found.prompts)
+    assert [tokens.count(0) for tokens in found.prompts["tokens"]] == [int(stands)] * len(found.prompts)
+    assert token_read(found, tokenizer).strip() == "France"
+    assert (tokenizer.marker == BOS) is stands
+
+
+def test_folder_and_setting_agree_on_all_but_the_bos():
+    ours, theirs = (read(rows(), replace(bpe(adds), bos="no")).prompts for adds in (True, False))
+    pd.testing.assert_frame_equal(ours, theirs)
+
+
+def test_a_second_bos_is_dropped_and_said():
+    found = read(rows(BOS), bpe(True))
+    pd.testing.assert_frame_equal(found.prompts, read(rows(), bpe(True)).prompts)
+    assert f"in 3 of 3 rows a second {BOS} is left out where prompts begin with it" in found.notes
+    kept = read(rows(BOS), bpe(False))  # the only one
+    assert kept.prompts["tokens"][0][0] == 0
+    assert not any("second" in note for note in kept.notes)
+
+
+@pytest.mark.parametrize("marker", ["<|endoftext|>", "<|im_start|>", "<bos>", "<start_of_turn>", "</s>"])
+def test_a_marker_of_another_tokenizer_is_refused_with_its_rows(marker):
+    with pytest.raises(
+        InputError, match=r"3 of 3 rows are wrong: row 1: the base has '.*', .* \(likewise rows 2, 3\)$"
+    ):
+        read(rows(marker), bpe())
+
+
+def test_a_bos_that_is_not_there():
+    hf = bpe().hf.__class__(tokenizer_object=bpe().hf.backend_tokenizer)
+    with pytest.raises(InputError, match="has no beginning-of-sequence token to put before prompts: set bos to auto"):
+        read(rows(), replace(bpe(), hf=hf, bos="yes"))
+
+
+@pytest.mark.parametrize("adds", [False, True])
+def test_a_chat_template_holds_the_users_words(adds):
+    tokenizer = bpe(adds, TEMPLATE)
+    found = read(rows(" "), tokenizer, phrasing=Phrasing(chat=True))
+    assert found.prompts["text"][0].endswith("User: The capital of France is\nAnswer:\n")
+    assert [tokens.count(0) for tokens in found.prompts["tokens"]] == [1] * len(found.prompts)
+    assert token_read(found, tokenizer).strip() == "France"
+    assert tokenizer.text([found.pairs["answer_id"][0]]) == "P"  # no space behind a new line
+
+
+def test_chat_templates_that_are_not_there_or_refuse():
+    for template, system, said in (
+        (None, None, "no chat template"),
+        (TEMPLATE, "x", "takes no such messages: no system"),
+    ):
+        with pytest.raises(InputError, match=said):
+            read(rows(), bpe(False, template), phrasing=Phrasing(chat=True, system=system))
+    with pytest.raises(InputError, match="the base has no 'User'"):
+        read(rows(position="User"), bpe(False, TEMPLATE), phrasing=Phrasing(chat=True))
+
+
+def test_what_the_model_does_not_take_is_refused_with_its_row():
+    with pytest.raises(
+        InputError, match="them: 3 of 3 rows are wrong: row 1: the base has .* tokens, and the model has 3"
+    ):
+        read(rows(), replace(bpe(), limits=Limits(3, 1000)))
+    with pytest.raises(InputError, match="an answer has the token .* and the model's embedding has 2 rows"):
+        read(rows(), replace(bpe(), limits=Limits(None, 2)))
+    assert len(read(rows(), replace(bpe(), limits=Limits(64, 1000))).pairs) == 3
+
+
+def test_the_first_row_is_shown():
+    found = read(rows(), bpe(True))
+    shown = AsRead(BOS, FirstRow.told(found.prompts, found.pairs, bpe(True)), found.notes)
+    line, *notes = shown.lines()
+    assert line.startswith("the first row is read as '<s>|")
+    assert "' France'" in line
+    assert line.endswith("<s> stands before prompts")
+    assert all(note.startswith("note: ") for note in notes)
+    assert list(AsRead.told(shown.about).lines()) == [line, *notes]
+
+
+def test_pairs_that_go_one_way_get_their_swaps_where_they_are_asked_for():
+    one = read(rows(), bpe())
+    assert any("goes one way" in note for note in one.notes)
+    both = read(rows(), bpe(), both_ways=True)
+    assert len(both.pairs) == 2 * len(one.pairs)
+    assert "3 pairs are added, the other way round" in both.notes
+    assert not any("goes one way" in note for note in both.notes)
+    there, back = both.pairs.iloc[0], both.pairs.iloc[3]
+    assert (there["base"], there["source"]) == (back["source"], back["base"])
+    assert (there["answer_id"], there["foil_id"], there["split"]) == (back["foil_id"], back["answer_id"], back["split"])
+
+
+def test_rows_that_are_wrong_are_all_said_or_left_out():
+    raw = pd.concat(
+        [rows(), rows(position="zebra").iloc[:1], rows(base_answer="Spain", source_answer="Spain").iloc[1:2]]
+    )
+    raw = raw.assign(base=raw["base"] + ["", "", "", ",", ","]).reset_index(drop=True)
+    with pytest.raises(InputError) as error:
+        read(raw, bpe(), skip_bad_rows=False)
+    said = str(error.value)
+    assert said.startswith("them: 2 of 5 rows are wrong: row 4: the base has no 'zebra'")
+    assert "; row 5: " in said
+    assert said.endswith("; skip_bad_rows=True leaves them out")
+    found = read(raw, bpe(), skip_bad_rows=True)
+    assert len(found.pairs) == 3
+    assert found.notes[0].startswith("2 of 5 rows are left out: row 4: ")
