@@ -70,10 +70,12 @@ def origin_of(said: Mapping[str, Any], tensor: str) -> Origin:
         said: The numbers and words beside it, by name.
         tensor: Its name, which may say the layer or, in an audit's own files, the hook.
     """
-    words = {name.rpartition(".")[2].lower(): value for name, value in reversed(said.items())}
+    words = {name.rpartition(".")[2].lower(): value for name, value in reversed(list(said.items()))}
     hook = next((str(words[name]) for name in _HOOK if words.get(name)), "")
     if added := CONTROL_VECTOR.fullmatch(tensor):
         hook = f"blocks.{added[1]}.hook_resid_post"  # to which llama.cpp adds it, and where repeng reads it
+    elif hook and (head := _whole(words.get("hook_head_index"))) is not None:
+        hook = f"{hook}.{head}"
     elif tensor.startswith("blocks.") and ":" in tensor:  # an audit's own subspaces.safetensors
         hook = tensor.partition(":")[0]
     layer = _NAMED.fullmatch(tensor)
