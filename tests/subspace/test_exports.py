@@ -68,7 +68,9 @@ def test_the_sae_reconstructs_the_projection_and_its_features_are_the_columns(tm
     features = torch.relu(x @ weights["W_enc"] + weights["b_enc"])
     torch.testing.assert_close(features @ weights["W_dec"] + weights["b_dec"], x @ basis @ basis.mT)
     assert (config["d_in"], config["d_sae"]) == (D, 4)
-    assert config["metadata"] == dict(hook_name="blocks.2.attn.hook_z", hook_head_index=1, model_name="tiny")
+    assert config["metadata"] == dict(
+        sae_lens_version="6.0.0", hook_name="blocks.2.attn.hook_z", hook_head_index=1, model_name="tiny"
+    )
     own = read_user_subspace(folder, D, rows="0:2")
     torch.testing.assert_close(own.basis, basis)
     assert str(own.origin) == "blocks.2.attn.hook_z.1, model tiny"

@@ -13,6 +13,9 @@ from subspace_illusion.files import write_json
 from subspace_illusion.subspace.formats import to_pyvene, to_transformer_lens
 from subspace_illusion.subspace.keys import SubspaceKey
 
+_SAELENS = "6.0.0"
+"""The first version with this layout; where none is named, SAELens looks for an older one and finds no hook."""
+
 Bases = Mapping[SubspaceKey, torch.Tensor]
 
 
@@ -56,7 +59,9 @@ def _saelens(folder: Path, bases: Bases, model: Mapping[str, Any]) -> None:
         place = folder / _named(key)
         place.mkdir()
         save_file({name: tensor.contiguous() for name, tensor in weights.items()}, place / "sae_weights.safetensors")
-        about = dict(hook_name=site.hook, hook_head_index=site.head, model_name=_name_of(model))
+        about = dict(
+            sae_lens_version=_SAELENS, hook_name=site.hook, hook_head_index=site.head, model_name=_name_of(model)
+        )
         config = dict(architecture="standard", d_in=d_in, d_sae=d_sae, dtype="float32", device="cpu")
         config |= dict(apply_b_dec_to_input=False, normalize_activations="none", reshape_activations="none")
         write_json(place / "cfg.json", config | dict(metadata=about))

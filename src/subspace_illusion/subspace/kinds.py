@@ -196,7 +196,11 @@ def _probes(_: Path, held: Held) -> dict[str, Vectors]:
         bias = _beside(held, name, _BIASES.get(_last(name), _last(name)))
         if _last(name) in _BIASES and bias is not None and values.ndim == 2 and len(values) == bias.numel():
             probe = _divided(held, name, Vectors(values, "a probe", rows=True))
-            found[name] = _difference(probe) if len(values) == 2 else replace(probe, together=len(values) == 1)
+            if len(values) == 2:
+                probe = _difference(probe)
+            elif len(values) > 2:
+                probe = replace(probe, kind=probe.kind.replace("a probe", "classes of a probe"), together=False)
+            found[name] = probe
     return found
 
 

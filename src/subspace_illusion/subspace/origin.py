@@ -78,7 +78,7 @@ def origin_of(said: Mapping[str, Any], tensor: str) -> Origin:
         hook = f"{hook}.{head}"
     elif tensor.startswith("blocks.") and ":" in tensor:  # an audit's own subspaces.safetensors
         hook = tensor.partition(":")[0]
-    layer = _NAMED.fullmatch(tensor)
+    layer = None if ":" in tensor else _NAMED.fullmatch(tensor)
     given = next((number for name in _LAYER if (number := _whole(words.get(name))) is not None), None)
     position = next((words[name] for name in _POSITION if words.get(name) is not None), None)
     bos = next((_TRUTH[text] for name in _BOS if (text := str(words.get(name)).lower()) in _TRUTH), None)
