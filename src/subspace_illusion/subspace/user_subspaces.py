@@ -296,11 +296,7 @@ def _vectors(where: str, given: Vectors, shape: Sequence[int], width: int) -> tu
             f"{where} has vectors of {sides[lying]} dimensions, the component has {width}; choose the component that "
             "they are of"
         )
-    return (
-        (values, f"transposed: it was {list(shape)}")
-        if lying and not given.kind
-        else (values if lying else values.mT, "")
-    )
+    return (values if lying else values.mT), lying and given.rows is None
 
 
 def _picked(where: str, rows: str | Sequence[int], count: int) -> list[int]:
