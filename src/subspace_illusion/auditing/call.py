@@ -14,6 +14,7 @@ from subspace_illusion.auditing.asked import Asked
 from subspace_illusion.auditing.component import Halves, cost_of, look_at
 from subspace_illusion.auditing.findings import joined
 from subspace_illusion.auditing.given import given_model, given_sites, given_subspaces
+from subspace_illusion.auditing.noted import notes_on
 from subspace_illusion.auditing.progress import Progress, say_how_read
 from subspace_illusion.auditing.repair import repaired
 from subspace_illusion.auditing.result import Audit
@@ -71,6 +72,7 @@ def audit(
     chosen = asked.settings if len(sites) == 1 else asked.settings.planting_nothing
     read = given_subspaces(asked.subspaces, sites, opened.model)
     prompts, listed = asked.tokenised(opened.model.tokenizer)
+    notes = notes_on(read, sites, prompts, opened.model.tokenizer)
     with ThreadPoolExecutor(1) as beside:
         digest = beside.submit(opened.digest)  # large files are read while the model runs
         halves, marked, pace = _halves(opened.model, prompts, listed, sites, chosen)
@@ -80,7 +82,12 @@ def audit(
         chosen = chosen if planting <= LONGEST_PLANTING else chosen.planting_nothing
         work = sum(sum(cost_of(site, halves, len(bases), chosen).values()) for site in sites)
         if progress:
-            print(_first_line(sites, list(read), halves, chosen, work * pace, planting), flush=True)
+            print(
+                _first_line(sites, list(read), halves, chosen, work * pace, planting),
+                *said(notes),
+                sep="\n",
+                flush=True,
+            )
         with Progress(work, progress) as bar:
             found = joined([look_at(site, halves, bases, chosen, bar) for site in sites])
             about = dict(
@@ -88,7 +95,7 @@ def audit(
                 pairs=asked.about_pairs,
                 settings=asked.settings.model_dump(mode="json"),
                 versions=_versions(),
-                notes={label: subspace.note for label, subspace in read.items()},
+                notes=notes,
                 left_out=[site.name for site in empty],
             )
             read_at = _with_tokens(marked, prompts, opened.model)
@@ -172,6 +179,11 @@ def _first_line(
     elif planting:
         beside = f"; no cases are planted there, which would take some {_rounded(planting)} s more"
     return f"{what_is_done(sites, labels, settings)}: {pairs}, some {_rounded(seconds)} s{beside}"
+
+
+def said(notes: Mapping[str, str]) -> list[str]:
+    """The lines on the user's subspaces, as they are printed."""
+    return [f"{label}: {note}" for label, note in notes.items()]
 
 
 def _rounded(seconds: float) -> int:

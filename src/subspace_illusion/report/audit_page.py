@@ -88,6 +88,7 @@ def write_page(page: AuditPage, target: Path) -> None:
             components=" ".join(dict.fromkeys(key.component for key in page.verdicts)),
             answer=[line.strip() for line in lines(page)][::2],
             pairs=". ".join([_counts(page.pairs), *page.about["pairs"].get("read", [])]),
+            notes=page.about.get("notes", {}),
             verdicts=verdict_grid(page.verdicts),
             rules=rules(page.verdicts, page.calibration, SMALLEST_EFFECT),
             cannot_see=cannot_see(page.calibration),
