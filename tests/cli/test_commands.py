@@ -63,6 +63,18 @@ def test_an_audit_writes_one_folder_and_nothing_else(command, folder):
     verdict = json.loads((folder / "out/first/verdict.json").read_text())
     assert [one["subspace"] for one in verdict["verdicts"] if one["yours"]] == ["mine"]
     assert verdict["pairs"]["source"]["file"] == "pairs (1).csv"
+    told = "mine: taken for a direction, [1, 64]; transposed: it was [1, 64]; normalised: its norm was "
+    assert said.splitlines()[1].startswith(told)
+    assert f"mine: {verdict['notes']['mine']}" == said.splitlines()[1]
+    assert verdict["notes"]["mine"] in (folder / "out/first/report.html").read_text()
+    for tool, name in (("pyvene", f"intkey_{HOOK}.trained.0.bin"), ("saelens", f"{HOOK}.trained.0")):
+        assert f"for {tool}" in command("export", "out/first", "--as", tool, "--out", f"out/{tool}")
+        assert [path.name for path in (folder / "out" / tool).iterdir()] == [name]
+        shutil.rmtree(folder / "out" / tool)
+    assert "is no tool that is written for; take one of transformer_lens, pyvene, saelens, gguf" in command(
+        "export", "out/first", "--as", "llama", "--out", "out/llama", fails=True
+    )
+    assert "model is there already" in command("export", "out/first", "--as", "pyvene", "--out", "model", fails=True)
     refused = command("audit", *ASKED, "--out", "out/first", fails=True)
     assert "out/first is there already: name another folder, or add --force" in refused
     assert said.splitlines()[0].endswith(" s, cases planted there among it")
@@ -71,6 +83,7 @@ def test_an_audit_writes_one_folder_and_nothing_else(command, folder):
     assert "planted there" not in said.splitlines()[0]
     again = Audit.load(folder / "out/first")
     assert "DAS on arbitrary labels" not in set(again.controls["control"])
+    assert "has trained nothing" in command("export", "out/first", "--as", "pyvene", "--out", "out/none", fails=True)
     assert again.planted is None
     assert not (folder / "out/first/planted.parquet").exists()
 
@@ -140,6 +153,7 @@ def test_workers_find_the_same(command, folder):
     alone = command("audit", *two, "--out", "one")
     shared = command("audit", *two, "--scheduler", "local", "--out", "many")
     verdicts = [Audit.load(folder / name).document.verdicts for name in ("one", "many")]
+    assert Audit.load(folder / "one").about["notes"] == Audit.load(folder / "many").about["notes"]
     assert [one.model_dump() for one in verdicts[0]] == [one.model_dump() for one in verdicts[1]]
     assert f"{HOOK}, mine: " in alone
     assert f"{HOOK}, mine: " in shared

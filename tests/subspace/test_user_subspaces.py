@@ -1,4 +1,3 @@
-import io
 import json
 import pickle
 import re
@@ -17,7 +16,7 @@ from transformer_lens.tools.analysis.interchange import random_basis as a_random
 
 from subspace_illusion.core.basis import orthonormal, random_basis
 from subspace_illusion.errors import InputError
-from subspace_illusion.subspace.user_subspaces import UserSubspace, parse_spec, read_user_subspace
+from subspace_illusion.subspace.user_subspaces import UserSubspace, parse_spec, read_user_subspace, user_subspace
 
 D = 12
 FRAME = random_basis(D, 3, 0).contiguous()
@@ -98,11 +97,26 @@ def test_what_was_done_is_said_and_the_vectors_keep_their_signs(tmp_path, suffix
     torch.testing.assert_close(own.basis, FRAME[:, : own.basis.shape[1]])
 
 
-def test_columns_that_lean_on_each_other_are_orthonormalised(tmp_path):
+@pytest.mark.parametrize("lying", [False, True])
+def test_vectors_that_lean_on_each_other_are_a_list_unless_their_span_is_asked_for(tmp_path, lying):
     mixed = torch.stack([2 * FRAME[:, 0], FRAME[:, 0] + FRAME[:, 1]], dim=1)
-    own = read_user_subspace(save(tmp_path / "w.npy", mixed), D)
-    assert own.note == "orthonormalised: the largest cosine between two of its vectors was 0.71"
+    file = save(tmp_path / "w.npy", mixed.T if lying else mixed)
+    own = read_user_subspace(file, D, rows="0:2")
+    assert own.note.endswith("orthonormalised: the largest cosine between two of its vectors was 0.71")
     torch.testing.assert_close(own.basis, FRAME[:, :2])
+    said = complaint(file)
+    assert said.startswith(" is a list of 2 directions and no basis, with cosines of up to 0.71; choose one, as in ")
+    assert f"{file}#:0, or the span of some, as in {file}#:0:2; of a probe of two classes it is the difference" in said
+    with pytest.raises(InputError, match="^mine is a list of 2 .*; give one of them, or a basis of their span"):
+        user_subspace("mine", mixed, D)
+
+
+def test_nearly_orthogonal_concepts_are_a_list_and_a_rounded_basis_is_one(tmp_path):
+    d = 2000
+    concepts = torch.randn(5, d, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(InputError, match="is a list of 5 directions"):
+        read_user_subspace(save(tmp_path / "w.pt", concepts.bfloat16()), d)
+    assert read_user_subspace(save(tmp_path / "v.pt", random_basis(d, 5, 0).bfloat16()), d).basis.shape == (d, 5)
 
 
 @settings(max_examples=80)
@@ -121,7 +135,7 @@ def test_the_span_is_the_one_that_was_saved(tmp_path_factory, shape, seed, lying
     if mixed:  # by a matrix that is far from singular
         columns = random_basis(d, k, seed) @ (torch.eye(k) + 0.4 * random_square(k, generator))
     file = save(tmp_path_factory.mktemp("own") / f"w{suffix}", size * (columns.T if lying else columns))
-    same_span(read_user_subspace(file, d), columns, 1e-4)
+    same_span(read_user_subspace(file, d, rows=f"0:{k}" if mixed else None), columns, 1e-4)
 
 
 def random_square(k: int, generator: torch.Generator) -> torch.Tensor:
@@ -177,10 +191,16 @@ def test_rows_choose_vectors(tmp_path, rows, picked):
         assert own.note.startswith(f"took {len(picked)} of its 40 vectors")
 
 
-def test_rows_choose_rows_of_a_square_tensor(tmp_path):
-    square = random_basis(D, D, 5)
-    own = read_user_subspace(save(tmp_path / "w.npy", square), D, rows="2:4")
-    torch.testing.assert_close(own.basis, square[2:4].T)
+@pytest.mark.parametrize("rows", [None, "2:4"])
+def test_a_square_tensor_leaves_open_what_its_vectors_are_unless_its_name_says_so(tmp_path, rows):
+    square = random_basis(D, D, 5).contiguous()
+    said = complaint(save(tmp_path / "w.npy", square), None, rows)
+    assert said.startswith(" is square ([12, 12]), so that its rows and its columns cannot be told apart; save ")
+    named = {"W_dec": square, "W_enc": square, "decoder.weight": square, "encoder.weight": square}
+    save_file({name: tensor.clone() for name, tensor in named.items()}, tmp_path / "w.safetensors")
+    for name, vectors in zip(named, (square, square.T, square.T, square), strict=True):
+        own = read_user_subspace(tmp_path / "w.safetensors", D, name, "2:4")
+        torch.testing.assert_close(own.basis, vectors[2:4].T)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +217,7 @@ def test_rows_choose_rows_of_a_square_tensor(tmp_path):
         ("1:2:3", "are no rows"),
         ("9" * 5000, "are no rows"),
         ([], "no rows are chosen"),
-        (None, "#:0:4"),
+        (None, "has 40 vectors in 12 dimensions; choose one, as in "),
         ("0:20", "has 20 vectors in 12 dimensions"),
         ("3,3", "has 2 vectors, only 1 of which are independent"),
     ],
@@ -215,8 +235,12 @@ def test_an_sae_gives_its_decoders_features(tmp_path):
     assert own.note == "took 1 of its 40 vectors"
     assert torch.equal(read_user_subspace(folder, D, "W_dec", [17]).basis, own.basis)
     torch.testing.assert_close(read_user_subspace(folder, D, "W_enc", "17").basis, own.basis)
-    assert f"choose features, as in {folder}#W_dec:17" in complaint(folder)
-    assert "is an SAE of 12 dimensions (d_in in cfg.json), the component has 16" in complaint(folder, width=16)
+    assert "#W_dec is a list of 40 features of an SAE's decoder; choose one, as in " in complaint(folder)
+    # As wide as the SAE has features, which are no vectors of that width.
+    assert "has vectors of 12 dimensions, the component has 40; choose the component" in complaint(
+        folder, None, "1", width=40
+    )
+    assert torch.equal(read_user_subspace(folder / "sae_weights.safetensors", D, rows="17").basis, own.basis)
     sae(tmp_path / "transcoder", decoder, d_in=99, d_out=D)
     assert read_user_subspace(tmp_path / "transcoder", D, rows="0").basis.shape == (D, 1)
 
@@ -228,7 +252,8 @@ def test_folders_that_are_no_saes(tmp_path):
         assert words in complaint(folder, None, "1")
     (folder / "cfg.json").unlink()
     assert complaint(folder) == " is a folder without cfg.json; name a file, or a folder that SAELens saved"
-    assert "without sae_weights.safetensors" in complaint(tmp_path)
+    assert "without sae_weights.safetensors or sae.safetensors or ae.pt" in complaint(tmp_path)
+    assert complaint(tmp_path).endswith(f"; it has folders that do: name one, as in {folder}")
 
 
 def test_a_probe_of_scikit_learn(tmp_path):
@@ -241,7 +266,8 @@ def test_a_probe_of_scikit_learn(tmp_path):
     assert own.note.startswith("transposed: it was [1, 12]; normalised: its norm was ")
     # The rows of a softmax add up to zero.
     np.save(tmp_path / "three.npy", LogisticRegression().fit(activations, labels).coef_)
-    assert "has 3 vectors, only 2 of which are independent" in complaint(tmp_path / "three.npy")
+    assert "is a list of 3 directions and no basis" in complaint(tmp_path / "three.npy")
+    assert "only 2 of which are independent" in complaint(tmp_path / "three.npy", None, "0:3")
     same_span(
         read_user_subspace(tmp_path / "three.npy", D, rows="0:2"),
         torch.from_numpy(np.load(tmp_path / "three.npy")[:2].T),
@@ -286,7 +312,7 @@ def test_a_whole_rotation_of_pyvene_gives_its_first_columns(tmp_path):
     module = Rotated(D, D, seed=0)
     torch.save(module.state_dict(), tmp_path / "intkey.bin")
     torch.testing.assert_close(read_user_subspace(tmp_path / "intkey.bin", D, rows="0:3").basis, module.rotation[:, :3])
-    assert "#rotate_layer.weight is square ([12, 12])" in complaint(tmp_path / "intkey.bin")
+    assert "#rotate_layer.weight spans all 12 dimensions, which an audit patches " in complaint(tmp_path / "intkey.bin")
 
 
 def test_the_rotation_of_a_wide_layer(tmp_path):
@@ -299,7 +325,7 @@ def test_the_rotation_of_a_wide_layer(tmp_path):
     "broken", [{}, {"a.parametrizations.weight.0.base": torch.eye(3)}, {"a.parametrizations.weight.0.base": V}]
 )
 def test_a_rotation_without_its_base(tmp_path, broken):
-    torch.save({"a.parametrizations.weight.original": FRAME} | broken, tmp_path / "w.pt")
+    torch.save({"a.parametrizations.weight.original": 2 * FRAME} | broken, tmp_path / "w.pt")
     assert "has no fitting parametrizations.weight.0.base; save a.weight itself" in complaint(tmp_path / "w.pt")
 
 
@@ -318,15 +344,19 @@ def test_subspaces_of_transformer_lens(tmp_path):
         (torch.ones(D - 1), " has shape [11], no side of which is the component's width of 12"),
         (torch.ones(2, 3), " has shape [2, 3], no side of which is the component's width of 12"),
         (torch.tensor(1.0), " has shape []; a subspace is [d], [k, d] or [d, k]"),
-        (torch.ones(1, 2, D), " has shape [1, 2, 12]; a subspace is [d], [k, d] or [d, k]"),
-        (torch.eye(D), " is square ([12, 12]), so its vectors cannot be told; choose some, as in "),
+        (torch.ones(3, 2, D), " has shape [3, 2, 12]; give one index for each of the first 2 axes, from 0 up to 2,1"),
+        (torch.ones(3, D, 2), " has shape [3, 12, 2], the last side of which is not the component's width of 12"),
+        (torch.eye(D), " is square ([12, 12]), so that its rows and its columns cannot be told apart; save "),
         (torch.zeros(D), " is zero, which is no direction"),
         (FRAME * torch.tensor([1.0, 0, 1]), " is zero in vector 1 of 3, which is no direction"),
-        (FRAME[:, [0, 1, 0]], " has 3 vectors, only 2 of which are independent"),
+        (FRAME[:, [0, 1, 0]], " is a list of 3 directions and no basis, with cosines of up to 1; choose one, as in "),
         (V / torch.tensor(0.0), " holds NaN or infinite numbers"),
         (torch.where(torch.arange(D) == 3, torch.nan, V), " holds NaN or infinite numbers"),
-        (torch.arange(D), " holds int64; a subspace needs real floating-point numbers, save it as float32"),
-        (torch.ones(D, dtype=torch.bool), " holds bool; "),
+        (torch.ones(2, D).long(), " holds int64; a subspace needs real floating-point numbers, save it as float32"),
+        (torch.arange(D) + 1, " holds whole numbers that are no neurons from 0 to 11; save vectors as float32"),
+        (torch.arange(D), " spans all 12 dimensions, which an audit patches as the whole component; "),
+        (torch.ones(D, dtype=torch.bool), " spans all 12 dimensions, "),
+        (torch.ones(D - 1, dtype=torch.bool), " holds bool; "),
         (torch.ones(D, dtype=torch.complex64), " holds complex64; "),
         (torch.ones(0, D), " has 0 vectors in 12 dimensions"),
     ],
@@ -346,8 +376,12 @@ class Payload:
 def test_pickles_are_refused(tmp_path):
     torch.save({"w": V, "config": Payload()}, tmp_path / "w.pt")
     (tmp_path / "w.bin").write_bytes(pickle.dumps(Payload()))
-    for name in ("w.pt", "w.bin"):
-        assert " without unpickling more than tensors, which is refused; save " in complaint(tmp_path / name)
+    for name, tool in (("w.pt", "torch"), ("w.bin", "joblib")):
+        said = complaint(tmp_path / name)
+        assert " without unpickling more than tensors, which is refused; save the vector alone, if you trust " in said
+        assert f"numpy.save('{tmp_path / 'w.npy'}', {tool}.load('{tmp_path / name}'" in said
+    for name in ("w.pkl", "w.joblib"):  # not even opened
+        assert f"joblib.load('{tmp_path / name}')" in complaint(tmp_path / name)
     (tmp_path / "w.npy").write_bytes(pickle.dumps(Payload()))
     np.save(tmp_path / "v.npy", np.array([Payload()], dtype=object), allow_pickle=True)
     for name in ("w.npy", "v.npy"):
@@ -366,13 +400,9 @@ def test_broken_files_are_said_to_be(tmp_path, suffix):
 
 
 def test_files_of_other_kinds(tmp_path):
-    assert "is none of .safetensors, .npy, .pt, .pth, .bin" in complaint(tmp_path / "w.pkl")
-    buffer = io.BytesIO()
-    np.savez(buffer, w=V.numpy())
-    (tmp_path / "w.npy").write_bytes(buffer.getvalue())
-    assert complaint(tmp_path / "w.npy") == " is an npz archive; save one array with np.save"
-    torch.save([V], tmp_path / "w.pt")
-    assert complaint(tmp_path / "w.pt") == " holds a list; save a tensor, or a dict of tensors by name"
+    assert "is none of .safetensors, .npy, .npz, .pt, .pth, .bin, .gguf" in complaint(tmp_path / "w.h5")
+    torch.save({1, 2}, tmp_path / "w.pt")
+    assert complaint(tmp_path / "w.pt") == " holds a set; save a tensor, or a dict of tensors by name"
     torch.save({"step": 1}, tmp_path / "w.pt")
     assert complaint(tmp_path / "w.pt") == " holds no tensors; save the subspace's tensor in it"
 

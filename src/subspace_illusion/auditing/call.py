@@ -14,6 +14,7 @@ from subspace_illusion.auditing.asked import Asked
 from subspace_illusion.auditing.component import Halves, cost_of, look_at
 from subspace_illusion.auditing.findings import joined
 from subspace_illusion.auditing.given import given_model, given_sites, given_subspaces
+from subspace_illusion.auditing.noted import notes_on
 from subspace_illusion.auditing.progress import Progress, say_how_read
 from subspace_illusion.auditing.repair import repaired
 from subspace_illusion.auditing.result import Audit
@@ -72,6 +73,7 @@ def audit(
         opened.model.check(site)
     chosen = asked.settings if len(sites) == 1 else asked.settings.planting_nothing
     read = given_subspaces(asked.subspaces, sites, opened.model)
+    notes = notes_on(read, sites, prompts, opened.model.tokenizer)
     with ThreadPoolExecutor(1) as beside:
         digest = beside.submit(opened.digest)  # large files are read while the model runs
         halves, marked, pace = _halves(opened.model, prompts, listed, sites, chosen)
@@ -82,7 +84,7 @@ def audit(
         work = sum(sum(cost_of(site, halves, len(bases), chosen).values()) for site in sites)
         if progress:
             first = _first_line(sites, list(read), halves, chosen, work * pace, planting)
-            print(first, *as_read.lines(), sep="\n", flush=True)
+            print(first, *as_read.lines(), *said(notes), sep="\n", flush=True)
         with Progress(work, progress) as bar:
             found = joined([look_at(site, halves, bases, chosen, bar) for site in sites])
             about = dict(
@@ -91,7 +93,7 @@ def audit(
                 reading=as_read.about,
                 settings=asked.settings.model_dump(mode="json"),
                 versions=_versions(),
-                notes={label: subspace.note for label, subspace in read.items()},
+                notes=notes,
                 left_out=[site.name for site in empty],
             )
             read_at = _with_tokens(marked, prompts, opened.model)
@@ -175,6 +177,11 @@ def _first_line(
     elif planting:
         beside = f"; no cases are planted there, which would take some {_rounded(planting)} s more"
     return f"{what_is_done(sites, labels, settings)}: {pairs}, some {_rounded(seconds)} s{beside}"
+
+
+def said(notes: Mapping[str, str]) -> list[str]:
+    """The lines on the user's subspaces, as they are printed."""
+    return [f"{label}: {note}" for label, note in notes.items()]
 
 
 def _rounded(seconds: float) -> int:

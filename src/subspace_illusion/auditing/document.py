@@ -155,7 +155,10 @@ class Document(Part):
     pairs: PairCounts
     reading: PairsRead
     settings: dict[str, Any]
-    notes: dict[str, str] = Field(description="by the label of each subspace of yours, what was done to make a basis")
+    notes: dict[str, str] = Field(
+        description="by the label of each subspace of yours: what it was taken for, what was done to make a basis, "
+        "what its file says of itself, and in what the run differs from that"
+    )
     left_out: list[str] = Field(description="hooks at which base and source do not differ, so that nothing was patched")
     proof: ProofOf
     calibration: CalibratedOn

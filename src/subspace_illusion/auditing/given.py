@@ -256,11 +256,20 @@ def given_subspaces(given: Mapping[str, Any], sites: Sequence[Site], model: Widt
             + ", ".join(f"{site.name}: {width}" for width, site in widths.items())
             + "), so no direction fits all of them: audit them one by one"
         )
-    found = {}
-    for label, subspace in given.items():
+    for label in given:
         if not (isinstance(label, str) and is_label(label)):
             raise InputError(f"'{label}' is no label for a subspace: {LABELS}")
-        (width,) = widths
+    return subspaces_of_width(given, *widths) if given else {}
+
+
+def subspaces_of_width(given: Mapping[str, Any], width: int) -> dict[str, UserSubspace]:
+    """The user's subspaces by label, of components of one width.
+
+    Raises:
+        InputError: If one is wrong.
+    """
+    found = {}
+    for label, subspace in given.items():
         if isinstance(subspace, str | Path):
             file, tensor, rows = parse_spec(str(subspace))
             found[label] = read_user_subspace(file, width, tensor, rows)

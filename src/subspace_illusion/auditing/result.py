@@ -39,6 +39,7 @@ from subspace_illusion.report.audit_page import AuditPage, lines, notebook_view,
 from subspace_illusion.report.verdict import reason_of
 from subspace_illusion.report.words import shown
 from subspace_illusion.statistics import Estimate
+from subspace_illusion.subspace.exports import write_for
 from subspace_illusion.subspace.keys import ABLATION, POOLED, STEERING, WHOLE, SubspaceKey
 from subspace_illusion.subspace.stored import FILE, read_subspaces, write_subspaces
 from subspace_illusion.tasks.as_read import AsRead
@@ -64,8 +65,8 @@ class Audit(Findings):
     Attributes:
         pairs: The table of pairs, with what was kept and which token of base and source was read.
         about: ``model``, ``pairs``, ``reading`` (how these were read), ``settings``, ``versions``; ``notes``, by the
-            label of each subspace of the user's what was done to it; ``left_out``, hooks at which there was nothing to
-            patch; values of JSON.
+            label of each subspace of the user's what it was taken for; ``left_out``, hooks at which there was nothing
+            to patch; values of JSON.
     """
 
     pairs: pd.DataFrame
@@ -239,6 +240,24 @@ class Audit(Findings):
         with atomic_folder(target) as partial:
             self.write_figures(partial)
             self.report(partial / REPORT)
+
+    def export(self, tool: str, folder: str | Path) -> None:
+        """Writes what was trained, of every component and seed, as files for another tool, whole or not at all.
+
+        Args:
+            tool: ``transformer_lens``, ``pyvene``, ``saelens`` or ``gguf``.
+            folder: Where to; it must not be there.
+
+        Raises:
+            InputError: If nothing was trained, the tool is unknown or takes no such subspace, or the folder is there.
+        """
+        trained = {key: basis for key, basis in self.bases.items() if key.is_trained}
+        if not trained:
+            raise InputError("this audit has trained nothing, so there is nothing to write: run it with training")
+        if Path(folder).exists():
+            raise InputError(f"{folder} is there already: name a folder that is not")
+        with atomic_folder(Path(folder)) as partial:
+            write_for(tool, partial, trained, self.about["model"])
 
     def write_figures(self, folder: Path) -> None:
         """Writes all that ``load`` reads into a folder that is there: what ``save`` does, without the page."""

@@ -9,12 +9,15 @@ from typing import Any
 import pandas as pd
 
 from subspace_illusion.auditing.asked import Asked
-from subspace_illusion.auditing.call import audit, what_is_done
+from subspace_illusion.auditing.call import audit, said, what_is_done
 from subspace_illusion.auditing.configured import Configured
 from subspace_illusion.auditing.findings import joined
+from subspace_illusion.auditing.given import subspaces_of_width
+from subspace_illusion.auditing.noted import notes_on
 from subspace_illusion.auditing.progress import say_how_read
 from subspace_illusion.auditing.result import Audit
 from subspace_illusion.auditing.settings import Settings
+from subspace_illusion.core.checkpoints import open_tokenizer
 from subspace_illusion.core.fetch import open_source
 from subspace_illusion.core.sites import Site
 from subspace_illusion.pipeline.sections import Compute
@@ -50,7 +53,7 @@ def audit_by_workers(
     folder, source = open_source(model)
     sites = Configured(folder).check(hooks, directions)
     chosen = asked.settings if len(sites) == 1 else asked.settings.planting_nothing
-    _, as_read = asked.read(folder)
+    words, as_read = asked.read(folder)
     by = f"{compute.workers} processes" if compute.scheduler == "local" else f"the workers of {compute.scheduler}"
     kept = f"what is done is kept in {compute.store}, and the same command goes on from there"
     print(f"{what_is_done(sites, directions, asked.settings)}: by {by}, a component at a time; {kept}")
@@ -60,9 +63,12 @@ def audit_by_workers(
     except KeyboardInterrupt as stopped:
         raise KeyboardInterrupt(*([kept] if compute.store.is_dir() else [])) from stopped
     found = [unpacked(packed) for packed in tables]
+    width = next(iter(found[0].bases.values())).shape[0]
+    notes = notes_on(subspaces_of_width(directions, width), sites, words.prompts, open_tokenizer(folder))
+    print(*said(notes), sep="\n", flush=True)
     # Workers are given the folder, whatever the user named.
     about = {key: value for key, value in found[0].about["model"].items() if key != "path"} | source
-    told = {**found[0].about, "model": about, "settings": asked.settings.model_dump(mode="json")}
+    told = {**found[0].about, "model": about, "settings": asked.settings.model_dump(mode="json"), "notes": notes}
     return replace(found[0], **vars(joined(found)), about=told)
 
 

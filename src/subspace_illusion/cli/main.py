@@ -1,4 +1,4 @@
-"""``subspace-illusion``: audit, localise, pairs, compare, tasks."""
+"""``subspace-illusion``: audit, localise, pairs, compare, export, tasks."""
 
 import argparse
 import ast
@@ -13,7 +13,7 @@ from subspace_illusion.errors import InputError
 ABOUT = (
     "Is this the subspace you are looking for? Checks subspaces of language models for the interpretability illusion."
 )
-COMMANDS = ("audit", "localise", "pairs", "compare", "tasks")
+COMMANDS = ("audit", "localise", "pairs", "compare", "export", "tasks")
 """Each a module beside this one: its docstring, ``add_arguments`` and ``run``."""
 EXTRAS = {"dvc": "pipeline", "hydra": "pipeline", "omegaconf": "pipeline", "dask": "cluster", "distributed": "cluster"}
 """By package, the extra that brings it."""

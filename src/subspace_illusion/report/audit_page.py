@@ -94,6 +94,7 @@ def write_page(page: AuditPage, target: Path) -> None:
             answer=[line.strip() for line in lines(page)][::2],
             pairs=". ".join([_counts(page.pairs), *page.about["pairs"].get("read", [])]),
             as_read=page.as_read,
+            notes=page.about.get("notes", {}),
             verdicts=verdict_grid(page.verdicts),
             rules=rules(page.verdicts, page.calibration, SMALLEST_EFFECT),
             cannot_see=cannot_see(page.calibration),

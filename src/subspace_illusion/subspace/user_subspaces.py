@@ -1,36 +1,33 @@
 """A subspace of one's own, read from a file that another tool wrote, as a basis."""
 
-import json
-import pickle
 import re
-import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 
 from subspace_illusion.core.basis import orthonormal
 from subspace_illusion.errors import InputError
-from subspace_illusion.files import one_line
-
-SAE_WEIGHTS = "sae_weights.safetensors"
-SAE_CONFIG = "cfg.json"
-SAE_DECODER = "W_dec"
+from subspace_illusion.subspace.held import READERS, not_floats, read_held
+from subspace_illusion.subspace.kinds import Vectors, vectors_in
+from subspace_illusion.subspace.origin import Origin, origin_of
 
 ORTHONORMAL = 1e-5
 """How far the columns' inner products may be from 0 and 1 in a basis that is taken as it is."""
+ORTHOGONAL = 1e-3
+"""The largest cosine between two vectors of which nobody says whether they are a basis or a list, for a basis; in short
+floats what these round off."""
 SMALLEST_AXIS = 1e-5
 """How long, beside unit vectors, an axis of their span has to be to count as one; float32 rounding makes shorter ones.
 """
 
-_NAMES = 5
-_ORIGINAL = "parametrizations.weight.original"
-_BASE = "parametrizations.weight.0.base"
+_NAMES, _FEW = 5, 4
+"""How many names, and how many rows, an example shows."""
 _RANGE = re.compile(r"\s*([0-9]{1,18})\s*(?::\s*([0-9]{1,18})\s*)?")
+_INDICES = re.compile(r"\s*-?[0-9]{1,18}\s*(?:,\s*-?[0-9]{1,18}\s*)*")
+_POSITIONS_LAYERS = 2
+"""The axes before ``d`` of directions by position and layer."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +37,23 @@ class UserSubspace:
     Attributes:
         basis: ``[d, k]``, float32.
         note: What was done to make a basis of what the file holds; empty where nothing was.
+        taken_for: What that was taken for, with its shape.
+        origin: What its file says of where it is from; ``None`` where there is no file.
     """
 
     basis: torch.Tensor
     note: str
+    taken_for: str = ""
+    origin: Origin | None = None
+
+    @property
+    def told(self) -> str:
+        """All of it in a line."""
+        origin = [] if self.origin is None else [f"its file says: {self.origin}" if str(self.origin) else _SAYS_NOTHING]
+        return "; ".join([f"taken for {self.taken_for}", self.note or "of unit length as it was", *origin])
+
+
+_SAYS_NOTHING = "its file does not say where it is from"
 
 
 def read_user_subspace(
@@ -52,51 +62,45 @@ def read_user_subspace(
     """Reads a subspace from a file.
 
     The tensor is ``[d]``, ``[k, d]`` or ``[d, k]``, in floating-point numbers; the side that is as long as the
-    component is wide is ``d``. In a state dict, what ``torch.nn.utils.parametrizations.orthogonal`` keeps of a rotation
-    (pyvene's ``rotate_layer``, transformer_lens' ``LearnedSubspace``) is put together to ``<module>.weight``,
-    ``[d, k]``.
+    component is wide is ``d``. Vectors that are not orthogonal are a list of which some have to be chosen, unless they
+    are of a kind that ``kinds`` knows. Whole numbers are a set of neurons. With more axes before ``d``, such as
+    ``[positions, layers, d]``, one index for each names a direction.
 
     Args:
-        file: ``.safetensors``, ``.npy``, a torch file (``.pt``, ``.pth``, ``.bin``) with a tensor or a dict of tensors,
-            or SAELens' folder. Nothing in it is unpickled but tensors.
+        file: One that ``held`` reads, or an SAE's folder. Nothing in it is unpickled but tensors.
         width: Dimensions of the component, ``d``.
-        tensor: Name of the tensor in the file; may be left out if there is one only, or one rotation, and is ``W_dec``
-            in SAELens' folder.
+        tensor: Name of the tensor in the file; may be left out if there is one only, or one of a kind that is known.
         rows: Which of the tensor's vectors span the subspace, counted from 0: numbers, or text such as ``17``,
             ``3,5,9`` or ``0:4`` (without the end). The vectors are the rows, or the columns of a tensor ``[d, n]`` with
-            another ``n`` than ``d`` and of a rotation.
+            another ``n`` than ``d`` and of a rotation. With more axes before ``d`` an index for each: ``-1,10``.
 
     Raises:
         InputError: If the file is missing, cannot be read or is refused, the tensor cannot be told or found, its shape
             or numbers do not fit, or its vectors depend on one another.
     """
-    tensors, rotations = _with_rotations(file, _read(file))
-    if file.is_dir() and tensor in (None, SAE_DECODER):
-        tensor = SAE_DECODER
-        _check_decoder(file, width, rows)
-    name, rows = _choose(file, tensors, rotations, tensor, rows)
+    held = read_held(file)
+    every, meant = vectors_in(file, held)
+    name, rows = _choose(file, every, meant, tensor, rows)
     where = f"{file}#{name}" if name else str(file)
-    return user_subspace(where, tensors[name], width, rows, columns=name in rotations)
+    choices = where if name else f"{where}#"
+    found = _subspace(where, every[name], width, rows, choices, origin_of(held.said, name))
+    shape = list(held.tensors.get(name, every[name].values).shape)
+    return replace(found, taken_for=f"{found.taken_for}, {shape}{f' of {held.tool}' if held.tool else ''}")
 
 
-def user_subspace(
-    where: str, values: torch.Tensor, width: int, rows: str | Sequence[int] | None = None, columns: bool = False
-) -> UserSubspace:
+def user_subspace(where: str, values: torch.Tensor, width: int) -> UserSubspace:
     """A subspace of one's own from a tensor.
 
     Args:
         where: What messages call it.
-        values: ``[d]``, ``[k, d]`` or ``[d, k]``, as for ``read_user_subspace``.
+        values: ``[d]``, ``[k, d]`` or ``[d, k]``, or the numbers of neurons, as for ``read_user_subspace``.
         width: Dimensions of the component, ``d``.
-        rows: As for ``read_user_subspace``.
-        columns: Whether the vectors of a square tensor are its columns.
 
     Raises:
         InputError: As ``read_user_subspace``, for what is wrong with the tensor.
     """
-    vectors, note = _vectors(where, values, width, rows, columns)
-    basis, *notes = _basis(where, vectors)
-    return UserSubspace(basis, "; ".join(part for part in (note, *notes) if part))
+    found = _subspace(where, Vectors(values), width, None, None, None)
+    return replace(found, taken_for=f"{found.taken_for}, {list(values.shape)}")
 
 
 def parse_spec(text: str) -> tuple[Path, str | None, str | None]:
@@ -108,7 +112,7 @@ def parse_spec(text: str) -> tuple[Path, str | None, str | None]:
         InputError: If it names no file.
     """
     file, mark, rest = text.rpartition("#")
-    if not mark or Path(text).suffix in _READERS:  # pyvene's own files are called intkey_...#0.bin
+    if not mark or Path(text).suffix in READERS:  # pyvene's own files are called intkey_...#0.bin
         file, rest = text, ""
     if not file:
         raise InputError(f"{text!r} names no file; write file#tensor:rows, such as sae/#W_dec:17 or probe.npy")
@@ -116,153 +120,10 @@ def parse_spec(text: str) -> tuple[Path, str | None, str | None]:
     return Path(file), tensor or None, rows if colon else None
 
 
-def _read(file: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a file by name; a tensor that has none goes by the empty one.
-
-    Raises:
-        InputError: If there are none or they cannot be read.
-    """
-    if file.is_dir():
-        if missing := [name for name in (SAE_WEIGHTS, SAE_CONFIG) if not (file / name).is_file()]:
-            raise InputError(f"{file} is a folder without {missing[0]}; name a file, or a folder that SAELens saved")
-        return _read_safetensors(file / SAE_WEIGHTS)
-    read = _READERS.get(file.suffix)
-    if read is None:
-        raise InputError(f"{file} is none of {', '.join(_READERS)}; save the subspace as one of these")
-    if not file.is_file():
-        raise InputError(f"{file} is not there; name a file with a subspace")
-    tensors = read(file)
-    if not tensors:
-        raise InputError(f"{file} holds no tensors; save the subspace's tensor in it")
-    return tensors
-
-
-def _read_safetensors(file: Path) -> dict[str, torch.Tensor]:
-    try:
-        with safe_open(file, framework="pt") as opened:
-            return {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (no mapping)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{file} cannot be read as safetensors: {one_line(error)}") from error
-
-
-def _read_npy(file: Path) -> dict[str, torch.Tensor]:
-    try:
-        array = np.load(file, allow_pickle=False, mmap_mode="c")
-    except Exception as error:  # numpy promises none in particular for a broken file
-        if isinstance(error, ValueError) and re.search("pickle|Python objects", str(error)):
-            raise InputError(
-                f"{file} holds no array of numbers (pickled objects are not opened); save one with np.save or "
-                "safetensors"
-            ) from error
-        raise InputError(f"{file} cannot be read as npy: {one_line(error)}") from error
-    if not isinstance(array, np.ndarray):
-        raise InputError(f"{file} is an npz archive; save one array with np.save")
-    if array.dtype.kind != "f":
-        raise _not_floats(str(file), str(array.dtype))
-    # torch takes no other byte order than the machine's and no long double.
-    return {"": torch.from_numpy(array.astype(f"f{min(array.itemsize, 8)}", copy=False))}
-
-
-def _read_torch(file: Path) -> dict[str, torch.Tensor]:
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            value = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        # torch's own message is several lines long and says how to open the file all the same.
-        raise InputError(
-            f"{file} cannot be opened without unpickling more than tensors, which is refused; save the tensor with "
-            "safetensors, np.save or torch.save"
-        ) from error
-    except Exception as error:  # a broken pickle may raise anything
-        raise InputError(f"{file} cannot be read as a torch file: {type(error).__name__} {one_line(error)}") from error
-    if isinstance(value, torch.Tensor):
-        return {"": value}
-    if not isinstance(value, Mapping):
-        raise InputError(f"{file} holds a {type(value).__name__}; save a tensor, or a dict of tensors by name")
-    return {str(name): entry for name, entry in value.items() if isinstance(entry, torch.Tensor)}
-
-
-_READERS: Mapping[str, Callable[[Path], dict[str, torch.Tensor]]] = {
-    ".safetensors": _read_safetensors,
-    ".npy": _read_npy,
-    ".pt": _read_torch,
-    ".pth": _read_torch,
-    ".bin": _read_torch,
-}
-
-
-def _check_decoder(folder: Path, width: int, rows: object) -> None:
-    """Checks what SAELens says of its decoder.
-
-    Raises:
-        InputError: If it is as wide as another component, or no features are chosen.
-    """
-    try:
-        config: Any = json.loads((folder / SAE_CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{folder / SAE_CONFIG} cannot be read: {one_line(error)}") from error
-    if not isinstance(config, dict):
-        raise InputError(f"{folder / SAE_CONFIG} is no object with settings; name a folder that SAELens saved")
-    # A transcoder reads one component and decodes to another.
-    name = "d_out" if config.get("d_out") else "d_in"
-    if config.get(name, width) != width:
-        raise InputError(
-            f"{folder} is an SAE of {config[name]} dimensions ({name} in {SAE_CONFIG}), the component has {width}; "
-            "choose the component that it was trained on"
-        )
-    if rows is None:
-        raise InputError(f"{folder} is a whole SAE; choose features, as in {folder}#{SAE_DECODER}:17")
-
-
-def _with_rotations(file: Path, tensors: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], list[str]]:
-    """The tensors, with those that parametrise a rotation put together.
-
-    Args:
-        file: For messages.
-        tensors: By name.
-
-    Returns:
-        The tensors by name and the names of the rotations, whose columns are the vectors.
-
-    Raises:
-        InputError: If a part of a rotation is missing or of another shape.
-    """
-    stems = [name.removesuffix(_ORIGINAL) for name in tensors if name.endswith(_ORIGINAL)]
-    parts = {stem + part for stem in stems for part in (_ORIGINAL, _BASE)}
-    rest = {name: values for name, values in tensors.items() if name not in parts}
-    rotations = {}
-    for stem in stems:
-        original, base = tensors[stem + _ORIGINAL], tensors.get(stem + _BASE)
-        if base is None or original.ndim != 2 or base.shape != (max(original.shape),) * 2:
-            raise InputError(f"{file}#{stem}{_ORIGINAL} has no fitting {_BASE}; save {stem}weight itself instead")
-        rotations[f"{stem}weight"] = _rotation(original, base)
-    return rest | rotations, list(rotations)
-
-
-def _rotation(original: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
-    """The weight that ``torch.nn.utils.parametrizations.orthogonal`` makes with its defaults, without making a module,
-    which would draw and factorise an n x n matrix first.
-
-    Args:
-        original: ``[n, m]``.
-        base: ``[max(n, m)] * 2``.
-    """
-    wide = original.shape[0] < original.shape[1]
-    lower = (original.mT if wide else original).double().tril()
-    if lower.shape[0] == lower.shape[1]:
-        turned = torch.matrix_exp(lower - lower.mT)
-    else:
-        reflectors = lower.tril(-1)
-        turned = torch.linalg.householder_product(reflectors, 2 / (1 + reflectors.square().sum(0)))
-        turned = turned * lower.diagonal().int()
-    weight = (base.double() @ turned).float()
-    return weight.mT if wide else weight
-
-
 def _choose(
     file: Path,
-    names: Mapping[str, torch.Tensor],
-    rotations: Sequence[str],
+    every: Mapping[str, Vectors],
+    meant: Sequence[str],
     tensor: str | None,
     rows: str | Sequence[int] | None,
 ) -> tuple[str, str | Sequence[int] | None]:
@@ -271,69 +132,171 @@ def _choose(
     Raises:
         InputError: If the file has no such tensor, or several and none is named.
     """
-    shown = ", ".join(list(names)[:_NAMES]) + (f" and {len(names) - _NAMES} more" if len(names) > _NAMES else "")
+    shown = ", ".join(list(every)[:_NAMES]) + (f" and {len(every) - _NAMES} more" if len(every) > _NAMES else "")
     if tensor is None:
-        candidates = rotations or list(names)
-        if len(candidates) > 1:
-            raise InputError(f"{file} has several tensors ({shown}); name one, as in {file}#{candidates[0]}")
-        return candidates[0], rows
-    if tensor in names:
+        if len(meant) > 1:
+            raise InputError(f"{file} has several tensors ({shown}); name one, as in {file}#{meant[0]}")
+        return meant[0], rows
+    if tensor in every:
         return tensor, rows
     if isinstance(rows, str):
         # A name may hold a colon, which the command line takes for the start of the rows.
         pieces = f"{tensor}:{rows}".split(":")
         for end in range(len(pieces), 1, -1):
-            if (name := ":".join(pieces[:end])) in names:
+            if (name := ":".join(pieces[:end])) in every:
                 return name, ":".join(pieces[end:]) or None
     raise InputError(f"{file} has no tensor {tensor}; it has {shown or 'one without a name, so leave the name out'}")
 
 
-def _not_floats(where: str, dtype: str) -> InputError:
-    return InputError(f"{where} holds {dtype}; a subspace needs real floating-point numbers, save it as float32")
-
-
-def _vectors(
-    where: str, values: torch.Tensor, width: int, rows: str | Sequence[int] | None, columns: bool
-) -> tuple[torch.Tensor, str]:
-    """The vectors that span the subspace.
+def _subspace(
+    where: str,
+    given: Vectors,
+    width: int,
+    rows: str | Sequence[int] | None,
+    choices: str | None,
+    origin: Origin | None,
+) -> UserSubspace:
+    """The subspace that vectors span.
 
     Args:
         where: For messages.
-        values: What the file holds.
+        given: What the file holds.
         width: ``d``.
         rows: As in ``read_user_subspace``.
-        columns: Whether the vectors of a square tensor are its columns.
-
-    Returns:
-        The vectors as columns, ``[d, k]`` in the file's dtype, and what was done.
+        choices: What stands before rows; ``None`` where there is no file.
+        origin: What the file says.
 
     Raises:
-        InputError: If there are none, their shape does not fit, or they are no floating-point numbers.
+        InputError: As ``read_user_subspace``.
     """
-    if not values.is_floating_point():
-        raise _not_floats(where, str(values.dtype).removeprefix("torch."))
-    shape = list(values.shape)
-    if len(shape) not in (1, 2):
-        raise InputError(f"{where} has shape {shape}; a subspace is [d], [k, d] or [d, k]")
-    if width not in shape:
-        raise InputError(f"{where} has shape {shape}, no side of which is the component's width of {width}")
-    example = f"{where}{'' if '#' in where else '#'}:0:4"
-    square = shape == [width, width]
-    if square and rows is None:
+    if given.refused:
+        raise InputError(f"{where} {given.refused}")
+    shape = list(given.values.shape)
+    given = _neurons(where, given, width) if not given.values.dtype.is_floating_point else given
+    notes = [given.done]
+    if given.values.ndim > 2:
+        given = replace(given, values=given.values.squeeze())  # axes of one are of no matter
+    if given.values.ndim > 2:
+        indices = _indices(where, rows, list(given.values.shape), width)
+        notes.append(f"took {list(indices)} of {list(given.values.shape[:-1])}")
+        if origin is not None and len(indices) == _POSITIONS_LAYERS:
+            notes.append("these are read as positions, the last ones of a prompt, and layers")
+            origin = _by_position_and_layer(origin, indices, given.values.shape)
+        given, rows = replace(given, values=given.values[indices]), None
+    vectors, transposed = _vectors(where, given, shape, width)
+    count, choice = len(vectors), _choice(choices, len(vectors))
+    chosen = given.meant if rows is None else _picked(where, rows, count)
+    if chosen is None and count > 1 and given.together is False:
+        raise InputError(f"{where} is a list of {count} {given.kind or 'directions'}; {choice}")
+    if chosen is None and count == width > 1:
         raise InputError(
-            f"{where} is square ({shape}), so its vectors cannot be told; choose some, as in {example}, or save "
-            "them as [d, k] with k < d"
+            f"{where} spans all {width} dimensions, which an audit patches as the whole component; {choice}"
         )
-    lying = shape[-1] == width and not (square and columns)
-    vectors = (values if lying else values.mT).detach().to_dense().reshape(-1, width)
-    note = f"transposed: it was {shape}" if lying and len(shape) == 2 else ""
     if rows is not None:
-        picked = _picked(where, rows, len(vectors))
-        note = f"took {len(picked)} of its {len(vectors)} vectors"
-        vectors = torch.stack([vectors[row] for row in picked])
+        notes.append(f"took {len(chosen or ())} of its {count} vectors")
+    elif transposed:
+        notes.append(f"transposed: it was {shape}")
+    vectors = vectors if chosen is None else vectors[chosen]
     if not 0 < len(vectors) <= width:
-        raise InputError(f"{where} has {len(vectors)} vectors in {width} dimensions; choose some, as in {example}")
-    return vectors.mT, note
+        raise InputError(f"{where} has {len(vectors)} vectors in {width} dimensions; {choice}")
+    is_open = chosen is None and given.together is None
+    basis, *done = _basis(where, vectors.mT, choice if is_open else None)
+    kind = given.kind or ("a direction" if basis.shape[1] == 1 else f"a basis of {basis.shape[1]} directions")
+    return UserSubspace(basis, "; ".join(note for note in (*notes, *done) if note), kind, origin)
+
+
+def _choice(choices: str | None, count: int) -> str:
+    """How some of several vectors are chosen."""
+    two = "; of a probe of two classes it is the difference" if count == 2 else ""
+    if choices is None:
+        return f"give one of them, or a basis of their span{two}"
+    return f"choose one, as in {choices}:0, or the span of some, as in {choices}:0:{min(count, _FEW)}{two}"
+
+
+def _neurons(where: str, given: Vectors, width: int) -> Vectors:
+    """The axes of a set of neurons: whole numbers that name them, or a mask that is on for them.
+
+    Raises:
+        InputError: If the numbers name no neurons, or all of them.
+    """
+    values, dtype = given.values, given.values.dtype
+    if dtype.is_complex or values.ndim != 1:
+        raise not_floats(where, str(dtype).removeprefix("torch."))
+    is_mask = len(values) == width and bool(((values == 0) | (values == 1)).all())
+    neurons = (values.nonzero().flatten() if is_mask else values).long()
+    if not is_mask and (dtype == torch.bool or len(neurons.unique()) < len(neurons)):
+        raise not_floats(where, str(dtype).removeprefix("torch."))
+    if not len(neurons) or not 0 <= int(neurons.min()) <= int(neurons.max()) < width:
+        raise InputError(
+            f"{where} holds whole numbers that are no neurons from 0 to {width - 1}; save vectors as float32"
+        )
+    axes = torch.zeros(len(neurons), width).scatter_(1, neurons[:, None], 1)
+    return replace(given, values=axes, kind=f"a set of {len(neurons)} neurons", rows=True, together=True)
+
+
+def _indices(where: str, rows: str | Sequence[int] | None, shape: Sequence[int], width: int) -> tuple[int, ...]:
+    """One index for each axis before ``d``.
+
+    Raises:
+        InputError: If there are others, or ``d`` is not the last axis.
+    """
+    axes = shape[:-1]
+    if shape[-1] != width:
+        raise InputError(
+            f"{where} has shape {list(shape)}, the last side of which is not the component's width of {width}"
+        )
+    text = rows if isinstance(rows, str) else ",".join(map(str, rows or ()))
+    found = tuple(int(part) for part in text.split(",")) if _INDICES.fullmatch(text) else ()
+    if len(found) != len(axes) or not all(-size <= index < size for index, size in zip(found, axes, strict=True)):
+        last = ",".join(str(size - 1) for size in axes)
+        raise InputError(
+            f"{where} has shape {list(shape)}; give one index for each of the first {len(axes)} axes, from 0 up to "
+            f"{last}, as in {where}{'' if '#' in where else '#'}:{last}"
+        )
+    return found
+
+
+def _by_position_and_layer(origin: Origin, indices: Sequence[int], shape: Sequence[int]) -> Origin:
+    """What the indices into ``[positions, layers, d]`` say."""
+    (position, layer), (positions, layers, _) = indices, shape
+    return replace(origin, position=position % positions - positions, layer=layer % layers)
+
+
+def _vectors(where: str, given: Vectors, shape: Sequence[int], width: int) -> tuple[torch.Tensor, bool]:
+    """The vectors of a tensor of one axis or two.
+
+    Args:
+        where: For messages.
+        given: The tensor.
+        shape: Its shape in the file.
+        width: ``d``.
+
+    Returns:
+        The vectors as rows, ``[k, d]`` in the file's dtype, and whether their shape alone says that they are rows.
+
+    Raises:
+        InputError: If the shape does not fit, or leaves open which side the vectors are.
+    """
+    values = given.values.detach().to_dense()
+    sides = list(values.shape)
+    if not sides:
+        raise InputError(f"{where} has shape {list(shape)}; a subspace is [d], [k, d] or [d, k]")
+    if width not in sides:
+        raise InputError(f"{where} has shape {list(shape)}, no side of which is the component's width of {width}")
+    if len(sides) == 1:
+        return values[None], False
+    if given.rows is None and sides == [width, width] and width > 1:
+        raise InputError(
+            f"{where} is square ({sides}), so that its rows and its columns cannot be told apart; save the vectors "
+            "that are meant alone, as [k, d] with k < d"
+        )
+    lying = sides[1] == width if given.rows is None else given.rows
+    if sides[lying] != width:
+        raise InputError(
+            f"{where} has vectors of {sides[lying]} dimensions, the component has {width}; choose the component that "
+            "they are of"
+        )
+    return (values if lying else values.mT), lying and given.rows is None
 
 
 def _picked(where: str, rows: str | Sequence[int], count: int) -> list[int]:
@@ -363,18 +326,20 @@ def _picked(where: str, rows: str | Sequence[int], count: int) -> list[int]:
     return [row for first, stop in ranges for row in range(first, stop)]
 
 
-def _basis(where: str, vectors: torch.Tensor) -> tuple[torch.Tensor, str, str]:
+def _basis(where: str, vectors: torch.Tensor, choice: str | None) -> tuple[torch.Tensor, str, str]:
     """The basis of a span.
 
     Args:
         where: For messages.
         vectors: ``[d, k]``, of any floating-point dtype.
+        choice: How some are chosen, where nobody said that all of them are meant.
 
     Returns:
         The basis, and what was done to its numbers and its columns.
 
     Raises:
-        InputError: If a number is not finite, a vector is zero or depends on the others.
+        InputError: If a number is not finite, a vector is zero or depends on the others, or they are a list of which
+            some have to be chosen.
     """
     values = vectors.double()
     k = values.shape[1]
@@ -387,13 +352,17 @@ def _basis(where: str, vectors: torch.Tensor) -> tuple[torch.Tensor, str, str]:
     norms = scaled.norm(dim=0)
     unit = scaled / norms
     precision = torch.finfo(vectors.dtype)
+    cosine = (unit.mT @ unit - torch.eye(k)).abs().max().item()
+    if choice is not None and cosine > max(ORTHOGONAL, precision.eps):
+        raise InputError(
+            f"{where} is a list of {k} directions and no basis, with cosines of up to {cosine:.2g}; {choice}"
+        )
     independent = int((torch.linalg.svdvals(unit) > max(SMALLEST_AXIS, precision.eps) * k**0.5).sum())
     if independent < k:
         raise InputError(
             f"{where} has {k} vectors, only {independent} of which are independent; leave out what the others add up to"
         )
     converted = f"converted from {str(vectors.dtype).removeprefix('torch.')}" if precision.bits < 32 else ""
-    cosine = (unit.mT @ unit - torch.eye(k)).abs().max().item()
     if cosine > ORTHONORMAL:
         return (
             orthonormal(unit).float().contiguous(),

@@ -1,0 +1,311 @@
+"""Directions in the forms in which tools save them, and what their files say of themselves."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+from sklearn.decomposition import PCA
+from torch.nn.utils.parametrizations import orthogonal
+
+from subspace_illusion.core.basis import random_basis
+from subspace_illusion.errors import InputError
+from subspace_illusion.subspace.origin import Origin, origin_of
+from subspace_illusion.subspace.user_subspaces import UserSubspace, parse_spec, read_user_subspace, user_subspace
+
+D = 12
+G = torch.Generator().manual_seed(0)
+FEATURES = torch.randn(30, D, generator=G)
+V = FEATURES[0]
+
+
+def read(spec: str | Path, width: int = D) -> UserSubspace:
+    """What the command line's spelling names."""
+    file, tensor, rows = parse_spec(str(spec))
+    return read_user_subspace(file, width, tensor, rows)
+
+
+def complaint(spec: str | Path, width: int = D) -> str:
+    with pytest.raises(InputError) as error:
+        read(spec, width)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def is_along(own: UserSubspace, direction: torch.Tensor) -> bool:
+    return own.basis.shape == (D, 1) and torch.allclose(own.basis[:, 0], direction / direction.norm(), atol=1e-6)
+
+
+def test_an_archive_of_numpy_is_read_and_its_words_and_numbers_are_what_it_says(tmp_path):
+    objects = np.array([{}], dtype=object)
+    np.savez(tmp_path / "w.npz", w=V.numpy(), hook_name="blocks.1.hook_resid_post", layer=1, pickled=objects)
+    own = read(tmp_path / "w.npz")
+    assert is_along(own, V)
+    assert own.origin == Origin(hook="blocks.1.hook_resid_post", layer=1)
+    np.savez(tmp_path / "scope.npz", W_dec=FEATURES.numpy(), W_enc=FEATURES.T.numpy(), threshold=np.zeros(30, "f"))
+    assert is_along(read(f"{tmp_path / 'scope.npz'}#:17"), FEATURES[17])
+    assert is_along(read(f"{tmp_path / 'scope.npz'}#W_enc:17"), FEATURES[17])
+    assert "#W_dec is a list of 30 features of an SAE's decoder; choose one" in complaint(tmp_path / "scope.npz")
+    np.savez(tmp_path / "none.npz", pickled=objects)
+    assert "holds no tensors" in complaint(tmp_path / "none.npz")
+
+
+def test_what_lies_deep_in_dictionaries_and_lists_has_a_name(tmp_path):
+    torch.save({"layer_activations": {13: V, 14: 2 * V}, "note": None}, tmp_path / "nested.pt")
+    assert "several tensors (layer_activations.13, layer_activations.14); name one, as in " in complaint(
+        tmp_path / "nested.pt"
+    )
+    own = read(f"{tmp_path / 'nested.pt'}#layer_activations.14")
+    assert is_along(own, V)
+    assert own.origin == Origin(layer=14)
+    torch.save([FEATURES[0], FEATURES[1]], tmp_path / "list.pt")
+    assert is_along(read(f"{tmp_path / 'list.pt'}#1"), FEATURES[1])
+
+
+def test_numbers_beside_a_direction_are_what_its_file_says_of_it(tmp_path):
+    torch.save(dict(direction=V.double(), layer=torch.tensor(10), pos=-2), tmp_path / "w.pt")
+    own = read(tmp_path / "w.pt")
+    assert is_along(own, V)
+    assert str(own.origin) == "layer 10, position -2"
+    save_file({"w": V}, tmp_path / "w.safetensors", {"hook_name": "blocks.3.hook_mlp_out", "prepend_bos": "False"})
+    origin = read(tmp_path / "w.safetensors").origin
+    assert origin == Origin(hook="blocks.3.hook_mlp_out", bos=False)
+    assert (
+        "its file says: blocks.3.hook_mlp_out, without a beginning-of-sequence token"
+        in read(tmp_path / "w.safetensors").told
+    )
+
+
+@pytest.mark.parametrize("shape", [(1, 1, D), (1, D), (D, 1), (1, D, 1)])
+def test_axes_of_one_are_of_no_matter(tmp_path, shape):
+    torch.save(V.reshape(shape), tmp_path / "w.pt")
+    own = read(tmp_path / "w.pt")
+    assert is_along(own, V)
+    assert own.taken_for == f"a direction, {list(shape)}"
+
+
+@settings(max_examples=20)
+@given(st.integers(2, 6), st.integers(2, 6), st.data())
+def test_directions_by_position_and_layer_take_an_index_each(tmp_path_factory, positions, layers, data):
+    file = tmp_path_factory.mktemp("by") / "w.pt"
+    values = torch.randn(positions, layers, D, generator=G)
+    torch.save(values, file)
+    position, layer = data.draw(st.integers(-positions, positions - 1)), data.draw(st.integers(0, layers - 1))
+    own = read(f"{file}#:{position},{layer}")
+    assert is_along(own, values[position, layer])
+    assert own.origin == Origin(layer=layer, position=position - positions * (position >= 0))
+    last = f"{positions - 1},{layers - 1}"
+    for rows in ("", f"#:{positions},0", "#:0", "#:0,0,0", "#:a,b"):
+        assert complaint(f"{file}{rows}").endswith(f"from 0 up to {last}, as in {file}#:{last}")
+
+
+def folder_of(path: Path, weights: str, tensors: dict[str, torch.Tensor], config: str, about: dict) -> Path:
+    path.mkdir()
+    if weights.endswith(".pt"):
+        torch.save(tensors, path / weights)
+    else:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path / weights)
+    (path / config).write_text(json.dumps(about))
+    return path
+
+
+def test_folders_of_saes_say_where_they_are_from(tmp_path):
+    about = dict(d_in=D, metadata=dict(hook_name="blocks.8.hook_resid_pre", prepend_bos=True, model_name="tiny"))
+    saelens = folder_of(tmp_path / "sae", "sae_weights.safetensors", dict(W_dec=FEATURES), "cfg.json", about)
+    tensors = {"encoder.weight": 2 * FEATURES, "W_dec": FEATURES, "b_dec": V.clone()}
+    sparsify = folder_of(tmp_path / "layers.10.mlp", "sae.safetensors", tensors, "cfg.json", dict(d_in=D, k=4))
+    about = dict(trainer=dict(layer=3, lm_name="tiny", submodule_name=None))
+    learnt = folder_of(tmp_path / "trainer_0", "ae.pt", {"decoder.weight": FEATURES.T}, "config.json", about)
+    for folder, tool, said, site in (
+        (
+            saelens,
+            "SAELens",
+            "blocks.8.hook_resid_pre, with a beginning-of-sequence token, model tiny",
+            "hook_resid_pre",
+        ),
+        (sparsify, "sparsify", "layers.10.mlp", "hook_mlp_out"),
+        (learnt, "dictionary_learning", "layer 3, model tiny", None),
+    ):
+        own = read(f"{folder}#:17")
+        assert is_along(own, FEATURES[17])
+        assert (
+            own.taken_for == f"features of an SAE's decoder, {'[12, 30]' if folder == learnt else '[30, 12]'} of {tool}"
+        )
+        assert str(own.origin) == said
+        assert (own.origin.site and own.origin.site.point) == site
+
+
+@pytest.mark.parametrize(
+    ("module", "site"),
+    [("layers.10", "blocks.10.hook_resid_post"), ("transformer.h.3", "blocks.3.hook_resid_post"),
+     ("model.layers.4.self_attn", "blocks.4.hook_attn_out"), ("gpt_neox.layers.0.mlp", "blocks.0.hook_mlp_out"),
+     ("blocks.2.hook_resid_mid", "blocks.2.hook_resid_mid"), ("embed_tokens", None), ("layers.1.mlp.act_fn", None)],
+)  # fmt: skip
+def test_modules_are_known_by_the_hooks_that_hold_what_they_give(module, site):
+    found = Origin(hook=module).site
+    assert (found and found.name) == site
+
+
+@pytest.mark.parametrize(
+    ("tensor", "origin"),
+    [("layers.7.w", Origin(layer=7)), ("7", Origin(layer=7)), ("layer_7", Origin(layer=7)), ("trained:0", Origin()),
+     ("blocks.2.mlp.hook_post:trained:0", Origin(hook="blocks.2.mlp.hook_post")), ("w7", Origin()),
+     ("direction.7", Origin(hook="blocks.7.hook_resid_post"))],
+)  # fmt: skip
+def test_a_tensors_name_may_say_its_layer_or_hook(tensor, origin):
+    assert origin_of({}, tensor) == origin
+
+
+def boundless(**more: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """What pyvene saves of an intervention on a whole rotation, and the rotation."""
+    module = torch.nn.Module()
+    module.rotate_layer = torch.nn.Module()
+    module.rotate_layer.weight = torch.nn.Parameter(random_basis(D, D, 1))
+    orthogonal(module.rotate_layer)
+    return module.state_dict() | dict(embed_dim=torch.tensor(D)) | more, module.rotate_layer.weight.detach()
+
+
+@pytest.mark.parametrize(
+    ("more", "columns", "kind", "done"),
+    [
+        (dict(intervention_boundaries=torch.tensor([0.25]), temperature=torch.tensor(0.1),
+              intervention_population=torch.arange(D)), [0, 1, 2], "a boundless rotation",
+         "its boundary says the first 3 of 12"),
+        (dict(intervention_boundaries=torch.tensor([0.26])), [0, 1, 2, 3], "a boundless rotation", "first 4 of 12"),
+        (dict(intervention_boundaries=torch.tensor([-1.0])), [0], "a boundless rotation", "first 1 of 12"),
+        (dict(masks=torch.tensor([-1.0, 2, -3, 4] + [-1] * 8)), [1, 3], "a rotation", "its mask turns on 2 of 12"),
+        (dict(interchange_dim=torch.tensor(2)), [0, 1], "a rotation", "its interchange_dim says the first 2 of 12"),
+    ],
+)  # fmt: skip
+def test_a_whole_rotation_says_which_columns_it_exchanges(tmp_path, more, columns, kind, done):
+    state, rotation = boundless(**more)
+    torch.save(state, tmp_path / "intkey.bin")
+    own = read(tmp_path / "intkey.bin")
+    torch.testing.assert_close(own.basis, rotation[:, columns])
+    assert own.taken_for == f"{kind}, [12, 12]"
+    assert own.note.endswith(done)
+    torch.testing.assert_close(read(f"{tmp_path / 'intkey.bin'}#:5").basis, rotation[:, [5]])
+
+
+@pytest.mark.parametrize("boundary", [1.0, 7.0])
+def test_a_boundary_that_holds_all_is_the_whole_component(tmp_path, boundary):
+    state, rotation = boundless(intervention_boundaries=torch.tensor([boundary]))
+    torch.save({f"a.{name}": value for name, value in state.items()}, tmp_path / "w.bin")
+    assert "#a.rotate_layer.weight spans all 12 dimensions, which an audit patches as the whole" in complaint(
+        tmp_path / "w.bin"
+    )
+    plain = {"rotate_layer.parametrizations.weight.original": rotation, "intervention_boundaries": torch.tensor([0.1])}
+    torch.save(plain, tmp_path / "plain.bin")
+    torch.testing.assert_close(read(tmp_path / "plain.bin").basis, rotation[:, :2])
+
+
+def test_components_of_standardised_activations_read_the_same_of_activations(tmp_path):
+    x = np.random.default_rng(0).normal(size=(50, D)) * np.arange(1, D + 1)
+    mean, std = x.mean(0), x.std(0)
+    fitted = PCA(2).fit((x - mean) / std)
+    as_tensors = dict(pca_components=fitted.components_, pca_mean=mean, pca_std=std)
+    torch.save({name: torch.from_numpy(array).float() for name, array in as_tensors.items()}, tmp_path / "pca.bin")
+    np.savez(tmp_path / "pca.npz", components_=fitted.components_, mean_=mean, scale_=std)
+    for file, name in ((tmp_path / "pca.bin", "pca_components"), (tmp_path / "pca.npz", "components_")):
+        whole, first = read(file), read(f"{file}#{name}:0")
+        assert whole.basis.shape == (D, 2)
+        assert whole.taken_for == "principal components of standardised activations, [2, 12]"
+        assert "divided by the deviation" in whole.note
+        scores = (x - mean) @ first.basis.double().numpy()[:, 0]
+        assert np.corrcoef(scores, fitted.transform((x - mean) / std)[:, 0])[0, 1] == pytest.approx(1)
+    assert "#pca_std says how activations lie and is no direction; name pca_components" in complaint(
+        f"{tmp_path / 'pca.bin'}#pca_std"
+    )
+
+
+def test_a_probe_of_two_classes_is_the_difference_of_its_rows(tmp_path):
+    probe = torch.nn.Linear(D, 2)
+    torch.save(probe.state_dict(), tmp_path / "two.pt")
+    own = read(tmp_path / "two.pt")
+    weight = probe.weight.detach()
+    assert is_along(own, weight[1] - weight[0])
+    assert own.taken_for == "a probe of two classes, [2, 12]"
+    assert own.note.startswith("its second row less the first; normalised")
+    torch.save(
+        {f"head.{name}": value for name, value in torch.nn.Linear(D, 1).state_dict().items()}, tmp_path / "one.pt"
+    )
+    assert read(tmp_path / "one.pt").taken_for == "a probe, [1, 12]"
+    torch.save(torch.nn.Linear(D, 5).state_dict(), tmp_path / "five.pt")
+    assert "#weight is a list of 5 classes of a probe; choose one" in complaint(tmp_path / "five.pt")
+    assert read(f"{tmp_path / 'five.pt'}#weight:3").basis.shape == (D, 1)
+    np.savez(tmp_path / "fit.npz", coef_=weight[:1].numpy(), intercept_=np.zeros(1), scale_=np.arange(1.0, D + 1))
+    own = read(tmp_path / "fit.npz")
+    assert is_along(own, weight[0] / torch.arange(1.0, D + 1))
+    assert own.taken_for == "a probe of standardised activations, [1, 12]"
+
+
+@pytest.mark.parametrize("name", ["mask", "masks", "a.mask", "neuron_mask"])
+def test_a_mask_is_refused_and_one_that_only_turns_on_or_off_is_a_set_of_neurons(tmp_path, name):
+    torch.save({name: V, "temperature": torch.tensor(0.01)}, tmp_path / "soft.bin")
+    assert (
+        f"#{name} is a mask, which weighs every neuron for itself and is no direction; save the neurons"
+        in complaint(tmp_path / "soft.bin")
+    )
+    torch.save({name: (V > 0).float()}, tmp_path / "hard.bin")
+    own = read(tmp_path / "hard.bin")
+    assert torch.equal(own.basis, torch.eye(D)[:, V > 0])
+    assert own.taken_for == f"a set of {int((V > 0).sum())} neurons, [12]"
+
+
+def test_a_mask_that_is_alone_in_its_file_is_known_by_the_files_name(tmp_path):
+    np.save(tmp_path / "mask_over_neurons.npy", V.numpy())
+    np.save(tmp_path / "unmasked.npy", V.numpy())
+    assert "is a mask" in complaint(tmp_path / "mask_over_neurons.npy")
+    assert is_along(read(tmp_path / "unmasked.npy"), V)
+
+
+@pytest.mark.parametrize(
+    "neurons",
+    [
+        np.array([3, 7]),
+        np.array([3, 7], dtype=np.uint8),
+        np.isin(np.arange(D), [3, 7]),
+        np.isin(np.arange(D), [3, 7]) * 1,
+    ],
+)
+def test_a_set_of_neurons_is_the_subspace_of_their_axes(tmp_path, neurons):
+    np.save(tmp_path / "neurons.npy", neurons)
+    for own in (read(tmp_path / "neurons.npy"), user_subspace("mine", torch.from_numpy(neurons), D)):
+        assert torch.equal(own.basis, torch.eye(D)[:, [3, 7]])
+        assert own.taken_for == f"a set of 2 neurons, [{len(neurons)}]"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [([3, 3], "holds int64; a subspace needs real"), ([12], "are no neurons from 0 to 11"),
+     ([-1], "are no neurons from 0 to 11"), ([[1, 2]], "holds int64"), ([], "are no neurons")],
+)  # fmt: skip
+def test_whole_numbers_that_are_no_set_of_neurons(tmp_path, numbers, words):
+    np.save(tmp_path / "w.npy", np.array(numbers, dtype=np.int64))
+    assert words in complaint(tmp_path / "w.npy")
+
+
+def test_a_gguf_that_is_no_control_vector_and_a_broken_one(tmp_path):
+    gguf = pytest.importorskip("gguf")
+    writer = gguf.GGUFWriter(tmp_path / "model.gguf", "llama")
+    writer.add_tensor("output.weight", FEATURES.numpy())
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    assert "holds no tensors" in complaint(tmp_path / "model.gguf")
+    (tmp_path / "broken.gguf").write_bytes(b"GGUF and no more")
+    assert "cannot be read as gguf: " in complaint(tmp_path / "broken.gguf")
+
+
+def test_a_line_says_what_was_read():
+    own = user_subspace("mine", 2 * random_basis(D, 1, 0)[:, 0], D)
+    assert own.told == "taken for a direction, [12]; normalised: its norm was 2"
+    assert (
+        user_subspace("mine", random_basis(D, 2, 0), D).told
+        == "taken for a basis of 2 directions, [12, 2]; of unit length as it was"
+    )
