@@ -22,6 +22,7 @@ SMALL = [
     "localise.pairs=4", "localise.batch=2", "resamples=100", "decompose.random_directions=20",
     "cache_text.sequences=6", "cache_text.length=48", "cache_text.positions=200", "cache_text.train=160",
     "texts.speeches.source=model", "~texts.speeches.requirement", "~texts.speeches.wheel_sha256",  # no network
+    "compute.threads=1",  # of two, beside another file of tests, each waits for the other
 ]  # fmt: skip
 
 
