@@ -1,6 +1,7 @@
 import os
 
-os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports the hub client
+# Before anything imports the hub client, or a library with threads.
+os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}  # files of tests run beside one another
 
 import hypothesis
 import pytest

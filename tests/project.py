@@ -29,7 +29,7 @@ SMALL = [
 @cache
 def warm() -> Path:
     """The folder of the ``python`` that all projects of this process share."""
-    return warm_python(Path(tempfile.mkdtemp()), os.environ | {"OMP_NUM_THREADS": "1"})
+    return warm_python(Path(tempfile.mkdtemp()), dict(os.environ))
 
 
 class Project:
@@ -45,7 +45,6 @@ class Project:
                 (top / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, top / name)
         self.env = os.environ | {
-            "OMP_NUM_THREADS": "1",  # files of tests run beside one another
             "PATH": f"{warm()}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "GIT_AUTHOR_NAME": "test", "GIT_AUTHOR_EMAIL": "test@example.org",
             "GIT_COMMITTER_NAME": "test", "GIT_COMMITTER_EMAIL": "test@example.org",
@@ -77,6 +76,11 @@ class Project:
     def repro(self, *targets: str) -> list[str]:
         """Runs the pipeline, or what some stages need, and gives the names of the stages that ran."""
         return re.findall(r"Running stage '(.+?)'", self.run("dvc", "repro", *targets))
+
+    def go_back(self) -> None:
+        """Puts back what was committed, parameters and results."""
+        self.run("git", "checkout", "-q", "--", ".")
+        self.run("dvc", "checkout", "-q")
 
     def params(self, *overrides: str) -> dict:
         parameters = compose(*SMALL, *overrides)

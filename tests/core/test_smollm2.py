@@ -28,7 +28,8 @@ def project(tmp_path_factory) -> Project:
     # Of which nothing is asked here: the tiny models run them.
     unasked = ("random_model", "compare_mlps", "cache_text", "recover_directions", "read_signs", "neuron_sweep",
                "tell_names", "toy_example")  # fmt: skip
-    parameters["experiments"] |= {name: [] for name in unasked} | {"controls": [parameters["v_mlp"]]}
+    parameters["experiments"] |= {name: [] for name in unasked}
+    parameters["experiments"] |= dict(controls=[parameters["v_mlp"]], trace_paths=[parameters["v_true"]])
     project.write_params(parameters)
     project.repro()
     return project
