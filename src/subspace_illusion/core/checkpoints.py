@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +87,7 @@ def _reading_once() -> Iterator[None]:
     """Has the gguf package read a file, and make its table of names, once within. transformers asks anew for
     configuration, weights and tokenizer, and for each of a model's some hundred modules, which takes most of the time.
     """
-    import gguf
-
+    gguf = import_module("gguf")  # which an extra brings, and transformers imports
     asked: dict[str, Any] = {name: getattr(gguf, name) for name in ("GGUFReader", "get_tensor_name_map")}
     for name, made in asked.items():
         setattr(gguf, name, cache(made))
