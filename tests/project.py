@@ -14,7 +14,7 @@ import yaml
 import tiny
 from subspace_illusion.cli.experiment import OPTIONAL
 from subspace_illusion.pipeline.compose import compose, compose_calibration
-from warm import warm_python
+from warm import warm_programs
 
 ROOT = Path(__file__).parents[1]
 SMALL = [
@@ -28,8 +28,8 @@ SMALL = [
 
 @cache
 def warm() -> Path:
-    """The folder of the ``python`` that all projects of this process share."""
-    return warm_python(Path(tempfile.mkdtemp()), dict(os.environ))
+    """The folder of the programs that all projects of this process share."""
+    return warm_programs(Path(tempfile.mkdtemp()), dict(os.environ))
 
 
 class Project:

@@ -31,8 +31,8 @@ ORDER = 1 << 20
 """Bytes that a command with its environment may take."""
 
 
-def warm_python(folder: Path, env: dict[str, str]) -> Path:
-    """Starts the process that waits, until this one ends, and gives the folder to put before ``PATH``.
+def warm_programs(folder: Path, env: dict[str, str]) -> Path:
+    """Starts the process that waits, until this one ends, and gives the folder of programs to put before ``PATH``.
 
     Args:
         folder: An empty folder.
@@ -42,10 +42,10 @@ def warm_python(folder: Path, env: dict[str, str]) -> Path:
     waiting = subprocess.Popen([sys.executable, __file__, "wait", str(address)], env=env)
     atexit.register(waiting.kill)
     (folder / "bin").mkdir()
-    ask = f'exec "{sys.executable}" -IS "{__file__}" ask "{address}"'
+    asks = f'exec "{sys.executable}" -IS "{__file__}" ask "{address}"'
     for name, script in {"python": "", "dvc": f'"{Path(sys.executable).with_name("dvc")}"'}.items():
         program = folder / "bin" / name
-        program.write_text(f'#!/bin/sh\n{ask} {script} "$@"\n')
+        program.write_text(f'#!/bin/sh\n{asks} {script} "$@"\n')
         program.chmod(0o755)
     while not address.exists():
         assert waiting.poll() is None

@@ -30,7 +30,7 @@ from subspace_illusion.experiments.text import (
 )
 from subspace_illusion.files import sha256
 from subspace_illusion.pipeline.compose import compose
-from warm import warm_python
+from warm import warm_programs
 
 ROOT = Path(__file__).parents[2]
 WORDS = "When Anna and Paul went to the park, Paul gave a drum to Anna. "
@@ -199,7 +199,7 @@ def online(tmp_path_factory) -> dict[str, str]:
     """The environment of stages that may ask a hub, at which nobody answers."""
     env = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
     env |= {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path_factory.mktemp("hub"))}
-    return env | {"PATH": f"{warm_python(tmp_path_factory.mktemp('warm'), env)}:{env['PATH']}"}
+    return env | {"PATH": f"{warm_programs(tmp_path_factory.mktemp('warm'), env)}:{env['PATH']}"}
 
 
 @pytest.mark.slow
