@@ -10,10 +10,9 @@ from subspace_illusion.files import read_json
 from subspace_illusion.pipeline.compose import compose
 
 FEW = (
-    "size=quick", "prompts.train_cases=20", "prompts.test_cases=20", "das.steps=30", "train_batch=20", "resamples=200",
-    "localise.pairs=8", "localise.map_pairs=1", "trace_paths.pairs=20", "split_directions.pairs=20",
-    "split_directions.random_subspaces=1", "controls.random_directions=2", "decompose.random_directions=50",
-    "compute.threads=1",
+    "size=quick", "prompts.train_cases=20", "prompts.test_cases=20", "train_batch=20", "localise.pairs=8",
+    "localise.map_pairs=1", "trace_paths.pairs=20", "split_directions.pairs=20", "decompose.random_directions=50",
+    "resamples=200", "compute.threads=1",
 )  # fmt: skip
 """What is enough to see which way the finding goes."""
 
