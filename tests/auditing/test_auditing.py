@@ -452,7 +452,8 @@ def test_several_hooks_share_one_run_of_the_prompts_and_give_a_map(llama, monkey
     np.testing.assert_allclose(both[0]["effect"], both[1]["effect"], atol=1e-4)
     every.save(tmp_path / "map")
     assert (tmp_path / "map/report.html").read_text().count("<img") == 2
-    both = replace(alone, **vars(joined([alone, audit(llama, tiny.EXAMPLE, RESIDUAL, **WHOLE)])))
+    other = audit(llama, tiny.EXAMPLE, RESIDUAL, **WHOLE | dict(calibrate=False))
+    both = replace(alone, **vars(joined([alone, other])))
     assert [site.name for site in both.sites] == [HOOK, RESIDUAL]
     assert MINE in both.verdicts
     assert both.document.settings["hooks"] == [HOOK, RESIDUAL]
