@@ -134,6 +134,9 @@ class Document(Part):
     settings: dict[str, Any]
     notes: dict[str, str] = Field(description="by the label of each subspace of yours, what was done to make a basis")
     left_out: list[str] = Field(description="hooks at which base and source do not differ, so that nothing was patched")
+    remarks: dict[str, str] = Field(
+        default_factory=dict, description="by hook, what was left out there or holds only in part, and why"
+    )
     proof: ProofOf
     calibration: CalibratedOn
     zones: Zones

@@ -16,6 +16,7 @@ import torch
 from subspace_illusion.core.checkpoints import Tokenizer, first_line, load_model, open_tokenizer
 from subspace_illusion.core.device import pick_device
 from subspace_illusion.core.linear import matrix_of
+from subspace_illusion.core.parts import Writer, factor_behind, has_experts, norm_at_end, norm_before, returned_by_blocks
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 
@@ -60,13 +61,16 @@ def wrap_bridge(bridge: Any, tokenizer: Tokenizer) -> Model:
     bridge.eval()
     bridge.requires_grad_(False)
     device = next(bridge.parameters()).device
-    return Model(bridge, tokenizer, device, _centres(bridge, device))
+    return Model(bridge, tokenizer, device, _centres(bridge, device), returned_by_blocks(bridge, device))
 
 
 def _centres(bridge: Any, device: torch.device) -> bool:
     """Whether every norm that reads the residual stream takes the mean off it."""
-    norms = [getattr(block, name) for block in bridge.blocks for name in ("ln1", "ln2") if hasattr(block, name)]
-    norms += [bridge.ln_final] if hasattr(bridge, "ln_final") else []
+    parts: tuple[Writer, Writer] = ("attn", "mlp")
+    found = [norm_before(block, part) for block in bridge.blocks for part in parts]
+    norms = [*dict.fromkeys(norm for norm, _ in filter(None, found)), *filter(None, [norm_at_end(bridge)])]
+    if None in found:  # a part that reads the stream as it is sees its mean
+        return False
     x = torch.linspace(-1, 1, bridge.cfg.d_model, device=device)[None] ** 3
     with torch.no_grad():
         return all(torch.allclose(norm(x), norm(x + 1), atol=1e-4) for norm in norms)
@@ -84,12 +88,14 @@ class Model:
             mean component of a residual vector can have no effect, and it is left out wherever such a vector or a
             matrix that writes one is read (``centred``, ``readout``). It is what centring the writing weights does,
             which is how the paper's GPT-2 was processed; the model's own weights stay as they are.
+        returned: What each block gives back, as ``parts.returned_by_blocks`` tells it.
     """
 
     bridge: Any
     tokenizer: Tokenizer
     device: torch.device
     centres: bool
+    returned: tuple[int | None, ...]
     _readouts: dict[Site, torch.Tensor | None] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -116,6 +122,15 @@ class Model:
         with torch.no_grad():
             return dict(self.bridge.run_with_cache(tokens)[1].items())
 
+    @property
+    def read_by_unembedding(self) -> torch.Tensor:
+        """What the unembedding reads at the tokens of two short prompts, ``[n, d_model]``, on the model's device."""
+        return self._probe["unembed.hook_in"].flatten(0, -2)
+
+    def factor_behind(self, block: int, part: Writer) -> float | None:
+        """By what a part's output is multiplied before it is added to the residual stream; ``None`` where it is not."""
+        return factor_behind(self._probe, block, part)
+
     def check(self, site: Site) -> None:
         """Makes sure that the model has the site and that it holds one vector per position.
 
@@ -131,12 +146,22 @@ class Model:
                 f"'{site.name}': the model has no hook '{site.hook}' that fires; block {site.block} has "
                 + ", ".join(name for name in names if name.count(".") < 2)
             )
+        if site.readout == ("mlp", "out") and has_experts(self.bridge.blocks[site.block].mlp):
+            raise InputError(
+                f"'{site.name}': the MLP of block {site.block} is a mixture of experts, whose hidden activations have "
+                f"no single matrix behind them; take what it gives, blocks.{site.block}.hook_mlp_out"
+            )
         # [prompts, positions, d] or [prompts, positions, heads, d_head]; scores and patterns, for one, are neither.
         if activation.ndim not in (3, 4) or activation.shape[:2] != (2, PROBE_LENGTH):
             raise InputError(f"'{site.name}' does not hold one vector per prompt and position")
         if site.head is not None and not (activation.ndim == 4 and site.head < activation.shape[2]):
             heads = f"heads 0 to {activation.shape[2] - 1}" if activation.ndim == 4 else "no head axis"
             raise InputError(f"'{site.name}': {site.hook} has {heads}")
+        if site.head is not None and site.readout and activation.shape[2] != self.n_heads:
+            raise InputError(
+                f"'{site.name}': transformer_lens divides {site.hook} into {activation.shape[2]} parts, where the model "
+                f"has {self.n_heads} heads; take all of them, {site.hook}"
+            )
 
     def width(self, site: Site) -> int:
         """Dimension d of the activation at a site."""

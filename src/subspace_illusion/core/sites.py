@@ -8,6 +8,7 @@ prompt, the position that the task gives; with ``@end`` behind the name at END, 
 import re
 from dataclasses import dataclass, replace
 
+from subspace_illusion.core.other_names import ours
 from subspace_illusion.errors import InputError
 
 _NAME = re.compile(r"blocks\.(\d+)\.((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)(?:\.(\d+))?(@end)?")
@@ -48,6 +49,8 @@ class Site:
         """
         match = _NAME.fullmatch(name)
         if match is None:
+            if found := ours(name):
+                raise InputError(f"'{name}' is a name of another library: here it is {found[0]}, {found[1]}")
             raise InputError(
                 f"'{name}' names no site: expected blocks.<block>.<hook>, such as blocks.20.mlp.hook_post, "
                 "or blocks.<block>.attn.hook_z.<head> for one head, with @end behind it to read END"
