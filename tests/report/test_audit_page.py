@@ -41,7 +41,8 @@ REPAIR = pd.DataFrame(
 
 @pytest.fixture
 def page():
-    return AuditPage(remarks={},
+    return AuditPage(
+        remarks={},
         pairs=made.pairs().assign(base_token=" is"),
         tables=dict(effects=effects()),
         verdicts=made.verdicts(),

@@ -19,12 +19,11 @@ from subspace_illusion.core.replay import Recording, Tail, replay
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.errors import InputError
 
-
 BENT = 1e-2
 """By what share of the largest logit the logits must leave a straight line to count as bent."""
 
 
-class NoShares(InputError):
+class NoShareError(InputError):
     """Heads of this model have no direct share of LD; the message says why."""
 
 
@@ -88,18 +87,20 @@ def answer_directions(model: Model, recording: Recording, answer: torch.Tensor, 
         foil: Token ids of the foils, ``[n]``.
 
     Raises:
-        NoShares: If something but a norm, a matrix and what bends its logits stands behind the last block.
+        NoShareError: If something but a norm, a matrix and what bends its logits stands behind the last block.
     """
     last = recording.activations[residual_after(model.n_blocks - 1).end]
     behind = norm_at_end(model.bridge)
     if behind is None:
-        raise NoShares("no norm stands behind the last block")
+        raise NoShareError("no norm stands behind the last block")
     norm = FrozenNorm.of(behind, last.shape[1], model.device)
     scale = norm.scale(last)
     normed, slope = _slope_behind_norm(model, last, answer.to(model.device), foil.to(model.device))
     # Tolerance: float32 sums of hundreds of terms.
-    if not torch.allclose(last @ norm.linear / scale + norm.shift, normed, rtol=1e-3, atol=1e-3 * float(normed.abs().max())):
-        raise NoShares("more than a norm stands between the last block and the unembedding")
+    if not torch.allclose(
+        last @ norm.linear / scale + norm.shift, normed, rtol=1e-3, atol=1e-3 * float(normed.abs().max())
+    ):
+        raise NoShareError("more than a norm stands between the last block and the unembedding")
     return slope @ norm.linear.T / scale
 
 
@@ -126,9 +127,7 @@ def _slope_behind_norm(
     return read[0].detach().squeeze(1).cpu(), slope.squeeze(1).cpu()
 
 
-def _behind_blocks(
-    model: Model, last: torch.Tensor, put: Callable[[torch.Tensor], torch.Tensor]
-) -> torch.Tensor:
+def _behind_blocks(model: Model, last: torch.Tensor, put: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
     """The logits ``[n, vocabulary]`` that a residual stream ``[n, d_model]`` behind the last block gives, where the
     unembedding reads what ``put`` gives of what it would, ``[n, 1, d_model]``."""
     one = torch.ones(len(last), dtype=torch.long)
@@ -164,8 +163,8 @@ def attribute_heads(model: Model, recording: Recording, start: int, u: torch.Ten
         u: The direction of each prompt, ``[n, d_model]``.
 
     Raises:
-        NoShares: If what a block's attention gives is neither added to the residual stream by a factor nor through a
-            norm.
+        NoShareError: If what a block's attention gives is added to the residual stream neither by a factor nor through
+            a norm.
     """
     shares = []
     for block in range(start, model.n_blocks):
@@ -180,7 +179,9 @@ def attribute_heads(model: Model, recording: Recording, start: int, u: torch.Ten
         else:
             factor = model.factor_behind(block, "attn")
             if factor is None:
-                raise NoShares(f"what the attention of block {block} gives is changed before it is added to the stream")
+                raise NoShareError(
+                    f"what the attention of block {block} gives is changed before it is added to the stream"
+                )
             towards = u * factor
         shares.append((z * (towards @ readout.T)).unflatten(1, (model.n_heads, -1)).sum(-1))
     return torch.stack(shares, 1)

@@ -4,17 +4,15 @@ A part is known by what it does, or by the name that every TransformerBridge giv
 ``None``.
 """
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 
 from subspace_illusion.core.caches import every_position
 from subspace_illusion.core.checkpoints import first_line
+from subspace_illusion.core.sites import MATRICES, Writer
 from subspace_illusion.errors import InputError
-
-Writer = Literal["attn", "mlp"]
-"""The two parts of a block that write to the residual stream."""
 
 _BEFORE = {"attn": ("ln1",), "mlp": ("ln2", "ln1")}
 _BEHIND = {"attn": "ln1_post", "mlp": "ln2_post"}
@@ -101,21 +99,30 @@ def _not_replayed(bridge: Any, why: str) -> str:
     )
 
 
-def passed_on(stream: torch.Tensor, others: int | None) -> Any:
-    """What a block that does nothing gives back: the residual stream, in the form that ``returned_by_blocks`` told."""
-    return stream if others is None else (stream, *[None] * others)
+def passing_on(stream: torch.Tensor, others: int | None) -> Callable[..., Any]:
+    """What a block does that is skipped: it gives back a residual stream, in the form that ``returned_by_blocks``
+    told."""
+    output = stream if others is None else (stream, *[None] * others)
+    return lambda *args, **kwargs: output
 
 
-def factor_behind(probe: Mapping[str, torch.Tensor], block: int, part: Writer) -> float | None:
-    """By what a part's output is multiplied before it is added to the residual stream, 1 in most models, read off two
-    hooks of a run; ``None`` where no constant tells, as with a norm between.
+def given_by(probe: Mapping[str, torch.Tensor], block: int, part: Writer) -> torch.Tensor | None:
+    """What a part gives by itself: its last matrix, or, where it has none, the part. Some attention and MLP modules add
+    the residual stream to that before they give it back.
 
     Args:
         probe: What hooks held in a run, by name.
         block: The block.
         part: The part.
     """
-    given, added = (probe.get(f"blocks.{block}.{name}") for name in (f"{part}.hook_out", f"hook_{part}_out"))
+    by_matrix = probe.get(f"blocks.{block}.{part}.{MATRICES[part]}.hook_out")
+    return probe.get(f"blocks.{block}.{part}.hook_out") if by_matrix is None else by_matrix
+
+
+def factor_behind(probe: Mapping[str, torch.Tensor], block: int, part: Writer) -> float | None:
+    """By what a part's output is multiplied before it is added to the residual stream, 1 in most models, read off two
+    hooks of a run; ``None`` where no constant tells, as with a norm between. Arguments as for ``given_by``."""
+    given, added = given_by(probe, block, part), probe.get(f"blocks.{block}.hook_{part}_out")
     if given is None or added is None:
         return None
     factor = float((given * added).sum() / given.square().sum())

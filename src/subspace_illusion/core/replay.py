@@ -24,7 +24,7 @@ from torch.nn.functional import pad
 from subspace_illusion.core.caches import every_position, of_earlier
 from subspace_illusion.core.forwards import forwards
 from subspace_illusion.core.model import Model
-from subspace_illusion.core.parts import passed_on
+from subspace_illusion.core.parts import passing_on
 from subspace_illusion.core.sites import Site, residual_entering
 from subspace_illusion.errors import InputError
 
@@ -354,8 +354,8 @@ def _entering(model: Model, start: int, residual: torch.Tensor) -> Iterator[None
     blocks = list(model.bridge.blocks)
     if start:
         # Which stream a skipped block passes on no longer matters but for the last of them.
-        skipped = zip(blocks[:start], model.returned, strict=False)
-        with forwards({block: lambda *a, passed=passed_on(residual, others), **k: passed for block, others in skipped}):
+        skipped = zip(blocks[:start], model.returned[:start], strict=True)
+        with forwards({block: passing_on(residual, others) for block, others in skipped}):
             yield
         return
     first = blocks[0].register_forward_pre_hook(

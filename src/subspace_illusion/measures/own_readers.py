@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from subspace_illusion.core.attribution import NoShares, bends_logits
+from subspace_illusion.core.attribution import NoShareError, bends_logits
 from subspace_illusion.core.sites import Site
 from subspace_illusion.measures.find_readers import Rule, first_reached, heads_reached, reader_table, respond
 from subspace_illusion.statistics import Bootstrap
@@ -53,7 +53,7 @@ def own_readers(train: Pairs, site: Site, *, seed: int, batch: int) -> OwnReader
     heads = heads_reached(model.n_blocks, model.n_heads, site)
     try:
         response = respond(train, site, batch)
-    except NoShares as error:
+    except NoShareError as error:
         return OwnReaders(None, f"readers are left out: {error}")
     table = reader_table(heads, response, train.ld_clean, Bootstrap.of(train.groups, 1, seed), RULE)
     return OwnReaders(table, BENT if bends_logits(model) else None)
