@@ -44,6 +44,13 @@ def has_experts(mlp: Any) -> bool:
     return not hasattr(mlp, "out")
 
 
+def maps_into_heads(attention: Any, look_back: bool) -> list[Any]:
+    """The linear modules through which heads read: queries; or, where they look back at a token, keys and values. None
+    where attention does not have them all, as with latent keys."""
+    names = ("k", "v") if look_back else ("q",)
+    return [getattr(attention, name) for name in names] if all(hasattr(attention, name) for name in names) else []
+
+
 def linear_modules(bridge: Any, start: int) -> dict[torch.nn.Module, tuple[torch.Tensor, torch.Tensor | None]]:
     """The linear modules from a block on, the unembedding among them, with their weights ``[out, in]``, however they
     are stored, and biases."""
