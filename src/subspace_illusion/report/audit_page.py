@@ -36,6 +36,7 @@ class AuditPage:
         calibration: What planted cases say.
         by_block: The map, or ``None``.
         proof: How far off was what has to be equal, and what is allowed, in logits.
+        remarks: By component what was left out there, or holds only in part, and why.
         about: What was audited and how, as values of JSON.
     """
 
@@ -45,14 +46,17 @@ class AuditPage:
     calibration: Calibration
     by_block: pd.DataFrame | None
     proof: Mapping[str, float | None]
+    remarks: Mapping[str, str]
     about: Mapping[str, Any]
 
 
 def lines(page: AuditPage) -> Iterator[str]:
-    """Each verdict, and its evidence in a line behind it."""
+    """Each verdict, and its evidence in a line behind it; then what holds only in part."""
     for key, verdict in page.verdicts.items():
         yield f"{key.component}, {shown(key)}: {verdict.verdict} ({reason_of(verdict)})"
         yield f"    {evidence(verdict)}"
+    for hook, remark in page.remarks.items():
+        yield f"{hook}: {remark}"
 
 
 def proven(page: AuditPage) -> str:
@@ -86,7 +90,7 @@ def write_page(page: AuditPage, target: Path) -> None:
             Path(folder),
             figures.name,
             components=" ".join(dict.fromkeys(key.component for key in page.verdicts)),
-            answer=[line.strip() for line in lines(page)][::2],
+            answer=[line for line in lines(page) if not line.startswith(" ")],
             pairs=". ".join([_counts(page.pairs), *page.about["pairs"].get("read", [])]),
             notes=page.about.get("notes", {}),
             verdicts=verdict_grid(page.verdicts),
