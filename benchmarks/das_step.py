@@ -25,8 +25,9 @@ import torch
 from machine import machine, product_rate, seconds
 from random_llama import random_llama
 
-from subspace_illusion.core.matmul import MatmulDtype, has_bfloat16, linear_modules
+from subspace_illusion.core.matmul import MatmulDtype, has_bfloat16
 from subspace_illusion.core.model import Model, open_model
+from subspace_illusion.core.parts import linear_modules
 from subspace_illusion.core.sites import Site, residual_entering
 from subspace_illusion.files import column, read_table, write_json
 from subspace_illusion.pipeline.layout import ACTIVATIONS, MODEL, PROMPTS
@@ -60,7 +61,7 @@ def step_seconds(steps_of: Callable[[int], object], device: torch.device) -> flo
 
 def products_alone(model: Model, site: Site, rows: int, dtype: torch.dtype) -> Callable[[], None]:
     """The matrix products of a step behind a site, every weight once in either direction, and nothing else."""
-    weights = [weight for weight, _ in linear_modules(model, site.block + 1).values()]
+    weights = [weight for weight, _ in linear_modules(model.bridge, site.block + 1).values()]
     readout = model.readout(site)
     weights += [] if readout is None else [readout.T]
     weights = [weight.to(model.device, dtype).contiguous() for weight in weights]

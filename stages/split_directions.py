@@ -2,7 +2,7 @@
 
 import torch
 
-from subspace_illusion.core.heads import score_gradient
+from subspace_illusion.core.heads import score_gradient, with_matrices
 from subspace_illusion.core.model import open_model
 from subspace_illusion.files import read_table, write_table
 from subspace_illusion.measures.find_readers import READER, heads_reached, listed, name_of
@@ -32,9 +32,12 @@ def main(
     pairs, prompts = cached_pairs(model, ACTIVATIONS, "test", DIFFERENT, most=most), read_table(PROMPTS)
     found = listed(read_table(RESULTS / "find_readers/readers.csv", text=("head",)), "reader", READER)
     readers = [head for head in heads_reached(model.n_blocks, model.n_heads, site) if name_of(head) in found]
+    readers = with_matrices(model, readers, pairs.tokens > 1)
     difference, stored = SubspaceKey(MEAN_DIFFERENCE), read_subspaces(DECOMPOSITIONS / component)
     bases = {key: basis for key, basis in stored.items() if key.is_asked or key == difference}
-    by_what = f"by what {len(readers)} readers see" if readers else "whole, because no reader lies downstream"
+    by_what = (
+        f"by what {len(readers)} readers see" if readers else "whole, because none whose matrices tell lies downstream"
+    )
     say(f"patching directions at {site.name} {by_what}, {len(pairs)} pairs")
     if readers and has_names(prompts):  # attention tells which of two names it moves
         train = cached_pairs(model, ACTIVATIONS, "train", DIFFERENT, most=most)

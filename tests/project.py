@@ -14,7 +14,7 @@ import yaml
 import tiny
 from subspace_illusion.cli.experiment import OPTIONAL
 from subspace_illusion.pipeline.compose import compose, compose_calibration
-from warm import warm_python
+from warm import warm_programs
 
 ROOT = Path(__file__).parents[1]
 SMALL = [
@@ -22,13 +22,14 @@ SMALL = [
     "localise.pairs=4", "localise.batch=2", "resamples=100", "decompose.random_directions=20",
     "cache_text.sequences=6", "cache_text.length=48", "cache_text.positions=200", "cache_text.train=160",
     "texts.speeches.source=model", "~texts.speeches.requirement", "~texts.speeches.wheel_sha256",  # no network
+    "compute.threads=1",  # of two, beside another file of tests, each waits for the other
 ]  # fmt: skip
 
 
 @cache
 def warm() -> Path:
-    """The folder of the ``python`` that all projects of this process share."""
-    return warm_python(Path(tempfile.mkdtemp()), os.environ | {"OMP_NUM_THREADS": "1"})
+    """The folder of the programs that all projects of this process share."""
+    return warm_programs(Path(tempfile.mkdtemp()), dict(os.environ))
 
 
 class Project:
@@ -44,7 +45,6 @@ class Project:
                 (top / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, top / name)
         self.env = os.environ | {
-            "OMP_NUM_THREADS": "1",  # files of tests run beside one another
             "PATH": f"{warm()}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "GIT_AUTHOR_NAME": "test", "GIT_AUTHOR_EMAIL": "test@example.org",
             "GIT_COMMITTER_NAME": "test", "GIT_COMMITTER_EMAIL": "test@example.org",
@@ -76,6 +76,11 @@ class Project:
     def repro(self, *targets: str) -> list[str]:
         """Runs the pipeline, or what some stages need, and gives the names of the stages that ran."""
         return re.findall(r"Running stage '(.+?)'", self.run("dvc", "repro", *targets))
+
+    def go_back(self) -> None:
+        """Puts back what was committed, parameters and results."""
+        self.run("git", "checkout", "-q", "--", ".")
+        self.run("dvc", "checkout", "-q")
 
     def params(self, *overrides: str) -> dict:
         parameters = compose(*SMALL, *overrides)

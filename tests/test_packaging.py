@@ -105,10 +105,10 @@ def environment(tmp_path_factory) -> Path:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, top / name)
     shutil.copytree(ROOT / "src", top / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    subprocess.run([sys.executable, "-m", "venv", top / "venv"], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", top / "venv"], check=True)
     programs = top / "venv" / Path(sysconfig.get_path("scripts")).name
-    install = [programs / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", top]
-    subprocess.run(install, check=True)
+    pip = [sys.executable, "-m", "pip", "--python", programs / "python", "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "--quiet", "--no-deps", top], check=True)
     (site,) = (top / "venv").rglob("site-packages")
     (site / "borrowed.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
     (site / "sitecustomize.py").write_text(

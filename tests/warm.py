@@ -1,9 +1,11 @@
-"""A ``python`` for the pipeline's tests that has imported the large libraries before it is asked for anything.
+"""A ``python`` and a ``dvc`` for the pipeline's tests that have imported the large libraries before they are asked for
+anything.
 
-They run some hundred stages, and each would import torch and transformer_lens for 4 to 9 seconds to compute for one. A
-process that has them waits here and becomes the stage by ``fork``: with the folder, environment, arguments and output
-that were asked for, and its exit status goes back. Only what any stage could import is there before, and nothing of
-this project.
+The tests run some hundred stages, and each would import torch and transformer_lens for 4 to 9 seconds to compute for
+one. A process that has them waits here and becomes the stage by ``fork``: with the folder, environment, arguments and
+output that were asked for, and its exit status goes back. Only what any stage could import is there before, and nothing
+of this project. DVC likewise; after every stage it reads and writes its lock file in a way that keeps comments, which
+takes longer than the stage, and there are none.
 """
 
 import atexit
@@ -16,18 +18,21 @@ import socket
 import subprocess
 import sys
 import time
+from collections import OrderedDict
 from pathlib import Path
+from typing import TextIO
 
 LARGE = (
     "pandas", "pyarrow.parquet", "pydantic", "scipy.stats", "sklearn.linear_model", "torch", "transformers",
     "transformer_lens.model_bridge", "jinja2", "matplotlib.pyplot",
 )  # fmt: skip
+DVC = ("dvc.cli.parser", "dvc.repo.experiments", "dvc.repo.reproduce", "dvc.stage.cache", "ruamel.yaml")
 ORDER = 1 << 20
 """Bytes that a command with its environment may take."""
 
 
-def warm_python(folder: Path, env: dict[str, str]) -> Path:
-    """Starts the process that waits, until this one ends, and gives the folder to put before ``PATH``.
+def warm_programs(folder: Path, env: dict[str, str]) -> Path:
+    """Starts the process that waits, until this one ends, and gives the folder of programs to put before ``PATH``.
 
     Args:
         folder: An empty folder.
@@ -37,9 +42,11 @@ def warm_python(folder: Path, env: dict[str, str]) -> Path:
     waiting = subprocess.Popen([sys.executable, __file__, "wait", str(address)], env=env)
     atexit.register(waiting.kill)
     (folder / "bin").mkdir()
-    python = folder / "bin/python"
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -IS "{__file__}" ask "{address}" "$@"\n')
-    python.chmod(0o755)
+    asks = f'exec "{sys.executable}" -IS "{__file__}" ask "{address}"'
+    for name, script in {"python": "", "dvc": f'"{Path(sys.executable).with_name("dvc")}"'}.items():
+        program = folder / "bin" / name
+        program.write_text(f'#!/bin/sh\n{asks} {script} "$@"\n')
+        program.chmod(0o755)
     while not address.exists():
         assert waiting.poll() is None
         time.sleep(0.05)
@@ -57,8 +64,9 @@ def ask(address: str, *arguments: str) -> int:
 
 def wait(address: str) -> None:
     """Becomes every command that is asked for; returns in the processes that do."""
-    for name in LARGE:
+    for name in (*LARGE, *DVC):
         importlib.import_module(name)
+    keep_no_comments()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no one asks how a watcher ended
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(f"{address}.made")
@@ -77,6 +85,22 @@ def wait(address: str) -> None:
         os._exit(0)
     connection.close()
     become(outputs=outputs, **json.loads(order))
+
+
+def keep_no_comments() -> None:
+    """Has DVC read and write its lock file by libyaml."""
+    from dvc.utils.serialize import _yaml
+    from ruamel.yaml import YAML
+    from ruamel.yaml.representer import SafeRepresenter
+
+    SafeRepresenter.add_representer(OrderedDict, SafeRepresenter.represent_dict)
+
+    def dump(data: dict, stream: TextIO) -> None:
+        yaml = YAML(typ="safe")
+        yaml.default_flow_style = False
+        yaml.dump(data, stream)
+
+    _yaml.parse_yaml_for_update, _yaml._dump = _yaml.parse_yaml, dump
 
 
 def become(arguments: list[str], folder: str, env: dict[str, str], outputs: list[int]) -> None:

@@ -36,8 +36,8 @@ from subspace_illusion.verdict.shipped import SHIPPED
 
 HOOK = "blocks.1.mlp.hook_post"
 RESIDUAL = "blocks.1.hook_resid_post"
-FAST = dict(filter_incorrect=False, resamples=200, train=False, calibrate=False)
-WHOLE = FAST | dict(train=True, calibrate=True, das=Das(steps=3, batch=8))
+FAST = dict(filter_incorrect=False, resamples=200, train=False, controls=False, calibrate=False)
+WHOLE = FAST | dict(train=True, controls=True, calibrate=True, das=Das(steps=3, batch=8))
 MINE = SubspaceKey.user("mine", HOOK)
 
 
@@ -292,7 +292,7 @@ def test_cases_of_the_models_own_block_do_not_count(whole, monkeypatch):
 
 
 def test_nothing_is_planted_in_a_map_nor_where_it_takes_long(llama, monkeypatch, capsys):
-    asked = FAST | dict(calibrate=True, controls=False, resamples=100)
+    asked = FAST | dict(calibrate=True, resamples=100)
     every = audit(llama, tiny.EXAMPLE, [HOOK, "blocks.2.mlp.hook_post"], {"mine": direction()}, progress=True, **asked)
     assert every.planted is None
     assert "planted" not in capsys.readouterr().out
@@ -452,7 +452,8 @@ def test_several_hooks_share_one_run_of_the_prompts_and_give_a_map(llama, monkey
     np.testing.assert_allclose(both[0]["effect"], both[1]["effect"], atol=1e-4)
     every.save(tmp_path / "map")
     assert (tmp_path / "map/report.html").read_text().count("<img") == 2
-    both = replace(alone, **vars(joined([alone, audit(llama, tiny.EXAMPLE, RESIDUAL, **WHOLE)])))
+    other = audit(llama, tiny.EXAMPLE, RESIDUAL, **WHOLE | dict(calibrate=False))
+    both = replace(alone, **vars(joined([alone, other])))
     assert [site.name for site in both.sites] == [HOOK, RESIDUAL]
     assert MINE in both.verdicts
     assert both.document.settings["hooks"] == [HOOK, RESIDUAL]
@@ -514,7 +515,7 @@ def test_the_examples_probe_is_trained_and_saved(folder, tmp_path, monkeypatch, 
     out = tmp_path / "probe.npy"
     train_probe.main(str(folder), HOOK, str(out))
     assert "held-out prompts right" in capsys.readouterr().out
-    found = audit(folder, tiny.EXAMPLE, HOOK, {"probe": out}, progress=True, **FAST)
+    found = audit(folder, tiny.EXAMPLE, HOOK, {"probe": out}, progress=True, **FAST | dict(controls=True))
     assert SubspaceKey.user("probe", HOOK) in found.verdicts
     said = capsys.readouterr()
     assert said.out.startswith(f"auditing probe, the mean difference at {HOOK}, with controls: ")

@@ -50,7 +50,8 @@ def command(folder, monkeypatch, capsys):
 
 
 GIVEN = ("--model", "model", "--pairs", "pairs (1).csv", "--keep-incorrect")
-ASKED = (*GIVEN, "--hook", HOOK, "--direction", "mine=w.npy", "--no-train", "--no-calibrate")
+UNTRAINED = (*GIVEN, "--hook", HOOK, "--direction", "mine=w.npy", "--no-train", "--no-calibrate")
+ASKED = (*UNTRAINED, "--no-controls")
 
 
 def test_an_audit_writes_one_folder_and_nothing_else(command, folder):
@@ -79,7 +80,7 @@ def test_an_audit_writes_one_folder_and_nothing_else(command, folder):
     assert "out/first is there already: name another folder, or add --force" in refused
     assert said.splitlines()[0].endswith(" s, cases planted there among it")
     assert Audit.load(folder / "out/first").planted is not None
-    said = command("audit", *ASKED, "--out", "out/first", "--force")
+    said = command("audit", *UNTRAINED, "--out", "out/first", "--force")
     assert "planted there" not in said.splitlines()[0]
     again = Audit.load(folder / "out/first")
     assert "DAS on arbitrary labels" not in set(again.controls["control"])
@@ -151,7 +152,7 @@ def test_localising_writes_one_folder(command, folder):
 def test_workers_find_the_same(command, folder):
     two = (*ASKED, "--hook", "blocks.2.mlp.hook_post")
     alone = command("audit", *two, "--out", "one")
-    shared = command("audit", *two, "--scheduler", "local", "--out", "many")
+    shared = command("audit", *two, "--scheduler", "local", "--workers", "1", "--out", "many")
     verdicts = [Audit.load(folder / name).document.verdicts for name in ("one", "many")]
     assert Audit.load(folder / "one").about["notes"] == Audit.load(folder / "many").about["notes"]
     assert [one.model_dump() for one in verdicts[0]] == [one.model_dump() for one in verdicts[1]]
@@ -165,7 +166,7 @@ def by_workers(monkeypatch, work):
 
     def here(units, compute, word):
         monkeypatch.setattr(units_module, "compute", work)
-        return units_module.run_units(units, compute.model_copy(update=dict(scheduler="none")), word)
+        return units_module.run_units(units, compute.model_copy(update=dict(scheduler="none", threads=1)), word)
 
     monkeypatch.setattr("subspace_illusion.cli.fan_out.run_units", here)
 
@@ -196,7 +197,7 @@ def test_units_draw_nothing_and_are_kept_until_all_are_done(command, folder, mon
     monkeypatch.setattr("subspace_illusion.cli.fan_out.open_source", lambda name: (folder / name, source))
     said = command("audit", *two)
     begin = f"auditing mine, the mean difference at 2 components, {HOOK} to blocks.2.mlp.hook_post"
-    assert said.startswith(f"{begin}, with controls: by 2 processes")
+    assert said.startswith(f"{begin}: by 2 processes")
     assert "1 of 2 are in kept/.many.units already" in said
     assert [path.name for path in (folder / "kept").iterdir()] == ["many"]
     model = Audit.load(folder / "kept/many").document.model

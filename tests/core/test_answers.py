@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from subspace_illusion.core.answers import answers_alone, outcomes_each
-from subspace_illusion.core.matmul import linear_modules
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import Outcome
+from subspace_illusion.core.parts import linear_modules
 from subspace_illusion.core.replay import record, replay
 from subspace_illusion.core.sites import Site
 
@@ -39,7 +39,7 @@ def test_outcomes_are_those_of_the_whole_vocabulary(model: Model, seed: int, at:
 
 def test_the_model_is_left_as_it_was(llama: Model):
     tail, change, logits, _ = drawn(llama, 0, 5)
-    (module,) = linear_modules(llama, llama.n_blocks)
+    (module,) = linear_modules(llama.bridge, llama.n_blocks)
     with answers_alone(llama, torch.tensor([1]), torch.tensor([2])):
         assert "forward" in vars(module)
     assert "forward" not in vars(module)

@@ -2,7 +2,14 @@ import pytest
 import torch
 
 import tiny
-from subspace_illusion.core.attribution import FrozenNorm, answer_directions, attention_sites, attribute_heads
+from architectures import small_model
+from subspace_illusion.core.attribution import (
+    FrozenNorm,
+    answer_directions,
+    attention_sites,
+    attribute_heads,
+    bends_logits,
+)
 from subspace_illusion.core.outcome import logit_difference
 from subspace_illusion.core.replay import record
 from subspace_illusion.core.sites import Site, residual_after, residual_entering
@@ -27,10 +34,34 @@ def test_a_norm_by_hand(centres):
 
 @pytest.mark.parametrize("at", [8, 4], ids=["END", "before END"])
 def test_everything_written_adds_up_to_ld(model, at):
-    """What attention and MLPs write and the residual stream at the start, along u, make LD; heads make attention's.
+    """All at END, wherever the position is."""
+    adds_up(model, at)
 
-    All at END, wherever the position is.
-    """
+
+@pytest.mark.parametrize("name", ["Granite", "OLMo-2"])
+def test_so_it_does_with_factors_and_norms_behind(name):
+    model = small_model(name)
+    assert not bends_logits(model)
+    adds_up(model, 8)
+
+
+def test_behind_a_cap_heads_have_shares_of_the_slope():
+    """The slope of LD in the last residual stream by finite differences, along what leaves the norm's scale alone."""
+    model, last = small_model("Gemma-2, its cap biting"), residual_after(3).end
+    assert bends_logits(model)
+    recording = record(model, TOKENS, attention_sites(model, 1))
+    u, x = answer_directions(model, recording, IO, S), recording.activations[last]
+    probe = torch.randn(4, 32, generator=torch.Generator().manual_seed(0))
+    probe = probe - (probe * x).sum(1, keepdim=True) / x.square().sum(1, keepdim=True) * x
+    step = 1e-2 * x.norm(dim=1, keepdim=True) / probe.norm(dim=1, keepdim=True)
+    up, down = (record(model, TOKENS, changes={last: sign * step * probe}).logits for sign in (1, -1))
+    slope = (logit_difference(up, IO, S) - logit_difference(down, IO, S)) / (2 * step[:, 0])
+    torch.testing.assert_close((u * probe).sum(1), slope, atol=1e-2, rtol=0.02)
+    assert not torch.allclose((u * x).sum(1), logit_difference(recording.logits, IO, S), rtol=0.1)
+
+
+def adds_up(model, at: int) -> None:
+    """What attention and MLPs write and the residual stream at the start, along u, make LD; heads make attention's."""
     start = 1
     writes = [Site(block, point).end for block in range(start, 4) for point in ("hook_attn_out", "hook_mlp_out")]
     recording = record(

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import gguf
 import huggingface_hub
 import pytest
 import torch
 
 import tiny
-from subspace_illusion.core import fetch, pointer
+from subspace_illusion.core import checkpoints, fetch, pointer
 from subspace_illusion.core.checkpoints import open_tokenizer, random_model, weights_sha256
 from subspace_illusion.core.model import open_model
 from subspace_illusion.core.pointer import hashes, model_folder
@@ -314,6 +315,16 @@ def index(monkeypatch, tmp_path) -> Callable[..., list[fetch.Wheel]]:
         return wheels
 
     return made
+
+
+def test_a_gguf_is_read_once_and_the_package_is_left_as_it_was(monkeypatch):
+    read: list[str] = []
+    monkeypatch.setattr(gguf, "GGUFReader", lambda path: read.append(path) or len(read))
+    before = gguf.GGUFReader
+    with checkpoints._reading_once():
+        assert gguf.GGUFReader("a.gguf") == gguf.GGUFReader("a.gguf") == 1
+    assert read == ["a.gguf"]
+    assert gguf.GGUFReader is before
 
 
 JOINED = dict(file="a.gguf", file_sha256=hashlib.sha256(b"one two three").hexdigest())

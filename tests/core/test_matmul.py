@@ -4,6 +4,7 @@ import torch
 from subspace_illusion.core import matmul as module
 from subspace_illusion.core.matmul import matmul_in
 from subspace_illusion.core.model import Model
+from subspace_illusion.core.parts import linear_modules
 from subspace_illusion.core.replay import record, replay
 from subspace_illusion.core.sites import Site
 
@@ -34,7 +35,7 @@ def test_bfloat16_products_are_near_those_of_float32_and_leave_nothing_behind(mo
 
 
 def test_every_weight_matrix_behind_the_block_is_multiplied_so(model: Model):
-    found = module.linear_modules(model, 2)
+    found = linear_modules(model.bridge, 2)
     covered = {id(module.weight) for module in found}
     for part in (*model.bridge.blocks[2:], model.bridge.unembed):
         assert all(id(weight) in covered for weight in part.parameters() if weight.ndim == 2)
@@ -43,7 +44,7 @@ def test_every_weight_matrix_behind_the_block_is_multiplied_so(model: Model):
 @pytest.mark.parametrize("native", [True, False])
 def test_auto_asks_the_processor(llama: Model, monkeypatch, native):
     monkeypatch.setattr(module, "has_bfloat16", lambda device: native)
-    linear = next(iter(module.linear_modules(llama, 2)))
+    linear = next(iter(linear_modules(llama.bridge, 2)))
     with matmul_in(llama, "auto", 2):
         assert ("forward" in vars(linear)) == native
     with matmul_in(llama, "float32", 2):

@@ -7,7 +7,7 @@ import tiny
 from subspace_illusion.core.mlps import (
     hidden_from_residual,
     mlp_forward,
-    norm_before,
+    read_through,
     record_residuals,
     weight_matrices,
 )
@@ -32,14 +32,14 @@ def test_an_mlp_alone_does_what_it_does_in_the_model(model, run):
         hidden, output = mlp_forward(block.mlp, full[f"blocks.{i}.mlp.hook_in"].flatten(0, 1))
         torch.testing.assert_close(hidden, full[f"blocks.{i}.mlp.hook_post"].flatten(0, 1))
         torch.testing.assert_close(output, full[f"blocks.{i}.mlp.hook_out"].flatten(0, 1))
-        residual = full[norm_before(model, i)[1]].flatten(0, 1)
+        residual = full[read_through(model, i)[1]].flatten(0, 1)
         torch.testing.assert_close(hidden_from_residual(model, i, residual), hidden)
 
 
 def test_the_residual_before_the_mlp_is_that_between_attention_and_mlp(model, run):
     _, full = run
     before = "hook_resid_pre" if model.parallel_blocks else "hook_resid_mid"
-    assert torch.equal(full[norm_before(model, 2)[1]], full[f"blocks.2.{before}"])
+    assert torch.equal(full[read_through(model, 2)[1]], full[f"blocks.2.{before}"])
 
 
 def test_other_weights_are_used_and_the_mlp_keeps_its_own(model):
@@ -74,7 +74,7 @@ def test_recording_gives_the_full_run_at_the_positions_chosen(model, monkeypatch
     recorded = record_residuals(model, tokens, places, seen.append)
     assert seen == [2, 1]
     for i, residual in enumerate(recorded):
-        assert torch.equal(residual, full[norm_before(model, i)[1]][places[:, 0], places[:, 1]])
+        assert torch.equal(residual, full[read_through(model, i)[1]][places[:, 0], places[:, 1]])
         hidden = full[f"blocks.{i}.mlp.hook_post"][places[:, 0], places[:, 1]]
         torch.testing.assert_close(hidden_from_residual(model, i, residual), hidden)
 

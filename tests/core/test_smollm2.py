@@ -1,4 +1,4 @@
-"""The finding on the real default model, by the real pipeline at size=quick: its direction, not its digits."""
+"""The finding on the real default model, by the real pipeline on few pairs: its direction, not its digits."""
 
 import os
 
@@ -9,18 +9,26 @@ from project import ROOT, Project
 from subspace_illusion.files import read_json
 from subspace_illusion.pipeline.compose import compose
 
+FEW = (
+    "size=quick", "prompts.train_cases=20", "prompts.test_cases=20", "train_batch=20", "localise.pairs=8",
+    "localise.map_pairs=1", "trace_paths.pairs=20", "split_directions.pairs=20", "decompose.random_directions=50",
+    "resamples=200", "compute.threads=1",
+)  # fmt: skip
+"""What is enough to see which way the finding goes."""
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Project:
     os.chdir(ROOT)
     project = Project(tmp_path_factory.mktemp("smollm2"))
-    parameters = compose("size=quick")
+    parameters = compose(*FEW)
     kept = {parameters["v_true"], parameters["v_mlp"]}
     parameters["components"] = {name: at for name, at in parameters["components"].items() if name in kept}
     # Of which nothing is asked here: the tiny models run them.
     unasked = ("random_model", "compare_mlps", "cache_text", "recover_directions", "read_signs", "neuron_sweep",
                "tell_names", "toy_example")  # fmt: skip
-    parameters["experiments"] |= {name: [] for name in unasked} | {"controls": [parameters["v_mlp"]]}
+    parameters["experiments"] |= {name: [] for name in unasked}
+    parameters["experiments"] |= dict(controls=[parameters["v_mlp"]], trace_paths=[parameters["v_true"]])
     project.write_params(parameters)
     project.repro()
     return project

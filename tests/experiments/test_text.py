@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,6 +30,7 @@ from subspace_illusion.experiments.text import (
 )
 from subspace_illusion.files import sha256
 from subspace_illusion.pipeline.compose import compose
+from warm import warm_programs
 
 ROOT = Path(__file__).parents[2]
 WORDS = "When Anna and Paul went to the park, Paul gave a drum to Anna. "
@@ -194,6 +194,14 @@ def test_another_wheel_and_one_without_texts_are_refused(wheel):
         read_wheel("texts==1.0", sha256(wheel), "texts.own.wheel_sha256")
 
 
+@pytest.fixture(scope="module")
+def online(tmp_path_factory) -> dict[str, str]:
+    """The environment of stages that may ask a hub, at which nobody answers."""
+    env = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
+    env |= {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path_factory.mktemp("hub"))}
+    return env | {"PATH": f"{warm_programs(tmp_path_factory.mktemp('warm'), env)}:{env['PATH']}"}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "message"),
@@ -220,17 +228,13 @@ def test_another_wheel_and_one_without_texts_are_refused(wheel):
         ),
     ],
 )
-def test_the_stage_ends_in_one_line(tmp_path, monkeypatch, text, message):
+def test_the_stage_ends_in_one_line(tmp_path, monkeypatch, online, text, message):
     monkeypatch.chdir(ROOT)
     parameters = compose("size=quick")
     parameters["texts"]["speeches"] = text
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(parameters))
-    online = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
-    env = online | {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "hub")}
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "stages/cache_text.py"), "speeches"],
-        cwd=tmp_path, env=env, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    stage = ["python", str(ROOT / "stages/cache_text.py"), "speeches"]
+    done = subprocess.run(stage, cwd=tmp_path, env=online, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     (line,) = done.stderr.strip().splitlines()
     assert line.startswith("error: ")

@@ -162,7 +162,7 @@ def test_every_place_and_part():
 def test_rows_have_an_interval_over_groups():
     base, source = normal(30, 3, 0), normal(30, 3, 1)
     clouds = looked_at(base, source, random_basis(3, 1, 0), None, None, (base, source))
-    rows = list(distances(clouds, np.arange(30) // 2, Bootstrap.of(np.arange(30) // 2, 50, 0), 3, 0))
+    rows = list(distances(clouds, np.arange(30) // 2, Bootstrap.of(np.arange(30) // 2, 50, 0), 3, 0, {}))
     assert all(row["distance_lo"] <= row["distance"] <= row["distance_hi"] for row in rows)
 
 
@@ -184,7 +184,7 @@ def test_the_rows_of_a_component_are_those_of_its_patches_whole_and_by_each_meth
     for key, basis in {WHOLE: None, trained: bases[trained.of_seed(0)]}.items():
         clouds = looked_at(base, source, basis, readout, halves, after)
         about = dict(component="mlp8", subspace=key.subspace)
-        expected = [about | row for row in distances(clouds, groups, bootstrap, 3, 0)]
+        expected = [about | row for row in distances(clouds, groups, bootstrap, 3, 0, {})]
         assert [row for row in rows if row["subspace"] == key.subspace] == expected
 
 

@@ -127,8 +127,7 @@ def test_a_second_run_does_nothing(project):
 def test_the_look_of_the_pictures_reruns_the_report_alone(project):
     project.params("plots.dpi=60")
     assert project.repro() == ["report"]
-    project.params()
-    project.repro()
+    project.go_back()
 
 
 def test_das_reruns_training_and_what_follows(project):
@@ -150,8 +149,7 @@ def test_a_new_component_is_trained_alone(project):
     assert set(project.repro("evaluate")) == {"cache_activations", "train_das@z0", "decompose@z0", "evaluate"}
     effects = pd.read_csv(project.top / "results/effects.csv")
     assert set(effects[effects["component"] == "z0"]["subspace"]) >= {"trained", "row part"}
-    project.params()
-    project.repro("evaluate")
+    project.go_back()
 
 
 def test_workers_patch_components_to_the_same_bytes(project):
@@ -180,8 +178,8 @@ def test_a_killed_stage_leaves_nothing_and_the_next_run_gives_the_same_bytes(pro
     running.wait()
     assert partial.exists()
     assert not activations.exists()
-    for stage in ("cache_activations", "train_das@mlp1", "decompose@mlp1", "evaluate"):
-        project.run("dvc", "repro", "--force", "--single-item", stage)
+    stages = ("cache_activations", "train_das@mlp1", "decompose@mlp1", "evaluate")
+    assert tuple(project.repro("--force", "--single-item", *stages)) == stages
     assert not partial.exists()
     assert project.outputs() == before
 
@@ -198,8 +196,7 @@ def test_experiments_run_and_compare(project):
     assert "v_mlp.fldd" in project.run("dvc", "metrics", "diff", "HEAD")
     project.run("dvc", "plots", "diff", "HEAD", "other")
     assert "train_das" in (project.top / "dvc_plots/index.html").read_text()
-    project.run("git", "checkout", "-q", "--", ".")
-    project.run("dvc", "checkout", "-q")
+    project.go_back()
 
 
 def test_an_experiment_that_ran_a_part_shows_no_figures_of_an_earlier_run(project):
@@ -214,5 +211,3 @@ def test_an_experiment_that_ran_a_part_shows_no_figures_of_an_earlier_run(projec
     assert pd.isna(of_part["v_mlp.fldd"])
     assert "out of date" in of_part["run.state"]
     assert not (project.top / "results/report.html").exists()
-    project.run("git", "checkout", "-q", "--", ".")
-    project.run("dvc", "checkout", "-q")

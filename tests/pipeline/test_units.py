@@ -19,6 +19,7 @@ from subspace_illusion.errors import InputError
 from subspace_illusion.pipeline import units as module
 from subspace_illusion.pipeline.params import Compute
 from subspace_illusion.pipeline.units import Unit, compute, run_units, unit
+from warm import LARGE
 
 TESTS = Path(__file__).parents[1]
 DONE_HERE = Compute(scheduler="none", workers=2, threads=1, store=Path("units"))
@@ -56,14 +57,33 @@ def test_a_unit_is_named_by_what_its_table_depends_on():
     assert products(1)[0].name(1) != one.name(1)
 
 
-@pytest.mark.parametrize("entry", ["measures.effect_units", "planting.units", "cli.fan_out"])
-def test_all_that_a_unit_imports_is_in_its_name(entry):
-    name = f"subspace_illusion.{entry}"
-    ask = f"import sys, {name}; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True).stdout.split()
+ENTRIES = tuple(f"subspace_illusion.{entry}" for entry in ("measures.effect_units", "planting.units", "cli.fan_out"))
+EACH_BY_ITSELF = """
+import importlib, os, sys
+for large in sys.argv[1].split():  # what takes seconds is imported once, and nothing of this project with it
+    importlib.import_module(large)
+for entry in sys.argv[2:]:
+    if not os.fork():
+        importlib.import_module(entry)
+        print(*sys.modules, flush=True)
+        os._exit(0)
+    os.wait()
+"""
+
+
+@pytest.fixture(scope="module")
+def loaded() -> dict[str, set[str]]:
+    """All modules that each of the entries imports."""
+    ask = [sys.executable, "-c", EACH_BY_ITSELF, " ".join(LARGE), *ENTRIES]
+    said = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.splitlines()
+    return {entry: set(line.split()) for entry, line in zip(ENTRIES, said, strict=True)}
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_all_that_a_unit_imports_is_in_its_name(loaded, name):
     packages = {file.parent.relative_to(module.LIBRARY.parent) for file in module.LIBRARY.rglob("__init__.py")}
     rooms = {".".join(path.parts) for path in packages}  # whose own file is a docstring
-    runs = {one for one in loaded if one.partition(".")[0] == "subspace_illusion"} - rooms
+    runs = {one for one in loaded[name] if one.partition(".")[0] == "subspace_illusion"} - rooms
     assert name in runs
     assert runs <= module.modules_of(name)
     code = module.code_of(name)
@@ -143,14 +163,12 @@ def test_two_runs_at_once_share_a_store():
 @pytest.mark.slow
 def test_results_are_the_same_bytes_on_workers_and_in_any_order(capsys):
     here = run_units(products(4), DONE_HERE, "product")
-    for workers in (1, 2):
-        folder = f"store{workers}"
-        setting = Compute(scheduler="local", workers=workers, threads=1, store=Path(folder))
-        there = run_units(products(4)[::-1], setting, "product")[::-1]
-        assert f"4 units on {workers} workers; their progress: http" in capsys.readouterr().out
-        for one, other in zip(here, there, strict=True):
-            pd.testing.assert_frame_equal(one, other, check_exact=True)
-        assert stored(folder) == stored()
+    setting = Compute(scheduler="local", workers=2, threads=1, store=Path("other"))
+    there = run_units(products(4)[::-1], setting, "product")[::-1]
+    assert "4 units on 2 workers; their progress: http" in capsys.readouterr().out
+    for one, other in zip(here, there, strict=True):
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+    assert stored("other") == stored()
 
 
 @pytest.mark.slow
@@ -160,6 +178,7 @@ def test_a_unit_whose_worker_is_killed_goes_to_another_and_not_for_ever(monkeypa
     (table,) = run_units([once], setting, "unit")
     assert table["tried"].tolist() == [2]
     monkeypatch.setattr(module, "TRIES", 2)  # every one takes a worker to start
+    setting = setting.model_copy(update=dict(workers=1))
     always = unit(units_made.ends_its_worker, [], times=99, log=str(Path("always").absolute()))
     with pytest.raises(InputError, match=r"^ends_its_worker\(.*2 workers ended while they did it"):
         run_units([always], setting, "unit")

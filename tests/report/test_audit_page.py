@@ -42,6 +42,7 @@ REPAIR = pd.DataFrame(
 @pytest.fixture
 def page():
     return AuditPage(
+        remarks={},
         pairs=made.pairs().assign(base_token=" is", source_token=" is"),
         tables=dict(effects=effects()),
         verdicts=made.verdicts(),

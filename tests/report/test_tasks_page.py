@@ -1,7 +1,6 @@
 """Tasks side by side on one page."""
 
 import re
-import subprocess
 import sys
 
 import pandas as pd
@@ -11,6 +10,7 @@ import made
 from drawing import drawn, points, shown, words
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import write_json, write_table
+from subspace_illusion.report import tasks_page
 from subspace_illusion.report.findings import decomposition
 from subspace_illusion.report.plots.style import GREY, plt
 from subspace_illusion.report.plots.tasks_page import tasks_figure
@@ -99,13 +99,11 @@ def test_the_page_is_one_file_with_its_pictures_inside(folder):
     assert (folder / "index.html").read_text() == html
 
 
-def test_a_folder_without_tasks_or_with_half_a_run_is_one_clear_line(folder, tmp_path):
+def test_a_folder_without_tasks_or_with_half_a_run_is_one_clear_line(folder, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="no folder with a metrics.json"):
         read_tasks(tmp_path / "nowhere")
     write_json(folder / "ioi/metrics.json", {"run": {"state": "out of date"}})
-    command = [sys.executable, "-m", "subspace_illusion.report.tasks_page", str(folder), str(folder / "index")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: ")
-    assert "sums up no whole run" in done.stderr
+    monkeypatch.setattr(sys, "argv", ["tasks_page", str(folder), str(folder / "index")])
+    with pytest.raises(SystemExit, match=r"^error: .*sums up no whole run"):
+        tasks_page.main()
     assert pd.read_csv(folder / "ioi/verdicts.csv").shape[0] == 4

@@ -107,7 +107,8 @@ def look_at(
     tables |= dict(
         effects=effects(test, {site.name: looked.patched}, bootstrap), outcomes=by_pair(test, looked.patched)
     )
-    tables |= {} if looked.readers is None else dict(readers=looked.readers)
+    readers = looked.readers
+    tables |= {} if readers.table is None else dict(readers=readers.table)
     with progress.phase(f"distances at {site.name}", cost["distances"]):
         tables["off_distribution"] = _distances(site, test, bases, looked.seen, bootstrap, settings)
     if is_planted(site, halves, settings):
@@ -139,6 +140,7 @@ def look_at(
         bases={key.at(site.name): basis for key, basis in bases.items()},
         seen={key.at(site.name): one for key, one in looked.seen.items()},
         proof=proof,
+        remarks={} if readers.remark is None else {site.name: readers.remark},
     )
 
 

@@ -160,6 +160,9 @@ class Document(Part):
         "what its file says of itself, and in what the run differs from that"
     )
     left_out: list[str] = Field(description="hooks at which base and source do not differ, so that nothing was patched")
+    remarks: dict[str, str] = Field(
+        default_factory=dict, description="by hook, what was left out there or holds only in part, and why"
+    )
     proof: ProofOf
     calibration: CalibratedOn
     zones: Zones

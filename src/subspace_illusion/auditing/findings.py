@@ -29,6 +29,7 @@ class Findings:
         bases: ``[d, k]``, parts and axes among them; the component of a key is its hook.
         seen: What verdicts rest on, by subspace of a component.
         proof: How far off was, at most, what has to be equal.
+        remarks: By component what was left out there, or holds only in part, and why.
     """
 
     sites: Sequence[Site]
@@ -36,6 +37,7 @@ class Findings:
     bases: Mapping[SubspaceKey, torch.Tensor]
     seen: Mapping[SubspaceKey, Seen]
     proof: Proof
+    remarks: Mapping[str, str]
 
 
 def joined(found: Sequence[Findings]) -> Findings:
@@ -47,4 +49,5 @@ def joined(found: Sequence[Findings]) -> Findings:
         bases={key: basis for each in found for key, basis in each.bases.items()},
         seen={key: one for each in found for key, one in each.seen.items()},
         proof=Proof.worst([each.proof for each in found]),
+        remarks={hook: remark for each in found for hook, remark in each.remarks.items()},
     )

@@ -18,8 +18,9 @@ from subspace_illusion.auditing.result import Audit
 from subspace_illusion.auditing.settings import BATCH, TOLERANCE, Settings
 from subspace_illusion.core.basis import principal_axes
 from subspace_illusion.core.sites import Site
+from subspace_illusion.measures.ablation import mean_held
 from subspace_illusion.measures.effects import Subspaces, by_pair, count, patch_everything
-from subspace_illusion.measures.own_difference import Natural, what_acts
+from subspace_illusion.measures.own_difference import Natural, own_difference, what_acts
 from subspace_illusion.statistics import interval
 from subspace_illusion.subspace.component import Component
 from subspace_illusion.subspace.das import train_das
@@ -80,7 +81,8 @@ def repair(
     subspaces = Subspaces(site, bases, train.model.readout(site), settings.rank)
     progress.more(work := count(subspaces) * len(test) * blocks * test.tokens)
     with progress.phase(f"patching the repair at {site.name}", work):
-        natural = Natural.of(Component.of(train.different, site), TOLERANCE, BATCH)
+        learnt = Component.of(train.different, site)
+        natural = Natural(own_difference(learnt, acts), mean_held(learnt))
         patched = patch_everything(
             test, site.name, subspaces, natural, tolerance=TOLERANCE, seed=settings.seed, batch=BATCH
         )

@@ -135,6 +135,7 @@ class Audit(Findings):
             settings={**self.about["settings"], "hooks": [site.name for site in self.sites]},
             notes=self.about["notes"],
             left_out=self.about["left_out"],
+            remarks=dict(self.remarks),
             proof=ProofOf(**vars(self.proof)),
             calibration=CalibratedOn(
                 models=self.calibration.models, tasks=self.calibration.tasks, sha256=sha256(SHIPPED)
@@ -209,6 +210,7 @@ class Audit(Findings):
             calibration=self.calibration,
             by_block=self.by_block,
             proof=vars(self.proof),
+            remarks=self.remarks,
             about=self.about,
             as_read=list(AsRead.told(self.about["reading"]).lines()),
         )
@@ -296,6 +298,7 @@ class Audit(Findings):
             tables={name: tables[name] for name in TABLES if name in tables},
             bases=read_subspaces(source),
             proof=Proof(**document.proof.model_dump()),
+            remarks=document.remarks,
             about=dict(
                 model=document.model,
                 pairs=document.pairs.source,

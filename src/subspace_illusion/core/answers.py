@@ -11,9 +11,9 @@ from contextlib import contextmanager
 import torch
 
 from subspace_illusion.core.forwards import forwards
-from subspace_illusion.core.matmul import linear_modules
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import Outcome
+from subspace_illusion.core.parts import linear_modules
 from subspace_illusion.core.replay import Tail, replay
 from subspace_illusion.core.sites import Site
 
@@ -27,7 +27,7 @@ def answers_alone(model: Model, answer: torch.Tensor, foil: torch.Tensor) -> Ite
         answer: Token ids of the answers of the prompts that are replayed, ``[n]``.
         foil: Token ids of their foils, ``[n]``.
     """
-    ((module, (weight, bias)),) = linear_modules(model, model.n_blocks).items()
+    ((module, (weight, bias)),) = linear_modules(model.bridge, model.n_blocks).items()
     ids = torch.stack([answer, foil], 1).to(model.device)
     with forwards({module: _unembedding(weight, bias, ids)}), torch.no_grad():
         yield

@@ -201,8 +201,10 @@ def row_space(readout: torch.Tensor, tolerance: float) -> torch.Tensor:
     return (torch.linalg.qr(matrix @ seen)[0] if tall else seen).cpu()
 
 
+@lru_cache(maxsize=4)
 def spaces(readout: torch.Tensor, tolerance: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Orthonormal bases of what a readout sees, ``[d, rank]``, and of what it maps to zero, ``[d, d - rank]``.
+    """Orthonormal bases of what a readout sees, ``[d, rank]``, and of what it maps to zero, ``[d, d - rank]``; made
+    once, as ``row_space`` is.
 
     Args:
         readout: ``[d, d_out]``.

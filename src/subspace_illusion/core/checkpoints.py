@@ -7,6 +7,10 @@ at the one that holds the model (``core.pointer``).
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +41,9 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
     transformers = _transformers()
     where: dict[str, Any] = dict(pretrained_model_name_or_path=str(gguf.parent), gguf_file=gguf.name)
     try:
-        model = transformers.AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(**where)
+        with _reading_once():
+            model = transformers.AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(**where)
     except (ValueError, OSError, KeyError, ImportError) as error:
         raise InputError(f"{gguf.name} cannot be read as a gguf model: {first_line(error)}") from error
     # The model still calls itself quantised, and transformers would refuse to save it.
@@ -46,6 +51,22 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
     model.hf_quantizer = None
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+@contextmanager
+def _reading_once() -> Iterator[None]:
+    """Has the gguf package read a file, and make its table of names, once within. transformers asks anew for
+    configuration, weights and tokenizer, and for each of a model's some hundred modules, which takes most of the time.
+    """
+    gguf = import_module("gguf")  # which an extra brings, and transformers imports
+    asked: dict[str, Any] = {name: getattr(gguf, name) for name in ("GGUFReader", "get_tensor_name_map")}
+    for name, made in asked.items():
+        setattr(gguf, name, cache(made))
+    try:
+        yield
+    finally:
+        for name, made in asked.items():
+            setattr(gguf, name, made)
 
 
 def check_folder(folder: Path) -> None:

@@ -9,6 +9,7 @@ from subspace_illusion.core.attribution import FrozenNorm
 from subspace_illusion.core.basis import orthonormal
 from subspace_illusion.core.linear import matrix_of
 from subspace_illusion.core.model import Model
+from subspace_illusion.core.parts import maps_into_heads, norm_before
 from subspace_illusion.core.replay import Tail, replay
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
@@ -36,14 +37,20 @@ def readers_readout(model: Model, heads: Sequence[Site], look_back: bool) -> tor
     d, columns = model.bridge.cfg.d_model, []
     for number in sorted({head.block for head in heads}):
         block = model.bridge.blocks[number]
-        norm = FrozenNorm.of(block.ln1, d, model.device)
+        before = norm_before(block, "attn")
+        seen = torch.eye(d) if before is None else FrozenNorm.of(before[0], d, model.device).linear
         of_block = [int(head.head or 0) for head in heads if head.block == number]
-        for name in ("k", "v") if look_back else ("q",):
-            weights = norm.linear @ matrix_of(getattr(block.attn, name), d, model.device).flatten(1)
+        for linear in maps_into_heads(block.attn, look_back):
+            weights = seen @ matrix_of(linear, d, model.device).flatten(1)
             by_head = weights.unflatten(1, (-1, model.d_head))  # fewer where heads share keys and values
             shared = model.n_heads // by_head.shape[1]
             columns += [by_head[:, head] for head in sorted({head // shared for head in of_block})]
     return torch.cat(columns, 1)
+
+
+def with_matrices(model: Model, heads: Sequence[Site], look_back: bool) -> list[Site]:
+    """Those of some heads that ``readers_readout`` can look at: attention with latent keys has no matrices for it."""
+    return [head for head in heads if maps_into_heads(model.bridge.blocks[head.block].attn, look_back)]
 
 
 def replay_holding(model: Model, tail: Tail, outputs: Mapping[Site, torch.Tensor], start: int) -> torch.Tensor:

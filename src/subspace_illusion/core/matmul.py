@@ -12,6 +12,7 @@ import torch
 
 from subspace_illusion.core.forwards import forwards
 from subspace_illusion.core.model import Model
+from subspace_illusion.core.parts import linear_modules
 
 MatmulDtype = Literal["auto", "float32", "bfloat16"]
 """What products are made in; ``auto`` is bfloat16 where ``has_bfloat16`` and float32 elsewhere."""
@@ -43,23 +44,9 @@ def matmul_in(model: Model, kind: MatmulDtype, start: int) -> Iterator[None]:
         kind: What in; ``float32`` leaves the model as it is.
         start: The first block.
     """
-    listed = linear_modules(model, start) if resolved(kind, model.device) == "bfloat16" else {}
+    listed = linear_modules(model.bridge, start) if resolved(kind, model.device) == "bfloat16" else {}
     with forwards({module: _product(weight.bfloat16(), bias) for module, (weight, bias) in listed.items()}):
         yield
-
-
-def linear_modules(model: Model, start: int) -> dict[torch.nn.Module, tuple[torch.Tensor, torch.Tensor | None]]:
-    """The linear modules from a block on with their weights ``[out, in]`` and biases."""
-    from transformers.pytorch_utils import Conv1D
-
-    found: dict[torch.nn.Module, tuple[torch.Tensor, torch.Tensor | None]] = {}
-    for part in (*model.bridge.blocks[start:], model.bridge.unembed):
-        for module in part.modules():
-            if isinstance(module, torch.nn.Linear):
-                found[module] = module.weight, module.bias
-            elif isinstance(module, Conv1D):
-                found[module] = module.weight.T, module.bias
-    return found
 
 
 def _product(weight: torch.Tensor, bias: torch.Tensor | None) -> Callable[[torch.Tensor], torch.Tensor]:

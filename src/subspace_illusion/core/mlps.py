@@ -8,6 +8,7 @@ import torch
 
 from subspace_illusion.core.linear import matrix_of
 from subspace_illusion.core.model import Model
+from subspace_illusion.core.parts import maps_in, norm_before
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 
@@ -51,23 +52,17 @@ def mlp_forward(
     return found[0].cpu(), output.cpu()
 
 
-def norm_before(model: Model, block: int) -> tuple[torch.nn.Module, str]:
-    """The norm through which a block's MLP reads the residual stream, and the name of the hook at that norm's input.
-
-    It is the MLP's own, or the one it shares with attention (Phi, GPT-J). In OLMo 2 the MLP reads the residual stream
-    itself.
-    """
-    module = model.bridge.blocks[block]
-    for name in ("ln2", "ln1"):
-        if hasattr(module, name):
-            return getattr(module, name), f"blocks.{block}.{name}.hook_in"
-    return torch.nn.Identity(), f"blocks.{block}.mlp.hook_in"
+def read_through(model: Model, block: int) -> tuple[torch.nn.Module, str]:
+    """The norm through which a block's MLP reads the residual stream, and the name of the hook at that norm's input;
+    where it reads the stream as it is, no norm and the MLP's own."""
+    norm, name = norm_before(model.bridge.blocks[block], "mlp") or (torch.nn.Identity(), "mlp")
+    return norm, f"blocks.{block}.{name}.hook_in"
 
 
 def through_norm(model: Model, block: int, residual: torch.Tensor) -> torch.Tensor:
     """What a block's MLP reads where the residual stream before it is ``[n, d_model]``."""
     with torch.no_grad():
-        return norm_before(model, block)[0](residual.to(model.device)).cpu()
+        return read_through(model, block)[0](residual.to(model.device)).cpu()
 
 
 def hidden_from_residual(model: Model, block: int, residual: torch.Tensor) -> torch.Tensor:
@@ -83,20 +78,16 @@ def pre_activations(model: Model, block: int, normed: torch.Tensor) -> dict[str,
     """What the linear maps into a block's MLP give, ``[n, d_mlp]``: ``in`` and, where it is gated, ``gate``."""
     mlp = model.bridge.blocks[block].mlp
     with torch.no_grad():
-        return {name: linear(normed.to(model.device)).cpu() for name, linear in _maps_in(mlp).items()}
+        return {name: linear(normed.to(model.device)).cpu() for name, linear in maps_in(mlp).items()}
 
 
 def weight_matrices(model: Model, block: int) -> dict[str, torch.Tensor]:
     """The weights of a block's MLP: ``W_in`` and, where it is gated, ``W_gate``, ``[d_model, d_mlp]``; ``W_out``."""
     d = model.bridge.cfg.d_model
-    maps = _maps_in(model.bridge.blocks[block].mlp)
+    maps = maps_in(model.bridge.blocks[block].mlp)
     readout = model.readout(Site(block, "mlp.hook_post"))
     assert readout is not None
     return {f"W_{name}": matrix_of(linear, d, model.device) for name, linear in maps.items()} | {"W_out": readout}
-
-
-def _maps_in(mlp: Any) -> dict[str, Any]:
-    return {name: getattr(mlp, name) for name in ("in", "gate") if hasattr(mlp, name)}
 
 
 def record_residuals(
@@ -119,7 +110,7 @@ def record_residuals(
     for block in range(model.n_blocks):
         hidden = Site(block, "mlp.hook_post")
         model.check(hidden)
-        names.append((norm_before(model, block)[1], hidden.hook))
+        names.append((read_through(model, block)[1], hidden.hook))
     found: dict[str, list[torch.Tensor]] = {name: [] for pair in names for name in pair}
     most = {name: most for pair in names for name, most in zip(pair, (None, CHECKED), strict=True)}
     rows = []

@@ -16,14 +16,23 @@ import torch
 from subspace_illusion.core.checkpoints import first_line, load_model, open_tokenizer
 from subspace_illusion.core.device import pick_device
 from subspace_illusion.core.linear import matrix_of
-from subspace_illusion.core.sites import Site
+from subspace_illusion.core.parts import (
+    factor_behind,
+    given_by,
+    has_experts,
+    norm_at_end,
+    norm_before,
+    returned_by_blocks,
+)
+from subspace_illusion.core.sites import Site, Writer
 from subspace_illusion.core.tokenizer import Tokenizer
 from subspace_illusion.errors import InputError
 
+_IN_NORMS = (".hook_scale", ".hook_normalized")
+"""Hooks inside a norm, which the bridge computes in a way of its own once they are changed."""
+
 PROBE_LENGTH = 11
 """Tokens of the prompts that tell what the hooks hold; a number that no model has heads."""
-
-_ADDED = ("hook_resid_pre", "attn.hook_out", "hook_resid_mid", "mlp.hook_out", "hook_resid_post")
 
 
 def open_model(folder: Path, device: torch.device | None = None) -> Model:
@@ -52,7 +61,8 @@ def bridge_model(hf_model: Any, tokenizer: Tokenizer, device: torch.device, name
             name, hf_model=hf_model.to(device).eval(), tokenizer=tokenizer.hf, device=str(device)
         )
     except Exception as error:  # the adapters raise whatever their architecture makes them raise
-        raise InputError(f"transformer_lens cannot wrap the {type(hf_model).__name__}: {first_line(error)}") from error
+        said = first_line(error).partition(" Available architectures")[0]  # of which there are some hundred and sixty
+        raise InputError(f"transformer_lens cannot wrap the {type(hf_model).__name__}: {said}") from error
     return wrap_bridge(bridge, tokenizer)
 
 
@@ -61,13 +71,16 @@ def wrap_bridge(bridge: Any, tokenizer: Tokenizer) -> Model:
     bridge.eval()
     bridge.requires_grad_(False)
     device = next(bridge.parameters()).device
-    return Model(bridge, tokenizer, device, _centres(bridge, device))
+    return Model(bridge, tokenizer, device, _centres(bridge, device), returned_by_blocks(bridge, device))
 
 
 def _centres(bridge: Any, device: torch.device) -> bool:
     """Whether every norm that reads the residual stream takes the mean off it."""
-    norms = [getattr(block, name) for block in bridge.blocks for name in ("ln1", "ln2") if hasattr(block, name)]
-    norms += [bridge.ln_final] if hasattr(bridge, "ln_final") else []
+    parts: tuple[Writer, Writer] = ("attn", "mlp")
+    found = [norm_before(block, part) for block in bridge.blocks for part in parts]
+    norms = [*dict.fromkeys(norm for norm, _ in filter(None, found)), *filter(None, [norm_at_end(bridge)])]
+    if None in found:  # a part that reads the stream as it is sees its mean
+        return False
     x = torch.linspace(-1, 1, bridge.cfg.d_model, device=device)[None] ** 3
     with torch.no_grad():
         return all(torch.allclose(norm(x), norm(x + 1), atol=1e-4) for norm in norms)
@@ -85,12 +98,14 @@ class Model:
             mean component of a residual vector can have no effect, and it is left out wherever such a vector or a
             matrix that writes one is read (``centred``, ``readout``). It is what centring the writing weights does,
             which is how the paper's GPT-2 was processed; the model's own weights stay as they are.
+        returned: What each block gives back, as ``parts.returned_by_blocks`` tells it.
     """
 
     bridge: Any
     tokenizer: Tokenizer
     device: torch.device
     centres: bool
+    returned: tuple[int | None, ...]
     _readouts: dict[Site, torch.Tensor | None] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -110,12 +125,29 @@ class Model:
         """Whether attention and MLP of a block read the same residual, so that its MLP cannot see its attention."""
         return bool(self.bridge.cfg.parallel_attn_mlp)
 
+    @property
+    def _probed(self) -> torch.Tensor:
+        """Token ids of two short prompts."""
+        return torch.arange(2 * PROBE_LENGTH, device=self.device).view(2, PROBE_LENGTH)
+
     @cached_property
     def _probe(self) -> dict[str, torch.Tensor]:
         """Every hook's activation on two short prompts, by hook name."""
-        tokens = torch.arange(2 * PROBE_LENGTH, device=self.device).view(2, PROBE_LENGTH)
-        with torch.no_grad():
-            return dict(self.bridge.run_with_cache(tokens)[1].items())
+        try:
+            with torch.no_grad():
+                return dict(self.bridge.run_with_cache(self._probed)[1].items())
+        except Exception as error:  # the bridge raises whatever an architecture makes it raise
+            name = type(self.bridge.original_model).__name__
+            raise InputError(f"transformer_lens cannot run the {name} with its hooks: {first_line(error)}") from error
+
+    @property
+    def read_by_unembedding(self) -> torch.Tensor:
+        """What the unembedding reads at the tokens of two short prompts, ``[n, d_model]``, on the model's device."""
+        return self._probe["unembed.hook_in"].flatten(0, -2)
+
+    def factor_behind(self, block: int, part: Writer) -> float | None:
+        """By what a part's output is multiplied before it is added to the residual stream; ``None`` where it is not."""
+        return factor_behind(self._probe, block, part)
 
     def check(self, site: Site) -> None:
         """Makes sure that the model has the site and that it holds one vector per position.
@@ -132,35 +164,55 @@ class Model:
                 f"'{site.name}': the model has no hook '{site.hook}' that fires; block {site.block} has "
                 + ", ".join(name for name in names if name.count(".") < 2)
             )
+        if site.readout == ("mlp", "out") and has_experts(self.bridge.blocks[site.block].mlp):
+            raise InputError(
+                f"'{site.name}': the MLP of block {site.block} is a mixture of experts, whose hidden activations have "
+                f"no single matrix behind them; take what it gives, blocks.{site.block}.hook_mlp_out"
+            )
         # [prompts, positions, d] or [prompts, positions, heads, d_head]; scores and patterns, for one, are neither.
         if activation.ndim not in (3, 4) or activation.shape[:2] != (2, PROBE_LENGTH):
             raise InputError(f"'{site.name}' does not hold one vector per prompt and position")
         if site.head is not None and not (activation.ndim == 4 and site.head < activation.shape[2]):
             heads = f"heads 0 to {activation.shape[2] - 1}" if activation.ndim == 4 else "no head axis"
             raise InputError(f"'{site.name}': {site.hook} has {heads}")
+        if site.head is not None and site.readout and activation.shape[2] != self.n_heads:
+            raise InputError(
+                f"'{site.name}': transformer_lens divides {site.hook} into {activation.shape[2]} parts, where there "
+                f"are {self.n_heads} heads; take all of them, {site.hook}"
+            )
+
+        if site.point.endswith(_IN_NORMS):
+            try:
+                with torch.no_grad():
+                    self.bridge.run_with_hooks(self._probed, fwd_hooks=[(site.write_hook, lambda x, hook: x.clone())])
+            except Exception as error:  # the bridge raises whatever its arithmetic makes it raise
+                norm = site.hook.rpartition(".")[0]
+                raise InputError(
+                    f"'{site.name}': transformer_lens cannot change it in this model ({first_line(error)}); take "
+                    f"{norm}.hook_in or {norm}.hook_out"
+                ) from error
 
     def width(self, site: Site) -> int:
         """Dimension d of the activation at a site."""
         shape = self._probe[site.hook].shape
         return shape[-1] if site.head is not None or len(shape) == 3 else shape[-2] * shape[-1]
 
-    def adds_straight(self, output: Site) -> bool:
-        """Whether what attention or MLP gives is added to the residual stream as it is, without a norm behind it.
-
-        Args:
-            output: ``attn.hook_out`` or ``mlp.hook_out`` of a block.
-        """
-        held = {name: self._probe.get(f"blocks.{output.block}.{name}") for name in _ADDED}
-        stream, written = held["hook_resid_post"], held["mlp.hook_out"]
+    def adds_straight(self, block: int, part: Writer) -> bool:
+        """Whether what attention or MLP of a block gives is added to the residual stream as it is, without a norm or a
+        factor behind it."""
+        attention, mlp = given_by(self._probe, block, "attn"), given_by(self._probe, block, "mlp")
+        before, between, after = (
+            self._probe.get(f"blocks.{block}.hook_resid_{place}") for place in ("pre", "mid", "post")
+        )
         if self.parallel_blocks:
-            before = [held["hook_resid_pre"], held["attn.hook_out"]]
-        elif output.point == "mlp.hook_out":
-            before = [held["hook_resid_mid"]]
+            stream, written, others = after, mlp, [before, attention]
+        elif part == "mlp":
+            stream, written, others = after, mlp, [between]
         else:
-            stream, written, before = held["hook_resid_mid"], held["attn.hook_out"], [held["hook_resid_pre"]]
-        if stream is None or written is None or any(x is None for x in before):
+            stream, written, others = between, attention, [before]
+        if stream is None or written is None or any(x is None for x in others):
             return False
-        return torch.allclose(stream, written + sum(x for x in before if x is not None), rtol=1e-3, atol=1e-3)
+        return torch.allclose(stream, written + sum(x for x in others if x is not None), rtol=1e-3, atol=1e-3)
 
     def hands_on_alone(self, site: Site) -> bool:
         """Whether a change at a site changes what enters the next block by what it writes itself and by nothing else:
@@ -169,7 +221,7 @@ class Model:
             return True
         if site.writer is None or (site.writer == "attn" and not self.parallel_blocks):
             return False
-        return self.adds_straight(Site(site.block, f"{site.writer}.hook_out"))
+        return self.adds_straight(site.block, site.writer)
 
     def centred(self, site: Site, activation: torch.Tensor) -> torch.Tensor:
         """An activation ``[n, d]`` without its mean component, where that can have no effect (see ``centres``)."""

@@ -9,6 +9,7 @@ from torch.func import functional_call
 
 from subspace_illusion.core.linear import matrix_of
 from subspace_illusion.core.mlps import mlp_forward
+from subspace_illusion.core.parts import has_experts
 from subspace_illusion.core.seeds import torch_generator
 from subspace_illusion.errors import InputError
 
@@ -48,7 +49,7 @@ def draw_random_mlp(mlp: Any, normed: torch.Tensor, seed: int, *labels: object) 
     Raises:
         InputError: If the MLP has no single output matrix, as a mixture of experts.
     """
-    if not hasattr(mlp, "out"):
+    if has_experts(mlp):
         raise InputError(f"{type(mlp).__name__} has no single output matrix, so no random MLP can stand in for it")
     own = dict(mlp.named_parameters())
     drawn = {}

@@ -13,7 +13,6 @@ tail on the right, where no token before can see them; so distances between toke
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,8 +21,10 @@ from typing import Any
 import torch
 from torch.nn.functional import pad
 
+from subspace_illusion.core.caches import every_position, of_earlier
 from subspace_illusion.core.forwards import forwards
 from subspace_illusion.core.model import Model
+from subspace_illusion.core.parts import passing_on
 from subspace_illusion.core.sites import Site, residual_entering
 from subspace_illusion.errors import InputError
 
@@ -224,13 +225,10 @@ def record(
         changes: Changes ``[n, d]`` to add, by site. Replays are tested against this.
         position: Index of the token that is read and changed; END by default.
     """
-    from transformers.cache_utils import Cache, DynamicLayer
-
     n_blocks, (n, length) = model.n_blocks, tokens.shape
     at = length - 1 if position is None else position
     kept = [] if tail_from is None else list(range(tail_from, n_blocks + 1))
-    # Without the model's configuration the cache keeps every position, also where attention slides.
-    cache: Any = Cache(layer_class_to_replicate=DynamicLayer)
+    cache = every_position()
     places = Places(*(torch.full((n,), token, device=model.device) for token in (at, length - 1)))
     with torch.no_grad(), _hooked(model, places, changes or {}, sites, kept, first=at) as read:
         output = model.bridge.original_model(
@@ -309,8 +307,6 @@ def replay(
     Raises:
         InputError: If the tail lacks a block that is needed, or a change has the wrong shape.
     """
-    from transformers.cache_utils import Cache
-
     if start is None:
         start = min([site.start for site in changes] + [site.block for site in read], default=0)
     missing = [block for block in range(start, model.n_blocks) if block not in tail.keys]
@@ -334,10 +330,6 @@ def replay(
         raise InputError(f"{', '.join(skipped)} cannot be changed or read in a replay that starts at block {start}")
     earlier, steps = tail.earlier, torch.arange(residual.shape[1], device=model.device)
     hidden = torch.arange(earlier + len(steps), device=model.device)[None] < earlier - tail.positions[:, None]
-    layer = _frozen_layer()
-    layers: list[Any] = [
-        layer(earlier, tail.keys.get(block), tail.values.get(block)) for block in range(model.n_blocks)
-    ]
     with (
         _entering(model, start, residual),
         _at_end(model, tail.ends, len(steps)),
@@ -349,33 +341,11 @@ def replay(
             attention_mask=(~hidden).long(),
             # What pads a tail on the right stands where END does, so that no model runs out of positions.
             position_ids=tail.positions[:, None] + torch.minimum(steps[None], tail.ends[:, None]),
-            past_key_values=Cache(layers=layers),
+            past_key_values=of_earlier(earlier, tail.keys, tail.values, model.n_blocks),
             use_cache=True,
         )
     # END alone was unembedded; a view of it, because the gradient of a selection is as large a copy.
     return Recording(found.activations, output.logits.squeeze(1).float(), entering=found.entering)
-
-
-@functools.cache
-def _frozen_layer() -> type:
-    """The class of a cache layer that hands out the earlier keys and values and keeps nothing of the tail's own."""
-    from transformers.cache_utils import DynamicLayer
-
-    class Frozen(DynamicLayer):
-        keys: Any
-        values: Any
-
-        def __init__(self, length: int, keys: Any = None, values: Any = None) -> None:
-            super().__init__()
-            self.length, self.keys, self.values, self.is_initialized = length, keys, values, True
-
-        def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> Any:
-            return torch.cat([self.keys, key_states], -2), torch.cat([self.values, value_states], -2)
-
-        def get_seq_length(self) -> int:
-            return self.length
-
-    return Frozen
 
 
 @contextmanager
@@ -383,10 +353,9 @@ def _entering(model: Model, start: int, residual: torch.Tensor) -> Iterator[None
     """Skips the blocks before ``start`` and hands ``residual`` ``[n, tail, d_model]`` to what comes next."""
     blocks = list(model.bridge.blocks)
     if start:
-        passed: dict[torch.nn.Module, Callable[..., torch.Tensor]] = {
-            block: lambda hidden_states, *args, **kwargs: hidden_states for block in blocks[: start - 1]
-        }
-        with forwards({**passed, blocks[start - 1]: lambda *args, **kwargs: residual}):
+        # Which stream a skipped block passes on no longer matters but for the last of them.
+        skipped = zip(blocks[:start], model.returned[:start], strict=True)
+        with forwards({block: passing_on(residual, others) for block, others in skipped}):
             yield
         return
     first = blocks[0].register_forward_pre_hook(

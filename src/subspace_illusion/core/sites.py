@@ -6,19 +6,32 @@ prompt, the position that the task gives; with ``@end`` behind the name at END, 
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
+from subspace_illusion.core.other_names import ours
 from subspace_illusion.errors import InputError
 
 _NAME = re.compile(r"blocks\.(\d+)\.((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)(?:\.(\d+))?(@end)?")
 _RESIDUAL_IN = ("hook_resid_pre", "hook_in")
 _RESIDUAL_OUT = ("hook_resid_post", "hook_out")
-_OUTPUTS = {"hook_attn_out": "attn", "attn.hook_out": "attn", "hook_mlp_out": "mlp", "mlp.hook_out": "mlp"}
-_READOUTS = {
-    "mlp.hook_post": ("mlp", "out"),
-    "mlp.out.hook_in": ("mlp", "out"),
-    "attn.hook_z": ("attn", "o"),
-    "attn.o.hook_in": ("attn", "o"),
+Writer = Literal["attn", "mlp"]
+"""The two parts of a block that write to the residual stream."""
+
+MATRICES: Mapping[Writer, str] = {"attn": "o", "mlp": "out"}
+"""The matrix of each through which the stream sees what it holds."""
+
+_READ_BY: Mapping[Writer, str] = {"attn": "hook_z", "mlp": "hook_post"}
+_OUTPUTS: Mapping[str, Writer] = {
+    point: part
+    for part, matrix in MATRICES.items()
+    for point in (f"hook_{part}_out", f"{part}.hook_out", f"{part}.{matrix}.hook_out")
+}
+_READOUTS: Mapping[str, tuple[Writer, str]] = {
+    f"{part}.{point}": (part, matrix)
+    for part, matrix in MATRICES.items()
+    for point in (_READ_BY[part], f"{matrix}.hook_in")
 }
 
 
@@ -48,6 +61,8 @@ class Site:
         """
         match = _NAME.fullmatch(name)
         if match is None:
+            if found := ours(name):
+                raise InputError(f"'{name}' is a name of another library: here it is {found[0]}, {found[1]}")
             raise InputError(
                 f"'{name}' names no site: expected blocks.<block>.<hook>, such as blocks.20.mlp.hook_post, "
                 "or blocks.<block>.attn.hook_z.<head> for one head, with @end behind it to read END"
@@ -94,7 +109,7 @@ class Site:
         return self.point in _RESIDUAL_IN or self.point in _RESIDUAL_OUT
 
     @property
-    def readout(self) -> tuple[str, str] | None:
+    def readout(self) -> tuple[Writer, str] | None:
         """The bridge module of the block through which the residual stream sees the site: W_out or W_O, or ``None``."""
         return _READOUTS.get(self.point)
 
@@ -104,7 +119,7 @@ class Site:
         return self.point in _RESIDUAL_OUT
 
     @property
-    def writer(self) -> str | None:
+    def writer(self) -> Writer | None:
         """The module of the block, ``attn`` or ``mlp``, whose output the site holds, or has a readout into; or
         ``None``."""
         return self.readout[0] if self.readout else _OUTPUTS.get(self.point)

@@ -159,11 +159,28 @@ def looked_at(
 
 
 def distances(
-    clouds: Iterator[tuple[str, str, Cloud]], groups: np.ndarray, bootstrap: Bootstrap, halvings: int, seed: int
+    clouds: Iterator[tuple[str, str, Cloud]],
+    groups: np.ndarray,
+    bootstrap: Bootstrap,
+    halvings: int,
+    seed: int,
+    floors: dict[tuple[str, str], float],
 ) -> Iterator[dict[str, object]]:
-    """One row a cloud: ``place``, ``part``, ``distance`` with its interval, ``floor`` (see ``floor``)."""
+    """One row a cloud: ``place``, ``part``, ``distance`` with its interval, ``floor`` (see ``floor``).
+
+    Args:
+        clouds: The clouds.
+        groups: As for ``floor``.
+        bootstrap: As for ``inhomogeneity``.
+        halvings: As for ``floor``.
+        seed: Likewise.
+        floors: By place and part what is known, and is added to: a component's natural cloud is every patch's, but for
+            what lies along the directions that each writes.
+    """
     for place, part, points in clouds:
-        about: dict[str, object] = dict(place=place, part=part, floor=floor(points, groups, halvings, seed))
+        if part == WRITTEN or (place, part) not in floors:
+            floors[place, part] = floor(points, groups, halvings, seed)
+        about: dict[str, object] = dict(place=place, part=part, floor=floors[place, part])
         yield about | interval("distance", inhomogeneity(points, bootstrap))
 
 
@@ -199,9 +216,10 @@ def distances_of_component(
     """
     halves = None if readout is None else spaces(readout, tolerance)
     first = {key.pooled: bases[key] for key in reversed(list(bases)) if key.pooled in asked}
+    floors: dict[tuple[str, str], float] = {}
     for key, basis in {WHOLE: None, **first}.items():
         clouds = looked_at(*ends, basis, readout, halves, after)
-        for row in distances(clouds, bootstrap.unit, bootstrap, halvings, seed):
+        for row in distances(clouds, bootstrap.unit, bootstrap, halvings, seed, floors):
             yield dict(component=component, subspace=key.subspace) | row
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 README_PAGE = Path("README.md")
 REPRODUCTION = Path("docs/reproduction.md")
 VERDICT_PAGE = Path("docs/verdict.md")
+MODELS_PAGE = Path("docs/models.md")
 PARAMS = Path("params.yaml")
 CALIBRATION_PARAMS = Path("stages/calibration/params.yaml")
 DATA = Path("data")
@@ -31,6 +32,7 @@ CASES = CALIBRATION / "cases"
 HEADLINE = RESULTS / "headline.txt"
 README_TABLE = RESULTS / "readme_table.md"
 CLAIMS = RESULTS / "claims.csv"
+ARCHITECTURES = RESULTS / "architectures.csv"
 CLAIMS_ON_FACTS = RESULTS / "tasks/facts/claims.csv"
 SUMMARIES = (
     *(RESULTS / name for name in ("report.html", "report.md", "comparison.csv", "verdicts.csv", "findings.csv")),

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from subspace_illusion.files import read_table
 from subspace_illusion.pipeline.layout import (
+    ARCHITECTURES,
     CLAIMS,
     CLAIMS_ON_FACTS,
     HEADLINE,
+    MODELS_PAGE,
     README_PAGE,
     README_TABLE,
     REPRODUCTION,
@@ -18,6 +20,7 @@ from subspace_illusion.pipeline.layout import (
 )
 from subspace_illusion.report.claims import claims_block, of_runs
 from subspace_illusion.report.readme import evidence_table, findings_block, with_block
+from subspace_illusion.report.section import Grid
 from subspace_illusion.report.sections.calibration import compared_grid, held_out_grid
 from subspace_illusion.verdict.shipped import read_calibration
 
@@ -36,6 +39,8 @@ def blocks(top: Path) -> Iterator[tuple[Path, str, str]]:
     yield top / README_PAGE, "evidence", evidence_table(calibration)
     yield top / VERDICT_PAGE, "held out", held_out_grid(calibration).markdown
     yield top / VERDICT_PAGE, "evidence", compared_grid(calibration).markdown
+    tried = read_table(top / ARCHITECTURES, ("architecture", "works", "why")).fillna("")
+    yield top / MODELS_PAGE, "architectures", Grid(list(tried.columns), tried.to_numpy().tolist()).markdown
     yield top / REPRODUCTION, "findings", findings_block(lines)
     yield top / REPRODUCTION, "claims", claims_block(of_runs(called))
 

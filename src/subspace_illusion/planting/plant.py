@@ -123,8 +123,10 @@ def gain(pairs: Pairs, site: Site) -> torch.Tensor:
 
 
 def behind_norm(site: Site) -> tuple[Site, Site]:
-    """What the writer of a site gives, and what of that is added to the residual stream."""
-    return Site(site.block, f"{site.writer}.hook_out"), Site(site.block, f"hook_{site.writer}_out")
+    """What the matrix behind a site gives, and what of that is added to the residual stream."""
+    assert site.readout is not None
+    part, matrix = site.readout
+    return Site(site.block, f"{part}.{matrix}.hook_out"), Site(site.block, f"hook_{part}_out")
 
 
 def stream_before(model: Model, site: Site) -> Site:

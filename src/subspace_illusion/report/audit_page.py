@@ -39,6 +39,7 @@ class AuditPage:
         calibration: What planted cases say.
         by_block: The map, or ``None``.
         proof: How far off was what has to be equal, and what is allowed, in logits.
+        remarks: By component what was left out there, or holds only in part, and why.
         about: What was audited and how, as values of JSON.
         as_read: How the pairs were read, a sentence each.
     """
@@ -49,15 +50,18 @@ class AuditPage:
     calibration: Calibration
     by_block: pd.DataFrame | None
     proof: Mapping[str, float | None]
+    remarks: Mapping[str, str]
     about: Mapping[str, Any]
     as_read: Sequence[str] = ()
 
 
 def lines(page: AuditPage) -> Iterator[str]:
-    """Each verdict, and its evidence in a line behind it."""
+    """Each verdict, and its evidence in a line behind it; then what holds only in part."""
     for key, verdict in page.verdicts.items():
         yield f"{key.component}, {shown(key)}: {verdict.verdict} ({reason_of(verdict)})"
         yield f"    {evidence(verdict)}"
+    for hook, remark in page.remarks.items():
+        yield f"{hook}: {remark}"
 
 
 def proven(page: AuditPage) -> str:
@@ -91,7 +95,7 @@ def write_page(page: AuditPage, target: Path) -> None:
             Path(folder),
             figures.name,
             components=" ".join(dict.fromkeys(key.component for key in page.verdicts)),
-            answer=[line.strip() for line in lines(page)][::2],
+            answer=[line for line in lines(page) if not line.startswith(" ")],
             pairs=". ".join([_counts(page.pairs), *page.about["pairs"].get("read", [])]),
             as_read=page.as_read,
             notes=page.about.get("notes", {}),

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
 import torch
 
 from subspace_illusion.core.sites import Site
 from subspace_illusion.measures.effects import Patched, Subspaces, by_pair, patch_everything
 from subspace_illusion.measures.own_difference import Natural
-from subspace_illusion.measures.own_readers import own_readers
+from subspace_illusion.measures.own_readers import OwnReaders, own_readers
 from subspace_illusion.subspace.component import Component
 from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs
@@ -23,12 +22,12 @@ class Looked:
 
     Attributes:
         patched: What patching it did.
-        readers: The heads downstream and which of them read it; ``None`` where it is no residual vector.
+        readers: The heads downstream that read it.
         seen: By subspace.
     """
 
     patched: Patched
-    readers: pd.DataFrame | None
+    readers: OwnReaders
     seen: Mapping[SubspaceKey, Seen]
 
 

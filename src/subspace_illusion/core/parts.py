@@ -1,0 +1,136 @@
+"""What a model's parts are: the one place that asks its modules, so that no architecture has a name in the code.
+
+A part is known by what it does, or by the name that every TransformerBridge gives it. What a model has none of is
+``None``.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from subspace_illusion.core.caches import every_position
+from subspace_illusion.core.checkpoints import first_line
+from subspace_illusion.core.sites import MATRICES, Writer
+from subspace_illusion.errors import InputError
+
+_BEFORE = {"attn": ("ln1",), "mlp": ("ln2", "ln1")}
+_BEHIND = {"attn": "ln1_post", "mlp": "ln2_post"}
+
+
+def norm_before(block: Any, part: Writer) -> tuple[torch.nn.Module, str] | None:
+    """The norm through which a part reads the residual stream, and its name in the block: the MLP's own, or the one
+    that it shares with attention (parallel blocks). ``None`` where the part reads the stream as it is."""
+    return next(((getattr(block, name), name) for name in _BEFORE[part] if hasattr(block, name)), None)
+
+
+def norm_behind(block: Any, part: Writer) -> torch.nn.Module | None:
+    """The norm between what a part gives and what is added to the residual stream."""
+    return getattr(block, _BEHIND[part], None)
+
+
+def norm_at_end(bridge: Any) -> torch.nn.Module | None:
+    """The norm between the last block and the unembedding."""
+    return getattr(bridge, "ln_final", None)
+
+
+def maps_in(mlp: Any) -> dict[str, Any]:
+    """The linear modules into an MLP: ``in`` and, where it is gated, ``gate``."""
+    return {name: getattr(mlp, name) for name in ("in", "gate") if hasattr(mlp, name)}
+
+
+def has_experts(mlp: Any) -> bool:
+    """Whether an MLP is a mixture of experts: it has no single matrix through which its hidden activations are read."""
+    return not hasattr(mlp, "out")
+
+
+def maps_into_heads(attention: Any, look_back: bool) -> list[Any]:
+    """The linear modules through which heads read: queries; or, where they look back at a token, keys and values. None
+    where attention does not have them all, as with latent keys."""
+    names = ("k", "v") if look_back else ("q",)
+    return [getattr(attention, name) for name in names] if all(hasattr(attention, name) for name in names) else []
+
+
+def linear_modules(bridge: Any, start: int) -> dict[torch.nn.Module, tuple[torch.Tensor, torch.Tensor | None]]:
+    """The linear modules from a block on, the unembedding among them, with their weights ``[out, in]``, however they
+    are stored, and biases."""
+    from transformers.pytorch_utils import Conv1D
+
+    found: dict[torch.nn.Module, tuple[torch.Tensor, torch.Tensor | None]] = {}
+    for part in (*bridge.blocks[start:], bridge.unembed):
+        for module in part.modules():
+            if isinstance(module, torch.nn.Linear):
+                found[module] = module.weight, module.bias
+            elif isinstance(module, Conv1D):
+                found[module] = module.weight.T, module.bias
+    return found
+
+
+def returned_by_blocks(bridge: Any, device: torch.device) -> tuple[int | None, ...]:
+    """What each block gives back: ``None`` for the residual stream alone, as a tensor; else a tuple, and how many other
+    things stand in it behind the stream.
+
+    Raises:
+        InputError: If the model cannot be run from what every block's attention keeps of earlier tokens.
+    """
+    returned: dict[int, int | None] = {}
+
+    def hook(block: int) -> Any:
+        def note(module: torch.nn.Module, args: Any, output: Any) -> None:
+            returned[block] = len(output) - 1 if isinstance(output, tuple) else None
+
+        return note
+
+    cache = every_position()
+    handles = [block.register_forward_hook(hook(number)) for number, block in enumerate(bridge.blocks)]
+    try:
+        with torch.no_grad():
+            bridge.original_model(
+                input_ids=torch.zeros(1, 2, dtype=torch.long, device=device), past_key_values=cache, use_cache=True
+            )
+    except Exception as error:  # every architecture raises its own
+        raise InputError(_not_replayed(bridge, first_line(error))) from error
+    finally:
+        for handle in handles:
+            handle.remove()
+    kept = [getattr(layer, "keys", None) for layer in cache.layers]
+    if len(kept) != len(bridge.blocks) or any(keys is None for keys in kept):
+        raise InputError(_not_replayed(bridge, "not every block has attention that keeps keys and values"))
+    return tuple(returned[number] for number in range(len(bridge.blocks)))
+
+
+def _not_replayed(bridge: Any, why: str) -> str:
+    return (
+        f"{type(bridge.original_model).__name__} cannot be replayed from the keys and values of earlier tokens "
+        f"({why}): every block must have attention that keeps them, which recurrent and some old models do not"
+    )
+
+
+def passing_on(stream: torch.Tensor, others: int | None) -> Callable[..., Any]:
+    """What a block does that is skipped: it gives back a residual stream, in the form that ``returned_by_blocks``
+    told."""
+    output = stream if others is None else (stream, *[None] * others)
+    return lambda *args, **kwargs: output
+
+
+def given_by(probe: Mapping[str, torch.Tensor], block: int, part: Writer) -> torch.Tensor | None:
+    """What a part gives by itself: its last matrix, or, where it has none, the part. Some attention and MLP modules add
+    the residual stream to that before they give it back.
+
+    Args:
+        probe: What hooks held in a run, by name.
+        block: The block.
+        part: The part.
+    """
+    by_matrix = probe.get(f"blocks.{block}.{part}.{MATRICES[part]}.hook_out")
+    return probe.get(f"blocks.{block}.{part}.hook_out") if by_matrix is None else by_matrix
+
+
+def factor_behind(probe: Mapping[str, torch.Tensor], block: int, part: Writer) -> float | None:
+    """By what a part's output is multiplied before it is added to the residual stream, 1 in most models, read off two
+    hooks of a run; ``None`` where no constant tells, as with a norm between. Arguments as for ``given_by``."""
+    given, added = given_by(probe, block, part), probe.get(f"blocks.{block}.hook_{part}_out")
+    if given is None or added is None:
+        return None
+    factor = float((given * added).sum() / given.square().sum())
+    return factor if torch.allclose(given * factor, added, rtol=1e-3, atol=1e-5) else None
