@@ -10,6 +10,7 @@ import pandas as pd
 
 from subspace_illusion.auditing.given import given_model, given_pairs
 from subspace_illusion.auditing.progress import Progress
+from subspace_illusion.core.checkpoints import Dtype, dtype_name
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.files import atomic_folder, check_free, write_json, write_table
 from subspace_illusion.measures.localise import (
@@ -49,12 +50,14 @@ class Localised:
         tokens: What patching the residual stream at one kind of token at a time did, as ``map_tokens`` gives it.
         window: Which block writes the variable, which reads it, and the MLPs between.
         pairs: How many training pairs it was measured on.
+        dtype: What the model ran in.
     """
 
     components: pd.DataFrame
     tokens: pd.DataFrame
     window: Window
     pairs: int
+    dtype: str
 
     def __str__(self) -> str:
         if not self.carried:
@@ -93,7 +96,7 @@ class Localised:
         """
         check_free(Path(folder), WRITTEN, force)
         with atomic_folder(Path(folder)) as partial:
-            about: Mapping[str, Any] = dict(rule=RULE_IN_WORDS, pairs=self.pairs, **vars(self.window))
+            about: Mapping[str, Any] = dict(rule=RULE_IN_WORDS, pairs=self.pairs, dtype=self.dtype, **vars(self.window))
             write_json(partial / WINDOW, about)
             write_table(partial / COMPONENTS, self.components)
             write_table(partial / TOKENS, self.tokens)
@@ -107,6 +110,7 @@ def localise_variable(
     position: str = LAST,
     source_position: str = LAST,
     filter_incorrect: bool = True,
+    dtype: Dtype = "auto",
     seed: int = 0,
     most: int,
     resamples: int = 2000,
@@ -120,6 +124,7 @@ def localise_variable(
         position: Where the pairs do not say it: ``last``, a token's index, or a text whose last token counts.
         source_position: The same in the sources.
         filter_incorrect: Whether pairs that the model gets wrong are left out.
+        dtype: What the weights are kept in, as for ``audit``.
         seed: Of the split and the draws.
         most: Pairs at most.
         resamples: Draws of the bootstrap.
@@ -129,7 +134,7 @@ def localise_variable(
         InputError: If the model or the pairs are wrong; in one line.
     """
     raw, name, _ = given_pairs(pairs)
-    opened = given_model(model).model
+    opened = given_model(model, dtype).model
     prompts, listed = tokenise(
         raw,
         opened.tokenizer,
@@ -151,7 +156,8 @@ def localise_variable(
     if progress:
         # Every site replays half of the blocks, on the mean, of a part of the tokens.
         seconds = run_of_prompts / len(prompts) * (len(some) * sites / 4 + kinds * opened.n_blocks / 2)
-        about = f"patching {sites} components whole on {len(some)} training pairs, and each kind of token"
+        runs_in = f"run in {dtype_name(opened.dtype)}"
+        about = f"patching {sites} components whole on {len(some)} training pairs, and each kind of token, {runs_in}"
         print(f"{about}, some {max(5, 5 * round(seconds / 5))} s", flush=True)
     settings = dict(batch=BATCH, resamples=resamples, seed=seed)
     with Progress(len(some) + kinds, progress) as bar:
@@ -160,4 +166,5 @@ def localise_variable(
         with bar.phase("every kind of token", kinds, len(swaps)) as part_done:
             tokens = map_tokens(opened, mapped, swaps, on_pairs=part_done, **settings)
     before, after = (found.loc[found["kind"] == kind, "effect"].tolist() for kind in (EMBEDDED, RESIDUAL))
-    return Localised(found, tokens, find_window(before[0], after, opened.parallel_blocks), len(some))
+    window = find_window(before[0], after, opened.parallel_blocks)
+    return Localised(found, tokens, window, len(some), dtype_name(opened.dtype))

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from subspace_illusion.core.checkpoints import Dtype
 from subspace_illusion.core.matmul import MatmulDtype
 from subspace_illusion.errors import InputError
 from subspace_illusion.subspace.das import Loss
@@ -64,6 +65,8 @@ class Settings(Part):
         filter_incorrect: Whether pairs that the model gets wrong are left out.
         test_share: Share of the groups of pairs that effects are measured on, where the pairs have no ``split``.
         resamples: Draws of the bootstrap.
+        dtype: What the weights of a model in a folder are kept in: ``auto``, as they are saved, ``float32``,
+            ``bfloat16`` or ``float16``. Bases, statistics and logits are float32 whatever it is.
         seed: Of the split, the draws and random subspaces.
     """
 
@@ -78,6 +81,7 @@ class Settings(Part):
     filter_incorrect: bool = True
     test_share: Share = 0.5
     resamples: Resamples = 2000
+    dtype: Dtype = "auto"
     seed: Seed = 0
 
     @classmethod

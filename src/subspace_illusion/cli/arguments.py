@@ -7,6 +7,8 @@ from typing import Any
 
 from subspace_illusion.errors import InputError
 
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+"""What weights may be kept in: ``core.checkpoints.Dtype``, which takes seconds to import."""
 IN_OPTIONS = {
     "set filter_incorrect to false": "add --keep-incorrect",
     "give some, by label, or let DAS train one (train=True)": "give some with --direction, or leave --no-train out",
@@ -26,6 +28,12 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source-position", help="the same in the sources (default: as --position)")
     parser.add_argument(
         "--keep-incorrect", action="store_true", help="keep the pairs that the model gets wrong, which are left out"
+    )
+    parser.add_argument(
+        "--dtype",
+        choices=DTYPES,
+        default="auto",
+        help="what the model's weights are kept in (default: auto, as they are saved)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the split, the draws and random subspaces (default: 0)")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="a folder for what is found")
@@ -54,6 +62,7 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
         position=options.position,
         source_position=source,
         filter_incorrect=not options.keep_incorrect,
+        dtype=options.dtype,
         seed=options.seed,
     )
 
