@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 import pandas as pd
+import torch
 
 from subspace_illusion.auditing.asked import Asked
 from subspace_illusion.auditing.component import Halves, cost_of, look_at
@@ -170,8 +171,9 @@ def _first_line(
         beside = ", cases planted there among it"
     elif planting:
         beside = f"; no cases are planted there, which would take some {_rounded(planting)} s more"
-    runs_in = f"run in {dtype_name(halves.train.model.dtype)}"
-    return f"{what_is_done(sites, labels, settings)}, {runs_in}: {pairs}, some {_rounded(seconds)} s{beside}"
+    dtype = halves.train.model.dtype
+    runs_in = "" if dtype == torch.float32 else f", run in {dtype_name(dtype)}"
+    return f"{what_is_done(sites, labels, settings)}{runs_in}: {pairs}, some {_rounded(seconds)} s{beside}"
 
 
 def _rounded(seconds: float) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
 from subspace_illusion.auditing.given import given_model, given_pairs
 from subspace_illusion.auditing.progress import Progress
@@ -57,7 +58,7 @@ class Localised:
     tokens: pd.DataFrame
     window: Window
     pairs: int
-    dtype: str
+    dtype: str = "float32"
 
     def __str__(self) -> str:
         if not self.carried:
@@ -156,8 +157,8 @@ def localise_variable(
     if progress:
         # Every site replays half of the blocks, on the mean, of a part of the tokens.
         seconds = run_of_prompts / len(prompts) * (len(some) * sites / 4 + kinds * opened.n_blocks / 2)
-        runs_in = f"run in {dtype_name(opened.dtype)}"
-        about = f"patching {sites} components whole on {len(some)} training pairs, and each kind of token, {runs_in}"
+        runs_in = "" if opened.dtype == torch.float32 else f", run in {dtype_name(opened.dtype)}"
+        about = f"patching {sites} components whole on {len(some)} training pairs, and each kind of token{runs_in}"
         print(f"{about}, some {max(5, 5 * round(seconds / 5))} s", flush=True)
     settings = dict(batch=BATCH, resamples=resamples, seed=seed)
     with Progress(len(some) + kinds, progress) as bar:

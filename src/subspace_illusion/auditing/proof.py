@@ -125,7 +125,7 @@ def prove(
     if dtype != torch.float32:
         whole = {WHOLE: pairs.along(site, None)}
         first, again = (pairs.patch(site, whole, pairs_at_once)[WHOLE].ld[0] for pairs_at_once in (batch, OTHER_BATCH))
-        noise = max(_standard_error(bootstrap, by_pair) for by_pair in (*moved.values(), again - first)) / size
+        noise = max(_standard_error(bootstrap, by_pair) for by_pair in (*moved.values(), again - first))
     replayed, itself = 0.0, off[ITSELF]
     for row, ids in enumerate(tokens):
         here = torch.tensor([row])
@@ -138,7 +138,7 @@ def prove(
         ld = logit_difference(set_to[1][None], pairs.answer[here], pairs.foil[here])
         itself = max(itself, abs(float(ld) - float(pairs.ld_clean[row])))
     allowed = max(ALLOWED, ROUNDINGS * torch.finfo(dtype).eps) * size
-    return Proof(replayed, itself, off.get(UNREAD), allowed, noise)
+    return Proof(replayed, itself, off.get(UNREAD), allowed, noise / abs(float(pairs.ld_clean.mean())))
 
 
 def _rounding(activation: torch.Tensor, dtype: torch.dtype, rows: torch.Tensor) -> torch.Tensor:
