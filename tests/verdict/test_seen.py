@@ -28,9 +28,7 @@ def see(site: Site, table: pd.DataFrame):
 def test_noise_is_in_every_interval_and_moves_no_figure():
     ranks = {DAS.of_seed(0): 1}
     table = did(whole=1.0, das=2.0, own=0.5)
-    seen, exact = (
-        see_component(table, MLP, ranks, resamples=1000, seed=0, noise=noise)[DAS] for noise in (0.05, 0.0)
-    )
+    seen, exact = (see_component(table, MLP, ranks, resamples=1000, seed=0, noise=noise)[DAS] for noise in (0.05, 0.0))
     for name in ("fldd", "whole", "own", "match", "share"):
         assert getattr(seen, name)[0] == getattr(exact, name)[0]
         assert np.ptp(getattr(exact, name)) == 0
