@@ -78,7 +78,7 @@ def test_logits_are_not_rounded(both):
     logits = record(both[0], tokens()).logits
     assert not torch.equal(logits, logits.bfloat16().float())
     far = (logits - record(both[1], tokens()).logits).abs().max()
-    assert far < 0.02 * logits.abs().max()
+    assert far < 0.05 * logits.abs().max()
 
 
 @pytest.mark.parametrize("point", ["hook_resid_pre", "mlp.hook_post", "attn.hook_z.2"])
@@ -140,7 +140,7 @@ def test_a_bridge_is_taken_in_its_own_dtype_and_a_folder_in_the_one_that_is_aske
 
 
 def test_localise_takes_a_dtype_too(folder16):
-    pairs = pd.read_csv(tiny.EXAMPLE).head(24)
+    pairs = pd.read_csv(tiny.EXAMPLE).head(12)
     found = localise_variable(folder16, pairs, filter_incorrect=False, most=2, resamples=100)
     assert found.dtype == "bfloat16"
 
