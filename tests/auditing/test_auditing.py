@@ -26,6 +26,7 @@ from subspace_illusion.core.basis import random_basis
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 from subspace_illusion.pipeline.compose import compose
+from subspace_illusion.statistics import Bootstrap
 from subspace_illusion.subspace.keys import ABLATION, STEERING, SubspaceKey
 from subspace_illusion.tasks.table import DIFFERENT
 from subspace_illusion.verdict.estimate import STREAM
@@ -122,7 +123,7 @@ def test_every_place_and_architecture_proves_itself(model, point):
     site = Site.parse(f"blocks.1.{point}")
     pairs = some_pairs(model, [site], site.start, kinds=[DIFFERENT])
     tokens = prompts_and_pairs()[0]["tokens"][pairs.base_prompts].tolist()
-    found = prove(pairs, site, tokens, 8, TOLERANCE)
+    found = prove(pairs, site, tokens, 8, TOLERANCE, Bootstrap.of(pairs.groups, 100, 0))
     assert max(found.replay, found.self_patch, found.null_part or 0) < 2e-4
 
 

@@ -48,7 +48,7 @@ def page():
         verdicts=made.verdicts(),
         calibration=made.calibration(),
         by_block=None,
-        proof=dict(replay=1e-6, self_patch=0.0, null_part=None, allowed=1e-3),
+        proof=dict(replay=1e-6, self_patch=0.0, null_part=None, allowed=1e-3, noise=0.0),
         about=dict(model="tiny", pairs=dict(read=["pairs.csv is read as a table of RAVEL"])),
     )
 

@@ -46,3 +46,11 @@ def test_a_call_needs_the_whole_interval_of_the_effect_in_either_direction(effec
 )
 def test_limits_may_lie_apart(low, high, verdict):
     assert call(LARGE, Estimate((low + high) / 2, low, high), 0.1, Limits(0.3, 0.7)).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("noise", "reason"), [(0.0, Reason.SMALL_EFFECT), (0.02, Reason.SMALL_EFFECT), (0.03, Reason.IN_NOISE)]
+)
+def test_an_effect_within_two_standard_errors_of_the_noise_is_called_so(noise, reason):
+    assert call(Estimate(-0.05, -0.2, 0.1), None, 0.1, LIMITS, noise) == Call(INCONCLUSIVE, reason)
+    assert call(LARGE, Estimate(0.8, 0.5, 1.0), 0.1, LIMITS, noise).verdict == FAITHFUL

@@ -25,6 +25,18 @@ def see(site: Site, table: pd.DataFrame):
     return see_component(table, site, ranks, resamples=100, seed=0)
 
 
+def test_noise_is_in_every_interval_and_moves_no_figure():
+    ranks = {DAS.of_seed(0): 1}
+    table = did(whole=1.0, das=2.0, own=0.5)
+    seen, exact = (see_component(table, MLP, ranks, resamples=1000, seed=0, noise=noise)[DAS] for noise in (0.05, 0.0))
+    for name in ("fldd", "whole", "own", "match", "share"):
+        assert getattr(seen, name)[0] == getattr(exact, name)[0]
+        assert np.ptp(getattr(exact, name)) == 0
+        assert getattr(seen, name)[1:].std() > 0.02
+    assert seen.fldd[1:].std() == pytest.approx(0.05, rel=0.1)  # a share of the clean LD
+    assert not np.array_equal(seen.fldd - 0.5, seen.whole - 0.25)  # every patch has a noise of its own
+
+
 def test_what_writes_is_estimated_by_its_own_difference():
     seen = see(MLP, did(whole=1.0, das=2.0, own=0.5))[DAS]
     assert seen.fldd[0] == 0.5

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 import pandas as pd
+import torch
 
 from subspace_illusion.auditing.asked import Asked
 from subspace_illusion.auditing.component import Halves, cost_of, look_at
@@ -19,6 +20,7 @@ from subspace_illusion.auditing.progress import Progress, say_how_read
 from subspace_illusion.auditing.repair import repaired
 from subspace_illusion.auditing.result import Audit
 from subspace_illusion.auditing.settings import BATCH, LONGEST_PLANTING, Settings
+from subspace_illusion.core.checkpoints import dtype_name
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.errors import InputError
@@ -48,8 +50,8 @@ def audit(
     Mean difference, DAS and readers come from one half of the pairs (split ``train``), every effect from the other.
 
     Args:
-        model: A folder with a model, a ``TransformerBridge`` in float32 with a tokenizer, which is frozen and put into
-            evaluation mode, or what ``open_model`` gives.
+        model: A folder with a model; a ``TransformerBridge`` with a tokenizer, which is frozen, put into evaluation
+            mode and gives its logits in float32 from then on; or what ``open_model`` gives.
         pairs: A file with pairs, a data frame, or a list of rows: columns ``base``, ``source``, ``base_answer``,
             ``source_answer``, and those that docs/inputs.md lists.
         hook: The component, a TransformerBridge hook such as ``blocks.20.mlp.hook_post``; several; or one with ``*``
@@ -67,7 +69,7 @@ def audit(
         say_how_read(asked.pairs.about)
     words, as_read = asked.read(model)
     prompts, listed = words.prompts, words.pairs
-    opened = given_model(model)
+    opened = given_model(model, asked.settings.dtype)
     sites = given_sites(hook, opened.model.n_blocks)
     for site in sites:
         opened.model.check(site)
@@ -176,7 +178,9 @@ def _first_line(
         beside = ", cases planted there among it"
     elif planting:
         beside = f"; no cases are planted there, which would take some {_rounded(planting)} s more"
-    return f"{what_is_done(sites, labels, settings)}: {pairs}, some {_rounded(seconds)} s{beside}"
+    dtype = halves.train.model.dtype
+    runs_in = "" if dtype == torch.float32 else f", run in {dtype_name(dtype)}"
+    return f"{what_is_done(sites, labels, settings)}{runs_in}: {pairs}, some {_rounded(seconds)} s{beside}"
 
 
 def said(notes: Mapping[str, str]) -> list[str]:

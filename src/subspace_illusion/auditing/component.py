@@ -69,9 +69,10 @@ def look_at(
     train, test = halves.train, halves.test.different
     cost = cost_of(site, halves, len(users), settings)
     tables: dict[str, pd.DataFrame] = {}
+    bootstrap = Bootstrap.of(test.groups, settings.resamples, settings.seed)
     with progress.phase(f"checking {site.name}", cost["proof"]):
         tokens = halves.prompts.set_index("prompt")["tokens"].loc[test.base_prompts[:TRIED]].tolist()
-        proof = prove(test, site, tokens, BATCH, TOLERANCE)
+        proof = prove(test, site, tokens, BATCH, TOLERANCE, bootstrap)
         proof.check(site.name)
     trained: dict[SubspaceKey, torch.Tensor] = {}
     if settings.train:
@@ -102,8 +103,8 @@ def look_at(
             resamples=settings.resamples,
             seed=settings.seed,
             batch=BATCH,
+            noise=proof.noise,
         )
-    bootstrap = Bootstrap.of(test.groups, settings.resamples, settings.seed)
     tables |= dict(
         effects=effects(test, {site.name: looked.patched}, bootstrap), outcomes=by_pair(test, looked.patched)
     )

@@ -100,6 +100,11 @@ class ProofOf(Part):
     self_patch: float = Field(description="LD with the component set to what was read of it")
     null_part: float | None = Field(description="LD with all patched that the readout maps to zero")
     allowed: float
+    noise: float = Field(
+        default=0.0,
+        description="by how much rounding to 16 bits moves an effect, a standard error and a share of the clean logit "
+        "difference; every interval holds it. 0 in float32",
+    )
 
 
 class RowRead(Part):

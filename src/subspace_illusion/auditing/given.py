@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from subspace_illusion.auditing.settings import Reading
-from subspace_illusion.core.checkpoints import open_tokenizer, reopened, weights_sha256
+from subspace_illusion.core.checkpoints import DTYPES, Dtype, dtype_name, open_tokenizer, reopened, weights_sha256
 from subspace_illusion.core.fetch import open_source
 from subspace_illusion.core.model import Model, open_model, wrap_bridge
 from subspace_illusion.core.sites import Site
@@ -50,26 +50,33 @@ class GivenModel:
         return None if self.folder is None else weights_sha256(self.folder)
 
 
-def given_model(given: Any) -> GivenModel:
+def given_model(given: Any, dtype: Dtype) -> GivenModel:
     """The model, from a folder, a name on the hub, a TransformerBridge or what ``open_model`` gives.
 
     Args:
-        given: Any of these, of which ``given_tokenizer`` has made sure.
+        given: Any of these, of which ``given_tokenizer`` has made sure; what is open stays in its own dtype.
+        dtype: What the weights are kept in; ``auto`` is what they are saved, or open, in.
 
     Raises:
-        InputError: If it cannot be audited.
+        InputError: If it cannot be audited, or is open in another dtype than asked for.
     """
     if isinstance(given, str | Path):
         folder, source = open_source(str(given))
-        model = open_model(folder)
+        model = open_model(folder, dtype=dtype)
         return GivenModel(model, _about(model) | source, folder)
     if isinstance(given, Model):
-        return GivenModel(given, _about(given))
-    if (dtype := next(given.parameters()).dtype) != torch.float32:
+        return _opened(given, dtype)
+    if (found := next(given.parameters()).dtype) not in DTYPES.values():
+        raise InputError(f"the model's weights are {dtype_name(found)}: make them float32, model.float()")
+    return _opened(wrap_bridge(given, Tokenizer(given.tokenizer)), dtype)
+
+
+def _opened(model: Model, dtype: Dtype) -> GivenModel:
+    if dtype not in ("auto", dtype_name(model.dtype)):
         raise InputError(
-            f"the model's weights are {str(dtype).removeprefix('torch.')}: make them float32, model.float()"
+            f"dtype is {dtype}, but the model that is given is open in {dtype_name(model.dtype)} already: leave dtype "
+            "away, or give the model's folder"
         )
-    model = wrap_bridge(given, Tokenizer(given.tokenizer))
     return GivenModel(model, _about(model))
 
 
@@ -116,7 +123,7 @@ def _about(model: Model) -> dict[str, Any]:
         blocks=model.n_blocks,
         d_model=int(model.bridge.cfg.d_model),
         device=str(model.device),
-        dtype="float32",
+        dtype=dtype_name(model.dtype),
     )
 
 

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
 from subspace_illusion.auditing.given import given_model, given_pairs
 from subspace_illusion.auditing.progress import Progress, say_how_read
 from subspace_illusion.auditing.settings import Reading
+from subspace_illusion.core.checkpoints import dtype_name
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.files import atomic_folder, check_free, write_json, write_table
 from subspace_illusion.measures.localise import (
@@ -50,6 +52,7 @@ class Localised:
         window: Which block writes the variable, which reads it, and the MLPs between.
         pairs: How many training pairs it was measured on.
         as_read: How the pairs were read.
+        dtype: What the model ran in.
     """
 
     components: pd.DataFrame
@@ -57,6 +60,7 @@ class Localised:
     window: Window
     pairs: int
     as_read: AsRead
+    dtype: str = "float32"
 
     def __str__(self) -> str:
         if not self.carried:
@@ -95,7 +99,8 @@ class Localised:
         """
         check_free(Path(folder), WRITTEN, force)
         with atomic_folder(Path(folder)) as partial:
-            about = dict(rule=RULE_IN_WORDS, pairs=self.pairs, reading=self.as_read.about, **vars(self.window))
+            about = dict(rule=RULE_IN_WORDS, pairs=self.pairs, dtype=self.dtype, reading=self.as_read.about)
+            about |= vars(self.window)
             write_json(partial / WINDOW, about)
             write_table(partial / COMPONENTS, self.components)
             write_table(partial / TOKENS, self.tokens)
@@ -131,7 +136,7 @@ def localise_variable(
         say_how_read(given.about)
     words, as_read = given.read(model, asked, test_share=0.5)
     prompts = words.prompts
-    opened = given_model(model).model
+    opened = given_model(model, asked.dtype).model
     end = residual_after(opened.n_blocks - 1)
     start = time.perf_counter()
     everything = recorded_pairs(opened, prompts, words.pairs, [end], end.start, BATCH)
@@ -144,7 +149,8 @@ def localise_variable(
     if progress:
         # Every site replays half of the blocks, on the mean, of a part of the tokens.
         seconds = run_of_prompts / len(prompts) * (len(some) * sites / 4 + kinds * opened.n_blocks / 2)
-        about = f"patching {sites} components whole on {len(some)} training pairs, and each kind of token"
+        runs_in = "" if opened.dtype == torch.float32 else f", run in {dtype_name(opened.dtype)}"
+        about = f"patching {sites} components whole on {len(some)} training pairs, and each kind of token{runs_in}"
         print(f"{about}, some {max(5, 5 * round(seconds / 5))} s", *as_read.lines(), sep="\n", flush=True)
     settings = dict(batch=BATCH, resamples=resamples, seed=asked.seed)
     with Progress(len(some) + kinds, progress) as bar:
@@ -153,4 +159,5 @@ def localise_variable(
         with bar.phase("every kind of token", kinds, len(swaps)) as part_done:
             tokens = map_tokens(opened, mapped, swaps, on_pairs=part_done, **settings)
     before, after = (found.loc[found["kind"] == kind, "effect"].tolist() for kind in (EMBEDDED, RESIDUAL))
-    return Localised(found, tokens, find_window(before[0], after, opened.parallel_blocks), len(some), as_read)
+    window = find_window(before[0], after, opened.parallel_blocks)
+    return Localised(found, tokens, window, len(some), as_read, dtype_name(opened.dtype))

@@ -4,6 +4,10 @@ A patch that is replayed must do what *setting* the component to the source's ac
 component set to its own activation must change nothing; and all of what the readout maps to zero, swapped at once, must
 have no effect. The full passes use none of the code that patches, so that an activation that was read at another token,
 head or hook shows.
+
+A model that keeps its weights in 16 bits rounds whatever it computes to them. What that alone does to an effect on
+these pairs, the noise, is measured by the same comparisons and two more: the whole component patched again in other
+batches, and the component changed by no more than it was rounded by. Intervals of verdicts are widened by it.
 """
 
 from collections.abc import Sequence
@@ -16,8 +20,10 @@ from subspace_illusion.core.basis import spaces
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import logit_difference
 from subspace_illusion.core.replay import replay
+from subspace_illusion.core.seeds import torch_generator
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
+from subspace_illusion.statistics import Bootstrap
 from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.subspace.patching import Change, along
 
@@ -26,7 +32,14 @@ TRIED = 4
 ALLOWED = 1e-3
 """What may be off, as a share of the mean clean LD: a hundredth of the smallest effect that is judged."""
 
+ROUNDINGS = 32
+"""In 16 bits so many times what a number of size 1 is rounded by at most may be off, likewise: the noise is measured,
+and what is further off is another fault."""
+OTHER_BATCH = 7
+"""Pairs at a time in the batches that are beside those of the audit."""
+
 ITSELF, UNREAD = "itself", "what nothing reads"
+WHOLE, ROUNDED = "the whole component", "what rounding changes"
 
 
 @dataclass(frozen=True)
@@ -41,12 +54,16 @@ class Proof:
         null_part: Between the clean LD and LD with all that the readout maps to zero patched, over all pairs; ``None``
             where it maps nothing to zero.
         allowed: What each may be.
+        noise: By how much the rounding of a model in 16 bits moves an effect on these pairs, as a standard error and a
+            share of the mean clean LD: the largest of what the comparisons over all pairs show. 0 in float32, where it
+            is less than a thousandth of the smallest effect that is judged.
     """
 
     replay: float
     self_patch: float
     null_part: float | None
     allowed: float
+    noise: float = 0.0
 
     @classmethod
     def worst(cls, proofs: Sequence["Proof"]) -> "Proof":
@@ -57,6 +74,7 @@ class Proof:
             max(proof.self_patch for proof in proofs),
             max(nulls, default=None),
             min(proof.allowed for proof in proofs),
+            max(proof.noise for proof in proofs),
         )
 
     def check(self, where: str) -> None:
@@ -78,7 +96,9 @@ class Proof:
                 )
 
 
-def prove(pairs: Pairs, site: Site, tokens: Sequence[Sequence[int]], batch: int, tolerance: float) -> Proof:
+def prove(
+    pairs: Pairs, site: Site, tokens: Sequence[Sequence[int]], batch: int, tolerance: float, bootstrap: Bootstrap
+) -> Proof:
     """Compares what must be equal before anything else is asked.
 
     Args:
@@ -87,15 +107,25 @@ def prove(pairs: Pairs, site: Site, tokens: Sequence[Sequence[int]], batch: int,
         tokens: Token ids of the first ``TRIED`` base prompts.
         batch: Pairs at a time.
         tolerance: Singular values of the readout below this share of the largest count as zero.
+        bootstrap: Draws of the pairs, over which the noise of a mean is taken.
     """
     base, source = pairs.base(site), pairs.source(site)
+    size, dtype = float(np.abs(pairs.ld_clean).mean()), pairs.model.dtype
     changes: dict[str, Change] = {ITSELF: lambda rows: torch.zeros_like(base[rows])}
     readout = pairs.model.readout(site)
     unread = None if readout is None else spaces(readout, tolerance)[1]
     if unread is not None and unread.shape[1]:
         changes[UNREAD] = along(base, source, unread)
+    if dtype != torch.float32:
+        changes[ROUNDED] = lambda rows: _rounding(base[rows], dtype, rows)
     found = pairs.patch(site, changes, batch)
-    off = {name: float(np.abs(outcome.ld[0] - pairs.ld_clean).max()) for name, outcome in found.items()}
+    moved = {name: outcome.ld[0] - pairs.ld_clean for name, outcome in found.items()}
+    off = {name: float(np.abs(by_pair).max()) for name, by_pair in moved.items()}
+    noise = 0.0
+    if dtype != torch.float32:
+        whole = {WHOLE: pairs.along(site, None)}
+        first, again = (pairs.patch(site, whole, pairs_at_once)[WHOLE].ld[0] for pairs_at_once in (batch, OTHER_BATCH))
+        noise = max(_standard_error(bootstrap, by_pair) for by_pair in (*moved.values(), again - first))
     replayed, itself = 0.0, off[ITSELF]
     for row, ids in enumerate(tokens):
         here = torch.tensor([row])
@@ -107,7 +137,20 @@ def prove(pairs: Pairs, site: Site, tokens: Sequence[Sequence[int]], batch: int,
         replayed = max(replayed, float((patched[0] - set_to[0]).abs().max()))
         ld = logit_difference(set_to[1][None], pairs.answer[here], pairs.foil[here])
         itself = max(itself, abs(float(ld) - float(pairs.ld_clean[row])))
-    return Proof(replayed, itself, off.get(UNREAD), ALLOWED * float(np.abs(pairs.ld_clean).mean()))
+    allowed = max(ALLOWED, ROUNDINGS * torch.finfo(dtype).eps) * size
+    return Proof(replayed, itself, off.get(UNREAD), allowed, noise / abs(float(pairs.ld_clean.mean())))
+
+
+def _rounding(activation: torch.Tensor, dtype: torch.dtype, rows: torch.Tensor) -> torch.Tensor:
+    """A random change of no more than rounding to a dtype may make of activations ``[m, d]``; of a pair the same one
+    in whatever batch it is."""
+    draws = [torch.rand(activation.shape[1], generator=torch_generator(int(row), "rounding")) for row in rows]
+    return activation * (torch.stack(draws) - 0.5) * torch.finfo(dtype).eps
+
+
+def _standard_error(bootstrap: Bootstrap, by_pair: np.ndarray) -> float:
+    """How far the mean over pairs is from 0, in all draws together."""
+    return float(np.sqrt(np.square(bootstrap.means(by_pair)).mean()))
 
 
 def run_in_full(

@@ -49,7 +49,7 @@ def repaired(audited: Audit, halves: Halves, settings: Settings, progress: Progr
         illusory = [key for key in to_repair(audited.verdicts) if key.component == site.name]
         acts = what_acts(Component.of(halves.train.different, site), TOLERANCE, BATCH) if illusory else None
         if acts is not None:
-            found = repair(site, halves, acts, audited.judged, settings, progress)
+            found = repair(site, halves, acts, audited.judged, settings, progress, audited.proof.noise)
             rows += [dict(component=site.name, subspace=key.subspace) | _figures(found) for key in illusory]
     return replace(audited, tables={**audited.tables, REPAIR: pd.DataFrame(rows).round(6)}) if rows else audited
 
@@ -60,7 +60,13 @@ def to_repair(verdicts: Mapping[SubspaceKey, Verdict]) -> list[SubspaceKey]:
 
 
 def repair(
-    site: Site, halves: Halves, acts: torch.Tensor, judge: Judge, settings: Settings, progress: Progress
+    site: Site,
+    halves: Halves,
+    acts: torch.Tensor,
+    judge: Judge,
+    settings: Settings,
+    progress: Progress,
+    noise: float,
 ) -> Verdict:
     """The verdict on what DAS finds within what acts of a component, all seeds pooled.
 
@@ -71,6 +77,7 @@ def repair(
         judge: Judges what is seen.
         settings: How DAS trains.
         progress: Told of the training and the patches.
+        noise: By how much the model's rounding moves an effect.
     """
     train, test = halves.train, halves.test.different
     blocks = train.model.n_blocks - site.start + 1
@@ -87,7 +94,8 @@ def repair(
             test, site.name, subspaces, natural, tolerance=TOLERANCE, seed=settings.seed, batch=BATCH
         )
     ranks = {key: basis.shape[1] for key, basis in bases.items()}
-    seen = see_component(by_pair(test, patched), site, ranks, resamples=settings.resamples, seed=settings.seed)
+    draws = dict[str, Any](resamples=settings.resamples, seed=settings.seed, noise=noise)
+    seen = see_component(by_pair(test, patched), site, ranks, **draws)
     return judge({key.at(site.name): one for key, one in seen.items()})[SubspaceKey(TRAINED, component=site.name)]
 
 

@@ -91,7 +91,7 @@ class Audit(Findings):
     def judged(self, seen: Mapping[SubspaceKey, Seen]) -> dict[SubspaceKey, Verdict]:
         """The verdicts on any subspaces of the audit's components, from what is seen of them."""
         model = self.calibration.name_of(self.about["model"].get("sha256"))
-        return judge(seen, self.calibration.planted, model, SMALLEST_EFFECT, LIMITS, self.here)
+        return judge(seen, self.calibration.planted, model, SMALLEST_EFFECT, LIMITS, self.here, self.proof.noise)
 
     @property
     def effects(self) -> pd.DataFrame:

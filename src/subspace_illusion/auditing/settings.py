@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from subspace_illusion.core.checkpoints import Dtype
 from subspace_illusion.core.matmul import MatmulDtype
 from subspace_illusion.core.tokenizer import Bos
 from subspace_illusion.errors import InputError
@@ -50,9 +51,11 @@ class Das(Part):
 
 
 class Reading(Part):
-    """How pairs are read.
+    """How a model and pairs are read.
 
     Attributes:
+        dtype: What the weights of a model in a folder are kept in: ``auto``, as they are saved, ``float32``,
+            ``bfloat16`` or ``float16``. Bases, statistics and logits are float32 whatever it is.
         columns: By our name of a column of pairs the one that the user's table has for it.
         counterfactual: Which kind, where a table of MIB's has several.
         position: Where the pairs do not say it: ``last``, a token's index, or a text whose last token counts.
@@ -68,6 +71,7 @@ class Reading(Part):
         seed: Of the split and of draws.
     """
 
+    dtype: Dtype = "auto"
     columns: Mapping[str, str] = Field(default_factory=dict)
     counterfactual: str | None = None
     position: Position = LAST

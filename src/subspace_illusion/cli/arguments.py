@@ -9,6 +9,8 @@ from subspace_illusion.core.tokenizer import Bos
 from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.answers import Join
 
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+"""What weights may be kept in: ``core.checkpoints.Dtype``, which takes seconds to import."""
 IN_OPTIONS = {
     "set filter_incorrect to false": "add --keep-incorrect",
     " in columns (": " with --columns (",
@@ -56,6 +58,12 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--skip-bad-rows", action="store_true", help="leave out the rows that are wrong")
     parser.add_argument(
         "--keep-incorrect", action="store_true", help="keep the pairs that the model gets wrong, which are left out"
+    )
+    parser.add_argument(
+        "--dtype",
+        choices=DTYPES,
+        default="auto",
+        help="what the model's weights are kept in (default: auto, as they are saved)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the split, the draws and random subspaces (default: 0)")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="a folder for what is found")
@@ -118,6 +126,7 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
         both_ways=options.both_ways,
         skip_bad_rows=options.skip_bad_rows,
         filter_incorrect=not options.keep_incorrect,
+        dtype=options.dtype,
         seed=options.seed,
     )
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import torch
 
 from subspace_illusion.core.forwards import forwards
+from subspace_illusion.core.linear import logits_in_float32
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.parts import linear_modules
@@ -69,14 +70,14 @@ def _unembedding(
     NaN where it was not asked for, ``[n, 1, 3]``; one axis, so that a cap on logits finds what it expects."""
 
     def forward(x: torch.Tensor) -> torch.Tensor:
-        end = x[:, -1]
-        named = torch.einsum("nd,nkd->nk", end, weight[ids])
+        end = x[:, -1].float()
+        named = torch.einsum("nd,nkd->nk", end, weight[ids].float())
         if bias is not None:
             named = named + bias[ids]
         best = torch.full_like(named[:, :1], torch.nan)
         asked = (named[:, 1] >= named[:, 0]).nonzero().flatten()
         if len(asked):
-            logits = torch.nn.functional.linear(end[asked], weight, bias)
+            logits = logits_in_float32(weight, bias)(end[asked])
             # All three from one product: the foil's own logit is compared with the largest.
             named[asked], best[asked] = logits.gather(1, ids[asked]), logits.amax(1, keepdim=True)
         return torch.cat([named, best], 1)[:, None]

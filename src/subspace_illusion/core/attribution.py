@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from subspace_illusion.core.linear import matrix_of
+from subspace_illusion.core.linear import in_float32, matrix_of
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import logit_difference
 from subspace_illusion.core.parts import norm_at_end, norm_behind
@@ -44,15 +44,15 @@ class FrozenNorm:
     @classmethod
     def of(cls, norm: Any, d: int, device: torch.device) -> "FrozenNorm":
         """Finds the linear part by sending unit vectors, large enough to drown the norm's epsilon, through the norm."""
-        large = 1e4
+        large, exact = 1e4, in_float32(norm)
         with torch.no_grad():
-            shift = norm(torch.zeros(1, d, device=device))
+            shift = exact(torch.zeros(1, d, device=device))
             two = large * torch.eye(d, device=device)[:2]
-            centres = torch.allclose(norm(two), norm(two + large / 10), atol=1e-3)
+            centres = torch.allclose(exact(two), exact(two + large / 10), atol=1e-3)
 
         def unscaled(x: torch.Tensor) -> torch.Tensor:
             size = x - x.mean(1, keepdim=True) if centres else x
-            return (norm(large * x) - shift) * size.square().mean(1, keepdim=True).sqrt()
+            return (exact(large * x) - shift) * size.square().mean(1, keepdim=True).sqrt()
 
         return cls(matrix_of(unscaled, d, device), shift[0].cpu(), norm)
 
@@ -61,7 +61,7 @@ class FrozenNorm:
         with torch.no_grad():
             # The norm's module lives where the model does; what is measured lives on the CPU.
             device = next(iter(self.norm.parameters()), x).device
-            normed = self.norm(x.to(device)).cpu() - self.shift
+            normed = in_float32(self.norm)(x.to(device)).cpu() - self.shift
         return (x @ self.linear).norm(dim=1, keepdim=True) / normed.norm(dim=1, keepdim=True)
 
 
@@ -96,9 +96,10 @@ def answer_directions(model: Model, recording: Recording, answer: torch.Tensor, 
     norm = FrozenNorm.of(behind, last.shape[1], model.device)
     scale = norm.scale(last)
     normed, slope = _slope_behind_norm(model, last, answer.to(model.device), foil.to(model.device))
-    # Tolerance: float32 sums of hundreds of terms.
+    # Tolerance: float32 sums of hundreds of terms, or what the norm's output is rounded to.
+    off = max(1e-3, torch.finfo(model.dtype).eps)
     if not torch.allclose(
-        last @ norm.linear / scale + norm.shift, normed, rtol=1e-3, atol=1e-3 * float(normed.abs().max())
+        last @ norm.linear / scale + norm.shift, normed, rtol=off, atol=off * float(normed.abs().max())
     ):
         raise NoShareError("more than a norm stands between the last block and the unembedding")
     return slope @ norm.linear.T / scale
@@ -118,7 +119,7 @@ def _slope_behind_norm(
     read: list[torch.Tensor] = []
 
     def leaf(normed: torch.Tensor) -> torch.Tensor:
-        read.append(normed.detach().requires_grad_())
+        read.append(normed.detach().float().requires_grad_())
         return read[0]
 
     with torch.enable_grad():
@@ -131,7 +132,7 @@ def _behind_blocks(model: Model, last: torch.Tensor, put: Callable[[torch.Tensor
     """The logits ``[n, vocabulary]`` that a residual stream ``[n, d_model]`` behind the last block gives, where the
     unembedding reads what ``put`` gives of what it would, ``[n, 1, d_model]``."""
     one = torch.ones(len(last), dtype=torch.long)
-    tail = Tail(one, 0 * one, {model.n_blocks: last[:, None]}, {}, {})
+    tail = Tail(one, 0 * one, {model.n_blocks: last[:, None].to(model.dtype)}, {}, {})
     handle = model.bridge.unembed.register_forward_pre_hook(lambda module, args: (put(args[0]), *args[1:]))
     try:
         return replay(model, tail, {}, start=model.n_blocks).logits

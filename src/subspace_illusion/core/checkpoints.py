@@ -7,12 +7,14 @@ at the one that holds the model (``core.pointer``).
 from __future__ import annotations
 
 import hashlib
+import math
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -21,6 +23,18 @@ from subspace_illusion.core.pointer import CONFIG, WEIGHTS, hashes, model_folder
 from subspace_illusion.core.seeds import derive
 from subspace_illusion.core.tokenizer import Limits, Tokenizer
 from subspace_illusion.errors import InputError
+
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+"""What a model's weights are kept in; ``auto`` is what they are saved in."""
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+"""The dtypes that a model runs in, by name."""
+_SAVED_AS = {"F64": torch.float32, "F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
+"""What is read of safetensors by their own names for dtypes."""
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """What a dtype is called, such as ``bfloat16``."""
+    return str(dtype).removeprefix("torch.")
 
 
 def _transformers() -> Any:
@@ -104,24 +118,48 @@ def check_config(folder: Path) -> None:
         raise InputError(f"{folder} is no model folder: it has no {CONFIG}")
 
 
-def load_model(folder: Path) -> Any:
-    """The model of an HF folder, in float32 whatever its weights are saved in.
+def load_model(folder: Path, dtype: Dtype = "float32") -> Any:
+    """The model of an HF folder.
 
     Args:
         folder: The folder, or one that points at it. Nothing is written there, whatever happens to the model.
+        dtype: What its weights are kept in.
 
     Raises:
         InputError: If there is none that can be read.
     """
     place = model_folder(folder)
     check_config(place)
+    kept_in = saved_dtype(place) if dtype == "auto" else DTYPES[dtype]
     try:
         with torch.random.fork_rng(devices=[]):  # loading draws from torch's global stream
             return _transformers().AutoModelForCausalLM.from_pretrained(
-                place, dtype=torch.float32, use_safetensors=True, local_files_only=True
+                place, dtype=kept_in, use_safetensors=True, local_files_only=True
             )
     except Exception as error:  # safetensors, transformers and the JSON parser each raise their own
         raise InputError(f"{place} holds no model that can be read: {first_line(error)}") from error
+
+
+def saved_dtype(folder: Path) -> torch.dtype:
+    """What most of a model's weights are saved in, as the headers of its safetensors say; their configuration may say
+    something else.
+
+    Raises:
+        InputError: If no model runs in that, as where weights are quantised.
+    """
+    numbers: Counter[str] = Counter()
+    for file in sorted(folder.glob(WEIGHTS)):
+        with safe_open(file, framework="pt") as opened:
+            for name in opened.keys():  # noqa: SIM118 (it is no mapping)
+                saved = opened.get_slice(name)
+                numbers[saved.get_dtype()] += math.prod(saved.get_shape())
+    ((most, _),) = numbers.most_common(1)
+    if most not in _SAVED_AS:
+        raise InputError(
+            f"{folder} has its weights in {most}, in which no model runs here: name another with dtype, "
+            f"{', '.join(DTYPES)}"
+        )
+    return _SAVED_AS[most]
 
 
 def weights_sha256(folder: Path) -> str:

@@ -41,10 +41,11 @@ def matmul_in(model: Model, kind: MatmulDtype, start: int) -> Iterator[None]:
 
     Args:
         model: The model.
-        kind: What in; ``float32`` leaves the model as it is.
+        kind: What in; ``float32`` leaves the model as it is. So does a model whose weights are kept in less.
         start: The first block.
     """
-    listed = linear_modules(model.bridge, start) if resolved(kind, model.device) == "bfloat16" else {}
+    faster = resolved(kind, model.device) == "bfloat16" and model.dtype == torch.float32
+    listed = linear_modules(model.bridge, start) if faster else {}
     with forwards({module: _product(weight.bfloat16(), bias) for module, (weight, bias) in listed.items()}):
         yield
 

@@ -13,13 +13,14 @@ from typing import Any
 
 import torch
 
-from subspace_illusion.core.checkpoints import first_line, load_model, open_tokenizer
+from subspace_illusion.core.checkpoints import Dtype, first_line, load_model, open_tokenizer
 from subspace_illusion.core.device import pick_device
-from subspace_illusion.core.linear import matrix_of
+from subspace_illusion.core.linear import in_float32, logits_in_float32, matrix_of
 from subspace_illusion.core.parts import (
     factor_behind,
     given_by,
     has_experts,
+    linear_modules,
     norm_at_end,
     norm_before,
     returned_by_blocks,
@@ -35,17 +36,18 @@ PROBE_LENGTH = 11
 """Tokens of the prompts that tell what the hooks hold; a number that no model has heads."""
 
 
-def open_model(folder: Path, device: torch.device | None = None) -> Model:
-    """Opens an HF folder with safetensors weights in float32, frozen, in evaluation mode.
+def open_model(folder: Path, device: torch.device | None = None, dtype: Dtype = "float32") -> Model:
+    """Opens an HF folder with safetensors weights, frozen, in evaluation mode.
 
     Args:
         folder: The folder, such as ``convert_gguf`` writes, or one that points at it.
         device: Where the model runs; ``pick_device()`` by default.
+        dtype: What its weights are kept in, and it runs in.
 
     Raises:
         InputError: If the folder holds no model that can be read, or none that transformer_lens knows.
     """
-    return bridge_model(load_model(folder), open_tokenizer(folder), device or pick_device(), name=str(folder))
+    return bridge_model(load_model(folder, dtype), open_tokenizer(folder), device or pick_device(), name=str(folder))
 
 
 def bridge_model(hf_model: Any, tokenizer: Tokenizer, device: torch.device, name: str = "model") -> Model:
@@ -67,10 +69,14 @@ def bridge_model(hf_model: Any, tokenizer: Tokenizer, device: torch.device, name
 
 
 def wrap_bridge(bridge: Any, tokenizer: Tokenizer) -> Model:
-    """A TransformerBridge as a model: frozen, and in evaluation mode from now on."""
+    """A TransformerBridge as a model, in its own dtype: frozen, in evaluation mode, and giving its logits in float32
+    from now on."""
     bridge.eval()
     bridge.requires_grad_(False)
     device = next(bridge.parameters()).device
+    for module, (weight, bias) in linear_modules(bridge, len(bridge.blocks)).items():
+        if weight.dtype != torch.float32:
+            module.__dict__["forward"] = logits_in_float32(weight, bias)
     return Model(bridge, tokenizer, device, _centres(bridge, device), returned_by_blocks(bridge, device))
 
 
@@ -83,7 +89,7 @@ def _centres(bridge: Any, device: torch.device) -> bool:
         return False
     x = torch.linspace(-1, 1, bridge.cfg.d_model, device=device)[None] ** 3
     with torch.no_grad():
-        return all(torch.allclose(norm(x), norm(x + 1), atol=1e-4) for norm in norms)
+        return all(torch.allclose(norm(x), norm(x + 1), atol=1e-4) for norm in map(in_float32, norms))
 
 
 @dataclass(frozen=True)
@@ -107,6 +113,12 @@ class Model:
     centres: bool
     returned: tuple[int | None, ...]
     _readouts: dict[Site, torch.Tensor | None] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What its weights are kept in; what is read of it, and the logits, are float32 whatever it is."""
+        dtype: torch.dtype = next(self.bridge.parameters()).dtype
+        return dtype
 
     @property
     def n_blocks(self) -> int:
@@ -212,7 +224,10 @@ class Model:
             stream, written, others = between, attention, [before]
         if stream is None or written is None or any(x is None for x in others):
             return False
-        return torch.allclose(stream, written + sum(x for x in others if x is not None), rtol=1e-3, atol=1e-3)
+        parts = torch.stack([written, *(x for x in others if x is not None)]).float()
+        # The stream was rounded to the model's dtype after every sum.
+        rounding = torch.finfo(stream.dtype).eps * parts.abs().sum(0)
+        return bool(((stream - parts.sum(0)).abs() <= 1e-3 + 1e-3 * stream.abs() + rounding).all())
 
     def hands_on_alone(self, site: Site) -> bool:
         """Whether a change at a site changes what enters the next block by what it writes itself and by nothing else:

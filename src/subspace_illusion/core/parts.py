@@ -132,5 +132,7 @@ def factor_behind(probe: Mapping[str, torch.Tensor], block: int, part: Writer) -
     given, added = given_by(probe, block, part), probe.get(f"blocks.{block}.hook_{part}_out")
     if given is None or added is None:
         return None
+    rounding = torch.finfo(added.dtype).eps
+    given, added = given.float(), added.float()
     factor = float((given * added).sum() / given.square().sum())
-    return factor if torch.allclose(given * factor, added, rtol=1e-3, atol=1e-5) else None
+    return factor if torch.allclose(given * factor, added, rtol=max(1e-3, rounding), atol=1e-5) else None

@@ -323,7 +323,7 @@ def replay(
         if len(change) != len(tail):
             raise InputError(f"the change at {site.name} has {len(change)} rows for {len(tail)} prompts")
         if site.enters_block and site.start == start:
-            residual = residual.index_put(places.at(site), change.to(model.device), accumulate=True)
+            residual = _with_added(residual, places.at(site), change.to(model.device))
         else:
             inside[site] = change
     if skipped := [site.name for site in [*inside, *read] if site.block < start]:
@@ -381,6 +381,12 @@ def _at_end(model: Model, ends: torch.Tensor, longest: int) -> Iterator[None]:
         handle.remove()
 
 
+def _with_added(activation: torch.Tensor, where: tuple[torch.Tensor, ...], change: torch.Tensor) -> torch.Tensor:
+    """An activation with a change at some places, each of which comes once: added in the change's dtype, float32, and
+    rounded to the activation's own once, so that a patch of the whole component leaves what the source holds."""
+    return activation.index_put(where, (activation[where] + change).to(activation.dtype))
+
+
 @dataclass(frozen=True)
 class _Read:
     """What hooks collect while the model runs, on the CPU: activations by site, residual streams by block."""
@@ -410,7 +416,7 @@ def _hooked(
                 where = (*where, torch.full_like(where[0], site.head))
             else:
                 added = added.view(len(added), *activation.shape[2:])
-            return activation.index_put(where, added, accumulate=True)
+            return _with_added(activation, where, added)
 
         return write
 
@@ -419,14 +425,15 @@ def _hooked(
             of_token = activation.detach()[places.at(site)]
             x = of_token if site.head is None else of_token[:, site.head]
             # A copy, because later hooks and modules go on to use the buffer.
-            found.activations[site] = model.centred(site, x.flatten(1).cpu().clone())
+            found.activations[site] = model.centred(site, x.flatten(1).cpu().clone().float())
 
         return read_site
 
     def stream(block: int) -> Callable[..., None]:
         def read_stream(activation: torch.Tensor, hook: Any) -> None:
             x = activation.detach()[:, first:].cpu().clone()
-            found.entering[block] = model.centred(residual_entering(block), x)
+            # Rounded again, a centred stream would be another one.
+            found.entering[block] = model.centred(residual_entering(block), x) if x.dtype == torch.float32 else x
 
         return read_stream
 

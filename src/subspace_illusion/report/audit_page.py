@@ -62,6 +62,19 @@ def lines(page: AuditPage) -> Iterator[str]:
         yield f"    {evidence(verdict)}"
     for hook, remark in page.remarks.items():
         yield f"{hook}: {remark}"
+    if said := rounding(page):
+        yield said
+
+
+def rounding(page: AuditPage) -> str:
+    """What the model's rounding does to an effect, in a sentence; nothing of a model in float32."""
+    noise = page.proof["noise"]
+    if not noise:
+        return ""
+    return (
+        f"The model runs in {page.about['model']['dtype']}, whose rounding alone moves an effect by {noise:.1g} of the "
+        "clean LD (a standard error); every interval holds that."
+    )
 
 
 def proven(page: AuditPage) -> str:
@@ -74,8 +87,8 @@ def proven(page: AuditPage) -> str:
         "The run's own check: logits of a replayed patch differ from those of a full forward pass in which the "
         f"component is set by {proof['replay']:.1g} at most; setting it to its own activation changes the logit "
         f"difference by {proof['self_patch']:.1g}{null}. "
-        f"From {proof['allowed']:.1g} on nothing would have been said."
-    )
+        f"From {proof['allowed']:.1g} on nothing would have been said. {rounding(page)}"
+    ).strip()
 
 
 def write_page(page: AuditPage, target: Path) -> None:

@@ -41,6 +41,8 @@ def _because(verdict: Verdict) -> str:
         return f"the held-out pairs are of {seen.groups} groups, too few for an interval"
     if verdict.reason is Reason.SMALL_EFFECT:
         return f"the effect, {fixed(seen.fldd[0])} of the clean LD, is too small to ask what it goes through"
+    if verdict.reason is Reason.IN_NOISE:
+        return f"the effect, {fixed(seen.fldd[0])} of the clean LD, is no more than rounding alone does"
     share = verdict.share
     if share is None:
         return f"too little was planted in such places as {seen.site.name}, so that no interval is known"

@@ -42,6 +42,7 @@ def look_in_memory(
     resamples: int,
     seed: int,
     batch: int,
+    noise: float = 0.0,
 ) -> Looked:
     """Patches held-out pairs along every subspace, and looks for a residual vector's readers.
 
@@ -55,8 +56,9 @@ def look_in_memory(
         resamples: Draws of the bootstrap.
         seed: Of the draws and the random subspaces.
         batch: Pairs at a time.
+        noise: As for ``see_component``.
     """
-    learnt, draws = train.different, dict[str, Any](resamples=resamples, seed=seed)
+    learnt, draws = train.different, dict[str, Any](resamples=resamples, seed=seed, noise=noise)
     settings: dict[str, Any] = dict(tolerance=tolerance, batch=batch)
     component = Subspaces(site, bases, test.model.readout(site), rank)
     natural = Natural.of(Component.of(learnt, site), **settings)

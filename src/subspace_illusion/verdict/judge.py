@@ -66,6 +66,7 @@ def judge(
     smallest_effect: float,
     limits: Limits,
     here: Mapping[str, Intervals] | None = None,
+    noise: float = 0.0,
 ) -> dict[SubspaceKey, Verdict]:
     """Judges subspaces, each by itself and by its axes.
 
@@ -79,6 +80,7 @@ def judge(
         smallest_effect: Share of the clean LD that an effect must exceed, in either direction.
         limits: Where the share speaks.
         here: Intervals from planting in the component itself, by component.
+        noise: By how much the model's rounding moves an effect, a standard error; what was seen holds it already.
 
     Returns:
         The verdicts in their order.
@@ -87,7 +89,7 @@ def judge(
     for key, one in seen.items():
         others = planted.without(model, one.site.block)
         predicted = predict(one, others, (here or {}).get(key.component))
-        single[key] = _verdict(one, predicted, smallest_effect, limits)
+        single[key] = _verdict(one, predicted, smallest_effect, limits, noise)
     return {key: _along_axes(key, verdict, single) for key, verdict in single.items()}
 
 
@@ -103,12 +105,12 @@ def predict(seen: Seen, planted: Intervals, here: Intervals | None) -> Predicted
     return found.holding(*ends(share))
 
 
-def _verdict(seen: Seen, predicted: Predicted | None, smallest_effect: float, limits: Limits) -> Verdict:
+def _verdict(seen: Seen, predicted: Predicted | None, smallest_effect: float, limits: Limits, noise: float) -> Verdict:
     """The verdict on one subspace by itself."""
     told = Verdict(INCONCLUSIVE, Reason.FEW_GROUPS, (), seen, predicted)
     if seen.groups < LEAST_GROUPS:  # whose draws are next to all there can be; no planted case has so few
         return told
-    called: Call = call(seen.estimate("fldd"), told.share, smallest_effect, limits)
+    called: Call = call(seen.estimate("fldd"), told.share, smallest_effect, limits, noise)
     asked = called.reason in (Reason.ACROSS, Reason.BEYOND)
     return replace(told, verdict=called.verdict, reason=called.reason, cautions=tuple(_cautions(seen)) if asked else ())
 

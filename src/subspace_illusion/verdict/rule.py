@@ -16,6 +16,9 @@ CALLS = (FAITHFUL, INCONCLUSIVE, ILLUSORY)
 SMALLEST_EFFECT = 0.1
 """The share of the clean LD below which no effect is judged, unless the parameters say otherwise."""
 
+STANDARD_ERRORS = 2
+"""Of the noise, within which an effect may be nothing else."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -35,6 +38,7 @@ class Reason(StrEnum):
 
     FEW_GROUPS = "too few groups"
     SMALL_EFFECT = "effect too small"
+    IN_NOISE = "effect within the noise of the model's dtype"
     LITTLE_PLANTED = "too little planted in such places"
     ACROSS = "the interval lies on both sides"
     BEYOND = "the whole interval lies on one side"
@@ -49,7 +53,9 @@ class Call:
     reason: Reason
 
 
-def call(effect: Estimate | None, share: Estimate | None, smallest_effect: float, limits: Limits) -> Call:
+def call(
+    effect: Estimate | None, share: Estimate | None, smallest_effect: float, limits: Limits, noise: float = 0.0
+) -> Call:
     """What a subspace with this effect and this mediated share is called.
 
     Args:
@@ -57,9 +63,11 @@ def call(effect: Estimate | None, share: Estimate | None, smallest_effect: float
         share: The estimate of the mediated share in its prediction interval; ``None`` where no planted case tells.
         smallest_effect: Share of the clean LD that the whole interval of the effect must exceed, in either direction.
         limits: Where the share speaks.
+        noise: By how much the model's rounding moves an effect, a standard error.
     """
     if effect is None or not is_large(effect, smallest_effect):
-        return Call(INCONCLUSIVE, Reason.SMALL_EFFECT)
+        in_noise = effect is not None and abs(effect.value) < STANDARD_ERRORS * noise
+        return Call(INCONCLUSIVE, Reason.IN_NOISE if in_noise else Reason.SMALL_EFFECT)
     if share is None:
         return Call(INCONCLUSIVE, Reason.LITTLE_PLANTED)
     low, high = np.array(ends(share))

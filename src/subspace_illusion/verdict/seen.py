@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from subspace_illusion.core.seeds import numpy_generator
 from subspace_illusion.core.sites import Site
 from subspace_illusion.measures.effects import keys_by_pair
 from subspace_illusion.statistics import Bootstrap, Estimate, interval, ratio
@@ -65,7 +66,7 @@ class Seen:
 
 
 def see_component(
-    did: pd.DataFrame, site: Site, ranks: Mapping[SubspaceKey, int], *, resamples: int, seed: int
+    did: pd.DataFrame, site: Site, ranks: Mapping[SubspaceKey, int], *, resamples: int, seed: int, noise: float = 0.0
 ) -> dict[SubspaceKey, Seen]:
     """What is seen of every subspace of a component that was trained, is a mean difference, the user's own, or an axis
     of one.
@@ -76,16 +77,25 @@ def see_component(
         ranks: Of the subspaces.
         resamples: Draws of the bootstrap.
         seed: Of the draws.
+        noise: By how much the model's rounding moves an effect, a standard error and a share of the mean clean LD;
+            every draw draws it anew for every patch.
 
     Returns:
         By subspace, of all its seeds.
     """
     bootstrap = Bootstrap.of(did["group"].to_numpy(), resamples, seed)
     clean = bootstrap.means(did["ld"].to_numpy())
-    whole = ratio(clean - bootstrap.means(did[WHOLE.subspace].to_numpy()), clean)
-    found = {}
+
+    def lost(patch: SubspaceKey) -> np.ndarray:
+        """LD that a patch takes away, ``[1 + resamples]``."""
+        effect = clean - bootstrap.means(did[patch.subspace].to_numpy())
+        if noise:
+            effect[1:] += numpy_generator(seed, "rounding", patch.subspace).normal(0, noise * abs(clean[0]), resamples)
+        return effect
+
+    whole, found = ratio(lost(WHOLE), clean), {}
     for key in judged_among(keys_by_pair(did)):
-        effect, own = (clean - bootstrap.means(did[each.subspace].to_numpy()) for each in (key, key.of_part(OWN)))
+        effect, own = lost(key), lost(key.of_part(OWN))
         rank = next(rank for single, rank in ranks.items() if single.pooled == key)
         found[key] = Seen(site, rank, ratio(effect, clean), whole, share_of(own, effect), bootstrap.counts.shape[1])
     return found
