@@ -13,7 +13,8 @@ from subspace_illusion.core.model import open_model
 from subspace_illusion.core.replay import record_all
 from subspace_illusion.core.sites import Site
 from subspace_illusion.tasks.pairs_file import read_pairs
-from subspace_illusion.tasks.tokenise import LAST, tokenise
+from subspace_illusion.tasks.positions import LAST
+from subspace_illusion.tasks.tokenise import tokenise
 
 PAIRS = Path(__file__).with_name("pairs.csv")
 
@@ -22,7 +23,7 @@ def main(folder: str, hook: str, out: str) -> None:
     model, site = open_model(Path(folder)), Site.parse(hook)
     # The same split as the audit's, so that the probe never sees what the audit measures on.
     where = dict(position=LAST, source_position=LAST)  # the table has columns for both
-    prompts, _ = tokenise(read_pairs(PAIRS), model.tokenizer, test_share=0.5, seed=0, name=PAIRS.name, **where)
+    prompts = tokenise(read_pairs(PAIRS), model.tokenizer, test_share=0.5, seed=0, name=PAIRS.name, **where).prompts
     run = record_all(model, prompts["tokens"], prompts["position"], [site], tail_from=site.start, batch=16)
     x, is_she, train = run.activations[site].numpy(), prompts["value"] == "she", prompts["split"] == "train"
     probe = LogisticRegression(max_iter=1000).fit(x[train], is_she[train])
