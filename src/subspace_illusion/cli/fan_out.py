@@ -65,7 +65,8 @@ def audit_by_workers(
     found = [unpacked(packed) for packed in tables]
     width = next(iter(found[0].bases.values())).shape[0]
     notes = notes_on(subspaces_of_width(directions, width), sites, words.prompts, open_tokenizer(folder))
-    print(*said(notes), sep="\n", flush=True)
+    for line in said(notes):
+        print(line, flush=True)
     # Workers are given the folder, whatever the user named.
     about = {key: value for key, value in found[0].about["model"].items() if key != "path"} | source
     told = {**found[0].about, "model": about, "settings": asked.settings.model_dump(mode="json"), "notes": notes}
