@@ -33,12 +33,10 @@ def main(
     found = listed(read_table(RESULTS / "find_readers/readers.csv", text=("head",)), "reader", READER)
     readers = [head for head in heads_reached(model.n_blocks, model.n_heads, site) if name_of(head) in found]
     readers = with_matrices(model, readers, pairs.tokens > 1)
-    difference, stored = SubspaceKey(MEAN_DIFFERENCE), read_subspaces(DECOMPOSITIONS / component)
-    bases = {key: basis for key, basis in stored.items() if key.is_asked or key == difference}
-    by_what = (
-        f"by what {len(readers)} readers see" if readers else "whole, because none whose matrices tell lies downstream"
-    )
-    say(f"patching directions at {site.name} {by_what}, {len(pairs)} pairs")
+    asked = read_subspaces(DECOMPOSITIONS / component).items()
+    bases = {key: basis for key, basis in asked if key.is_asked or key == SubspaceKey(MEAN_DIFFERENCE)}
+    seen = f"by what {len(readers)} readers see" if readers else "whole, because no reader with matrices is downstream"
+    say(f"patching directions at {site.name} {seen}, {len(pairs)} pairs")
     if readers and has_names(prompts):  # attention tells which of two names it moves
         train = cached_pairs(model, ACTIVATIONS, "train", DIFFERENT, most=most)
         positions = name_positions(prompts.set_index("prompt").loc[train.base_prompts])

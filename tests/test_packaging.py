@@ -24,7 +24,7 @@ ABOVE = ("pipeline", "cli")
 """The rooms that may import what an extra brings."""
 CALLED = {"sklearn": "scikit_learn", "yaml": "pyyaml", "hydra": "hydra_core", "omegaconf": "hydra_core"}
 """Packages that are installed under another name than they are imported; Hydra brings omegaconf."""
-EXTRA_MODULES = ("bokeh", "dask", "distributed", "dvc", "gguf", "hydra", "omegaconf", "ruamel")
+EXTRA_MODULES = ("bokeh", "dask", "distributed", "dvc", "hydra", "omegaconf", "ruamel")
 
 
 def installed(requirements: list[str]) -> set[str]:

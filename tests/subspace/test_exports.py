@@ -2,6 +2,7 @@
 
 import json
 
+import gguf
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -88,7 +89,6 @@ def test_saelens_loads_its_folder(tmp_path):
 
 
 def test_a_control_vector_has_a_direction_a_block(tmp_path):
-    gguf = pytest.importorskip("gguf")
     before = {key: -basis for key, basis in trained("blocks.2.hook_resid_pre", 1).items()}
     write_for("gguf", tmp_path, trained(STREAM, 1) | before, MODEL)
     reader = gguf.GGUFReader(tmp_path / "trained.0.gguf")

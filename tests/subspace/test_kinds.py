@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import gguf
 import numpy as np
 import pytest
 import torch
@@ -290,7 +291,6 @@ def test_whole_numbers_that_are_no_set_of_neurons(tmp_path, numbers, words):
 
 
 def test_a_gguf_that_is_no_control_vector_and_a_broken_one(tmp_path):
-    gguf = pytest.importorskip("gguf")
     writer = gguf.GGUFWriter(tmp_path / "model.gguf", "llama")
     writer.add_tensor("output.weight", FEATURES.numpy())
     writer.write_header_to_file()

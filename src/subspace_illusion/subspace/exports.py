@@ -71,12 +71,10 @@ def _gguf(folder: Path, bases: Bases, model: Mapping[str, Any]) -> None:
     """A control vector each seed: llama.cpp adds ``direction.N`` to what block N hands on.
 
     Raises:
-        InputError: If a subspace is of another place or of several dimensions, or the package gguf is not there.
+        InputError: If a subspace is of another place or of several dimensions.
     """
-    try:
-        import gguf
-    except ModuleNotFoundError as error:
-        raise InputError("control vectors need the package gguf: pip install gguf") from error
+    import gguf
+
     by_seed: dict[str, dict[int, torch.Tensor]] = {}
     for key, basis in bases.items():
         site = Site.parse(key.component)

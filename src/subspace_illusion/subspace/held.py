@@ -189,10 +189,8 @@ def _read_torch(file: Path) -> dict[str, Any]:
 
 def _read_gguf(file: Path) -> dict[str, Any]:
     """The directions of a control vector; a whole model has none."""
-    try:
-        import gguf
-    except ModuleNotFoundError as error:
-        raise InputError(f"{file} needs the package gguf to be read: pip install gguf") from error
+    import gguf
+
     try:
         reader = gguf.GGUFReader(file)
         tensors = {
