@@ -65,8 +65,9 @@ def test_an_audit_writes_one_folder_and_nothing_else(command, folder):
     assert [one["subspace"] for one in verdict["verdicts"] if one["yours"]] == ["mine"]
     assert verdict["pairs"]["source"]["file"] == "pairs (1).csv"
     told = "mine: taken for a direction, [1, 64]; transposed: it was [1, 64]; normalised: its norm was "
-    assert any(line.startswith(told) for line in said.splitlines())
-    assert f"mine: {verdict['notes']['mine']}" == said.splitlines()[1]
+    assert said.splitlines()[1].startswith("the first row is read as ")
+    assert said.splitlines()[2].startswith(told)
+    assert f"mine: {verdict['notes']['mine']}" == said.splitlines()[2]
     assert verdict["notes"]["mine"] in (folder / "out/first/report.html").read_text()
     for tool, name in (("pyvene", f"intkey_{HOOK}.trained.0.bin"), ("saelens", f"{HOOK}.trained.0")):
         assert f"for {tool}" in command("export", "out/first", "--as", tool, "--out", f"out/{tool}")
