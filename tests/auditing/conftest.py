@@ -1,13 +1,3 @@
-import pytest
+from planted_by_hand import planted_by_hand
 
-import made
-from subspace_illusion.auditing import call, result
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _planted_by_hand():
-    """Verdicts rest on cases made by hand, whatever the library comes with; what is asked to be planted is."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(result, "read_calibration", made.calibration)
-        patch.setattr(call, "LONGEST_PLANTING", 1e9)  # by a forecast, which says how fast the machine is
-        yield
+__all__ = ["planted_by_hand"]  # which makes it a fixture of every test here

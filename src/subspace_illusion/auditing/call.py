@@ -9,18 +9,16 @@ from importlib.metadata import version
 from typing import Any
 
 import pandas as pd
-import torch
 
 from subspace_illusion.auditing.asked import Asked
 from subspace_illusion.auditing.component import Halves, cost_of, look_at
 from subspace_illusion.auditing.findings import joined
 from subspace_illusion.auditing.given import given_model, given_sites, given_subspaces
 from subspace_illusion.auditing.noted import notes_on
-from subspace_illusion.auditing.progress import Progress, say_how_read
+from subspace_illusion.auditing.progress import Progress, rounded, run_in, say_how_read
 from subspace_illusion.auditing.repair import repaired
 from subspace_illusion.auditing.result import Audit
 from subspace_illusion.auditing.settings import BATCH, LONGEST_PLANTING, Settings
-from subspace_illusion.core.checkpoints import dtype_name
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.errors import InputError
@@ -177,19 +175,14 @@ def _first_line(
     if settings.calibrate and planting:
         beside = ", cases planted there among it"
     elif planting:
-        beside = f"; no cases are planted there, which would take some {_rounded(planting)} s more"
-    dtype = halves.train.model.dtype
-    runs_in = "" if dtype == torch.float32 else f", run in {dtype_name(dtype)}"
-    return f"{what_is_done(sites, labels, settings)}{runs_in}: {pairs}, some {_rounded(seconds)} s{beside}"
+        beside = f"; no cases are planted there, which would take some {rounded(planting)} s more"
+    done = what_is_done(sites, labels, settings) + run_in(halves.train.model.dtype)
+    return f"{done}: {pairs}, some {rounded(seconds)} s{beside}"
 
 
 def said(notes: Mapping[str, str]) -> list[str]:
     """The lines on the user's subspaces, as they are printed."""
     return [f"{label}: {note}" for label, note in notes.items()]
-
-
-def _rounded(seconds: float) -> int:
-    return max(5, 5 * round(seconds / 5))
 
 
 def what_is_done(sites: Sequence[Site], labels: Iterable[str], settings: Settings) -> str:

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
 from subspace_illusion.auditing.given import given_model, given_pairs
-from subspace_illusion.auditing.progress import Progress, say_how_read
+from subspace_illusion.auditing.progress import Progress, rounded, run_in, say_how_read
 from subspace_illusion.auditing.settings import Reading
 from subspace_illusion.core.checkpoints import dtype_name
 from subspace_illusion.core.sites import Site, residual_after
@@ -149,9 +148,9 @@ def localise_variable(
     if progress:
         # Every site replays half of the blocks, on the mean, of a part of the tokens.
         seconds = run_of_prompts / len(prompts) * (len(some) * sites / 4 + kinds * opened.n_blocks / 2)
-        runs_in = "" if opened.dtype == torch.float32 else f", run in {dtype_name(opened.dtype)}"
-        about = f"patching {sites} components whole on {len(some)} training pairs, and each kind of token{runs_in}"
-        print(f"{about}, some {max(5, 5 * round(seconds / 5))} s", *as_read.lines(), sep="\n", flush=True)
+        about = f"patching {sites} components whole on {len(some)} training pairs, and each kind of token"
+        first = f"{about}{run_in(opened.dtype)}, some {rounded(seconds)} s"
+        print(first, *as_read.lines(), sep="\n", flush=True)
     settings = dict(batch=BATCH, resamples=resamples, seed=asked.seed)
     with Progress(len(some) + kinds, progress) as bar:
         with bar.phase("every component", len(some), -(-len(some) // BATCH)) as part_done:

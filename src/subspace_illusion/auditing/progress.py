@@ -4,7 +4,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
 
+import torch
 from tqdm import tqdm
+
+from subspace_illusion.core.checkpoints import dtype_name
 
 _LINE = "{percentage:3.0f}% |{bar:20}| {elapsed}, {remaining} left: {desc}"
 
@@ -17,6 +20,16 @@ def say_how_read(source: Mapping[str, Any]) -> None:
     """
     for line in source.get("read", []):
         print(line, flush=True)
+
+
+def run_in(dtype: torch.dtype) -> str:
+    """What a first line says of the dtype that a model runs in; nothing in float32."""
+    return "" if dtype == torch.float32 else f", run in {dtype_name(dtype)}"
+
+
+def rounded(seconds: float) -> int:
+    """How long a first line says that a run takes, in seconds."""
+    return max(5, 5 * round(seconds / 5))
 
 
 class Progress:
