@@ -7,9 +7,11 @@ from typing import Any, cast
 import pytest
 import torch
 
+import tiny
 from some_pairs import some_pairs
 from subspace_illusion.core.basis import orthonormal, random_basis
 from subspace_illusion.core.model import Model
+from subspace_illusion.core.replay import replay
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.measures.own_difference import moved_alone
 from subspace_illusion.planting.mediated import (
@@ -21,6 +23,7 @@ from subspace_illusion.planting.mediated import (
     site_of,
     sites_read,
 )
+from subspace_illusion.planting.plant import stream_behind
 from subspace_illusion.planting.ways import examples_of, trained_at_once
 from subspace_illusion.subspace.component import Component
 from subspace_illusion.subspace.das import train_das
@@ -133,3 +136,25 @@ def test_runs_learn_from_their_own_pairs_alone(llama: Model):
     only_first = replace(examples, base=poisoned, own=examples.own[:1] if examples.own is not None else None)
     trained = train_das(llama, place.site, only_first, rank=1, seeds=[0], **cast(Any, DAS))
     assert trained.bases.isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["MLP", "random MLP"])
+def test_a_dose_arrives_behind_an_uneven_norm_in_a_stream_that_is_large(name: str):
+    """As in Gemma: its norms behind write one coordinate many times as large as the others, and what is the same in
+    every prompt is many times what varies."""
+    model = tiny.tiny_model("gemma3")
+    weights = dict(model.bridge.named_parameters())
+    (norm,) = (p for n, p in weights.items() if "layers.1." in n and "post_feedforward" in n)
+    (embedding,) = (p for n, p in weights.items() if "embed_tokens" in n)
+    norm.data[0], embedding.data[:, 1] = 50.0, 5.0
+    pairs, place = made(model, name)
+    component, moves = place.at(pairs, 0.02, batch=8), place.moves(pairs, 0.02)
+    behind = stream_behind(model, place.site)
+    change = moves[:, None] * place.mediator.unit.mT
+    change = change if component.through is None else change @ component.through
+    tail = component.pairs.tail(component.site.start)(torch.arange(len(pairs)))
+    moved, still = (
+        replay(model, tail, {component.site: x}, [behind]).activations[behind] for x in (change, 0 * change)
+    )
+    arrived, really = (moved - still) @ place.signal.direction, moves / place.mediator.vector.norm()
+    assert 0.6 < float(arrived @ really / (really @ really)) < 1.6  # the norm's own factor varies with the prompt

@@ -19,7 +19,6 @@ import torch
 from subspace_illusion.core.basis import random_basis, split_by
 from subspace_illusion.core.mlps import mlp_of
 from subspace_illusion.core.model import Model
-from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.random_mlp import RandomMlp, draw_random_mlp
 from subspace_illusion.core.sites import Site, mlp_input, mlp_output, residual_after
 from subspace_illusion.errors import InputError
@@ -116,16 +115,16 @@ class Place:
         Raises:
             InputError: If the component does not write along the direction.
         """
-        model, block = train.model, site.block
+        model, block, before = train.model, site.block, stream_before(train.model, site)
         drawn = None
         if name == RANDOM_MLP:
             drawn = draw_random_mlp(mlp_of(model, block), train.base(mlp_input(block)), seed, "planted", block)
         readout = model.readout(site) if drawn is None else drawn.readout
         if readout is None:
-            mediator = Mediator(direction, instead=True)
-        else:
-            mediator = Mediator(writes_as(direction, readout * gain(train, site)), instead=False)
-        return cls(name, site, Signal(direction, stream_before(model, site)), mediator, drawn)
+            return cls(name, site, Signal(direction, before), Mediator(direction, instead=True), drawn)
+        mediator = Mediator(writes_as(direction, readout * gain(train, site)), instead=False)
+        held = torch.cat([train.base(before), train.source(before)]) @ direction
+        return cls(name, site, Signal(direction, before, float(held.mean())), mediator, drawn)
 
     def at(self, pairs: Pairs, dose: float, batch: int) -> Component:
         """The component with the signal planted to a dose."""
@@ -218,7 +217,7 @@ def cases_of_dose(
         plan: What is tried.
 
     Yields:
-        ``place, kind, dose, found``, and what patches do, as shares of the clean LD: ``effect`` of the subspace,
+        ``place, hook, kind, dose, found``, and what patches do, as shares of the clean LD: ``effect`` of the subspace,
         ``mediated`` of the mediator alone, ``own`` of the own difference alone, and, where the plan has the evidence,
         ``kept`` of the row part (NaN where nothing is unread), ``placebo``, ``ablated`` (its mean put along the
         subspace) and ``steered`` (the mean change added to every prompt); ``whole`` of the component; ``accuracy``, the
@@ -255,12 +254,14 @@ def cases_of_dose(
         of_label = {what: value for (key, what), value in done.items() if key == label}
         yield dict(
             place=place.name,
+            hook=place.site.hook,
             kind=kind_of(place.site),
             dose=dose,
             found=label,
             **of_label,
             whole=done["", "whole"],
-            accuracy=_accuracy(outcomes[label, "effect"]),
+            accuracy=float(outcomes[label, "effect"].top1_foil.mean()),
+            flipped=float((outcomes[label, "effect"].ld < 0).mean()),
             probe_cosine=float((basis.mT @ found[PROBE]).norm()),
         )
 
@@ -271,7 +272,3 @@ def _different(component: Component) -> Component:
     return replace(
         component, pairs=component.pairs.among(rows), base=component.base[rows], source=component.source[rows]
     )
-
-
-def _accuracy(outcome: Outcome) -> float:
-    return float(outcome.top1_foil.mean())

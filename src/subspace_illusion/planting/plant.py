@@ -8,7 +8,7 @@ replay.
 
 | where | planted | the mediator, which carries it |
 | --- | --- | --- |
-| an MLP, a random one, attention, one head | ``lambda s u`` | u, the shortest vector that is written as v |
+| an MLP, a random one, attention, one head | ``lambda (s - mean s) u`` | u, the shortest vector that is written as v |
 | the residual stream, what attention or MLP adds to it | ``(lambda s - a.v) v`` | v |
 """
 
@@ -26,9 +26,10 @@ from subspace_illusion.errors import InputError
 from subspace_illusion.subspace.pairs import Pairs, Prompts
 
 WELL = 0.1
-"""Singular values of the readout below this share of the largest write too little for their length: a signal carried
+"""Singular values of the readout below this share of the median write too little for their length: a signal carried
 along them would be many times as long as the activation that it is added to, and what a direction then borrows of it is
-no null part's doing. Attention's W_O has such; an MLP's W_out hardly any."""
+no null part's doing. Attention's W_O has such; an MLP's W_out hardly any. It is the median and not the largest, because
+a norm behind (Gemma's) can write a few coordinates forty times as large as all others."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,17 @@ class Signal:
     Attributes:
         direction: The unit vector v, ``[d_model]``.
         stream: The residual stream.
+        mean: The coordinate's mean. What is the same in every prompt is no signal, and can be many times as large: a
+            norm behind would then see little else.
     """
 
     direction: torch.Tensor
     stream: Site
+    mean: float = 0.0
 
     def at(self, prompts: Prompts, numbers: Sequence[int]) -> torch.Tensor:
-        """Its coordinate s in prompts, by their numbers, ``[n]``."""
-        return prompts.at(self.stream, numbers) @ self.direction
+        """Its coordinate s in prompts, less its mean, by their numbers, ``[n]``."""
+        return prompts.at(self.stream, numbers) @ self.direction - self.mean
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ def writes_as(direction: torch.Tensor, readout: torch.Tensor) -> torch.Tensor:
         InputError: If the component does not write along the direction.
     """
     u, s, vh = torch.linalg.svd(readout.double(), full_matrices=False)
-    kept = s > WELL * s[0]
+    kept = s > WELL * s.median()
     written = vh[kept] @ direction.double()
     if written.norm() < SMALLEST_PART:
         raise InputError("the component does not write along the direction, so that it can carry no signal there")
