@@ -19,7 +19,7 @@ def main(models: Models, smallest_effect: float) -> None:
     say(f"the estimate on the cases of {len(files)} models and tasks, each left out in turn, some seconds")
     everything = told_apart(pd.concat([read_table(file) for file in files]), smallest_effect, BY_ITSELF)
     cases = judged(everything)
-    by_model, by_block = left_out(cases, "model"), left_out(cases, "unit")
+    by_model, by_block = left_out(cases, "model"), left_out(cases, "block")
     reached = goals(by_model, ["model", "place"])
     write_table(CALIBRATION / "held_out.csv", reached)
     write_table(CALIBRATION / "held_out_hard.csv", goals(hard(by_model), ["model", "kind"]))

@@ -172,9 +172,10 @@ def all_seen() -> dict[SubspaceKey, Seen]:
 
 def planted() -> pd.DataFrame:
     """Cases in two models, tasks and blocks: the estimate is off by 0.05 in MLPs, by 0.15 in the stream."""
-    return pd.DataFrame(
+    points = {WRITES: "mlp.hook_post", STREAM: "hook_resid_post"}
+    cases = pd.DataFrame(
         dict(model=model, task=task, block=block, unit=f"{model} {task} {block}", kind=kind, estimate=estimate,
-             truth=min(max(estimate + sign * error, 0.0), 1.0))
+             hook=f"blocks.{block}.{points[kind]}", truth=min(max(estimate + sign * error, 0.0), 1.0))
         for model in ("tiny", "other")
         for task in ("ioi", "agreement")
         for block in (0, 1)
@@ -182,6 +183,7 @@ def planted() -> pd.DataFrame:
         for estimate in np.linspace(0, 1, 21)
         for sign in (-1, 1)
     )  # fmt: skip
+    return cases.assign(effect=1.0, mediated=cases["truth"])
 
 
 @cache

@@ -30,7 +30,7 @@ from subspace_illusion.statistics import Bootstrap
 from subspace_illusion.subspace.keys import ABLATION, STEERING, SubspaceKey
 from subspace_illusion.tasks.table import DIFFERENT
 from subspace_illusion.verdict.estimate import STREAM
-from subspace_illusion.verdict.intervals import ELSEWHERE, HERE
+from subspace_illusion.verdict.intervals import ELSEWHERE, WIDENED
 from subspace_illusion.verdict.judge import judge
 from subspace_illusion.verdict.rule import LIMITS, SMALLEST_EFFECT, Limits
 from subspace_illusion.verdict.shipped import SHIPPED
@@ -160,7 +160,7 @@ def test_a_folder_that_is_there_is_left_alone_and_a_failure_leaves_none(whole, t
     with pytest.raises(InputError, match="holds no audit"):
         Audit.load(tmp_path / "letters")
     (tmp_path / "out/verdict.json").write_text('{"format": "subspace-illusion/verdict/1"}')
-    with pytest.raises(InputError, match="is not of the form subspace-illusion/verdict/2"):
+    with pytest.raises(InputError, match="is not of the form subspace-illusion/verdict/3"):
         Audit.load(tmp_path / "out")
 
 
@@ -262,14 +262,14 @@ def test_where_nothing_like_it_was_planted_no_share_is_told(llama):
         assert told.own_difference_share is not None
 
 
-@pytest.mark.parametrize(("cases", "source"), [(10, HERE), (9, ELSEWHERE)])
+@pytest.mark.parametrize(("cases", "source"), [(10, WIDENED), (9, ELSEWHERE)])
 def test_cases_planted_in_the_component_widen_the_interval_if_there_are_enough(whole, tmp_path, cases, source):
     estimate = float(whole.seen[MINE].share[0])
-    counted = dict(large=True, known=True, estimate=estimate, truth=np.arange(cases) % 2)
+    counted = dict(counts=True, estimate=estimate, truth=np.arange(cases) % 2)
     found = replace(whole, tables=whole.tables | {PLANTED: whole.planted.iloc[:cases].assign(**counted)})
     predicted = found.verdicts[MINE].predicted
     assert predicted.source == source
-    if source == HERE:
+    if source == WIDENED:
         elsewhere = whole.verdicts[MINE].predicted
         assert (predicted.low, predicted.high) == (0, 1)
         assert (predicted.cases, predicted.level) == (elsewhere.cases, elsewhere.level)
@@ -277,7 +277,7 @@ def test_cases_planted_in_the_component_widen_the_interval_if_there_are_enough(w
         found.save(tmp_path / "out")
         again = Audit.load(tmp_path / "out")
         assert again.verdicts[MINE].predicted == predicted
-        assert again.document.verdicts[1].interval.source == HERE
+        assert again.document.verdicts[1].interval.source == WIDENED
 
 
 def test_cases_of_the_models_own_block_do_not_count(whole, monkeypatch):

@@ -26,6 +26,7 @@ from subspace_illusion.planting.plant import gain
 from subspace_illusion.subspace.component import Component
 from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.tasks.table import DIFFERENT, SAME
+from subspace_illusion.verdict import held_out
 from subspace_illusion.verdict.estimate import ADDED, STREAM, WRITES, match_of, mediated_share, share_of
 from subspace_illusion.verdict.intervals import ELSEWHERE, HERE, Intervals
 
@@ -58,7 +59,7 @@ def test_every_direction_is_tried_with_every_dose(model: Model, point: str):
     assert found.loc[found["found"] == "off the route", "mediated"].abs().max() < 1e-3
     nothing = found.loc[found["dose"] == 0, "whole"].unique()
     assert set(found["by_itself"]) == set(nothing)
-    counted = found["large"] & found["known"]
+    counted = found["counts"]
     assert (found["estimate"].notna() == counted).all()
     assert (found["truth"].notna() == counted).all()
 
@@ -66,15 +67,16 @@ def test_every_direction_is_tried_with_every_dose(model: Model, point: str):
 @pytest.mark.parametrize("point", KINDS)
 def test_estimate_and_truth_are_those_of_all_planted_cases(llama: Model, point: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(local, "BY_ITSELF", 1e9)  # random components do much by themselves
+    monkeypatch.setattr(held_out, "TWINS", -1)
     pairs, site, given = at(llama, point)
     found = cases_here(pairs, pairs.different, site, given, PLAN)
-    counted = found[found["large"]]
+    counted = found[found["counts"]]
     assert len(counted)
     effect, whole, own, mediated = (counted[name].to_numpy() for name in ("effect", "whole", "own", "mediated"))
     estimate = mediated_share(share_of(own, effect), match_of(effect, whole), KINDS[point])
     np.testing.assert_allclose(counted["estimate"], estimate, atol=1e-4)
     np.testing.assert_allclose(counted["truth"], share_of(mediated, effect), atol=1e-4)
-    assert found.loc[~found["large"], ["estimate", "truth"]].isna().all(axis=None)
+    assert found.loc[~found["counts"], ["estimate", "truth"]].isna().all(axis=None)
 
 
 def test_the_signal_is_the_mean_difference_of_the_stream_before(llama: Model):
@@ -137,9 +139,9 @@ def test_what_planting_costs_is_known_before(llama: Model, number: int, monkeypa
 
 def test_only_cases_that_count_make_intervals_and_only_enough_of_them():
     cases = pd.DataFrame(
-        dict(component="one", kind=WRITES, large=[True] * LEAST_CASES + [False], known=True, estimate=0.9, truth=0.1)
+        dict(component="one", kind=WRITES, counts=[True] * LEAST_CASES + [False], estimate=0.9, truth=0.1)
     )
-    few = cases.assign(component="other", known=[False] + [True] * LEAST_CASES)
+    few = cases.assign(component="other", counts=[False] * 2 + [True] * (LEAST_CASES - 1))
     found = intervals_here(pd.concat([cases, few], ignore_index=True))
     assert list(found) == ["one"]
     assert isinstance(found["one"], Intervals)

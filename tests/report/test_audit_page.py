@@ -30,7 +30,7 @@ def effects() -> pd.DataFrame:
 PLANTED = pd.DataFrame(
     [
         dict(component=made.V_MLP, place="MLP", kind="writes to the stream", dose=dose, found="trained", effect=0.5,
-             estimate=dose, truth=dose + 0.1, large=True, known=dose > 0)
+             estimate=dose, truth=dose + 0.1, large=True, known=dose > 0, twin=False, counts=dose > 0)
         for dose in (0.0, 0.5)
     ]
 )  # fmt: skip
@@ -73,7 +73,7 @@ def test_the_page_says_what_verdicts_rest_on_and_what_they_cannot_see(page, tmp_
     assert "](audit_figures/verdict.png)" in text
     for each in (html, text):
         words = " ".join(each.split())
-        assert "it is sqrt(own * match)" in words
+        assert "it is own^(1/4) * match^(3/4)" in words
         assert "pairs.csv is read as a table of RAVEL." in words
         assert "planes of two are among the subspaces that were tried" in words
         assert "those of the mediated share are prediction intervals" in words
@@ -100,9 +100,9 @@ def test_repairs_and_what_was_planted_in_the_component_are_shown(page, tmp_path)
     planted = text[text.index("## Planted in this component") :].splitlines()
     assert planted[2] == (
         "| component | place | kind of place | dose | found by | share of the clean LD | mediated share, estimated | "
-        "true | effect large enough | truth known |"
+        "true | effect large enough | truth known | counts |"
     )
     assert planted[4:6] == [
-        "| mlp8 | MLP | writes to the stream | 0.000 | trained | 0.500 | 0.000 | 0.100 | yes | no |",
-        "| mlp8 | MLP | writes to the stream | 0.500 | trained | 0.500 | 0.500 | 0.600 | yes | yes |",
+        "| mlp8 | MLP | writes to the stream | 0.000 | trained | 0.500 | 0.000 | 0.100 | yes | no | no |",
+        "| mlp8 | MLP | writes to the stream | 0.500 | trained | 0.500 | 0.500 | 0.600 | yes | yes | yes |",
     ]

@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -28,7 +27,7 @@ def test_it_is_the_same_from_its_json(calibration, tmp_path):
         assert (theirs.low, theirs.high) == pytest.approx((ours.low, ours.high), abs=1e-3)
         assert theirs.level == ours.level
         assert theirs.cases == pytest.approx(ours.cases, abs=2)  # estimates have four digits there
-    pd.testing.assert_frame_equal(read.held_out, calibration.held_out.replace({np.nan: None}), check_dtype=False)
+    pd.testing.assert_frame_equal(read.held_out.astype(calibration.held_out.dtypes), calibration.held_out)
     assert "NaN" not in json.dumps(calibration.to_json())
 
 

@@ -107,7 +107,7 @@ def test_in_the_stream_the_variable_is_told_from_the_illusion(pairs: Pairs):
     assert share > 0.95
     effect, share = estimated(pairs, STREAM, axis(0, 2))
     assert effect > 0.5
-    assert share < 0.05
+    assert share < 0.1  # a quarter of own's weight: 0.002 of it leaves a fifth
 
 
 def test_in_the_mlp_the_variable_is_told_from_what_writes_it_without_varying(pairs: Pairs):

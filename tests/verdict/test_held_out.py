@@ -32,12 +32,16 @@ def test_in_the_stream_own_and_match_must_both_be_high(own, match):
 
 
 @given(effects, effects)
-def test_match_sees_too_much_and_too_little_alike_and_no_sign(effect, whole):
-    there, back = (match_of(np.array([a]), np.array([b]))[0] for a, b in ((effect, whole), (whole, effect)))
-    assert there == back
+def test_match_is_lowered_less_by_what_a_patch_does_beyond_the_component(effect, whole):
+    there, turned, less = (
+        match_of(np.array([a]), np.array([b]))[0] for a, b in ((effect, whole), (-effect, -whole), (whole, effect))
+    )
+    assert there == turned
     assert 0 <= there <= 1
     if effect * whole <= 0:
         assert there == 0
+    elif abs(effect) > abs(whole):
+        assert there == pytest.approx(np.sqrt(less))
     assert share_of(np.array([effect]), np.array([0.0]))[0] == 0
 
 
@@ -52,18 +56,39 @@ def cases(models=("one", "other"), blocks=8, of_block=30, spread=0.1, seed=0) ->
             own = np.clip(truth + shared + random.normal(0, spread / 4, of_block), 0, 1)
             for kind in ("MLP", "stream after"):
                 rows += [
-                    dict(model=model, task="ioi", block=block, place=kind, kind=WRITES if kind == "MLP" else STREAM,
+                    dict(model=model, task="ioi", block=block, place=kind, hook="blocks.1.mlp.hook_post",
+                         kind=WRITES if kind == "MLP" else STREAM,
                          found="trained", dose=1.0, effect=1.0, mediated=t, own=o, whole=1.0, by_itself=0.0)
                     for t, o in zip(truth, own, strict=True)
                 ]  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def test_small_effects_and_what_a_component_does_by_itself_are_left_out():
-    table = cases(blocks=1, of_block=4).assign(effect=[1.0, 0.05, -1.0, 1.0] * 4, by_itself=[0.0, 0.0, 0.0, 0.5] * 4)
-    kept = judged(told_apart(table, 0.1, 0.1))
-    assert len(kept) == 8
+def test_small_effects_twins_and_places_whose_truth_is_not_known_do_not_count():
+    table = cases(("one",), blocks=3, of_block=4).assign(effect=[1.0, 0.05, -1.0, 1.0] * 6)
+    table = table.assign(
+        by_itself=np.where(table["block"] == 1, 0.2, 0.0), whole=np.where(table["block"] == 2, 0.05, 1)
+    )
+    told = told_apart(table, 0.1, 0.1)
+    assert told.groupby("block")["known"].first().to_dict() == {
+        0: True,
+        1: False,
+        2: False,
+    }  # 1 acts alone, 2 not at all
+    kept = judged(told)
+    assert len(kept) == 6
     assert set(kept["effect"]) == {1.0, -1.0}
+    again = pd.concat([table, table.assign(found="probe", effect=table["effect"] + 0.005)], ignore_index=True)
+    assert len(judged(told_apart(again, 0.1, 0.1))) == 6
+    of_place = counted(told_apart(again, 0.1, 0.1)).set_index(["block", "place"])
+    assert (of_place[["large", "twins"]] == [6, 3]).all(axis=None)
+    assert of_place.loc[(1, "MLP"), "counts"] == 0
+    assert of_place["error_unknown"].notna().tolist() == [False, False, True, True, True, True]
+
+
+def test_a_truth_is_known_or_not_whatever_the_effect():
+    table = cases(("one",), blocks=1, of_block=4).assign(effect=[0.2, 0.5, 1.0, 2.0] * 2, by_itself=0.08)
+    assert told_apart(table, 0.1, 0.1)["known"].all()
 
 
 def test_an_interval_holds_its_estimate_and_widens_with_the_errors():
@@ -98,7 +123,7 @@ def test_what_is_left_out_sets_nothing():
         before.loc[one, ["estimate_lo", "estimate_hi"]], after.loc[one, ["estimate_lo", "estimate_hi"]]
     )
     assert (before.loc[~one, "estimate_lo"] != after.loc[~one, "estimate_lo"]).any()
-    by_block = left_out(table, "unit")
+    by_block = left_out(table, "block")
     assert len(by_block) == len(table)
 
 
@@ -110,24 +135,25 @@ def test_one_model_alone_cannot_be_left_out():
 def test_what_is_reached_is_counted():
     table = pd.DataFrame(
         dict(
-            model="one", place="MLP", unit=["a", "a", "b", "b"], truth=[0.0, 0.1, 0.9, 1.0],
-            estimate=[0.0, 0.4, 0.9, 0.4], estimate_lo=[0.0, 0.2, 0.8, 0.1], estimate_hi=[0.1, 0.8, 1.0, 0.5],
+            model="one", place="MLP", unit=["a", "a", "b", "b", "b"], truth=[0.0, 0.1, 0.9, 1.0, 1.0],
+            estimate=[0.0, 0.4, 0.9, 0.4, 1.0], estimate_lo=[0.0, 0.2, 0.8, 0.1, 0.0], effect=1.0,
+            estimate_hi=[0.1, 0.8, 1.0, 0.5, 1.0], mediated=[0.0, 0.1, 0.9, 1.0, 1.2], level=[0.5, 0.5, 0.5, 0.5, 0.0],
         )
     )  # fmt: skip
-    table = table.assign(
-        level=0.5, call=called(table["estimate_lo"].to_numpy(), table["estimate_hi"].to_numpy(), LIMITS)
-    )
-    assert table["call"].tolist() == [ILLUSORY, INCONCLUSIVE, FAITHFUL, ILLUSORY]
+    table = table.assign(call=called(table["estimate_lo"].to_numpy(), table["estimate_hi"].to_numpy(), LIMITS))
+    assert table["call"].tolist() == [ILLUSORY, INCONCLUSIVE, FAITHFUL, ILLUSORY, INCONCLUSIVE]
     (row,) = goals(table, ["model", "place"]).to_dict("records")
     assert row == dict(
-        model="one", place="MLP", cases=4, units=2, below_02=2, above_08=2, median_error=0.15, coverage_90=0.5,
-        level=0.5, below_02_called_faithful=0.0, above_08_called_illusory=0.5, called=0.75,
-        called_wrong=0.333333, below_02_inconclusive=0.5,
-        above_08_inconclusive=0.0, inconclusive=0.5,
+        model="one", place="MLP", cases=5, units=2, below_02=2, above_08=3, cut=1, median_error=0.0, nothing_error=0.1,
+        told=4, coverage_90=0.5, level=0.5, below_02_called_faithful=0.0, above_08_called_illusory=0.5, called=0.75,
+        faithful_wrong=0.0, illusory_wrong=0.5, below_02_inconclusive=0.5, above_08_inconclusive=0.0, inconclusive=0.5,
     )  # fmt: skip
     (row,) = goals(table[table["truth"] > 0.5], ["model"]).to_dict("records")
     assert np.isnan(row["below_02_called_faithful"])
     assert row["inconclusive"] == 0
+    (row,) = goals(table[table["level"] == 0], ["model"]).to_dict("records")
+    assert (row["told"], row["cases"]) == (0, 1)
+    assert np.isnan([row[name] for name in ("coverage_90", "level", "called", "inconclusive")]).all()
 
 
 def test_few_blocks_promise_little_and_say_so():
@@ -151,4 +177,4 @@ def test_a_place_that_no_other_model_has_gets_no_interval():
 def test_what_is_given_by_how_a_case_is_made_is_not_hard():
     table = cases(blocks=1, of_block=2).assign(dose=[0.0, 1.0] * 4, found=["trained"] * 4 + ["probe"] * 4)
     assert len(hard(table)) == 2
-    assert counted(told_apart(table, 0.1, 0.1))["known"].sum() == len(table)
+    assert counted(told_apart(table, 0.1, 0.1))["counts"].sum() == len(table)

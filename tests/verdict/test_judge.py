@@ -1,12 +1,14 @@
 """The verdict, on what is seen made by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from subspace_illusion.core.sites import Site
-from subspace_illusion.subspace.keys import TRAINED, SubspaceKey
-from subspace_illusion.verdict.intervals import ELSEWHERE, HERE, Intervals
+from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, TRAINED, SubspaceKey
+from subspace_illusion.verdict.intervals import ELSEWHERE, HERE, WIDENED, Intervals
 from subspace_illusion.verdict.judge import Caution, judge
 from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE, LIMITS, Reason
 from subspace_illusion.verdict.seen import Seen
@@ -19,7 +21,7 @@ def planted(error: float, blocks: tuple[int, ...] = (9, 10, 11), source: str = E
     """Cases in MLPs whose truth lies so far above, and so far below, an estimate anywhere."""
     estimate = np.linspace(0, 1, 101)
     sides = [np.clip(estimate + sign * error, 0, 1) for sign in (-1, 1)]
-    cases = dict(model="smollm2", task="ioi", kind="writes to the stream")
+    cases = dict(model="smollm2", task="ioi", hook="blocks.9.mlp.hook_post", kind="writes to the stream")
     parts = [
         pd.DataFrame(cases | dict(block=block, estimate=estimate, truth=truth)) for block in blocks for truth in sides
     ]
@@ -70,7 +72,7 @@ def test_cases_of_the_own_block_of_the_own_model_set_nothing():
 
 
 def test_planting_in_the_component_counts_where_it_shows_more_error():
-    for error, source in ((0.3, HERE), (0.05, ELSEWHERE)):
+    for error, source in ((0.3, WIDENED), (0.05, ELSEWHERE)):
         told = one(seen(0.7), planted(0.1), None, {"mlp3": planted(error, (3,), HERE)})
         assert told.predicted.source == source
         assert told.share.low == pytest.approx(0.7 - max(error, 0.1), abs=0.02)
@@ -92,6 +94,31 @@ def test_few_groups_and_many_dimensions_are_said():
     assert one(seen(0.9, groups=19), planted(0.1)).cautions == (Caution.FEW_GROUPS,)
     assert one(seen(0.9, rank=3), planted(0.1)).cautions == (Caution.MANY_DIMENSIONS,)
     assert one(seen(0.9, effect=0.05, groups=19), planted(0.1)).cautions == ()
+
+
+def test_a_component_that_works_the_other_way_is_said():
+    """There the own difference moves nothing the way of the patch, so that the estimate could be nothing but 0."""
+    found = seen(0.0)
+    assert one(replace(found, whole=-found.whole), planted(0.1)).cautions == (Caution.OPPOSED,)
+    unclear = replace(found, whole=-0.05 + np.linspace(-0.2, 0.2, 101))
+    assert one(unclear, planted(0.1)).cautions == ()
+
+
+def test_a_mean_difference_that_writes_is_what_it_is_compared_with():
+    key = SubspaceKey(MEAN_DIFFERENCE, component="mlp3")
+    told = judge({key: seen(1.0)}, planted(0.1), None, 0.1, LIMITS)[key]
+    assert (told.verdict, told.cautions) == (FAITHFUL, (Caution.BY_DEFINITION,))
+
+
+def test_a_hook_at_which_nothing_was_planted_is_said():
+    assert one(seen(0.9, site=Site.parse("blocks.3.attn.hook_z.1")), planted(0.1)).cautions == (Caution.NO_SUCH_HOOK,)
+
+
+def test_a_word_that_hangs_on_one_block_is_said():
+    wide = pd.concat([planted(0.05, (9, 10, 11)).cases, planted(0.5, (12,)).cases], ignore_index=True)
+    hanging = one(seen(0.8), Intervals(wide))
+    assert (hanging.verdict, hanging.cautions) == (INCONCLUSIVE, (Caution.ONE_BLOCK,))
+    assert one(seen(0.8), planted(0.05, (9, 10, 11, 12))).cautions == ()
 
 
 def test_an_illusory_axis_takes_a_faithful_verdict_back():

@@ -8,8 +8,8 @@ from subspace_illusion.verdict.intervals import Predicted
 from subspace_illusion.verdict.judge import Caution
 from subspace_illusion.verdict.rule import Reason
 
-Format = Literal["subspace-illusion/verdict/2"]
-FORMAT: Format = "subspace-illusion/verdict/2"
+Format = Literal["subspace-illusion/verdict/3"]
+FORMAT: Format = "subspace-illusion/verdict/3"
 """The form of the document; another number means that a program has to be changed to read it."""
 
 
@@ -39,7 +39,9 @@ class IntervalOf(Part):
 
     model_config = ConfigDict(serialize_by_alias=True)
 
-    source: Literal["planted cases elsewhere", "planted in this component"] = Field(alias="from")
+    source: Literal[
+        "planted cases elsewhere", "planted cases elsewhere, widened by those planted in this component"
+    ] = Field(alias="from")
     cases: int = Field(description="how many planted cases elsewhere, of like estimates where there are enough")
     level: float = Field(
         description="the share of the cases of one more block that such intervals hold, as far as the number of blocks "

@@ -24,8 +24,8 @@ from subspace_illusion.verdict.rule import SMALLEST_EFFECT
 LEAST_CASES = 10
 """Cases that count, below which they make no interval."""
 COLUMNS = (
-    *("place", "kind", "dose", "found", "effect", "mediated", "own", "whole", "by_itself"),
-    *("large", "known", "estimate", "truth"),
+    *("place", "hook", "kind", "dose", "found", "effect", "mediated", "own", "whole", "by_itself"),
+    *("large", "known", "twin", "counts", "estimate", "truth"),
 )
 """What is kept of a case."""
 _BY_ITSELF_FOUND = 4
@@ -58,8 +58,9 @@ def cases_here(train: Pairs, test: Pairs, site: Site, given: Mapping[str, torch.
 
     Returns:
         A row a case with ``COLUMNS``: what ``planting.mediated.cases_of_dose`` gives (effects as shares of the clean
-        LD); what the component does ``by_itself``; whether the effect is ``large`` and the truth ``known``; and where
-        both hold, else NaN, the ``estimate`` of the mediated share and its ``truth``. No row where the component does
+        LD); what the component does ``by_itself``; whether it is ``large``, ``known`` and a ``twin``, and so ``counts``
+        (``verdict.held_out.told_apart``); and where it does, else NaN, the ``estimate`` of the mediated share and its
+        ``truth``. No row where the component does
         not write along the signal, or the stream before it holds none.
     """
     try:
@@ -73,7 +74,7 @@ def cases_here(train: Pairs, test: Pairs, site: Site, given: Mapping[str, torch.
     ]
     cases = pd.DataFrame(rows).assign(**_ONE_BLOCK)
     told = told_apart(cases.assign(by_itself=of_no_dose(cases)), SMALLEST_EFFECT, BY_ITSELF)
-    counted = judged(told).set_index(told.index[told["large"] & told["known"]])
+    counted = judged(told).set_index(told.index[told["counts"]])
     return told.join(counted[["estimate", "truth"]])[list(COLUMNS)].round(6)
 
 
@@ -101,7 +102,7 @@ def intervals_here(planted: pd.DataFrame) -> dict[str, Intervals]:
     Args:
         planted: What ``cases_here`` gives, with a column ``component``.
     """
-    counted = planted[planted["large"].astype(bool) & planted["known"].astype(bool)]
+    counted = planted[planted["counts"].astype(bool)]
     return {
         str(component): Intervals(cases.assign(**_ONE_BLOCK), source=HERE)
         for component, cases in counted.groupby("component", sort=False)

@@ -180,7 +180,8 @@ MEASURES: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "planted": (
         "Planted in this component",
         dict(place="place", kind="kind of place", dose="dose", found="found by", effect="share of the clean LD",
-             estimate="mediated share, estimated", truth="true", large="effect large enough", known="truth known"),
+             estimate="mediated share, estimated", truth="true", large="effect large enough", known="truth known",
+             counts="counts"),
     ),
     "effects": (
         "What patching did",
@@ -240,7 +241,7 @@ def _controls_in_words(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _planted_in_words(table: pd.DataFrame) -> pd.DataFrame:
-    return table.assign(**{name: np.where(table[name], "yes", "no") for name in ("large", "known")})
+    return table.assign(**{name: np.where(table[name], "yes", "no") for name in ("large", "known", "counts")})
 
 
 _SHOWN_AS: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = dict(

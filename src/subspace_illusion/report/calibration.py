@@ -5,6 +5,7 @@ from subspace_illusion.verdict.calibration import Calibration
 REACHED = (
     "cases",
     "median_error",
+    "told",
     "coverage_90",
     "below_02_called_faithful",
     "above_08_called_illusory",

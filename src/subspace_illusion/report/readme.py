@@ -83,9 +83,10 @@ def readme_table(found: Sequence[Finding], published: pd.DataFrame, called: pd.D
 
 IN_README = (
     ESTIMATE,
-    *("own-difference share", f"match with the whole component{UNFITTED}", "the whole component's effect"),
-    *("what is left without the null part", "interchange accuracy", "a placebo's effect over the patch's"),
-    *("mean ablation over the patch", "steering over the patch", "cosine with a probe"),
+    *("own-difference share", "match with the whole component", f"match with the whole component{UNFITTED}"),
+    "the whole component's effect",
+    *("what is left without the null part", "flip rate", "interchange accuracy", "a placebo's effect over the patch's"),
+    *("mean ablation's effect", "steering's effect", "cosine with a probe"),
 )
 """The rows of the README's table of evidence."""
 
@@ -97,7 +98,7 @@ def evidence_table(calibration: Calibration) -> str:
     errors = unseen.pivot(index="evidence", columns="kind", values="median_error")
     kinds = [kind for kind in KINDS if kind in errors]
     lines = ["| median error | " + " | ".join(kinds) + " |", "| --- |" + " ---: |" * len(kinds)]
-    for name in IN_README:
+    for name in (name for name in IN_README if name in errors.index):
         cells = ["" if pd.isna(error) else fixed(float(error)) for error in errors.loc[name, kinds]]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

@@ -15,6 +15,12 @@ from subspace_illusion.verdict.seen import MEASURED, Seen
 CAUTIONS: Mapping[Caution, str] = {
     Caution.FEW_GROUPS: "its intervals are over few groups of pairs",
     Caution.MANY_DIMENSIONS: "it has more dimensions than planted cases have",
+    Caution.OPPOSED: (
+        "the whole component moves the answer the other way, where the estimate is near 0 for any subspace"
+    ),
+    Caution.BY_DEFINITION: "the estimate is near 1 by definition, as this is the component's own difference",
+    Caution.NO_SUCH_HOOK: "no case was planted at such a hook, only at others of its kind",
+    Caution.ONE_BLOCK: "without the planted cases of one block the word would be another",
 }
 """What a verdict's reason says of each caution."""
 

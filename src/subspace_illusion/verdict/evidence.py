@@ -28,10 +28,11 @@ EVIDENCE: Mapping[str, Callable[[pd.DataFrame], np.ndarray]] = {
     "what is left without the null part": _over_effect("kept"),
     "the whole component's effect": lambda cases: cases["whole"].to_numpy(),
     "size of the effect": lambda cases: cases["effect"].to_numpy(),
+    "flip rate": lambda cases: cases["flipped"].to_numpy(dtype=float),
     "interchange accuracy": lambda cases: cases["accuracy"].to_numpy(dtype=float),
     "a placebo's effect over the patch's": _over_effect("placebo"),
-    "mean ablation over the patch": _over_effect("ablated"),
-    "steering over the patch": _over_effect("steered"),
+    "mean ablation's effect": lambda cases: cases["ablated"].to_numpy(),
+    "steering's effect": lambda cases: cases["steered"].to_numpy(),
     "cosine with a probe": lambda cases: cases["probe_cosine"].to_numpy(),
 }
 """The figure of every case by what it is."""
@@ -43,14 +44,14 @@ UNFITTED = ", as it is"
 
 
 def compared(cases: pd.DataFrame) -> pd.DataFrame:
-    """The median error of the estimate and of everything else on models that were left out, on the same cases.
+    """The median and mean error of the estimate and of everything else on models that were left out, on the same cases.
 
     Args:
         cases: Those of ``held_out.judged``, of two models or more.
 
     Returns:
-        ``evidence, model, kind, cases, units, median_error``; a figure that some cases of a kind of place do not have
-        is left out there.
+        ``evidence, model, kind, cases, units, median_error, mean_error``; a figure that some cases of a kind of place
+        do not have is left out there.
     """
     tables = [cases.assign(evidence=ESTIMATE)]
     for name, figure in EVIDENCE.items():
@@ -63,14 +64,17 @@ def compared(cases: pd.DataFrame) -> pd.DataFrame:
     everything = pd.concat(tables, ignore_index=True)
     everything = everything.assign(error=(everything["estimate"] - everything["truth"]).abs())
     found = everything.groupby(["evidence", "model", "kind"], sort=False).agg(
-        cases=("error", "size"), units=("unit", "nunique"), median_error=("error", "median")
+        cases=("error", "size"),
+        units=("unit", "nunique"),
+        median_error=("error", "median"),
+        mean_error=("error", "mean"),
     )
     return found.reset_index().round(6)
 
 
 def fitted(cases: pd.DataFrame) -> pd.DataFrame:
     """The cases with the estimate that their ``figure`` gives by a regression on the cases of the other models."""
-    parts = []
+    parts = [cases[:0]]
     for (model, kind), here in cases.groupby(["model", "kind"], sort=False):
         others = cases[(cases["model"] != model) & (cases["kind"] == kind)]
         if len(others):
@@ -78,4 +82,4 @@ def fitted(cases: pd.DataFrame) -> pd.DataFrame:
             regression = IsotonicRegression(y_min=0, y_max=1, increasing=rising, out_of_bounds="clip")
             regression.fit(others["figure"], others["truth"])
             parts.append(here.assign(estimate=regression.predict(here["figure"])))
-    return pd.concat(parts).sort_index()
+    return pd.concat(parts).sort_index().astype(cases.dtypes)

@@ -18,50 +18,105 @@ from subspace_illusion.verdict.intervals import Intervals
 from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE, LIMITS, called
 
 BY_ITSELF = 0.1
-"""What a component may do without the signal, as a share of a patch's effect, for its truth to count as known."""
+"""What a component may do without the signal, as a share of what the full dose adds, for its truth to be known."""
+TWINS = 0.01
+"""Two subspaces of a place count once where their effects, what is mediated of them and their own differences' differ
+by no more, as shares of the clean LD: they are the same direction found twice."""
+CUT = 0.05
+"""By how much a mediator alone must do more than the patch for its share to count as cut to 1."""
 LOW, HIGH = 0.2, 0.8
 """Up to the one share a subspace should not be called faithful, from the other on not illusory."""
 
 
+_PLACE = ["model", "task", "block", "place"]
+
+
 def told_apart(cases: pd.DataFrame, smallest_effect: float, by_itself: float) -> pd.DataFrame:
-    """The cases with ``unit`` (model, task, block), and whether each is ``large`` and ``known``.
+    """The cases with what decides whether they count.
+
+    Whether the truth is known is a matter of the place, not of the subspace: small effects are not left out for being
+    small.
 
     Args:
         cases: As ``planting.mediated.cases_of_block`` gives them, with ``model`` and ``task``.
         smallest_effect: Share of the clean LD that a large effect exceeds, to either side.
-        by_itself: What the component may do without the signal, as a share of the effect, for the truth to be known: up
-            to that its own mediators could make of it something else.
+        by_itself: What the component may do without the signal, as a share of what the full dose adds, for the truth to
+            be known: else its own mediators could make of it something else.
+
+    Returns:
+        Their columns and ``unit`` (model, task, block); ``carried``, what the full dose adds to what the whole
+        component does; whether each is ``large``, whether the truth is ``known`` in its place (the signal arrives, and
+        next to nothing else does), whether it is a ``twin`` of an earlier case of its place, and whether it ``counts``:
+        large, known and no twin.
     """
-    return cases.assign(
+    full = cases[cases["dose"] == cases.groupby(_PLACE)["dose"].transform("max")]
+    whole = cases[_PLACE].join(full.groupby(_PLACE)["whole"].first().rename("full"), on=_PLACE)["full"]
+    carried = whole - cases["by_itself"]
+    told = cases.assign(
         unit=cases["model"] + " " + cases["task"] + " " + cases["block"].astype(str),
+        carried=carried,
         large=cases["effect"].abs() > smallest_effect,
-        known=cases["by_itself"].abs() <= by_itself * cases["effect"].abs(),
+        known=(carried.abs() > smallest_effect) & (cases["by_itself"].abs() <= by_itself * carried.abs()),
+        twin=False,
     )
+    for _, large in told[told["large"]].groupby(_PLACE, sort=False):
+        told.loc[large.index, "twin"] = _twins(large[["effect", "mediated", "own"]].to_numpy())
+    return told.assign(counts=told["large"] & told["known"] & ~told["twin"])
+
+
+def _twins(did: np.ndarray) -> np.ndarray:
+    """Whether each row ``[n, 3]`` is within ``TWINS`` of one before it that is no twin itself, ``[n]``."""
+    kept: list[np.ndarray] = []
+    twins = np.zeros(len(did), dtype=bool)
+    for number, row in enumerate(did):
+        twins[number] = any((np.abs(row - other) <= TWINS).all() for other in kept)
+        kept += [] if twins[number] else [row]
+    return twins
 
 
 def counted(cases: pd.DataFrame) -> pd.DataFrame:
-    """How many cases of ``told_apart`` are large, and how many of these known, by model, task, block and place."""
-    large = cases[cases["large"]]
-    found = large.groupby(["model", "task", "block", "place"], sort=False).agg(
-        large=("large", "size"), known=("known", "sum"), by_itself=("by_itself", "first")
+    """How many cases of ``told_apart`` count, and why others do not, by model, task, block and place.
+
+    Returns:
+        ``large``, ``twins`` and ``counts``, how many there are; what the component does ``by_itself`` and what the full
+        dose adds, ``carried``; and ``error_unknown``, the estimate's median error, against the mediator's own share,
+        where the truth does not count as known.
+    """
+    told = estimated(cases[cases["large"]])
+    error = (told["estimate"] - told["truth"]).abs().where(~told["known"] & ~told["twin"])
+    found = told.assign(error=error).groupby(_PLACE, sort=False)
+    return (
+        found.agg(
+            large=("large", "size"),
+            twins=("twin", "sum"),
+            counts=("counts", "sum"),
+            by_itself=("by_itself", "first"),
+            carried=("carried", "first"),
+            error_unknown=("error", "median"),
+        )
+        .reset_index()
+        .round(6)
     )
-    return found.reset_index().round(6)
 
 
 def judged(cases: pd.DataFrame) -> pd.DataFrame:
-    """The cases of ``told_apart`` that are large and known, with truth and estimate.
+    """The cases of ``told_apart`` that count, with truth and estimate."""
+    return estimated(cases[cases["counts"]].reset_index(drop=True))
+
+
+def estimated(cases: pd.DataFrame) -> pd.DataFrame:
+    """Cases with truth and estimate.
 
     Returns:
         Their columns and, all between 0 and 1, ``truth``, ``own_share`` (the own-difference share), ``match`` and
         ``estimate``.
     """
-    kept = cases[cases["large"] & cases["known"]].reset_index(drop=True)
-    effect, whole = kept["effect"].to_numpy(), kept["whole"].to_numpy()
-    own, match = share_of(kept["own"].to_numpy(), effect), match_of(effect, whole)
+    effect, whole = cases["effect"].to_numpy(), cases["whole"].to_numpy()
+    own, match = share_of(cases["own"].to_numpy(), effect), match_of(effect, whole)
     of_kinds = {kind: mediated_share(own, match, kind) for kind in KINDS}
-    estimate = np.select([(kept["kind"] == kind).to_numpy() for kind in of_kinds], list(of_kinds.values()))
-    truth = share_of(kept["mediated"].to_numpy(), effect)
-    return kept.assign(truth=truth, own_share=own, match=match, estimate=estimate)
+    estimate = np.select([(cases["kind"] == kind).to_numpy() for kind in of_kinds], list(of_kinds.values()))
+    truth = share_of(cases["mediated"].to_numpy(), effect)
+    return cases.assign(truth=truth, own_share=own, match=match, estimate=estimate)
 
 
 def hard(cases: pd.DataFrame) -> pd.DataFrame:
@@ -72,26 +127,26 @@ def hard(cases: pd.DataFrame) -> pd.DataFrame:
 
 def left_out(cases: pd.DataFrame, over: str) -> pd.DataFrame:
     """Every case with the interval that the others give, ``estimate_lo`` and ``estimate_hi``, its ``level`` and the
-    ``call``; from 0 to 1 where no other has such a place.
+    ``call``; from 0 to 1, of level 0, where the others tell nothing.
 
     Args:
         cases: Those of ``judged``.
-        over: What is left out at a time: ``model``; or ``unit``, and then the model's other blocks are what is left.
+        over: What is left out at a time: ``model``; or ``block``, that of its model in every task, as for a verdict.
 
     Raises:
         InputError: If there is nothing else that would tell of any of them.
     """
-    if cases[over].nunique() < 2:
+    keys = ["model"] if over == "model" else ["model", "block"]
+    if cases.groupby(keys).ngroups < 2:
         raise InputError(
             f"the cases that move the answer are all of one {over}, so none can be left out: plant in more, raise "
             "planting.train_cases, or lower smallest_effect"
         )
     parts = []
-    for _, here in cases.groupby(over, sort=False):
-        others = cases[~cases[over].isin(here[over])]
-        others = others if over == "model" else others[others["model"].isin(here["model"])]
+    for _, here in cases.groupby(keys, sort=False):
+        others = Intervals(cases[~(cases[keys] == here[keys].iloc[0]).all(axis=1)])
         for kind, of_kind in here.groupby("kind", sort=False):
-            low, high, level, _ = Intervals(others).around(of_kind["estimate"].to_numpy(), str(kind))
+            low, high, level, _ = others.around(of_kind["estimate"].to_numpy(), str(kind))
             parts.append(of_kind.assign(estimate_lo=low, estimate_hi=high, call=called(low, high, LIMITS), level=level))
     return pd.concat(parts).sort_index()
 
@@ -104,12 +159,14 @@ def goals(cases: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         by: The columns that make a row.
 
     Returns:
-        One row a group: the columns of ``by``; ``cases``, ``units``, and how many have a truth ``below_02`` and
-        ``above_08``; ``median_error``; ``coverage_90`` and the ``level`` that the intervals could promise;
-        ``below_02_called_faithful``, ``above_08_called_illusory``; the share of all that is ``called``, and of these
-        that whose truth lies on the other side of a half, ``called_wrong``; the share of either that is called neither,
-        ``below_02_inconclusive`` and ``above_08_inconclusive``, and the larger one, ``inconclusive``. NaN where there
-        are no such cases.
+        One row a group: the columns of ``by``; ``cases``, ``units``, how many have a truth ``below_02`` and
+        ``above_08``, and how many were ``cut`` to 1 because the mediator alone does more than the patch;
+        ``median_error``, and ``nothing_error``, that of the best constant; how many are ``told``, in that the others
+        give them an interval. Of these alone: ``coverage_90`` and the ``level`` that the intervals could promise;
+        ``below_02_called_faithful``, ``above_08_called_illusory``; the share that is ``called``, and of those called
+        either word the share whose truth lies on the other side of a half, ``faithful_wrong`` and ``illusory_wrong``;
+        the share of either end that is called neither, ``below_02_inconclusive`` and ``above_08_inconclusive``, and the
+        larger one, ``inconclusive``. NaN where there are no such cases.
     """
     return table([dict(zip(by, key, strict=True)) | dict(_reached(here)) for key, here in _groups(cases, by)])
 
@@ -120,17 +177,23 @@ def _groups(cases: pd.DataFrame, by: Sequence[str]) -> Iterator[tuple[tuple[str,
 
 
 def _reached(cases: pd.DataFrame) -> Iterator[tuple[str, float]]:
-    low, high = cases[cases["truth"] <= LOW], cases[cases["truth"] >= HIGH]
-    neither = [_share(part["call"] == INCONCLUSIVE) for part in (low, high)]
-    yield from dict(cases=len(cases), units=cases["unit"].nunique(), below_02=len(low), above_08=len(high)).items()
-    yield "median_error", float((cases["estimate"] - cases["truth"]).abs().median())
-    yield "coverage_90", _share(cases["truth"].between(cases["estimate_lo"], cases["estimate_hi"]))
-    yield "level", float(cases["level"].mean())
+    truth = cases["truth"]
+    yield from dict(cases=len(cases), units=cases["unit"].nunique()).items()
+    yield from dict(below_02=int((truth <= LOW).sum()), above_08=int((truth >= HIGH).sum())).items()
+    yield "cut", int((cases["mediated"] / cases["effect"] > 1 + CUT).sum())
+    yield "median_error", float((cases["estimate"] - truth).abs().median())
+    yield "nothing_error", float((truth - truth.median()).abs().median())
+    told = cases[cases["level"] > 0]
+    yield "told", len(told)
+    low, high = told[told["truth"] <= LOW], told[told["truth"] >= HIGH]
+    yield "coverage_90", _share(told["truth"].between(told["estimate_lo"], told["estimate_hi"]))
+    yield "level", float(told["level"].mean()) if len(told) else np.nan
     yield "below_02_called_faithful", _share(low["call"] == FAITHFUL)
     yield "above_08_called_illusory", _share(high["call"] == ILLUSORY)
-    told = cases[cases["call"] != INCONCLUSIVE]
-    yield "called", float(len(told) / len(cases))
-    yield "called_wrong", _share((told["call"] == FAITHFUL) != (told["truth"] >= LIMITS.faithful_from))
+    yield "called", _share(told["call"] != INCONCLUSIVE)
+    yield "faithful_wrong", _share(told.loc[told["call"] == FAITHFUL, "truth"] < LIMITS.faithful_from)
+    yield "illusory_wrong", _share(told.loc[told["call"] == ILLUSORY, "truth"] > LIMITS.illusory_up_to)
+    neither = [_share(part["call"] == INCONCLUSIVE) for part in (low, high)]
     yield from dict(below_02_inconclusive=neither[0], above_08_inconclusive=neither[1]).items()
     yield "inconclusive", max((share for share in neither if not np.isnan(share)), default=np.nan)
 

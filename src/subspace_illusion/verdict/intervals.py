@@ -8,10 +8,13 @@ independent. So each block has the same weight, and the ends are those that hold
 the ``level``. With fewer than ``FEWEST_UNITS`` that is less than a half, and planted cases elsewhere tell nothing.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+
+from subspace_illusion.core.sites import Site
 
 EDGES = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Where estimates are told apart for their intervals."""
@@ -22,10 +25,11 @@ FEWEST, FEWEST_UNITS = 20, 3
 FEWEST_OF_UNIT = 5
 """Cases that a block must have in a kind of place to count as one."""
 ROUNDING = 1e-9
-COLUMNS = ("model", "task", "block", "kind", "estimate", "truth")
+COLUMNS = ("model", "task", "block", "hook", "kind", "estimate", "truth")
 """What is known of a planted case: where it was planted, the estimate and the truth."""
 _UNIT = ["model", "task", "block"]
 ELSEWHERE, HERE = "planted cases elsewhere", "planted in this component"
+WIDENED = f"{ELSEWHERE}, widened by those {HERE}"
 
 
 @dataclass(frozen=True)
@@ -35,9 +39,10 @@ class Predicted:
     Attributes:
         low: Its lower end.
         high: Its upper end.
-        level: The share of cases of one more block that it promises to hold.
-        cases: How many planted cases it is from: those of like estimates, or all where these are too few.
-        source: Where they were planted: ``ELSEWHERE`` or ``HERE``.
+        level: The share of cases of one more block that it promises to hold; what widens it takes nothing of that.
+        cases: How many planted cases it is from: those of like estimates, or all where these are too few; without those
+            that widen it.
+        source: Where they were planted: ``ELSEWHERE``, ``HERE`` or ``WIDENED``.
     """
 
     low: float
@@ -67,6 +72,17 @@ class Intervals:
         """Those from the cases that are not of a block of a model, in whatever task."""
         same = (self.cases["model"] == model) & (self.cases["block"] == block)
         return replace(self, cases=self.cases[~same])
+
+    def without_each(self, kind: str) -> Iterator["Intervals"]:
+        """Those without each block, of the blocks that have cases of a kind of place."""
+        for _, unit in self._known(kind).groupby(_UNIT, sort=False):
+            here = (self.cases[_UNIT] == unit[_UNIT].iloc[0]).all(axis=1)
+            yield replace(self, cases=self.cases[~here])
+
+    def planted_at(self, site: Site) -> bool:
+        """Whether any case was planted at the same point of a block, in whichever block."""
+        planted = map(Site.parse, self.cases["hook"].unique())
+        return any((each.point, each.head is None) == (site.point, site.head is None) for each in planted)
 
     def predict(self, estimate: float, kind: str) -> Predicted | None:
         """The interval of one estimate in a kind of place; ``None`` where too little was planted in such places."""

@@ -9,10 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+import numpy as np
+
 from subspace_illusion.statistics import Estimate
-from subspace_illusion.subspace.keys import SubspaceKey, axes_among
-from subspace_illusion.verdict.intervals import Intervals, Predicted
-from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE, Call, Limits, Reason, call, ends
+from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, SubspaceKey, axes_among
+from subspace_illusion.verdict.estimate import STREAM
+from subspace_illusion.verdict.intervals import WIDENED, Intervals, Predicted
+from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE, Call, Limits, Reason, call, called, ends
 from subspace_illusion.verdict.seen import Seen
 
 LEAST_GROUPS = 5
@@ -28,6 +31,10 @@ class Caution(StrEnum):
 
     FEW_GROUPS = "intervals over few groups"
     MANY_DIMENSIONS = "more dimensions than planted cases have"
+    OPPOSED = "the whole component works the other way"
+    BY_DEFINITION = "the component's own difference by definition"
+    NO_SUCH_HOOK = "nothing planted at such a hook"
+    ONE_BLOCK = "another word without one of the blocks planted in"
 
 
 @dataclass(frozen=True)
@@ -88,8 +95,11 @@ def judge(
     single = {}
     for key, one in seen.items():
         others = planted.without(model, one.site.block)
-        predicted = predict(one, others, (here or {}).get(key.component))
-        single[key] = _verdict(one, predicted, smallest_effect, limits, noise)
+        told = _verdict(one, predict(one, others, (here or {}).get(key.component)), smallest_effect, limits, noise)
+        if told.reason in (Reason.ACROSS, Reason.BEYOND):
+            of_itself = key.method == MEAN_DIFFERENCE
+            told = replace(told, cautions=tuple(_cautions(told, others, limits, of_itself=of_itself)))
+        single[key] = told
     return {key: _along_axes(key, verdict, single) for key, verdict in single.items()}
 
 
@@ -101,7 +111,7 @@ def predict(seen: Seen, planted: Intervals, here: Intervals | None) -> Predicted
         return None
     if here is not None and (own := here.predict(share.value, seen.kind)) is not None:
         wider = found.holding(own.low, own.high)
-        found = found if wider == found else replace(wider, source=own.source)
+        found = found if wider == found else replace(wider, source=WIDENED)
     return found.holding(*ends(share))
 
 
@@ -110,16 +120,40 @@ def _verdict(seen: Seen, predicted: Predicted | None, smallest_effect: float, li
     told = Verdict(INCONCLUSIVE, Reason.FEW_GROUPS, (), seen, predicted)
     if seen.groups < LEAST_GROUPS:  # whose draws are next to all there can be; no planted case has so few
         return told
-    called: Call = call(seen.estimate("fldd"), told.share, smallest_effect, limits, noise)
-    asked = called.reason in (Reason.ACROSS, Reason.BEYOND)
-    return replace(told, verdict=called.verdict, reason=called.reason, cautions=tuple(_cautions(seen)) if asked else ())
+    found: Call = call(seen.estimate("fldd"), told.share, smallest_effect, limits, noise)
+    return replace(told, verdict=found.verdict, reason=found.reason)
 
 
-def _cautions(seen: Seen) -> Iterator[Caution]:
+def _cautions(told: Verdict, planted: Intervals, limits: Limits, *, of_itself: bool) -> Iterator[Caution]:
+    """What to bear in mind of a verdict by the mediated share.
+
+    Args:
+        told: The verdict.
+        planted: The intervals that it is by.
+        limits: Where the share speaks.
+        of_itself: Whether the subspace is the component's mean difference.
+    """
+    seen, kind = told.seen, told.seen.kind
+    assert kind is not None  # else there is no share
     if seen.groups < FEW_GROUPS:
         yield Caution.FEW_GROUPS
     if seen.rank > MOST_DIMENSIONS:
         yield Caution.MANY_DIMENSIONS
+    whole = seen.estimate("whole")
+    low, high = ends(whole) if whole is not None else (0.0, 0.0)
+    if (low > 0 > seen.fldd[0]) or (high < 0 < seen.fldd[0]):
+        yield Caution.OPPOSED
+    if of_itself and kind != STREAM:
+        yield Caution.BY_DEFINITION
+    if not planted.planted_at(seen.site):
+        yield Caution.NO_SUCH_HOOK
+    fewer = (predict(seen, each, None) for each in planted.without_each(kind))
+    if any(_word(each, limits) != _word(told.predicted, limits) for each in fewer if each is not None):
+        yield Caution.ONE_BLOCK
+
+
+def _word(predicted: Predicted | None, limits: Limits) -> str:
+    return INCONCLUSIVE if predicted is None else str(called(*np.array([predicted.low, predicted.high]), limits))
 
 
 def _along_axes(key: SubspaceKey, verdict: Verdict, single: Mapping[SubspaceKey, Verdict]) -> Verdict:

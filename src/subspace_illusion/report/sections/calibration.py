@@ -30,21 +30,28 @@ def in_words(calibration: Calibration) -> str:
     ]
     neither = reached["inconclusive"]
     unclear = "" if pd.isna(neither) else f"; of either up to {_percent(neither)} are {INCONCLUSIVE}"
-    return (
+    measured = (
         "What that is worth was measured on planted cases: a component is made to hold a signal to a known dose, "
         "without changing anything that the model computes, so that the mediated share of any subspace of it can be "
         f"run. Each of {len(calibration.models)} models ({', '.join(calibration.models)}; "
         f"{', '.join(calibration.tasks)}) was left out in turn. On {int(reached['cases'])} cases, the median error is "
-        f"{fixed(reached['median_error'])}, and {_percent(reached['coverage_90'])} lie in their interval, where "
-        f"{_percent(reached['level'])} were promised; {' and '.join(said) or 'none is clear'}{unclear}."
+        f"{fixed(reached['median_error'])}, where the best constant has {fixed(reached['nothing_error'])}. "
+    )
+    if not reached["told"]:
+        return f"{measured}The other models' cases are of too few blocks for intervals."
+    return (
+        f"{measured}For {int(reached['told'])} of them the other models give an interval. Of these "
+        f"{_percent(reached['coverage_90'])} lie in it, where {_percent(reached['level'])} were promised; "
+        f"{' and '.join(said) or 'none is clear'}{unclear}."
     )
 
 
 def held_out_grid(calibration: Calibration) -> Grid:
     """What is reached on each model with its own cases left out, by kind of place, and on all together."""
-    rows = [_row(row, ("model", "kind"), "level") for row in calibration.held_out.to_dict("records")]
-    rows.append(_row(dict(calibration.pooled) | dict(model="all", kind="all"), ("model", "kind"), "level"))
-    return Grid(["model left out", "kind of place", *_header("promised")], rows)
+    rows = [_row(row) for row in calibration.held_out.to_dict("records")]
+    rows.append(_row(dict(calibration.pooled) | dict(model="all", kind="all")))
+    counts = ("cases", "blocks", "median error", "best constant's", "with an interval")
+    return Grid(["model left out", "kind of place", *counts, *REACHED.values()], rows)
 
 
 def compared_grid(calibration: Calibration) -> Grid:
@@ -61,16 +68,24 @@ def errors_by_kind(calibration: Calibration) -> dict[str, float]:
     return calibration.held_out.groupby("kind", sort=False)["median_error"].max().to_dict()
 
 
-def _header(*promised: str) -> list[str]:
-    told = ["called", "of these on the wrong side of 0.5"]
-    return ["cases", "blocks", "median error", "in the interval", *promised, *WRONG.values(), *told]
+REACHED = dict(
+    coverage_90="in the interval",
+    level="promised",
+    **WRONG,
+    called="called",
+    faithful_wrong=f"wrong of those called {FAITHFUL}",
+    illusory_wrong=f"wrong of those called {ILLUSORY}",
+    inconclusive=f"{INCONCLUSIVE} of either end",
+)
+"""The shares of a row, in words; all of the cases with an interval."""
 
 
-def _row(row: Mapping[str, Any], about: tuple[str, ...], *promised: str) -> list[str]:
-    """What a row says of, and how many cases there are; then the figures, empty where there are none."""
-    shares = [_percent(row[name]) for name in ("coverage_90", *promised, *WRONG, "called", "called_wrong")]
+def _row(row: Mapping[str, Any]) -> list[str]:
+    """What a row says of, how many cases there are and the errors on them; then the shares, empty where there are
+    none."""
     counts = [str(int(row["cases"])), str(int(row["units"]))]
-    return [*(str(row[name]) for name in about), *counts, _error(row["median_error"]), *shares]
+    errors = [_error(row["median_error"]), _error(row["nothing_error"]), str(int(row["told"]))]
+    return [str(row["model"]), str(row["kind"]), *counts, *errors, *(_percent(row[name]) for name in REACHED)]
 
 
 def _error(error: float | None) -> str:
