@@ -49,6 +49,7 @@ def told_apart(cases: pd.DataFrame, smallest_effect: float, by_itself: float) ->
         next to nothing else does), whether it is a ``twin`` of an earlier case of its place, and whether it ``counts``:
         large, known and no twin.
     """
+    cases = cases.reset_index(drop=True)
     full = cases[cases["dose"] == cases.groupby(_PLACE)["dose"].transform("max")]
     whole = cases[_PLACE].join(full.groupby(_PLACE)["whole"].first().rename("full"), on=_PLACE)["full"]
     carried = whole - cases["by_itself"]
