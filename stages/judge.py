@@ -13,6 +13,7 @@ from subspace_illusion.pipeline.layout import (
     README_TABLE,
     RESULTS,
     SEEN,
+    VERDICTS,
 )
 from subspace_illusion.pipeline.sections import Components, Experiments, Labels, Verdict
 from subspace_illusion.pipeline.stage import run, say
@@ -45,7 +46,7 @@ def main(
     seen = read_seen(read_table(SEEN))
     limits = Limits(verdict.illusory_up_to, verdict.faithful_from)
     verdicts = judge(seen, calibration.planted, names.model, verdict.smallest_effect, limits)
-    write_table(RESULTS / "verdicts.csv", verdict_table(verdicts))
+    write_table(VERDICTS, verdict_table(verdicts))
     write_table(RESULTS / "findings.csv", findings_table(found))
     write_table(CLAIMS, called := claims_table(read_table(CLAIMED), names.task, found))
     write_table(RESULTS / "decompose.csv", decomposition(results))

@@ -32,11 +32,13 @@ CASES = CALIBRATION / "cases"
 HEADLINE = RESULTS / "headline.txt"
 README_TABLE = RESULTS / "readme_table.md"
 CLAIMS = RESULTS / "claims.csv"
+VERDICTS = RESULTS / "verdicts.csv"
 ARCHITECTURES = RESULTS / "architectures.csv"
 CLAIMS_ON_FACTS = RESULTS / "tasks/facts/claims.csv"
 SUMMARIES = (
-    *(RESULTS / name for name in ("report.html", "report.md", "comparison.csv", "verdicts.csv", "findings.csv")),
+    *(RESULTS / name for name in ("report.html", "report.md", "comparison.csv", "findings.csv")),
     *(RESULTS / name for name in ("decompose.csv", "bars.csv")),
+    VERDICTS,
     README_TABLE,
     CLAIMS,
     HEADLINE,

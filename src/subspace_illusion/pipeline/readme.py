@@ -17,11 +17,13 @@ from subspace_illusion.pipeline.layout import (
     README_TABLE,
     REPRODUCTION,
     VERDICT_PAGE,
+    VERDICTS,
 )
 from subspace_illusion.report.claims import claims_block, of_runs
 from subspace_illusion.report.readme import evidence_table, findings_block, with_block
 from subspace_illusion.report.section import Grid
-from subspace_illusion.report.sections.calibration import compared_grid, held_out_grid
+from subspace_illusion.report.sections.calibration import compared_grid, goals_grid, held_out_grid
+from subspace_illusion.report.verdict import verdicts_block
 from subspace_illusion.verdict.shipped import read_calibration
 
 
@@ -38,10 +40,12 @@ def blocks(top: Path) -> Iterator[tuple[Path, str, str]]:
     calibration = read_calibration()
     yield top / README_PAGE, "evidence", evidence_table(calibration)
     yield top / VERDICT_PAGE, "held out", held_out_grid(calibration).markdown
+    yield top / VERDICT_PAGE, "goals", goals_grid(calibration).markdown
     yield top / VERDICT_PAGE, "evidence", compared_grid(calibration).markdown
     tried = read_table(top / ARCHITECTURES, ("architecture", "works", "why")).fillna("")
     yield top / MODELS_PAGE, "architectures", Grid(list(tried.columns), tried.to_numpy().tolist()).markdown
     yield top / REPRODUCTION, "findings", findings_block(lines)
+    yield top / REPRODUCTION, "verdicts", verdicts_block(read_table(top / VERDICTS))
     yield top / REPRODUCTION, "claims", claims_block(of_runs(called))
 
 

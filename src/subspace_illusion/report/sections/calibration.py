@@ -1,6 +1,6 @@
 """E14: how good the estimate of the mediated share is on models that were left out, in words and tables."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -8,7 +8,7 @@ import pandas as pd
 from subspace_illusion.report.section import Grid
 from subspace_illusion.report.words import fixed
 from subspace_illusion.verdict.calibration import Calibration
-from subspace_illusion.verdict.estimate import KINDS
+from subspace_illusion.verdict.estimate import KINDS, STREAM
 from subspace_illusion.verdict.held_out import HIGH, LOW
 from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE
 
@@ -52,6 +52,35 @@ def held_out_grid(calibration: Calibration) -> Grid:
     rows.append(_row(dict(calibration.pooled) | dict(model="all", kind="all")))
     counts = ("cases", "blocks", "median error", "best constant's", "with an interval")
     return Grid(["model left out", "kind of place", *counts, *REACHED.values()], rows)
+
+
+GOALS: Mapping[str, tuple[str, Callable[[float, str], bool]]] = dict(
+    median_error=(
+        "median error at most 0.10, in the stream 0.15",
+        lambda x, kind: x <= (0.15 if kind == STREAM else 0.1),
+    ),
+    coverage_90=("85 to 95 % in the interval", lambda x, _: 0.85 <= x <= 0.95),
+    below_02_called_faithful=(f"up to {LOW:g}: at most 5 % {FAITHFUL}", lambda x, _: x <= 0.05),
+    above_08_called_illusory=(f"from {HIGH:g} on: at most 5 % {ILLUSORY}", lambda x, _: x <= 0.05),
+    inconclusive=(f"of either at most 30 % {INCONCLUSIVE}", lambda x, _: x <= 0.3),
+)
+"""What the estimate and its intervals were meant to reach on a model left out, in words, and whether a figure does."""
+
+
+def goals_grid(calibration: Calibration) -> Grid:
+    """Which of the goals are reached on each model with its own cases left out, by kind of place."""
+    rows = []
+    for row in calibration.held_out.to_dict("records"):
+        none = "no such cases" if row["told"] else "no interval"
+        reached = [_reached(row[name], str(row["kind"]), meets) or none for name, (_, meets) in GOALS.items()]
+        rows.append([str(row["model"]), str(row["kind"]), *reached])
+    return Grid(["model left out", "kind of place", *(words for words, _ in GOALS.values())], rows)
+
+
+def _reached(value: float | None, kind: str, meets: Callable[[float, str], bool]) -> str:
+    if value is None or pd.isna(value):
+        return ""
+    return f"{'yes' if meets(value, kind) else 'NO'} ({fixed(value)})"
 
 
 def compared_grid(calibration: Calibration) -> Grid:
