@@ -25,6 +25,7 @@ from subspace_illusion.auditing.settings import TOLERANCE, Das, Settings
 from subspace_illusion.core.basis import random_basis
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
+from subspace_illusion.files import read_table
 from subspace_illusion.pipeline.compose import compose
 from subspace_illusion.statistics import Bootstrap
 from subspace_illusion.subspace.keys import ABLATION, STEERING, SubspaceKey
@@ -406,6 +407,24 @@ def test_a_map_goes_past_a_component_at_which_nothing_differs(llama):
     assert [site.block for site in found.sites] == [1, 2, 3]
     with pytest.raises(InputError, match="the same activation there in every pair"):
         audit(llama, last, "blocks.0.hook_resid_pre", {"mine": direction(width=32)}, **FAST)
+
+
+def test_several_right_answers_are_summed_in_all_that_is_asked(llama, tmp_path):
+    table = read_table(tiny.EXAMPLE)
+    table = table.assign(value=table["base_answer"], source_value=table["source_answer"])
+    several = [row | dict(base_answer=[row["base_answer"], "it"]) for row in table.to_dict("records")]
+    mine = {"mine": direction(width=32)}
+    found = audit(llama, several, RESIDUAL, mine, **WHOLE)
+    plain = audit(llama, table, RESIDUAL, mine, **FAST)
+    pairs = found.pairs
+    assert {len(ids) for name in ("answer_id", "foil_id", "target_id") for ids in pairs[name]} == {2}
+    assert (pairs["ld"] > plain.pairs["ld"]).all()
+    found.save(tmp_path / "audit")
+    assert Audit.load(tmp_path / "audit").pairs["answer_id"].map(list).tolist() == pairs["answer_id"].tolist()
+    read = found.document.reading
+    assert isinstance(read.first_row.answer, list)
+    assert any("several right answers (2 at most)" in note for note in read.notes)
+    assert "linear part" in found.document.remarks[RESIDUAL]
 
 
 def test_columns_of_mixed_types_are_carried_as_text(llama, tmp_path):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from subspace_illusion.core.answers import answers_alone, outcomes_each
 from subspace_illusion.core.model import Model
-from subspace_illusion.core.outcome import Outcome
+from subspace_illusion.core.outcome import NONE, Outcome
 from subspace_illusion.core.parts import linear_modules
 from subspace_illusion.core.replay import record, replay
 from subspace_illusion.core.sites import Site
@@ -35,6 +35,19 @@ def test_outcomes_are_those_of_the_whole_vocabulary(model: Model, seed: int, at:
         got = Outcome.of_answers(replay(model, tail, {SITE: change}).logits)
     np.testing.assert_allclose(got.ld, expected.ld, atol=1e-4)
     assert np.array_equal(got.top1_foil, expected.top1_foil)
+
+
+def test_outcomes_of_several_answers_are_those_of_the_whole_vocabulary(model: Model):
+    tail, change, logits, generator = drawn(model, 3, 6)
+    answer, foil = torch.randint(1, 500, (2, 6, 3), generator=generator)
+    answer[:2, 1:], foil[1:4, 2] = NONE, NONE
+    foil[:2, 1], answer[2, 0], foil[4, 2] = logits[:2].argmax(-1), logits[2].argmax(), logits[4].argmax()
+    expected = Outcome.of(logits, answer, foil)
+    with answers_alone(model, answer, foil):
+        got = Outcome.of_answers(replay(model, tail, {SITE: change}).logits)
+    np.testing.assert_allclose(got.ld, expected.ld, atol=1e-4)
+    assert np.array_equal(got.top1_foil, expected.top1_foil)
+    assert expected.top1_foil[0, [0, 1, 4]].all()
 
 
 def test_the_model_is_left_as_it_was(llama: Model):

@@ -8,6 +8,7 @@ import tiny
 from drawing import drawn
 from subspace_illusion.core.basis import closeness, patch_change, random_basis
 from subspace_illusion.core.model import Model
+from subspace_illusion.core.outcome import NONE
 from subspace_illusion.core.replay import Tail, record, replay
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
@@ -178,12 +179,29 @@ def test_the_two_kinds_of_pairs_are_counted_apart(planted):
 def test_what_changes_may_differ_between_runs(planted):
     model, examples, _ = planted
     changes = torch.stack([torch.ones(PAIRS, dtype=torch.bool), torch.zeros(PAIRS, dtype=torch.bool)])
-    curve = train_das(
-        model, SITE, replace(examples, changes=changes), rank=1, seeds=[0, 1], **SETTINGS | dict(steps=2)
-    ).curve.set_index("seed")
+    ids = dict(target_id=examples.target_id.expand(2, -1), other_id=examples.other_id.expand(2, -1))
+    of_runs = replace(examples, changes=changes, **ids)
+    curve = train_das(model, SITE, of_runs, rank=1, seeds=[0, 1], **SETTINGS | dict(steps=2)).curve.set_index("seed")
     assert curve.loc[0, "accuracy_keep"].isna().all()
     assert curve.loc[1, "accuracy_change"].isna().all()
     assert curve.loc[0, "accuracy_change"].notna().all()
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "logit_difference"])
+def test_of_several_answers_any_is_the_target(planted, loss):
+    model, examples, _ = planted
+    settings = SETTINGS | dict(loss=loss, steps=3)
+    alone = torch.full((PAIRS,), NONE)
+    sets = {name: torch.stack([getattr(examples, name), alone], 1) for name in ("target_id", "other_id")}
+    found = [
+        train_das(model, SITE, some, rank=1, seeds=[0, 1], **settings) for some in (examples, replace(examples, **sets))
+    ]
+    torch.testing.assert_close(found[0].bases, found[1].bases, atol=1e-5, rtol=0)
+    third = torch.arange(PAIRS) % 7
+    both = replace(examples, **sets | dict(target_id=torch.stack([third, examples.target_id], 1)))
+    more = train_das(model, SITE, both, rank=1, seeds=[0, 1], **settings).curve
+    assert len(both) == PAIRS
+    assert (more["loss"] < found[0].curve["loss"]).all()  # two tokens have more probability than one of them
 
 
 def test_late_accuracy_leaves_out_steps_without_pairs_of_a_kind():

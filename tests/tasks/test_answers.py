@@ -41,7 +41,7 @@ def test_a_direct_answer_leaves_end_where_it_is(tokenizer):
     ends = tell_apart("1352 to 13", "72", "02", "auto", ["1352 to 13"], tokenizer)
     assert ends.direct
     assert (ends.shared, ends.shared_text) == ((), "")
-    assert tokenizer.encode("1352 to 1372")[len(tokenizer.encode("1352 to 13"))] == ends.answer_id
+    assert tokenizer.encode("1352 to 1372")[len(tokenizer.encode("1352 to 13"))] == ends.answers[0]
     apart = tell_apart("1352 to 13", "72", "02", "space", [], tokenizer)
     assert not apart.direct
 

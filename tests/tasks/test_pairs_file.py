@@ -146,7 +146,7 @@ def test_missing_columns(tmp_path):
         (dict(source_answer=""), "row 2: 'source_answer' is missing; fill it in"),
         (dict(position=None), "row 2: 'position' is missing; fill it in, or leave the column out"),
         (dict(position=float("nan")), "row 2: 'position' is missing; fill it in, or leave the column out"),
-        (dict(base_answer=3), "row 2: 'base_answer' is '3', of type int; it must be text"),
+        (dict(base_answer=3), "row 2: 'base_answer' is '3', of type int; it must be text, or a list of texts"),
         (dict(source=["a", "b"]), "row 2: 'source' is \"['a', 'b']\", of type list; it must be text"),
         (dict(position=1.5), "row 2: 'position' is '1.5', of type float; it must be a text or a whole number"),
         (dict(base_answer="Rome "), None),

@@ -87,27 +87,42 @@ def test_several_answers_of_one_pair_of_prompts():
     names = "clean_prefix patch_prefix clean_answer patch_answer"
     other = called(names) | dict(clean_answer=" has", patch_answer=" have")
     table, notes = read(called(names), other)
-    assert table[OURS].to_dict("records") == [BOTH]
-    assert notes[1:] == ["1 of 2 rows only give prompts of an earlier row other answers: left out"]
+    sets = BOTH | dict(base_answer=(" is", " has"), source_answer=(" are", " have"))
+    assert table[OURS].to_dict("records") == [sets]
+    assert notes[1:] == ["1 of 2 rows give a pair of an earlier row other answers: all of them are right"]
     table, notes = read(called(names) | dict(clean_answer=[" is", " has"], patch_answer=[" are"]))
-    assert table[OURS].to_dict("records") == [BOTH]
-    assert notes[1:] == ["several right answers are listed in 1 cells: the first of each is taken"]
+    assert table[OURS].to_dict("records") == [sets | dict(source_answer=" are")]
+    assert notes[1:] == []
+    assert "is the same pair as row 1" in complaint(called(names), other, called(names))
+    assert "is the same pair as row 1" in complaint(
+        BOTH | dict(split="train"), BOTH | dict(base_answer="was", split="test")
+    )
+
+
+def test_a_cell_of_text_that_is_a_list_is_read_as_one_and_that_is_said():
+    table, notes = read(BOTH | dict(base_answer="[' is', \" was\"]", source_answer="[are"), BOTH | dict(base="A key"))
+    assert table["base_answer"].tolist() == [(" is", " was"), " is"]
+    assert table["source_answer"].tolist() == ["[are", " are"]
+    assert notes == ["1 cells of 'base_answer' are lists, written as text: each answer that they list is right"]
+    assert "'base_answer' is '[1]', of type list" in complaint(BOTH | dict(base_answer=[1]))
+    said = complaint(BOTH | dict(base_answer=["is", "was"], source_answer=["are", "was "]))
+    assert "the answer and its foil are both 'was" in said
 
 
 @pytest.mark.parametrize(
     "names", ["correct_idx incorrect_idx", "clean_answer_idx corrupted_answer_idx", "country_idx corrupted_country_idx"]
 )
 @pytest.mark.parametrize(
-    "write", [lambda number: number, str, lambda number: [number, 5], lambda number: f"[{number}]"]
+    "write", [lambda number: number, str, lambda number: [number, number + 100], lambda number: f"[{number}]"]
 )
 def test_answers_as_ids_of_tokens(names, write):
     right, wrong = names.split()
     table, notes = read({"clean": "The key", "corrupted": "The keys", right: write(314), wrong: write(400)})
-    assert table[[*IDS.values()]].to_dict("records") == [dict(base_answer_id=314, source_answer_id=400)]
+    several = write(1) == [1, 101]
+    ids = ((314, 414), (400, 500)) if several else (314, 400)
+    assert table[[*IDS.values()]].to_dict("records") == [dict(zip(IDS.values(), ids, strict=True))]
     assert notes[1].startswith(f"answers are its '{right}' and '{wrong}', ids of tokens")
-    assert notes[2:] == (
-        ["several right answers are listed in 2 cells: the first of each is taken"] * (write(1) == [1, 5])
-    )
+    assert notes[2:] == []
 
 
 @pytest.mark.parametrize("given", ["is", -1, 1.5, [], None, True, "[]"])

@@ -114,8 +114,8 @@ class RowRead(Part):
 
     base: list[str] = Field(description="the tokens of the base as it is run; the last is END")
     position: int = Field(description="the index of the one that is read and patched")
-    answer: str = Field(description="the token of the answer")
-    foil: str = Field(description="the token of the foil")
+    answer: str | list[str] = Field(description="the token of the answer; a list where several are right")
+    foil: str | list[str] = Field(description="the token of the foil, likewise")
 
 
 class PairsRead(Part):

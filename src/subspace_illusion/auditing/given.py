@@ -185,8 +185,10 @@ def given_pairs(given: Any, reading: Reading) -> GivenPairs:
     if isinstance(given, str | Path):
         path = Path(given)
         naming = Naming(str(path), reading.columns, reading.counterfactual, read.append)
-        raw = pairs_of(read_rows(path), naming, wrong.setdefault)
-        return _beside(raw, str(given), wrong, dict(file=path.name, sha256=sha256(path), **_told(read)))
+        rows = read_rows(path)
+        raw = pairs_of(rows, naming, wrong.setdefault)
+        about = dict(file=path.name, sha256=sha256(path), **_told(read))
+        return GivenPairs(raw, BadRows(str(given), len(rows), wrong), about)
     name = "the pairs"
     try:
         rows = pd.DataFrame(given).to_dict("records")
@@ -197,17 +199,13 @@ def given_pairs(given: Any, reading: Reading) -> GivenPairs:
         ) from error
     listed = [{str(column): value for column, value in row.items()} for row in rows]
     naming = Naming(name, reading.columns, reading.counterfactual, read.append)
-    return _beside(pairs_of(listed, naming, wrong.setdefault), name, wrong, _told(read))
+    raw = pairs_of(listed, naming, wrong.setdefault)
+    return GivenPairs(raw, BadRows(name, len(listed), wrong), _told(read))
 
 
 def _told(read: Sequence[str]) -> dict[str, Any]:
     """How a table was read, where that has to be said."""
     return dict(read=list(read)) if read else {}
-
-
-def _beside(raw: pd.DataFrame, name: str, wrong: Mapping[int, str], about: Mapping[str, Any]) -> GivenPairs:
-    """A table, and beside it what is wrong with the rows that are not in it."""
-    return GivenPairs(raw, BadRows(name, raw.index.nunique() + len(wrong), wrong), about)
 
 
 def given_sites(hooks: str | Sequence[str], n_blocks: int) -> list[Site]:

@@ -122,7 +122,7 @@ def cache_shard(
     for side in SIDES:
         here = pairs[pairs[side].isin(rows)]
         logits = recording.logits[torch.tensor(here[side].map(rows).to_numpy(dtype=int))]
-        answer, foil = (torch.tensor(here[name].to_numpy(dtype=int)) for name in ("answer_id", "foil_id"))
+        answer, foil = (column(here, name).long() for name in ("answer_id", "foil_id"))
         ld = logit_difference(logits, answer, foil).double().numpy()
         clean.append(pd.DataFrame(dict(pair=here["pair"], side=side, ld=ld)))
     return pd.DataFrame(dict(prompt=prompts["prompt"]) | index), pd.concat(clean)

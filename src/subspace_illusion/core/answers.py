@@ -1,8 +1,8 @@
 """What a replay says of answer and foil, without the rest of the vocabulary.
 
-A measure of a patch needs two logits, and a vocabulary is large: of what SmolLM2 computes for a token from block 20 on,
-its unembedding is nearly half. Which token is the likeliest of all has to be asked only where the foil is likelier than
-the answer, because elsewhere it cannot be the foil.
+A measure of a patch needs two logits, or those of several answers a side, and a vocabulary is large: of what SmolLM2
+computes for a token from block 20 on, its unembedding is nearly half. Which token is the likeliest of all has to be
+asked only where the foil is likelier than the answer, because elsewhere it cannot be the foil.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +13,7 @@ import torch
 from subspace_illusion.core.forwards import forwards
 from subspace_illusion.core.linear import logits_in_float32
 from subspace_illusion.core.model import Model
-from subspace_illusion.core.outcome import Outcome
+from subspace_illusion.core.outcome import NONE, Outcome
 from subspace_illusion.core.parts import linear_modules
 from subspace_illusion.core.replay import Tail, replay
 from subspace_illusion.core.sites import Site
@@ -21,15 +21,15 @@ from subspace_illusion.core.sites import Site
 
 @contextmanager
 def answers_alone(model: Model, answer: torch.Tensor, foil: torch.Tensor) -> Iterator[None]:
-    """Within, without gradients, a replay's logits are the three ``[n, 3]`` that ``Outcome.of_answers`` takes.
+    """Within, without gradients, a replay's logits are those few ``[n, 2 k + 1]`` that ``Outcome.of_answers`` takes.
 
     Args:
         model: The model.
-        answer: Token ids of the answers of the prompts that are replayed, ``[n]``.
-        foil: Token ids of their foils, ``[n]``.
+        answer: Token ids of the answers of the prompts that are replayed, ``[n]`` or ``[n, k]``.
+        foil: Token ids of their foils, the same shape.
     """
     ((module, (weight, bias)),) = linear_modules(model.bridge, model.n_blocks).items()
-    ids = torch.stack([answer, foil], 1).to(model.device)
+    ids = torch.stack([answer, foil], 1).flatten(1).to(model.device)
     with forwards({module: _unembedding(weight, bias, ids)}), torch.no_grad():
         yield
 
@@ -49,15 +49,15 @@ def outcomes_each(
         tail: The tail of the base prompts.
         changes: Changes, ``[n, d]`` by site.
         start: The first block to run.
-        answer: Token ids of the base prompts' answers, ``[n]``.
-        foil: Token ids of the base prompts' foils, ``[n]``.
+        answer: Token ids of the base prompts' answers, ``[n]`` or ``[n, k]``.
+        foil: Token ids of the base prompts' foils, the same shape.
     """
     together, times = {}, len(changes)
     for place, (site, change) in enumerate(changes.items()):
         rows = torch.zeros(times, *change.shape)
         rows[place] = change  # every change has rows of its own and leaves the others' alone
         together[site] = rows.flatten(0, 1)
-    with answers_alone(model, answer.repeat(times), foil.repeat(times)):
+    with answers_alone(model, *(torch.cat([ids] * times) for ids in (answer, foil))):
         logits = replay(model, tail.since(start).to(model.device).repeat(times), together, start=start).logits.cpu()
     of_each = (Outcome.of_answers(of_change) for of_change in logits.split(len(tail)))
     return dict(zip(changes, of_each, strict=True))
@@ -66,8 +66,11 @@ def outcomes_each(
 def _unembedding(
     weight: torch.Tensor, bias: torch.Tensor | None, ids: torch.Tensor
 ) -> Callable[[torch.Tensor], torch.Tensor]:
-    """From the residual stream at END ``[n, 1, d_model]`` the logits of answer, foil and the likeliest token, the last
-    NaN where it was not asked for, ``[n, 1, 3]``; one axis, so that a cap on logits finds what it expects."""
+    """From the residual stream at END ``[n, 1, d_model]`` the logits of answers, foils and the likeliest token, NaN for
+    what a side lacks and where the last was not asked for, ``[n, 1, 2 k + 1]``; one axis, so that a cap on logits finds
+    what it expects."""
+    lacking = ids == NONE
+    ids = ids.clamp(min=0)
 
     def forward(x: torch.Tensor) -> torch.Tensor:
         end = x[:, -1].float()
@@ -75,11 +78,12 @@ def _unembedding(
         if bias is not None:
             named = named + bias[ids]
         best = torch.full_like(named[:, :1], torch.nan)
-        asked = (named[:, 1] >= named[:, 0]).nonzero().flatten()
+        answers, foils = (of_side.amax(1) for of_side in named.masked_fill(lacking, -torch.inf).chunk(2, 1))
+        asked = (foils >= answers).nonzero().flatten()
         if len(asked):
             logits = logits_in_float32(weight, bias)(end[asked])
-            # All three from one product: the foil's own logit is compared with the largest.
+            # All of them from one product: a foil's own logit is compared with the largest.
             named[asked], best[asked] = logits.gather(1, ids[asked]), logits.amax(1, keepdim=True)
-        return torch.cat([named, best], 1)[:, None]
+        return torch.cat([named.masked_fill(lacking, torch.nan), best], 1)[:, None]
 
     return forward

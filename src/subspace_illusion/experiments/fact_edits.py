@@ -19,7 +19,7 @@ import torch
 from subspace_illusion.core.basis import split
 from subspace_illusion.core.edits import edit_keys, edited_logits
 from subspace_illusion.core.matmul import MatmulDtype, matmul_in
-from subspace_illusion.core.outcome import Outcome
+from subspace_illusion.core.outcome import NONE, Outcome, cross_entropy
 from subspace_illusion.core.replay import replay
 from subspace_illusion.core.sites import Site, mlp_output
 from subspace_illusion.errors import InputError
@@ -137,7 +137,7 @@ def find_edits(
         for _ in range(steps):
             logits = replay(pairs.model, tail, {mlp_output(site.block): hidden[left] @ readout}).logits
             wanted = pairs.foil[left].to(logits.device)
-            of_left = torch.nn.functional.cross_entropy(logits, wanted, reduction="none").cpu()
+            of_left = cross_entropy(logits, wanted).cpu()
             (gradient,) = torch.autograd.grad(of_left.sum(), hidden)
             losses[left] = of_left.detach()
             on_step(float(losses.mean()))
@@ -157,9 +157,11 @@ def rewrite_score(logits: torch.Tensor, clean: torch.Tensor, target: torch.Tenso
     Args:
         logits: With the change, ``[n, vocabulary]``.
         clean: Without it, the same shape.
-        target: Token ids, ``[n]``.
+        target: Token ids, ``[n]``, or ``[n, k]`` where several are wanted.
     """
-    changed, before = (x.double().softmax(-1).gather(1, target[:, None]).squeeze(1) for x in (logits, clean))
+    ids = target.unsqueeze(-1).flatten(1)
+    each = (x.double().softmax(-1).gather(1, ids.clamp(min=0)) for x in (logits, clean))
+    changed, before = (probability.masked_fill(ids == NONE, 0).sum(1) for probability in each)
     return ((changed - before) / (1 - before)).numpy()
 
 

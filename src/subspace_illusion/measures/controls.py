@@ -77,8 +77,9 @@ def arbitrary_labels(examples: Examples, seeds: Sequence[int]) -> Examples:
     """
     tosses = [torch.rand(len(examples), generator=torch_generator(seed, "arbitrary labels")) for seed in seeds]
     swap = torch.stack(tosses) < 0.5
-    target = torch.where(swap, examples.other_id, examples.target_id)
-    other = torch.where(swap, examples.target_id, examples.other_id)
+    of_ids = swap[(..., *[None] * (examples.shared_dims - 1))]
+    target = torch.where(of_ids, examples.other_id, examples.target_id)
+    other = torch.where(of_ids, examples.target_id, examples.other_id)
     return replace(examples, target_id=target, other_id=other, changes=examples.changes ^ swap)
 
 
@@ -134,7 +135,7 @@ def learn(
         control: train_das(train.model, site, of_control, rank=rank, seeds=list(seeds), on_step=on_step, **settings)
         for control, of_control in examples.items()
     }
-    return Learnt(runs, (arbitrary.target_id == train.answer).numpy())
+    return Learnt(runs, (~arbitrary.changes).numpy())
 
 
 @dataclass(frozen=True)

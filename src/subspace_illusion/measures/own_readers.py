@@ -17,6 +17,7 @@ RULE = Rule(share=0.1, minor_share=0.01, mover_share=0.1)
 """What makes a reader where no parameters say it: the pipeline's defaults."""
 
 BENT = "logits are capped, so heads' shares are those of LD's linear part at the clean run"
+SUMMED = "answers' probabilities are summed, so heads' shares are those of LD's linear part at the clean run"
 
 
 @dataclass(frozen=True)
@@ -56,4 +57,4 @@ def own_readers(train: Pairs, site: Site, *, seed: int, batch: int) -> OwnReader
     except NoShareError as error:
         return OwnReaders(None, f"readers are left out: {error}")
     table = reader_table(heads, response, train.ld_clean, Bootstrap.of(train.groups, 1, seed), RULE)
-    return OwnReaders(table, BENT if bends_logits(model) else None)
+    return OwnReaders(table, BENT if bends_logits(model) else SUMMED if train.answer.ndim > 1 else None)

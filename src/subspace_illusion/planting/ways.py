@@ -124,7 +124,7 @@ def examples_of(components: Sequence[Component]) -> Examples:
         return replace(tail(rows % n), planted=None if everything is None else everything.rows(rows))
 
     doses = len(components)
-    target, other, differs = (ids.repeat(doses) for ids in first.pairs.targets)
+    target, other, differs = (torch.cat([of_pairs] * doses) for of_pairs in first.pairs.targets)
     base, source = (torch.cat([getattr(c, side) for c in components]) for side in ("base", "source"))
     own = torch.arange(doses * n).view(doses, n)
     return Examples(base, source, target, other, differs, tail_of, own)

@@ -15,7 +15,7 @@ from subspace_illusion.core.basis import orthonormal, patch_change
 from subspace_illusion.core.matmul import MatmulDtype, matmul_in
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.on_device import replaying
-from subspace_illusion.core.outcome import logit_difference
+from subspace_illusion.core.outcome import cross_entropy, is_one_of, logit_difference
 from subspace_illusion.core.replay import TailOf
 from subspace_illusion.core.seeds import torch_generator
 from subspace_illusion.core.sites import Site
@@ -30,13 +30,14 @@ Loss = Literal["cross_entropy", "logit_difference"]
 class Examples:
     """What DAS learns from: pairs, and the token that each should give under the patch.
 
-    What may differ between runs may have their number as a first dimension: ``[runs, n, d]``, ``[runs, n]``.
+    What may differ between runs may have their number as a first dimension: ``[runs, n, d]``, ``[runs, n]``; the token
+    ids only where ``changes`` has it too, by which ids of runs are told from those of several answers.
 
     Attributes:
         base: Activations of the base prompts where the subspace lives, ``[n, d]``; a tensor, or what reads rows.
         source: Activations of the sources, the same shape.
         target_id: The token wanted under the patch, ``[n]``: the foil where the source has another value than the base,
-            the answer where it has the same.
+            the answer where it has the same. Where a side may have several, any of them, ``[n, k]`` (``core.outcome``).
         other_id: Of answer and foil the other one, the same shape.
         changes: Whether the token wanted is another than the base's own answer, ``[n]``.
         tail: Gives the tail of the base prompts of some of the pairs, by their index ``[m]``.
@@ -52,7 +53,12 @@ class Examples:
     own: torch.Tensor | None = None
 
     def __len__(self) -> int:
-        return self.target_id.shape[-1] if self.own is None else self.own.shape[1]
+        return self.changes.shape[-1] if self.own is None else self.own.shape[1]
+
+    @property
+    def shared_dims(self) -> int:
+        """How many dimensions token ids have that every run shares."""
+        return 1 + self.target_id.ndim - self.changes.ndim
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,7 @@ def train_das(
         batch: Pairs per step and seed.
         lr: Learning rate at the start.
         loss: ``cross_entropy`` of the target over the vocabulary, or ``logit_difference`` between the other name and
-            the target.
+            the target; of several targets, of their summed probability.
         min_gain: A run ends when a pass over the training pairs (``SHORTEST_PASS`` steps or more) adds less than
             this share to what its mean loss has fallen since the first pass; with zero every run makes all its steps.
         matmul_dtype: What the model's matrix products are made in; all else is float32.
@@ -158,10 +164,11 @@ def train_das(
                 change = change @ readout[running]
             logits = replayed(change.flatten(0, 1), index.flatten())
             target, other = (
-                of_runs(ids, 1, index).flatten().to(logits.device) for ids in (examples.target_id, examples.other_id)
+                of_runs(ids, examples.shared_dims, index).flatten(0, 1).to(logits.device)
+                for ids in (examples.target_id, examples.other_id)
             )
             if loss == "cross_entropy":
-                losses = torch.nn.functional.cross_entropy(logits, target, reduction="none")
+                losses = cross_entropy(logits, target)
             else:
                 losses = logit_difference(logits, other, target)
             by_run = losses.view(len(running), -1).mean(1)
@@ -173,7 +180,7 @@ def train_das(
             by_run.sum().backward()
             optimizer.step()
             schedule.step()
-            right = (logits.detach().argmax(-1) == target).view(len(running), -1).cpu()
+            right = is_one_of(logits.detach().argmax(-1), target).view(len(running), -1).cpu()
             changes = of_runs(examples.changes, 1, index)
             for place, run in enumerate(running.tolist()):
                 history[run].append(float(by_run[place].detach()))

@@ -111,20 +111,21 @@ class Pairs:
 
     @cached_property
     def answer(self) -> torch.Tensor:
-        """Token ids of the base prompts' answers, ``[n]``."""
+        """Token ids of the base prompts' answers, ``[n]``, or ``[n, k]`` of several a side (``core.outcome``)."""
         return column(self.table, "answer_id")
 
     @cached_property
     def foil(self) -> torch.Tensor:
-        """Token ids of the base prompts' foils, ``[n]``."""
+        """Token ids of the base prompts' foils, the same shape."""
         return column(self.table, "foil_id")
 
     @property
     def targets(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """What each base should answer once it has its source's value, of answer and foil the other one, and whether
-        the first is another than the base's own answer; each ``[n]``."""
+        """What each base should answer once it has its source's value, of answer and foil the other one, each in the
+        shape of these; and whether the first is another than the base's own answer, ``[n]``."""
         target = column(self.table, "target_id")
-        return target, self.answer + self.foil - target, target != self.answer
+        changes = (target != self.answer).unsqueeze(-1).flatten(1).any(1)
+        return target, self.answer + self.foil - target, changes
 
     @cached_property
     def groups(self) -> np.ndarray:

@@ -57,8 +57,8 @@ def patch_outcomes(
         tail: Gives the tail of some of the base prompts by their index.
         lengths: How many tokens each base's tail has, ``[n]``: those of like length go together, so that little is
             spent on padding.
-        answer: Token ids of the base prompts' answers, ``[n]``.
-        foil: Token ids of the base prompts' foils, ``[n]``.
+        answer: Token ids of the base prompts' answers, ``[n]`` or ``[n, k]``.
+        foil: Token ids of the base prompts' foils, the same shape.
         batch: Pairs at a time.
         on_patch: Told the number of pairs after every batch of every change.
     """
@@ -71,7 +71,7 @@ def patch_outcomes(
         for first in range(0, len(keys), most):
             together = keys[first : first + most]
             change = torch.cat([changes[key](rows) for key in together])
-            with answers_alone(model, *(ids[rows].repeat(len(together)) for ids in (answer, foil))):
+            with answers_alone(model, *(torch.cat([ids[rows]] * len(together)) for ids in (answer, foil))):
                 logits = replay(model, of_rows.repeat(len(together)), {site: change}).logits.cpu()
             for key, of_key in zip(together, logits.split(len(rows)), strict=True):
                 parts[key].append(Outcome.of_answers(of_key))

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Literal, Protocol
 
 from subspace_illusion.errors import InputError
+from subspace_illusion.tasks.answer_sets import Answers, texts_of
 from subspace_illusion.tasks.characters import no_space_after
 from subspace_illusion.tasks.quoting import quoted
 
@@ -38,51 +40,81 @@ class Ends:
     Attributes:
         shared: The tokens that both begin with.
         shared_text: Their text, as far as it is whole characters.
-        answer_id: The answer's first token after these.
-        foil_id: The foil's.
+        answers: The answer's first token after these; of several answers all, each once.
+        foils: The foil's.
         direct: Whether the answer follows its prompt directly where a word would have a space before it.
         in_a_character: Whether they part in the middle of a character.
     """
 
     shared: tuple[int, ...]
     shared_text: str
-    answer_id: int
-    foil_id: int
+    answers: tuple[int, ...]
+    foils: tuple[int, ...]
     direct: bool
     in_a_character: bool
 
 
-def tell_apart(prompt: str, answer: str, foil: str, join: Join, texts: Sequence[str], tokenizer: TextTokenizer) -> Ends:
-    """Where answer and foil part, each put behind a prompt.
+def tell_apart(
+    prompt: str, answer: Answers, foil: Answers, join: Join, texts: Sequence[str], tokenizer: TextTokenizer
+) -> Ends:
+    """Where answer and foil part, each put behind a prompt. Where there are several a side, they part where not all of
+    them go on alike.
 
     Args:
         prompt: The prompt as it is run.
-        answer: The answer.
-        foil: The foil.
+        answer: The answer, or several.
+        foil: The foil, or several.
         join: How they follow it.
         texts: The pair's prompts, which tell by the words that they have.
         tokenizer: The model's.
 
     Raises:
-        InputError: If one of the two is a beginning of the other, or merges with the prompt.
+        InputError: If one of the two is a beginning of the other, or merges with the prompt; if an answer and a foil of
+            several go on with the same token where others do not.
     """
-    direct = join == DIRECT or (join == "auto" and follows_directly(prompt, (answer, foil), texts))
-    answer_ids, foil_ids = (_continuation(prompt, text, direct, tokenizer) for text in (answer, foil))
-    n = next((i for i, (a, f) in enumerate(zip(answer_ids, foil_ids, strict=False)) if a != f), None)
-    if n is None:
-        if len(answer_ids) == len(foil_ids):
-            raise InputError(f"answer {quoted(answer)} and foil {quoted(foil)} are the same tokens; change one of them")
-        short, long = (answer, foil) if len(answer_ids) < len(foil_ids) else (foil, answer)
+    sides = texts_of(answer), texts_of(foil)
+    direct = join == DIRECT or (join == "auto" and follows_directly(prompt, [*sides[0], *sides[1]], texts))
+    answers, foils = ([(text, _continuation(prompt, text, direct, tokenizer)) for text in side] for side in sides)
+    behind = [ids for _, ids in [*answers, *foils]]
+    alike = takewhile(lambda ids: len({*ids}) == 1, zip(*behind, strict=False))
+    n = len(tuple(alike))
+    for one, ids in answers:
+        for other, others in foils:
+            _check_apart(one, other, ids[n:], others[n:])
+    whole, start = joined(prompt, sides[0][0], direct), len(tokenizer.encode(prompt))
+    spans = tokenizer.spans(whole)[start:] if n else []
+    in_a_character = n > 0 and spans[n][0] < spans[n - 1][1]
+    beyond = spans[n][0] if in_a_character else spans[n - 1][1] if n else len(prompt)
+    told = whole != joined(prompt, sides[0][0], direct=False)
+    of_answer, of_foil = (tuple(dict.fromkeys(ids[n] for _, ids in side)) for side in (answers, foils))
+    return Ends(tuple(behind[0][:n]), whole[len(prompt) : beyond], of_answer, of_foil, told, in_a_character)
+
+
+def _check_apart(answer: str, foil: str, behind_answer: Sequence[int], behind_foil: Sequence[int]) -> None:
+    """Makes sure that an answer and a foil part at END.
+
+    Args:
+        answer: The answer.
+        foil: The foil.
+        behind_answer: The answer's tokens behind END.
+        behind_foil: The foil's.
+
+    Raises:
+        InputError: If they do not.
+    """
+    if not behind_answer and not behind_foil:
+        raise InputError(f"answer {quoted(answer)} and foil {quoted(foil)} are the same tokens; change one of them")
+    if not behind_answer or not behind_foil:
+        short, long = (foil, answer) if behind_answer else (answer, foil)
         raise InputError(
             f"{quoted(short)} is, in tokens, a beginning of {quoted(long)}, and no token tells them apart; "
             "change one of them, or end both with what would follow (such as a full stop)"
         )
-    whole, start = joined(prompt, answer, direct), len(tokenizer.encode(prompt))
-    spans = tokenizer.spans(whole)[start:] if n else []
-    in_a_character = n > 0 and spans[n][0] < spans[n - 1][1]
-    beyond = spans[n][0] if in_a_character else spans[n - 1][1] if n else len(prompt)
-    told = whole != joined(prompt, answer, direct=False)
-    return Ends(tuple(answer_ids[:n]), whole[len(prompt) : beyond], answer_ids[n], foil_ids[n], told, in_a_character)
+    if behind_answer[0] == behind_foil[0]:
+        raise InputError(
+            f"the answer {quoted(answer)} and the foil {quoted(foil)} go on with the same token, which cannot stand on "
+            "both sides; leave one of them out"
+        )
 
 
 def follows_directly(prompt: str, answers: Sequence[str], texts: Sequence[str]) -> bool:

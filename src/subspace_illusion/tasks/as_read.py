@@ -4,8 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from subspace_illusion.core.outcome import NONE
 from subspace_illusion.core.tokenizer import Tokenizer
 
 _SHOWN = 12
@@ -19,21 +21,21 @@ class FirstRow:
     Attributes:
         base: The tokens of the base as it is run; the last is END.
         position: The index of the one that is read and patched.
-        answer: The token of the answer.
-        foil: That of the foil.
+        answer: The token of the answer, or those of several.
+        foil: Likewise.
     """
 
     base: Sequence[str]
     position: int
-    answer: str
-    foil: str
+    answer: str | Sequence[str]
+    foil: str | Sequence[str]
 
     @classmethod
     def told(cls, prompts: pd.DataFrame, pairs: pd.DataFrame, tokenizer: Tokenizer) -> "FirstRow":
         """That of the tables that ``tasks.tokenise`` makes."""
         pair = pairs.iloc[0]
         base = prompts.set_index("prompt").loc[pair["base"]]
-        answer, foil = (tokenizer.text([pair[name]]) for name in ("answer_id", "foil_id"))
+        answer, foil = (_spelled(pair[name], tokenizer) for name in ("answer_id", "foil_id"))
         return cls([tokenizer.text([token]) for token in base["tokens"]], int(base["position"]), answer, foil)
 
     def __str__(self) -> str:
@@ -45,8 +47,19 @@ class FirstRow:
         shown = "|".join(gap + self.base[place] for gap, place in zip(gaps, near, strict=True))
         return (
             f"the first row is read as {shown!r}: patched at token {self.position}, {at!r}; END is token "
-            f"{len(self.base) - 1}, {end!r}; answer {self.answer!r}, foil {self.foil!r}"
+            f"{len(self.base) - 1}, {end!r}; answer {_named(self.answer)}, foil {_named(self.foil)}"
         )
+
+
+def _spelled(ids: Any, tokenizer: Tokenizer) -> str | list[str]:
+    """The text of a token id, or of each of a side's several."""
+    listed = [ids] if np.ndim(ids) == 0 else [token for token in ids if token != NONE]
+    texts = [tokenizer.text([int(token)]) for token in listed]
+    return texts[0] if len(texts) == 1 else texts
+
+
+def _named(texts: str | Sequence[str]) -> str:
+    return repr(texts) if isinstance(texts, str) else " or ".join(map(repr, texts))
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,13 @@ from typing import Any
 import pandas as pd
 
 from subspace_illusion.errors import InputError
+from subspace_illusion.tasks.answer_sets import common
 from subspace_illusion.tasks.answers import JOINED
 from subspace_illusion.tasks.bad_rows import BadRows
-from subspace_illusion.tasks.completed import MAY_BE_BLANK, OPTIONAL, REQUIRED, same, values
+from subspace_illusion.tasks.completed import MAY_BE_BLANK, OPTIONAL, REQUIRED, values
+from subspace_illusion.tasks.naming import Naming
 from subspace_illusion.tasks.quoting import at, quoted
+from subspace_illusion.tasks.several_answers import ANSWERS, PLACE, merged
 from subspace_illusion.tasks.table import PAIR_KINDS, SAME, SPLITS
 
 OnBad = Callable[[int, str], object]
@@ -20,18 +23,19 @@ _LABELS = ("value", "source_value", "group", "split", "template", "kind")
 _BETWEEN = ("validation", "valid", "val", "dev")
 
 
-def checked(table: pd.DataFrame, name: str, on_bad: OnBad | None = None) -> pd.DataFrame:
-    """A raw table of pairs in which nothing is missing and text is text, labels made text and blank cells ``None``.
+def checked(table: pd.DataFrame, naming: Naming, on_bad: OnBad | None = None) -> pd.DataFrame:
+    """A raw table of pairs in which nothing is missing and text is text, labels made text and blank cells ``None``;
+    rows that give a pair other answers are one.
 
     Args:
         table: The columns ``REQUIRED``, any of ``OPTIONAL``, and others; the index is the row's number, from 0.
-        name: What messages call it.
+        naming: What messages call it.
         on_bad: Told of each row that is wrong, which is left out then; by default such a table is refused.
 
     Raises:
         InputError: If rows are wrong, all of them in one line; if a group is in both splits.
     """
-    rows, bad = table.index.nunique(), dict[int, str]()
+    name, rows, bad = naming.name, table.index.nunique(), dict[int, str]()
     for column in {*MAY_BE_BLANK} & {*table.columns}:
         table[column] = table[column].where(table[column].notna() & (table[column] != ""), None)
     for check in (_values, _words, _foils, _twice):
@@ -41,6 +45,7 @@ def checked(table: pd.DataFrame, name: str, on_bad: OnBad | None = None) -> pd.D
         if check is _values:
             labels = [column for column in _LABELS if column in table]
             table = table.assign(**{column: table[column].map(lambda label: str(label).strip()) for column in labels})
+            table = merged(table, naming)
     if on_bad is None:
         BadRows(name, rows, bad).refuse("")
     else:
@@ -68,11 +73,13 @@ def _values(table: pd.DataFrame) -> Iterator[tuple[int, str]]:
         fits = (
             blank
             or isinstance(value, str)
+            or (column in ANSWERS and isinstance(value, tuple))
             or (column in _POSITIONS and number)
             or (column in _LABELS and not isinstance(value, list | dict))
         )
         if not fits:
-            wanted = "a text or a whole number" if column in _POSITIONS else "text"
+            several = "text, or a list of texts" if column in ANSWERS else "text"
+            wanted = "a text or a whole number" if column in _POSITIONS else several
             yield index, f": '{column}' is {quoted(value)}, of type {type(value).__name__}; it must be {wanted}"
 
 
@@ -103,17 +110,18 @@ def _foils(table: pd.DataFrame) -> Iterator[tuple[int, str]]:
     rows = zip(table.index, differ, table["base_answer"], table["source_answer"], foils, strict=True)
     for index, different, answer, source_answer, given in rows:
         foil = source_answer if pd.isna(given) and different else given
-        if pd.notna(foil) and same(foil, answer):
+        same = None if pd.isna(foil) else common(foil, answer)
+        if same is not None:
             yield (
                 index,
-                f": the answer and its foil are both {quoted(foil)}; give the wrong answer that it is compared with in "
+                f": the answer and its foil are both {quoted(same)}; give the wrong answer that it is compared with in "
                 "a column 'foil'",
             )
 
 
 def _twice(table: pd.DataFrame) -> Iterator[tuple[int, str]]:
     """Rows with the base, source and positions of an earlier one."""
-    keys = [column for column in ("base", "source", *_POSITIONS) if column in table]
+    keys = [column for column in PLACE if column in table]
     first: dict[tuple, int] = {}
     for index, *key in table[keys].itertuples(name=None):
         same = tuple(map(str, key))

@@ -1,6 +1,7 @@
 """Tables of clean prompts and corrupted ones: EAP-IG's, and others whose columns are called alike."""
 
 from collections.abc import Collection
+from typing import Any
 
 import pandas as pd
 
@@ -41,7 +42,9 @@ def with_answers(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
     table = table.assign(**texts, **id_columns(ids, naming)).drop(columns=list(taken.values()))
     clean, corrupted = (next(column for column in names if column in table) for names in (CLEAN, CORRUPTED))
     if "base_answer" in table and "source_answer" not in table:
-        own = dict(zip(table[clean], table["base_answer"], strict=True))
+        own: dict[str, list[Any]] = {}
+        for prompt, answer in zip(table[clean], table["base_answer"], strict=True):
+            own.setdefault(prompt, []).extend(answer if isinstance(answer, list | tuple) else [answer])
         if not table[corrupted].isin(own).all():
             raise InputError(
                 f"{naming.name} has clean prompts and corrupted ones, as EAP-IG's tables do, and says what answers the "
@@ -49,7 +52,7 @@ def with_answers(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
                 "corrupted one too: add a column, and name it in columns (source_answer=...)"
             )
         naming.say("a corrupted prompt's answer is that of the row in which it is the clean one")
-        table = table.assign(source_answer=table[corrupted].map(own))
+        table = table.assign(source_answer=[own[prompt] for prompt in table[corrupted]])
     return table
 
 

@@ -9,7 +9,7 @@ from scipy.sparse.csgraph import connected_components
 
 from subspace_illusion.core.seeds import numpy_generator
 from subspace_illusion.errors import InputError
-from subspace_illusion.tasks.characters import written_alike
+from subspace_illusion.tasks.answer_sets import Answers, common, spelled
 from subspace_illusion.tasks.quoting import at, quoted
 from subspace_illusion.tasks.table import DIFFERENT, SAME, SPLITS
 
@@ -26,7 +26,7 @@ MAY_BE_BLANK = ("foil", "joined")
 def values(raw: pd.DataFrame) -> pd.DataFrame:
     """The columns ``value`` and ``source_value`` of a raw table of pairs: where they are not given, the answers."""
     given = dict(value="base_answer", source_value="source_answer")
-    answers = {own: raw[answer].str.strip().str.normalize("NFC") for own, answer in given.items() if own not in raw}
+    answers = {own: raw[answer].map(spelled) for own, answer in given.items() if own not in raw}
     return pd.DataFrame({own: answers.get(own, raw.get(own)) for own in given}, index=raw.index)
 
 
@@ -115,11 +115,11 @@ def _check_splits(table: pd.DataFrame, name: str) -> None:
                 )
 
 
-def _foils(table: pd.DataFrame) -> list[str | None]:
-    """The foil of each pair, ``None`` where there is none."""
+def _foils(table: pd.DataFrame) -> list[Answers | None]:
+    """The foil of each pair, or several, ``None`` where there is none."""
     different = table["kind"] != SAME
     given = table["foil"].where(table["foil"].notna() | ~different, table["source_answer"])
-    of_base: dict[str, str] = {}
+    of_base: dict[str, Answers] = {}
     for base, foil in zip(table["base"][different], given[different], strict=True):
         of_base.setdefault(base, foil)
     answers = {
@@ -128,11 +128,7 @@ def _foils(table: pd.DataFrame) -> list[str | None]:
     }
     foils = []
     for row, own in zip(table.itertuples(), given, strict=True):
-        others = (text for value, text in answers[row.split] if value != row.value and not same(text, row.base_answer))
+        elsewhere = (found for value, found in answers[row.split] if value != row.value)
+        others = (found for found in elsewhere if common(found, row.base_answer) is None)
         foils.append(own if pd.notna(own) else of_base.get(row.base, next(others, None)))
     return foils
-
-
-def same(answer: str, other: str) -> bool:
-    """Whether two answers are one, but for the space before them and the way in which accents are written."""
-    return written_alike(answer.strip()) == written_alike(other.strip())

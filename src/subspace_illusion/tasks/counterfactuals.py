@@ -36,7 +36,7 @@ def one_a_counterfactual(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     index: list[int] = []
-    if _CALLED_FOR in table and table[_CALLED_FOR].map(lambda answer: isinstance(answer, str)).any():
+    if _CALLED_FOR in table and table[_CALLED_FOR].map(lambda answer: isinstance(answer, str | list)).any():
         naming.say(f"its {quoted(_CALLED_FOR)} is taken for the answer that the source's value calls for in the base")
     for number, row in enumerate(table.to_dict("records")):
         sources = row[INPUTS[1]]
@@ -71,9 +71,9 @@ def _called_for(answer: Any, pair: Mapping[str, Any]) -> dict[str, Any]:
         answer: That answer.
         pair: The rest of the row.
     """
-    if not isinstance(answer, str):
+    if not isinstance(answer, str | list):
         return {}
-    same = answer.strip() == str(pair["base_answer"]).strip()
+    same = str(answer).strip() == str(pair["base_answer"]).strip()
     return dict(value=pair["base_answer"], source_value=answer, foil=None if same else answer)
 
 

@@ -43,7 +43,8 @@ def read_pairs(
 
     Returns:
         The columns ``REQUIRED`` of ``tasks.tokenise``, those of ``OPTIONAL`` that the file has, and the file's others
-        except where they hold lists or tables. Answers that are given as ids have those of ``tasks.token_ids`` too. The
+        except where they hold lists or tables. Answers are texts, or tuples where several are right: a cell lists them,
+        or several rows give a pair one each. Answers that are given as ids have those of ``tasks.token_ids`` too. The
         index is the row's number in the file, from 0; it repeats where a row makes several pairs.
 
     Raises:
@@ -70,4 +71,4 @@ def pairs_of(rows: Sequence[Mapping[str, Any]], naming: Naming, on_bad: OnBad | 
     """
     if not rows:
         raise InputError(f"{naming.name} is empty; it needs one row for each pair")
-    return checked(in_our_columns(rows, naming), naming.name, on_bad).infer_objects()
+    return checked(in_our_columns(rows, naming), naming, on_bad).infer_objects()

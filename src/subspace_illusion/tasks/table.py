@@ -8,7 +8,8 @@ Pairs, one row each: ``pair`` (a running number), ``split``, ``kind``, ``group``
 of, resampled whole), ``template``, ``base``, ``source`` (numbers of prompts), ``answer_id``, ``foil_id`` (token ids of
 the base's answer and foil), ``target_id`` (the one of the two that the source's value calls for), ``source_id`` (the
 source's own answer where it is one of them, else ``NO_ANSWER``; in IOI base and source have the same), ``base_value``,
-``source_value``.
+``source_value``. Where a side of any pair has several right answers, the four ids are lists of one length in every row,
+``core.outcome.NONE`` in the place of what a side has fewer.
 """
 
 from collections.abc import Sequence
@@ -74,8 +75,9 @@ def codes(values: pd.Series, among: Sequence[str]) -> torch.Tensor:
 def source_sign(pairs: pd.DataFrame) -> np.ndarray:
     """Which sign the source's clean LD should have, in terms of the base's answer and foil: 1 where its own answer is
     the base's answer, -1 where it is the foil, 0 where it is neither, ``[n]``."""
-    own = pairs["source_id"]
-    return np.select([own == pairs["answer_id"], own == pairs["foil_id"]], [1, -1], 0)
+    own, answer, foil = (np.array(pairs[name].tolist()) for name in ("source_id", "answer_id", "foil_id"))
+    same = [(own == ids).reshape(len(own), -1).all(1) if len(own) else own == ids for ids in (answer, foil)]
+    return np.select(same, [1, -1], 0)
 
 
 def mark_kept(pairs: pd.DataFrame, filter_incorrect: bool, parameter: str = "filter_incorrect") -> pd.DataFrame:

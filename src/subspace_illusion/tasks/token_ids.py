@@ -1,7 +1,8 @@
 """Answers that a table gives as ids of tokens: what they are in words, once the model's tokenizer is known."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -15,11 +16,8 @@ IDS = {"base_answer": "base_answer_id", "source_answer": "source_answer_id"}
 """By answer the column of a raw table with its id. Until it is in words, the answer is called after the id."""
 
 
-SEVERAL = "several right answers are listed in {} cells: the first of each is taken"
-
-
 def id_columns(ids: Mapping[str, pd.Series], naming: Naming) -> dict[str, pd.Series]:
-    """The columns of a raw table for answers that are given as ids of tokens, the first where there is a list of them.
+    """The columns of a raw table for answers that are given as ids of tokens, tuples where there are several.
 
     Args:
         ids: By answer what the table gives: numbers, or what is read as one.
@@ -36,15 +34,19 @@ def id_columns(ids: Mapping[str, pd.Series], naming: Naming) -> dict[str, pd.Ser
                 raise InputError(
                     f"{at(naming.name, index)}: '{given.name}' is {quoted(cell)}, which is no id of a token"
                 )
-        first = pd.Series([listed[0] for listed in found[answer]], given.index)
+        named = [[f"token {number}" for number in listed] for listed in found[answer]]
         columns |= {
-            "joined": pd.Series(DIRECT, given.index),
-            IDS[answer]: first,
-            answer: first.map(lambda number: f"token {number}"),
+            "joined": pd.Series(DIRECT, given.index, dtype=object),
+            IDS[answer]: pd.Series([_one_or_all(listed) for listed in found[answer]], given.index, dtype=object),
+            answer: pd.Series([_one_or_all(texts) for texts in named], given.index, dtype=object),
         }
-    if several := sum(len(listed) > 1 for cells in found.values() for listed in cells):
-        naming.say(SEVERAL.format(several))
     return columns
+
+
+def _one_or_all(listed: Sequence[Any]) -> Any:
+    """A cell of what is listed, each once: a tuple where there are several."""
+    once = tuple(dict.fromkeys(listed))
+    return once[0] if len(once) == 1 else once
 
 
 def _listed(cell: object) -> list[int]:
@@ -72,9 +74,16 @@ def in_words(raw: pd.DataFrame, tokenizer: Tokenizer, name: str) -> pd.DataFrame
     for answer, column in IDS.items():
         if column in raw:
             rows = zip(raw.index, raw[answer.removesuffix("_answer")], raw[column], strict=True)
-            texts = [_word(prompt, int(number), tokenizer, at(name, index)) for index, prompt, number in rows]
-            raw = raw.assign(**{answer: texts}).drop(columns=column)
+            texts = [_words(prompt, ids, tokenizer, at(name, index)) for index, prompt, ids in rows]
+            raw = raw.assign(**{answer: pd.Series(texts, raw.index, dtype=object)}).drop(columns=column)
     return raw
+
+
+def _words(prompt: str, ids: Any, tokenizer: Tokenizer, where: str) -> str | tuple[str, ...]:
+    """The text of a token behind its prompt, or of several."""
+    if isinstance(ids, tuple):
+        return tuple(_word(prompt, int(number), tokenizer, where) for number in ids)
+    return _word(prompt, int(ids), tokenizer, where)
 
 
 def _word(prompt: str, number: int, tokenizer: Tokenizer, where: str) -> str:

@@ -7,20 +7,24 @@ from typing import Any
 
 import pandas as pd
 
+from subspace_illusion.core.outcome import NONE
 from subspace_illusion.core.tokenizer import Tokenizer
 from subspace_illusion.errors import InputError
+from subspace_illusion.tasks.answer_sets import common, texts_of, within
 from subspace_illusion.tasks.answers import Ends, tell_apart
 from subspace_illusion.tasks.bad_rows import BadRows
-from subspace_illusion.tasks.completed import OPTIONAL, REQUIRED, completed, same
+from subspace_illusion.tasks.completed import OPTIONAL, REQUIRED, completed
 from subspace_illusion.tasks.phrasing import PLAIN, Phrased, Phrasing, check_markers, phrased
 from subspace_illusion.tasks.positions import Prompt, token_of
 from subspace_illusion.tasks.quoting import quoted
 from subspace_illusion.tasks.swaps import with_swaps
 from subspace_illusion.tasks.table import NO_ANSWER, SAME, goes_one_way
 
+_IDS = ("answer_id", "foil_id", "target_id", "source_id")
 _COLUMNS = (
     *("pair", "split", "kind", "group", "template", "base", "source"),
-    *("answer_id", "foil_id", "target_id", "source_id", "base_value", "source_value"),
+    *_IDS,
+    *("base_value", "source_value"),
 )
 _MADE_LATER = (
     *("ld", "ld_source", "right", "kept", "base_text", "source_text", "base_token", "source_token"),
@@ -86,7 +90,8 @@ def tokenise(
 
     Args:
         raw: One row a pair, with the columns ``REQUIRED``, any of ``OPTIONAL`` and any others, which are carried into
-            the table of pairs. A foil may be missing, nothing else. Messages number the rows by the index, from 1.
+            the table of pairs. Answers are texts, or tuples of several. A foil may be missing, nothing else. Messages
+            number the rows by the index, from 1.
         tokenizer: The model's.
         position: Position in the base, for tables that do not give it.
         source_position: Position in the source, likewise.
@@ -103,7 +108,8 @@ def tokenise(
         ``template``, ``group``, ``text`` (with what is appended), ``tokens``, ``end`` (index of END), ``position``
         (index of the token), ``value``. And pairs: ``pair`` (a running number), ``split``, ``kind``, ``group``,
         ``template``, ``base``, ``source`` (numbers of prompts), ``answer_id``, ``foil_id``, ``target_id`` (the one that
-        the source's value calls for), ``source_id`` (the source's own), ``base_value``, ``source_value``, and the
+        the source's value calls for), ``source_id`` (the source's own), each a number or, where a side of any pair has
+        several right answers, a list (``tasks.table``), ``base_value``, ``source_value``, and the
         columns that were carried.
 
     Raises:
@@ -136,7 +142,7 @@ def tokenise(
         if not wrong:
             break
         kept = kept[~kept.index.isin(wrong)]
-    made = pd.DataFrame(found.pairs, columns=list(_COLUMNS))
+    made = _as_columns(pd.DataFrame(found.pairs, columns=list(_COLUMNS)))
     carried = kept[extra].reset_index(drop=True).apply(_of_one_type)
     notes = [f"{len(bad.said)} of {bad.rows} rows are left out: {bad}"] if bad.said else []
     notes += [f"{added} pairs are added, the other way round"] if added else []
@@ -169,6 +175,8 @@ class _Rows:
         self.pairs: list[dict[str, Any]] = []
         self.noted: dict[str, set[int]] = {}
         self.rows: set[int] = set()
+        self.answers = 1
+        self.with_several: set[int] = set()
 
     def read(self, table: pd.DataFrame) -> Iterator[tuple[int, str]]:
         """Reads every row of a complete table, and gives the index of each that is wrong and what is wrong with it."""
@@ -189,28 +197,28 @@ class _Rows:
                 f"there is no foil for the answer {quoted(row.base_answer)}: no other pair of its split has an answer "
                 "with another value; give one in a column 'foil'"
             )
-        if same(row.foil, row.base_answer):
-            raise InputError(f"answer and foil are both {quoted(row.foil)}; give another foil in a column 'foil'")
+        if (shared := common(row.foil, row.base_answer)) is not None:
+            raise InputError(f"answer and foil are both {quoted(shared)}; give another foil in a column 'foil'")
         sides = {side: self.phrased(side, getattr(row, side)) for side in ("base", "source")}
         ends = self._ends(row, sides)
         base, source = (
             self._as_run(side, sides[side], place, ends)
             for side, place in (("base", row.position), ("source", row.source_position))
         )
-        shared = dict(split=row.split, group=row.group, template=row.template)
+        about = dict(split=row.split, group=row.group, template=row.template)
         numbers = dict(
-            base=self.prompts.number(base, shared | dict(value=row.value), row.Index),
-            source=self.prompts.number(source, shared | dict(value=row.source_value), row.Index),
+            base=self.prompts.number(base, about | dict(value=row.value), row.Index),
+            source=self.prompts.number(source, about | dict(value=row.source_value), row.Index),
         )
         self.pairs.append(
             dict(
                 pair=len(self.pairs),
-                **shared,
+                **about,
                 kind=row.kind,
                 **numbers,
-                answer_id=ends.answer_id,
-                foil_id=ends.foil_id,
-                target_id=ends.answer_id if row.kind == SAME else ends.foil_id,
+                answer_id=ends.answers,
+                foil_id=ends.foils,
+                target_id=ends.answers if row.kind == SAME else ends.foils,
                 source_id=_own_answer(row, ends),
                 base_value=row.value,
                 source_value=row.source_value,
@@ -224,13 +232,17 @@ class _Rows:
         Raises:
             InputError: If they do not, or one has a marker that the tokenizer does not know.
         """
-        answers = [text.lstrip() if self.phrasing.chat else text for text in (row.base_answer, row.foil)]
-        for what, text in zip(("the answer", "the foil"), answers, strict=True):
-            check_markers(what, text, self.tokenizer)
+        answers = [
+            tuple(text.lstrip() if self.phrasing.chat else text for text in texts_of(side))
+            for side in (row.base_answer, row.foil)
+        ]
+        for what, side in zip(("the answer", "the foil"), answers, strict=True):
+            for text in side:
+                check_markers(what, text, self.tokenizer)
         texts = [side.text[side.start : side.stop] for side in sides.values()]
         join = self.phrasing.join if pd.isna(row.joined) else row.joined
         ends = tell_apart(sides["base"].text, answers[0], answers[1], join, texts, self.words)
-        self.tokenizer.check("an answer", [ends.answer_id, ends.foil_id])
+        self.tokenizer.check("an answer", [*ends.answers, *ends.foils])
         return ends
 
     def _as_run(self, side: str, said: Phrased, place: object, ends: Ends) -> "_Prompt":
@@ -257,19 +269,32 @@ class _Rows:
             "answer and foil part in the middle of a character, so that END is a part of one": ends.in_a_character,
         }
         self.rows.add(index)
+        self.answers = max(self.answers, len(ends.answers), len(ends.foils))
+        if len(ends.answers) > 1 or len(ends.foils) > 1:
+            self.with_several.add(index)
         for words, is_so in noted.items():
             self.noted.setdefault(words, set()).update([index] if is_so else [])
 
     def notes(self) -> list[str]:
         """What was done that the table does not say."""
-        return [f"in {len(found)} of {len(self.rows)} rows {words}" for words, found in self.noted.items() if found]
+        several = f"a side has several right answers ({self.answers} at most), whose probabilities are summed"
+        noted = {several: self.with_several} | self.noted
+        return [f"in {len(found)} of {len(self.rows)} rows {words}" for words, found in noted.items() if found]
 
 
-def _own_answer(row: Any, ends: Ends) -> int:
-    """Which of the two tokens at END is the source's own answer: ``NO_ANSWER`` where it has another."""
-    if same(row.source_answer, row.foil):
-        return ends.foil_id
-    return ends.answer_id if same(row.source_answer, row.base_answer) else NO_ANSWER
+def _own_answer(row: Any, ends: Ends) -> tuple[int, ...]:
+    """Which side's tokens at END are the source's own answer: ``NO_ANSWER`` where it has another."""
+    if within(row.source_answer, row.foil):
+        return ends.foils
+    return ends.answers if within(row.source_answer, row.base_answer) else (NO_ANSWER,)
+
+
+def _as_columns(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Pairs whose token ids are numbers where every side has one answer, else lists of one length, filled up with
+    ``NONE``."""
+    most = int(pairs[["answer_id", "foil_id"]].map(len).max().max())
+    lists = {name: [[*ids, *[NONE] * (most - len(ids))] for ids in pairs[name]] for name in _IDS}
+    return pairs.assign(**{name: [ids[0] for ids in listed] if most == 1 else listed for name, listed in lists.items()})
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,9 @@ from subspace_illusion.tasks.counterfactuals import COUNTERFACTUAL, INPUTS, one_
 from subspace_illusion.tasks.naming import Naming, renamed
 from subspace_illusion.tasks.not_pairs import PAIR, what_it_holds
 from subspace_illusion.tasks.quoting import quoted
+from subspace_illusion.tasks.several_answers import with_sets
 from subspace_illusion.tasks.table import SPLITS
-from subspace_illusion.tasks.token_ids import SEVERAL
 
-_ANSWERS = REQUIRED[2:]
 _PREFIXES = ("clean_prefix", "patch_prefix")
 
 
@@ -56,8 +55,7 @@ def in_our_columns(rows: Sequence[Mapping[str, Any]], naming: Naming) -> pd.Data
         table = _as_ours(table, tool, naming)
     if lacking := [column for column in REQUIRED if column not in table]:
         raise InputError(_lacks(lacking[0], found, tool, naming.name))
-    if tool or naming.columns:
-        table = _one_answer(table, naming)
+    table = with_sets(table, naming)
     ours = [column for column in REQUIRED + OPTIONAL if column in table]
     return table[[*ours, *(column for column in table if column not in ours and _plain(table[column]))]]
 
@@ -82,19 +80,6 @@ def _divided(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
         return table
     naming.say(f"every row's split is {quoted(splits[0])}, so the pairs are dealt to train and test")
     return table.drop(columns="split")
-
-
-def _one_answer(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
-    """A table with one answer where a cell lists several."""
-    first = {column: table[column].map(_first) for column in _ANSWERS}
-    several = sum(len(cell) > 1 for column in _ANSWERS for cell in table[column] if isinstance(cell, list))
-    if several:
-        naming.say(SEVERAL.format(several))
-    return table.assign(**first)
-
-
-def _first(cell: Any) -> Any:
-    return cell[0] if isinstance(cell, list) and cell else cell
 
 
 def _plain(column: pd.Series) -> bool:
@@ -145,14 +130,6 @@ def _split_is_template(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
     return table
 
 
-def _one_a_pair(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
-    """Feature-circuits' table with one row for each pair of prompts, which may stand there with several answers."""
-    again = table.duplicated([column for column in (*_PREFIXES, "position", "source_position") if column in table])
-    if again.any():
-        naming.say(f"{again.sum()} of {len(table)} rows only give prompts of an earlier row other answers: left out")
-    return table[~again]
-
-
 _TOOLS = (
     _Tool(
         "causalgym",
@@ -170,7 +147,7 @@ _TOOLS = (
         "feature-circuits",
         lambda found: {*_PREFIXES} <= {*found},
         dict(base=[_PREFIXES[0]], source=[_PREFIXES[1]], base_answer=["clean_answer"], source_answer=["patch_answer"]),
-        _one_a_pair,
+        _as_it_is,
     ),
     _Tool(
         "EAP-IG",

@@ -1,9 +1,12 @@
 """E1: the prompts and pairs."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from subspace_illusion.core.outcome import NONE
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Section
 from subspace_illusion.report.words import place, variable_of
@@ -85,10 +88,15 @@ def _by_value(results: Results) -> Grid:
         row = [str(pair["base_value"]), prompt["text"]]
         if results.spell is not None:
             row[1] = marked(list(prompt["tokens"]), int(prompt["position"]), results.spell) or prompt["text"]
-            row += [results.spell([int(pair[name])]).strip() for name in ("answer_id", "foil_id")]
+            row += [" or ".join(_each(pair[name], results.spell)) for name in ("answer_id", "foil_id")]
         rows.append(row)
     header = ["value", "prompt", *(["answer", "foil"] if results.spell is not None else [])]
     return Grid(header, sorted(rows))
+
+
+def _each(ids: Any, spell: Callable[[Sequence[int]], str]) -> list[str]:
+    """The texts of the right answers of a side."""
+    return [spell([token]).strip() for token in np.atleast_1d(ids).tolist() if token != NONE]
 
 
 def marked(tokens: Sequence[int], position: int, spell: Callable[[Sequence[int]], str]) -> str | None:

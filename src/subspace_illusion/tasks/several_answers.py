@@ -1,0 +1,108 @@
+"""Several right answers of a pair, as tables have them: listed in a cell, or in several rows of the same pair."""
+
+import ast
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from subspace_illusion.tasks.answer_sets import Answers, plain, spelled
+from subspace_illusion.tasks.naming import Naming
+from subspace_illusion.tasks.token_ids import IDS
+
+ANSWERS = ("base_answer", "source_answer", "foil")
+"""The columns that hold answers."""
+_VALUES = ("value", "source_value")
+PLACE = ("base", "source", "position", "source_position")
+"""The columns that tell pairs apart."""
+_ALIKE = ("value", "source_value", "group", "split", "template", "kind", "joined")
+"""In what rows of one pair must be alike."""
+
+
+def with_sets(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
+    """A table whose cells list several right answers as tuples, and whose values are then called after them.
+
+    Args:
+        table: With our columns.
+        naming: How it is read.
+    """
+    for column in [column for column in ANSWERS if column in table]:
+        found = [_listed(cell) for cell in table[column]]
+        cells = zip(table[column], found, strict=True)
+        if written := sum(isinstance(cell, str) and read != cell for cell, read in cells):
+            naming.say(f"{written} cells of {column!r} are lists, written as text: each answer that they list is right")
+        table = table.assign(**{column: pd.Series(found, table.index, dtype=object)})
+    for column in [column for column in _VALUES if column in table]:
+        cells = (_listed(cell) for cell in table[column])
+        named = [spelled(cell) if isinstance(cell, tuple) else cell for cell in cells]
+        table = table.assign(**{column: pd.Series(named, table.index, dtype=object)})
+    return table
+
+
+def _listed(cell: Any) -> Any:
+    """What a cell says: a tuple where it lists several texts, the text where it lists one; else the cell."""
+    listed = cell.tolist() if isinstance(cell, np.ndarray) else cell
+    if isinstance(cell, str) and cell.lstrip().startswith("[") and cell.rstrip().endswith("]"):
+        try:
+            listed = ast.literal_eval(cell.strip())
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return cell
+    if not (isinstance(listed, list | tuple) and listed and all(isinstance(text, str) and text for text in listed)):
+        return cell
+    return _as_cell(listed)
+
+
+def _as_cell(texts: Iterable[str]) -> Answers:
+    """Texts as a cell holds them, each once."""
+    once = tuple({plain(text): text for text in reversed([*texts])}.values())[::-1]
+    return once[0] if len(once) == 1 else once
+
+
+def merged(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
+    """A table in which rows of the same base, source and positions that give other answers are one pair with all of
+    them; rows that say the same twice stay.
+
+    Args:
+        table: Answers are texts or tuples, and whatever is given as ids of tokens has its columns of these.
+        naming: How it is read.
+    """
+    gathered = {column: table[column].tolist() for column in (*ANSWERS, *IDS.values()) if column in table}
+    alike = [column for column in _ALIKE if column in table]
+    first: dict[tuple[str, ...], int] = {}
+    said: dict[tuple[str, ...], set[tuple]] = {}
+    gone = np.zeros(len(table), dtype=bool)
+    for here, key in enumerate(_keys(table, [column for column in PLACE if column in table])):
+        before = first.setdefault(key, here)
+        answers = tuple(cells[here] for cells in gathered.values())
+        seen = said.setdefault(key, set())
+        new, same = answers not in seen, _are_alike(table, alike, before, here)
+        seen.add(answers)
+        if here != before and new and same:
+            gone[here] = True
+            for cells in gathered.values():
+                cells[before] = _both(cells[before], cells[here])
+    if not gone.any():
+        return table
+    naming.say(f"{gone.sum()} of {len(table)} rows give a pair of an earlier row other answers: all of them are right")
+    columns = {column: pd.Series(cells, table.index, dtype=object) for column, cells in gathered.items()}
+    return table.assign(**columns)[~gone]
+
+
+def _keys(table: pd.DataFrame, columns: Sequence[str]) -> Iterable[tuple[str, ...]]:
+    return zip(*(table[column].map(str) for column in columns), strict=True)
+
+
+def _are_alike(table: pd.DataFrame, columns: Sequence[str], one: int, other: int) -> bool:
+    return one == other or all(str(table[column].iloc[one]) == str(table[column].iloc[other]) for column in columns)
+
+
+def _both(one: Any, other: Any) -> Any:
+    """What two cells list together; ids of tokens likewise."""
+    if one is None or other is None:
+        return other if one is None else one
+    listed = [*(one if isinstance(one, tuple) else (one,)), *(other if isinstance(other, tuple) else (other,))]
+    if all(isinstance(cell, str) for cell in listed):
+        return _as_cell(listed)
+    once = tuple(dict.fromkeys(listed))
+    return once[0] if len(once) == 1 else once
