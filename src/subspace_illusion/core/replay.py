@@ -9,6 +9,9 @@ There is no code per architecture: a replay is the model's own forward pass of a
 blocks before L skipped and the residual stream put in at L. Masks, rotary angles, norms, heads and caps are the
 model's. Prompts share a batch by padding the earlier tokens on the left, where the model's own mask hides them, and the
 tail on the right, where no token before can see them; so distances between tokens stay what they were.
+
+The position may be a span of several tokens: then the tail begins with the first of them, a change is made at each, and
+what is read is their mean.
 """
 
 from __future__ import annotations
@@ -73,13 +76,16 @@ class Tail:
 
     Attributes:
         lengths: Number of tokens of each prompt, ``[n]``.
-        positions: Index of the token at which each prompt is read and patched, the first of its tail, ``[n]``.
+        positions: Index of the token at which each prompt is read and patched, the first of its tail, ``[n]``; of a
+            span the first of its tokens.
         residual: Residual stream of the tail entering a block, by block, each ``[n, longest tail, d_model]``, shorter
             tails padded with zeros on the right.
         keys: Keys of the earlier tokens (rotated, as the model caches them), by block, each
             ``[n, kv_heads, most earlier tokens, d_head]``, fewer padded with zeros on the left.
         values: Values, likewise.
         planted: What every replay from before the component on changes beside what it is asked to.
+        span: Which tokens of the tail are read and patched, ``[n, longest span]`` booleans, from the first on; ``None``
+            where the first alone is.
     """
 
     lengths: torch.Tensor
@@ -88,6 +94,7 @@ class Tail:
     keys: Mapping[int, torch.Tensor]
     values: Mapping[int, torch.Tensor]
     planted: Planted | None = None
+    span: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -109,7 +116,7 @@ class Tail:
 
     def since(self, start: int) -> Tail:
         """The tail without what lies before a block."""
-        return Tail(self.lengths, self.positions, **self._parts(lambda part, block, x: x, start), planted=self.planted)
+        return replace(self, **self._parts(lambda part, block, x: x, start))
 
     def rows(self, index: torch.Tensor, trim: bool = True) -> Tail:
         """The tail of some of the prompts, in the order of ``index`` ``[m]``; an index may come twice.
@@ -127,7 +134,8 @@ class Tail:
             return x[index][:, :longest] if part == "residual" else x[index][:, :, x.shape[2] - earlier :]
 
         planted = None if self.planted is None else self.planted.rows(index)
-        return Tail(lengths, positions, **self._parts(chosen), planted=planted)
+        span = None if self.span is None else self.span[index]
+        return Tail(lengths, positions, **self._parts(chosen), planted=planted, span=span)
 
     def repeat(self, times: int) -> Tail:
         """The tail of the prompts, all of them, ``times`` times over."""
@@ -145,7 +153,8 @@ class Tail:
 
         parts = self._parts(lambda part, block, x: moved(x))
         planted = None if self.planted is None else self.planted.to(device)
-        return Tail(moved(self.lengths), moved(self.positions), **parts, planted=planted)
+        span = None if self.span is None else moved(self.span)
+        return Tail(moved(self.lengths), moved(self.positions), **parts, planted=planted, span=span)
 
     @staticmethod
     def cat(tails: Sequence[Tail]) -> Tail:
@@ -161,7 +170,14 @@ class Tail:
 
         lengths, positions = (torch.cat([getattr(tail, name) for tail in tails]) for name in ("lengths", "positions"))
         planted = [tail.planted for tail in tails if tail.planted is not None]
-        return Tail(lengths, positions, **tails[0]._parts(joined), planted=Planted.cat(planted) if planted else None)
+        spans = [tail.span for tail in tails if tail.span is not None]
+        return Tail(
+            lengths,
+            positions,
+            **tails[0]._parts(joined),
+            planted=Planted.cat(planted) if planted else None,
+            span=_padded(spans) if spans else None,
+        )
 
     def _parts(
         self, function: Callable[[str, int, torch.Tensor], torch.Tensor], start: int = 0
@@ -174,6 +190,12 @@ class Tail:
         }
 
 
+def _padded(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """What is known of the tokens of spans, ``[n, tokens, ...]``, padded with zeros to the longest and joined."""
+    longest = max(part.shape[1] for part in parts)
+    return torch.cat([pad(part, (0, 0) * (part.ndim - 2) + (0, longest - part.shape[1])) for part in parts])
+
+
 TailOf = Callable[[torch.Tensor], Tail]
 """Gives the tail of some prompts by their index ``[m]``."""
 
@@ -181,25 +203,32 @@ TailOf = Callable[[torch.Tensor], Tail]
 @dataclass(frozen=True)
 class Recording:
     """What a run leaves: activations by site, ``[n, d]``; logits at END; from a full forward pass the tail if asked;
-    from a replay the residual stream of the whole tail ``[n, longest tail, d_model]`` entering the blocks asked for."""
+    from a replay the residual stream of the whole tail ``[n, longest tail, d_model]`` entering the blocks asked for.
+    Where the position is a span, activations are the means over it, and ``tokens`` has those of each token of it,
+    ``[n, longest span, d]``, zeros where there is none."""
 
     activations: Mapping[Site, torch.Tensor]
     logits: torch.Tensor
     tail: Tail | None = None
     entering: Mapping[int, torch.Tensor] = field(default_factory=dict)
+    tokens: Mapping[Site, torch.Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where in a run the two tokens stand that are read and changed.
+    """Where in a run the tokens stand that are read and changed.
 
     Attributes:
-        position: The task's position, ``[n]``.
+        position: The task's position, ``[n]``; of a span its first token, the same in all.
         end: END, ``[n]``.
+        first: Where every span begins.
+        span: Which tokens from there on are of the span, ``[n, longest span]``; ``None`` for the position alone.
     """
 
     position: torch.Tensor
     end: torch.Tensor
+    first: int = 0
+    span: torch.Tensor | None = None
 
     def at(self, site: Site) -> tuple[torch.Tensor, torch.Tensor]:
         """Rows and tokens at which a site is read, each ``[n]``."""
@@ -214,6 +243,7 @@ def record(
     tail_from: int | None = None,
     changes: Mapping[Site, torch.Tensor] | None = None,
     position: int | None = None,
+    span: int | None = None,
 ) -> Recording:
     """Runs prompts of one length and position in full, without gradients, and keeps what is asked for, on the CPU.
 
@@ -224,12 +254,15 @@ def record(
         tail_from: The first block whose keys, values and entering residual stream the tail holds; ``None`` for none.
         changes: Changes ``[n, d]`` to add, by site. Replays are tested against this.
         position: Index of the token that is read and changed; END by default.
+        span: How many tokens are, the last of them at the position; ``None`` for it alone.
     """
     n_blocks, (n, length) = model.n_blocks, tokens.shape
-    at = length - 1 if position is None else position
+    at = (length - 1 if position is None else position) - (0 if span is None else span - 1)
+    of_span = None if span is None else torch.ones(n, span, dtype=torch.bool)
     kept = [] if tail_from is None else list(range(tail_from, n_blocks + 1))
     cache = every_position()
-    places = Places(*(torch.full((n,), token, device=model.device) for token in (at, length - 1)))
+    ends = (torch.full((n,), token, device=model.device) for token in (at, length - 1))
+    places = Places(*ends, at, None if of_span is None else of_span.to(model.device))
     with torch.no_grad(), _hooked(model, places, changes or {}, sites, kept, first=at) as read:
         output = model.bridge.original_model(
             input_ids=tokens.to(model.device), past_key_values=cache, use_cache=True, logits_to_keep=1
@@ -243,8 +276,9 @@ def record(
             read.entering,
             {block: cache.layers[block].keys[:, :, :at].cpu() for block in blocks},
             {block: cache.layers[block].values[:, :, :at].cpu() for block in blocks},
+            span=of_span,
         )
-    return Recording(read.activations, output.logits[:, -1].float().cpu(), tail)
+    return Recording(read.activations, output.logits[:, -1].float().cpu(), tail, tokens=read.tokens)
 
 
 def record_all(
@@ -254,6 +288,7 @@ def record_all(
     sites: Sequence[Site],
     tail_from: int,
     batch: int,
+    spans: Sequence[int] | None = None,
 ) -> Recording:
     """``record`` for prompts of any lengths and positions, in the order given.
 
@@ -264,13 +299,16 @@ def record_all(
         sites: Where to read.
         tail_from: The first block that the tail holds.
         batch: Prompts at a time.
+        spans: How many tokens of each are, the last of them at its position; ``None`` for that alone.
     """
-    layouts = torch.tensor([(len(prompt), at) for prompt, at in zip(prompts, positions, strict=True)])
+    lengths = (len(prompt) for prompt in prompts)
+    layouts = torch.tensor(list(zip(lengths, positions, *([] if spans is None else [spans]), strict=True)))
     parts, order = [], []
     for layout in layouts.unique(dim=0):
         for rows in (layouts == layout).all(1).nonzero().flatten().split(batch):
             tokens = torch.tensor([list(prompts[row]) for row in rows.tolist()])
-            parts.append(record(model, tokens, sites, tail_from, position=int(layout[1])))
+            span = None if spans is None else int(layout[2])
+            parts.append(record(model, tokens, sites, tail_from, position=int(layout[1]), span=span))
             order.append(rows)
     back = torch.cat(order).argsort()
     tails = [part.tail for part in parts if part.tail is not None]
@@ -278,6 +316,7 @@ def record_all(
         {site: torch.cat([part.activations[site] for part in parts])[back] for site in sites},
         torch.cat([part.logits for part in parts])[back],
         Tail.cat(tails).rows(back),
+        tokens={site: _padded([part.tokens[site] for part in parts])[back] for site in parts[0].tokens},
     )
 
 
@@ -296,7 +335,8 @@ def replay(
     Args:
         model: The model.
         tail: The tail of the base prompts, holding the blocks from ``start`` on.
-        changes: What to add to the activation, ``[n, d]`` by site.
+        changes: What to add to the activation, ``[n, d]`` by site; at each token of a span the same, or what is for
+            each, ``[n, longest span, d]``.
         read: Sites whose activation in this run to return.
         start: The first block to run; by default the earliest that a change or a read needs.
         entering: Blocks behind ``start`` whose entering residual stream to return, of the whole tail.
@@ -317,13 +357,13 @@ def replay(
     if tail.planted is not None and tail.planted.site.start >= start:
         changes = tail.planted.beside(changes)
     residual = tail.residual[start]
-    places = Places(torch.zeros_like(tail.ends), tail.ends)
+    places = Places(torch.zeros_like(tail.ends), tail.ends, span=tail.span)
     inside = {}
     for site, change in changes.items():
         if len(change) != len(tail):
             raise InputError(f"the change at {site.name} has {len(change)} rows for {len(tail)} prompts")
         if site.enters_block and site.start == start:
-            residual = _with_added(residual, places.at(site), change.to(model.device))
+            residual = _changed(residual, places, site, change)
         else:
             inside[site] = change
     if skipped := [site.name for site in [*inside, *read] if site.block < start]:
@@ -387,12 +427,35 @@ def _with_added(activation: torch.Tensor, where: tuple[torch.Tensor, ...], chang
     return activation.index_put(where, (activation[where] + change).to(activation.dtype))
 
 
+def _changed(activation: torch.Tensor, places: Places, site: Site, change: torch.Tensor) -> torch.Tensor:
+    """An activation with a change ``[n, d]``, or ``[n, longest span, d]``, where a site is read."""
+    added = change.to(activation.device)
+    if places.span is not None and not site.at_end:
+        # All of the longest span is one slice, whose shape no prompt changes; what is not of a span is left alone.
+        place = slice(places.first, places.first + places.span.shape[1])
+        here = activation[:, place] if site.head is None else activation[:, place, site.head]
+        of_span = places.span[:, : here.shape[1]]
+        added = added[:, : here.shape[1]] if added.ndim > 2 else added[:, None]
+        added = (added * of_span[..., None]).view_as(here)
+        changed = activation.clone()
+        (changed if site.head is None else changed[:, :, site.head])[:, place] = (here + added).to(activation.dtype)
+        return changed
+    where: tuple[torch.Tensor, ...] = places.at(site)
+    if site.head is not None:
+        where = (*where, torch.full_like(where[0], site.head))
+    else:
+        added = added.view(len(added), *activation.shape[2:])
+    return _with_added(activation, where, added)
+
+
 @dataclass(frozen=True)
 class _Read:
-    """What hooks collect while the model runs, on the CPU: activations by site, residual streams by block."""
+    """What hooks collect while the model runs, on the CPU: activations by site, of each token of a span too, residual
+    streams by block."""
 
     activations: dict[Site, torch.Tensor]
     entering: dict[int, torch.Tensor]
+    tokens: dict[Site, torch.Tensor]
 
 
 @contextmanager
@@ -406,19 +469,10 @@ def _hooked(
 ) -> Iterator[_Read]:
     """Adds changes ``[n, d]`` while the model runs, and collects activations ``[n, d]`` at sites, and the residual
     stream ``[n, tokens, d_model]`` that enters blocks, of the tokens from ``first`` on."""
-    found = _Read({}, {})
+    found = _Read({}, {}, {})
 
     def writer(site: Site, change: torch.Tensor) -> Callable[..., torch.Tensor]:
-        def write(activation: torch.Tensor, hook: Any) -> torch.Tensor:
-            where: tuple[torch.Tensor, ...] = places.at(site)
-            added = change.to(activation.device)
-            if site.head is not None:
-                where = (*where, torch.full_like(where[0], site.head))
-            else:
-                added = added.view(len(added), *activation.shape[2:])
-            return _with_added(activation, where, added)
-
-        return write
+        return lambda activation, hook: _changed(activation, places, site, change)
 
     def reader(site: Site) -> Callable[..., None]:
         def read_site(activation: torch.Tensor, hook: Any) -> None:
@@ -427,7 +481,15 @@ def _hooked(
             # A copy, because later hooks and modules go on to use the buffer.
             found.activations[site] = model.centred(site, x.flatten(1).cpu().clone().float())
 
-        return read_site
+        def read_span(activation: torch.Tensor, hook: Any) -> None:
+            assert places.span is not None
+            of_tokens = activation.detach()[:, places.first : places.first + places.span.shape[1]]
+            x = of_tokens if site.head is None else of_tokens[:, :, site.head]
+            of_span = places.span[:, : x.shape[1], None].cpu()
+            tokens = model.centred(site, x.flatten(2).cpu().float()) * of_span
+            found.activations[site], found.tokens[site] = tokens.sum(1) / of_span.sum(1), tokens
+
+        return read_site if places.span is None or site.at_end else read_span
 
     def stream(block: int) -> Callable[..., None]:
         def read_stream(activation: torch.Tensor, hook: Any) -> None:
