@@ -43,4 +43,4 @@ class Asked:
         Raises:
             InputError: If rows are wrong, and are not to be left out; if it is no model.
         """
-        return self.pairs.read(model, self.settings, self.settings.test_share)
+        return self.pairs.read(model, self.settings, self.settings.test_share, self.settings.span)

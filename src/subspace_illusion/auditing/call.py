@@ -71,7 +71,7 @@ def audit(
     sites = given_sites(hook, opened.model.n_blocks)
     for site in sites:
         opened.model.check(site)
-    chosen = asked.settings if len(sites) == 1 else asked.settings.planting_nothing
+    chosen = asked.settings.planted_at(len(sites))
     read = given_subspaces(asked.subspaces, sites, opened.model)
     notes = notes_on(read, sites, prompts, opened.model.tokenizer)
     with ThreadPoolExecutor(1) as beside:
@@ -127,7 +127,7 @@ def _halves(
     planted = [needed for site in sites for needed in sites_here(model, site)] if settings.calibrate else []
     read = list(dict.fromkeys([*sites, *(residual_after(site.block) for site in sites), *planted]))
     start = time.perf_counter()
-    everything = recorded_pairs(model, prompts, listed, read, min(site.start for site in sites), BATCH)
+    everything = recorded_pairs(model, prompts, listed, read, min(site.start for site in sites), BATCH, settings.span)
     pace = (time.perf_counter() - start) / (model.n_blocks * prompts["tokens"].map(len).sum())
     marked = mark_kept(everything.table, settings.filter_incorrect)
     kept = replace(everything, table=marked).among(marked["kept"].to_numpy())
@@ -141,10 +141,13 @@ def _split(pairs: Pairs, split: str, *kinds: str) -> Pairs:
 
 
 def _with_tokens(pairs: pd.DataFrame, prompts: pd.DataFrame, model: Model) -> pd.DataFrame:
-    """The pairs with their texts and which token was read in base and source."""
+    """The pairs with their texts and which token was read in base and source; of a span its text and its last token's
+    index."""
     by_number = prompts.set_index("prompt")
-    read = [ids[place] for ids, place in zip(by_number["tokens"], by_number["position"], strict=True)]
-    words = pd.Series([model.tokenizer.hf.decode([int(token)]) for token in read], index=by_number.index)
+    spans = by_number["span"] if "span" in by_number else pd.Series(1, by_number.index)
+    placed = zip(by_number["tokens"], by_number["position"], spans, strict=True)
+    read = [[int(token) for token in ids[last - span + 1 : last + 1]] for ids, last, span in placed]
+    words = pd.Series([model.tokenizer.hf.decode(ids) for ids in read], index=by_number.index)
     found = dict(text=by_number["text"], token_index=by_number["position"], token=words)
     sides = {f"{side}_{what}": pairs[side].map(column) for side in ("base", "source") for what, column in found.items()}
     return pairs.assign(**sides)

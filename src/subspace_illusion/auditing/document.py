@@ -116,6 +116,9 @@ class RowRead(Part):
     position: int = Field(description="the index of the one that is read and patched")
     answer: str | list[str] = Field(description="the token of the answer; a list where several are right")
     foil: str | list[str] = Field(description="the token of the foil, likewise")
+    span: int = Field(
+        default=1, description="how many tokens are read and patched, the last of them at the position: those of a span"
+    )
 
 
 class PairsRead(Part):

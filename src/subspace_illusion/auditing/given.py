@@ -23,6 +23,7 @@ from subspace_illusion.tasks.bad_rows import BadRows
 from subspace_illusion.tasks.naming import Naming
 from subspace_illusion.tasks.pairs_file import pairs_of
 from subspace_illusion.tasks.phrasing import Phrasing
+from subspace_illusion.tasks.positions import Span
 from subspace_illusion.tasks.rows import read_rows
 from subspace_illusion.tasks.token_ids import in_words
 from subspace_illusion.tasks.tokenise import Tokenised, tokenise
@@ -141,13 +142,14 @@ class GivenPairs:
     bad: BadRows
     about: Mapping[str, Any]
 
-    def read(self, model: Any, reading: Reading, test_share: float) -> tuple[Tokenised, AsRead]:
+    def read(self, model: Any, reading: Reading, test_share: float, span: Span = "last") -> tuple[Tokenised, AsRead]:
         """The tables of prompts and of pairs for a model, before its weights are read; and how they were read.
 
         Args:
             model: As ``given_model`` takes it.
             reading: How they are read.
             test_share: Share of the groups that make up the test split.
+            span: Which tokens of a position of several count.
 
         Raises:
             InputError: If rows are wrong, and are not to be left out; if it is no model.
@@ -165,6 +167,7 @@ class GivenPairs:
             both_ways=reading.both_ways,
             bad=self.bad,
             skip_bad_rows=reading.skip_bad_rows,
+            span=span,
         )
         first = FirstRow.told(found.prompts, found.pairs, tokenizer)
         return found, AsRead(tokenizer.marker, first, [*notes, *found.notes])

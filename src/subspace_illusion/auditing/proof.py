@@ -130,15 +130,35 @@ def prove(
     for row, ids in enumerate(tokens):
         here = torch.tensor([row])
         tail = pairs.tail(site.start)(here)
-        position, was = int(tail.positions[0]), base[row]
+        change = pairs.along(site, None)(here)
         with torch.no_grad():
-            patched = replay(pairs.model, tail, {site: source[here] - base[here]}).logits.cpu()
-        set_to = [run_in_full(pairs.model, site, ids, position, was, value) for value in (source[row], was)]
+            patched = replay(pairs.model, tail, {site: change}).logits.cpu()
+        was, becomes = _each_token(pairs, site, row, change[0])
+        set_to = [run_in_full(pairs.model, site, ids, int(tail.positions[0]), was, value) for value in (becomes, was)]
         replayed = max(replayed, float((patched[0] - set_to[0]).abs().max()))
         ld = logit_difference(set_to[1][None], pairs.answer[here], pairs.foil[here])
         itself = max(itself, abs(float(ld) - float(pairs.ld_clean[row])))
     allowed = max(ALLOWED, ROUNDINGS * torch.finfo(dtype).eps) * size
     return Proof(replayed, itself, off.get(UNREAD), allowed, noise / abs(float(pairs.ld_clean.mean())))
+
+
+def _each_token(pairs: Pairs, site: Site, row: int, change: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """What a base holds at every token where it is patched, and what it is to hold there, each ``[tokens, d]``.
+
+    Args:
+        pairs: The pairs.
+        site: The component.
+        row: The pair.
+        change: What its patch of the whole component adds, ``[d]``, or token by token.
+    """
+    numbers = [pairs.base_prompts[row]], [pairs.source_prompts[row]]
+    if pairs.by_token is None:
+        base, source = (pairs.prompts.at(site, number) for number in numbers)
+        return base, source
+    of_span = pairs.tail(site.start)(torch.tensor([row])).span
+    assert of_span is not None
+    base, source = (pairs.by_token.at(site, number)[0][of_span[0]] for number in numbers)
+    return base, source if pairs.token_by_token else base + change
 
 
 def _rounding(activation: torch.Tensor, dtype: torch.dtype, rows: torch.Tensor) -> torch.Tensor:
@@ -162,15 +182,16 @@ def run_in_full(
         model: The model.
         site: The site.
         tokens: Token ids of the prompt.
-        position: The token at which it is set.
-        was: What was read there, ``[d]``. Only where a site is not written where it is read (``Site.write_hook``) does
-            it matter: there the difference is added.
-        value: What it is set to, ``[d]``.
+        position: The first token at which it is set.
+        was: What was read there and at the tokens behind, ``[tokens, d]``. Only where a site is not written where it is
+            read (``Site.write_hook``) does it matter: there the difference is added.
+        value: What it is set to, the same shape.
     """
+    tokens_set = slice(position, position + len(value))
 
     def put(activation: torch.Tensor, hook: object) -> torch.Tensor:
         changed = activation.clone()
-        here = changed[:, position] if site.head is None else changed[:, position, site.head]
+        here = changed[:, tokens_set] if site.head is None else changed[:, tokens_set, site.head]
         if site.write_hook == site.hook:
             here.copy_(value.view_as(here))
         else:

@@ -113,7 +113,8 @@ def trained_within(
         on_step: Told the mean loss after every step.
     """
     component = Component.of(halves.train, site)
-    examples = replace(component.examples, base=component.base @ acts, source=component.source @ acts)
+    base, source = component.ends
+    examples = replace(component.examples, base=base @ acts, source=source @ acts)
     found = train_das(
         halves.train.model,
         site,

@@ -12,7 +12,7 @@ from subspace_illusion.core.tokenizer import Bos
 from subspace_illusion.errors import InputError
 from subspace_illusion.subspace.das import Loss
 from subspace_illusion.tasks.answers import Join
-from subspace_illusion.tasks.positions import LAST
+from subspace_illusion.tasks.positions import LAST, Span
 
 
 def _plain(value: Any) -> Any:
@@ -111,6 +111,8 @@ class Settings(Reading):
             every subspace; and, where DAS trains, what it finds on arbitrary labels.
         calibrate: Whether cases of known truth are planted in the component itself, so that intervals hold what they
             show too; where it is the only one and that takes less than ``LONGEST_PLANTING`` seconds, by the forecast.
+        span: Of a position that is a text of several tokens, whether the ``last`` is read and patched, ``all`` are, or,
+            with ``mean``, all by the difference of their means; what is read of several is their mean.
         rank: Of the subspace that is trained.
         seeds: Of its training.
         das: How it is trained, a ``Das`` or a dictionary of its attributes; the controls' own runs make all steps.
@@ -121,11 +123,16 @@ class Settings(Reading):
     train: bool = True
     controls: bool = True
     calibrate: bool = True
+    span: Span = "last"
     rank: Count = 1
     seeds: Seeds = (0,)
     das: Das = Das()
     test_share: Share = 0.5
     resamples: Resamples = 2000
+
+    def planted_at(self, components: int) -> "Settings":
+        """The same, where cases are planted: in a component that stands alone, and is read at one token."""
+        return self if components == 1 and self.span == "last" else self.planting_nothing
 
     @property
     def planting_nothing(self) -> "Settings":

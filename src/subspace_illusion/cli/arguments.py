@@ -19,6 +19,7 @@ IN_OPTIONS = {
     "skip_bad_rows=True leaves them out": "--skip-bad-rows leaves them out",
     "set bos to auto": "leave --bos out",
     "leave chat out": "leave --chat out",
+    "set span to mean": "take --span mean",
     "or set join": "or say how it follows with --join",
     "give some, by label, or let DAS train one (train=True)": "give some with --direction, or leave --no-train out",
 }

@@ -9,8 +9,10 @@ A hook with * for the block (blocks.*.mlp.hook_post), or several hooks, share on
 """
 
 import argparse
+from typing import get_args
 
 from subspace_illusion.cli.arguments import add_input, check_files, count, given
+from subspace_illusion.tasks.positions import Span
 
 HERE = "none"
 """No scheduler: this process."""
@@ -31,6 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="[LABEL=]FILE[#TENSOR[:ROWS]]",
         help="a subspace of yours: safetensors, npy, a torch file, an SAELens folder; may be given several times",
+    )
+    parser.add_argument(
+        "--span",
+        choices=get_args(Span),
+        default="last",
+        help="of a position that is a text of several tokens: last (the default), read and patch the last; all, read "
+        "their mean and patch each from the source's in its place; mean, add the difference of means to each",
     )
     parser.add_argument("--no-train", action="store_true", help="train nothing")
     parser.add_argument("--no-controls", action="store_true", help="make no controls")
@@ -69,6 +78,7 @@ def run(options: argparse.Namespace) -> None:
         train=not options.no_train,
         controls=not options.no_controls,
         calibrate=not options.no_calibrate,
+        span=options.span,
         rank=options.rank,
         seeds=options.seeds,
         das=dict(steps=options.steps),

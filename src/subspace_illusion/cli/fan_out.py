@@ -52,7 +52,7 @@ def audit_by_workers(
     say_how_read(asked.pairs.about)
     folder, source = open_source(model)
     sites = Configured(folder).check(hooks, directions)
-    chosen = asked.settings if len(sites) == 1 else asked.settings.planting_nothing
+    chosen = asked.settings.planted_at(len(sites))
     words, as_read = asked.read(folder)
     by = f"{compute.workers} processes" if compute.scheduler == "local" else f"the workers of {compute.scheduler}"
     kept = f"what is done is kept in {compute.store}, and the same command goes on from there"

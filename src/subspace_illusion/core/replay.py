@@ -116,7 +116,8 @@ class Tail:
 
     def since(self, start: int) -> Tail:
         """The tail without what lies before a block."""
-        return replace(self, **self._parts(lambda part, block, x: x, start))
+        kept = self._parts(lambda part, block, x: x, start)
+        return Tail(self.lengths, self.positions, **kept, planted=self.planted, span=self.span)
 
     def rows(self, index: torch.Tensor, trim: bool = True) -> Tail:
         """The tail of some of the prompts, in the order of ``index`` ``[m]``; an index may come twice.
@@ -261,8 +262,8 @@ def record(
     of_span = None if span is None else torch.ones(n, span, dtype=torch.bool)
     kept = [] if tail_from is None else list(range(tail_from, n_blocks + 1))
     cache = every_position()
-    ends = (torch.full((n,), token, device=model.device) for token in (at, length - 1))
-    places = Places(*ends, at, None if of_span is None else of_span.to(model.device))
+    first, end = (torch.full((n,), token, device=model.device) for token in (at, length - 1))
+    places = Places(first, end, at, None if of_span is None else of_span.to(model.device))
     with torch.no_grad(), _hooked(model, places, changes or {}, sites, kept, first=at) as read:
         output = model.bridge.original_model(
             input_ids=tokens.to(model.device), past_key_values=cache, use_cache=True, logits_to_keep=1

@@ -23,7 +23,8 @@ def ablated(component: Component, basis: torch.Tensor, mean: torch.Tensor) -> Ch
         basis: ``[d, k]``.
         mean: Of ``mean_held``.
     """
-    return lambda rows: (mean - component.base[rows]) @ basis @ basis.mT
+    base, _ = component.ends
+    return lambda rows: (mean - base[rows]) @ basis @ basis.mT
 
 
 def steered(component: Component, basis: torch.Tensor) -> Change:

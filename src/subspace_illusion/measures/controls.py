@@ -13,6 +13,7 @@ from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.seeds import torch_generator
 from subspace_illusion.core.sites import Site
 from subspace_illusion.statistics import Bootstrap, interval, summarise, table
+from subspace_illusion.subspace.component import Component
 from subspace_illusion.subspace.das import Examples, Trained, late_accuracy, train_das
 from subspace_illusion.subspace.keys import TRAINED, SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs
@@ -210,7 +211,7 @@ def make_changes(
     def along(where: str, listed: Sequence[torch.Tensor]) -> list[Change]:
         return [pairs[where].along(site, basis) for basis in listed]
 
-    base, source = pairs[DIFFERENT].base(site), pairs[DIFFERENT].source(site)
+    base, source = Component.of(pairs[DIFFERENT], site).ends
     changes: dict[str, dict[str, Sequence[Change]]] = {
         DIFFERENT: {
             **{control: along(DIFFERENT, listed) for control, listed in bases.items()},

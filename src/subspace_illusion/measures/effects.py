@@ -118,8 +118,8 @@ def changes(
         seed: Seed of the random subspace.
     """
     component = Component.of(pairs, subspaces.site)
-    base, source = component.base, component.source
-    own_moves = (component.change @ natural.own).squeeze(1)
+    base, source = component.ends
+    own_moves = (component.moves @ natural.own).squeeze(-1)
     made = {key: along(base, source, basis) for key, basis in subspaces.bases.items()}
     for key, basis in subspaces.entire.items():
         made[key.of_part(OWN)] = moved_alone(component, basis, natural.own, own_moves)

@@ -33,11 +33,11 @@ def moved_alone(component: Component, basis: torch.Tensor, direction: torch.Tens
         component: The component.
         basis: The subspace V, ``[d, k]``.
         direction: A unit vector, ``[d, 1]``.
-        really: How far the direction moves from base to source, ``[n]``.
+        really: How far the direction moves from base to source, ``[n]``; token by token, ``[n, longest span]``.
     """
-    by_patch = (component.change @ basis @ (basis.mT @ direction)).squeeze(1)
+    by_patch = (component.moves @ basis @ (basis.mT @ direction)).squeeze(-1)
     moved = torch.minimum(by_patch.abs(), really.abs()) * really.sign() * (by_patch * really > 0)
-    return lambda rows: moved[rows, None] * direction.mT
+    return lambda rows: moved[rows][..., None] * direction.squeeze(1)
 
 
 def own_difference(train: Component, acts: torch.Tensor | None) -> torch.Tensor:

@@ -27,6 +27,8 @@ class Component:
         base: What it holds in the base prompts, ``[n, d]``.
         source: In the sources, ``[n, d]``.
         through: The matrix through which it writes to the site, ``[d, d_site]``; ``None`` where it is the site.
+        by_token: Where spans are patched token by token, what it holds at each token of base and source, each
+            ``[n, longest span, d]``; ``base`` and ``source`` are the means over them.
     """
 
     pairs: Pairs
@@ -34,16 +36,30 @@ class Component:
     base: torch.Tensor
     source: torch.Tensor
     through: torch.Tensor | None = None
+    by_token: tuple[torch.Tensor, torch.Tensor] | None = None
 
     @classmethod
     def of(cls, pairs: Pairs, site: Site) -> "Component":
         """A site of the model."""
-        return cls(pairs, site, pairs.base(site), pairs.source(site))
+        every = torch.arange(len(pairs))
+        ends = [end[every] for end in pairs.ends(site)] if pairs.token_by_token else []
+        return cls(pairs, site, pairs.base(site), pairs.source(site), by_token=(ends[0], ends[1]) if ends else None)
 
     @property
     def readout(self) -> torch.Tensor | None:
         """What the residual stream sees it through, ``[d, d_model]``; ``None`` where it is a vector of the stream."""
         return self.pairs.model.readout(self.site) if self.through is None else self.through
+
+    @property
+    def ends(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """What it holds in base and source as it is patched, each ``[n, d]``, or token by token."""
+        return (self.base, self.source) if self.by_token is None else self.by_token
+
+    @property
+    def moves(self) -> torch.Tensor:
+        """What a patch of all of it adds, ``[n, d]``, or token by token."""
+        base, source = self.ends
+        return source - base
 
     @property
     def change(self) -> torch.Tensor:
@@ -52,7 +68,7 @@ class Component:
 
     def along(self, basis: torch.Tensor | None) -> Change:
         """Patching along a subspace, or of all of it."""
-        return along(self.base, self.source, basis)
+        return along(*self.ends, basis)
 
     def patch(self, changes: Mapping[Key, Change], batch: int) -> dict[Key, Outcome]:
         """Makes every change, ``[m, d]``, alone, in every pair."""
@@ -66,4 +82,4 @@ class Component:
     def examples(self) -> Examples:
         """The pairs as DAS learns from them."""
         tail = kept(self.pairs.tail(self.site.start), len(self.pairs), self.pairs.model.device)
-        return Examples(self.base, self.source, *self.pairs.targets, tail)
+        return Examples(*self.ends, *self.pairs.targets, tail, token_by_token=self.by_token is not None)

@@ -42,6 +42,7 @@ class Examples:
         changes: Whether the token wanted is another than the base's own answer, ``[n]``.
         tail: Gives the tail of the base prompts of some of the pairs, by their index ``[m]``.
         own: Which of the pairs each run learns from, ``[runs, m]``; ``None`` for all.
+        token_by_token: Whether activations have a dimension more before the last, for the tokens of spans.
     """
 
     base: Rows
@@ -51,6 +52,7 @@ class Examples:
     changes: torch.Tensor
     tail: TailOf
     own: torch.Tensor | None = None
+    token_by_token: bool = False
 
     def __len__(self) -> int:
         return self.changes.shape[-1] if self.own is None else self.own.shape[1]
@@ -145,6 +147,10 @@ def train_das(
             return values[running[:, None], index]
         return values[index]
 
+    def of_tokens(matrices: torch.Tensor) -> torch.Tensor:
+        """A matrix of each run, ``[runs, ...]``, as it is multiplied with the tokens of a run's examples."""
+        return matrices[:, None] if examples.token_by_token else matrices
+
     optimizer = torch.optim.Adam(raw, lr=lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     order = [_batches(len(examples), batch, torch_generator(seed, "order", site.name)) for seed in seeds]
@@ -157,11 +163,12 @@ def train_das(
             index = torch.stack([next(order[run]) for run in running.tolist()])  # [running, batch]
             if examples.own is not None:
                 index = examples.own[running].gather(1, index)
-            base, source = (of_runs(x, 2, index) for x in (examples.base, examples.source))
+            dimensions = 3 if examples.token_by_token else 2
+            base, source = (of_runs(x, dimensions, index) for x in (examples.base, examples.source))
             bases = orthonormal(torch.stack([raw[run] for run in running.tolist()]) * allowed[running])
-            change = patch_change(base, source, bases)
+            change = patch_change(base, source, of_tokens(bases))
             if readout is not None:
-                change = change @ readout[running]
+                change = change @ of_tokens(readout[running])
             logits = replayed(change.flatten(0, 1), index.flatten())
             target, other = (
                 of_runs(ids, examples.shared_dims, index).flatten(0, 1).to(logits.device)

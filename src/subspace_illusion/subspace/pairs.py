@@ -19,6 +19,7 @@ from subspace_illusion.core.sites import Site
 from subspace_illusion.files import column, read_table
 from subspace_illusion.subspace.das import Examples
 from subspace_illusion.subspace.patching import Change, Key, along, patch_outcomes
+from subspace_illusion.tasks.positions import Span
 from subspace_illusion.tasks.table import chosen, codes, values_of
 
 
@@ -63,6 +64,15 @@ class Recorded:
 
 
 @dataclass(frozen=True)
+class ByToken(Recorded):
+    """Prompts that were run just now, read at each token of their spans: ``[n, longest span, d]``, zeros behind those
+    of shorter ones."""
+
+    def at(self, site: Site, prompts: Sequence[int]) -> torch.Tensor:
+        return self.recording.tokens[site][self._rows(prompts)]
+
+
+@dataclass(frozen=True)
 class OnDemand:
     """Activations of prompts at a site, read when rows are asked for by their index, ``[m]`` or of any shape.
 
@@ -90,12 +100,16 @@ class Pairs:
         table: The pairs, columns as in ``tasks.table``.
         prompts: Where the activations come from.
         ld_clean: LD of each base without a patch, ``[n]``.
+        by_token: Where positions are spans, the activations of each of their tokens; ``prompts`` has the means.
+        span: Whether the tokens of a span are patched each from its own (``all``) or all alike (``mean``).
     """
 
     model: Model
     table: pd.DataFrame
     prompts: Prompts
     ld_clean: np.ndarray
+    by_token: Prompts | None = None
+    span: Span = "last"
 
     def __len__(self) -> int:
         return len(self.table)
@@ -166,9 +180,16 @@ class Pairs:
         """Activations of the sources at a site, ``[n, d]``."""
         return self.prompts.at(site, self.source_prompts.tolist())
 
+    @property
+    def token_by_token(self) -> bool:
+        """Whether each token of a span is patched from its own in the source."""
+        return self.span == "all"
+
     def ends(self, site: Site) -> tuple[OnDemand, OnDemand]:
-        """Activations of the base prompts and of the sources, read as they are asked for, so that memory stays."""
-        return OnDemand(self.prompts, site, self.base_prompts), OnDemand(self.prompts, site, self.source_prompts)
+        """Activations of the base prompts and of the sources as they are patched, ``[n, d]``, or token by token
+        ``[n, longest span, d]``; read as they are asked for, so that memory stays."""
+        prompts = self.by_token if self.token_by_token and self.by_token is not None else self.prompts
+        return OnDemand(prompts, site, self.base_prompts), OnDemand(prompts, site, self.source_prompts)
 
     def tail(self, start: int, of_sources: bool = False) -> TailOf:
         """Gives the tail, from block ``start`` on, of some pairs' base prompts (or sources) by their index."""
@@ -194,8 +215,9 @@ class Pairs:
         """The pairs as DAS learns from them, their activations read as they are asked for; all at once where
         the tails are kept on a GPU."""
         tail = kept(self.tail(site.start), len(self), self.model.device)
-        base, source = (self.base(site), self.source(site)) if isinstance(tail, Kept) else self.ends(site)
-        return Examples(base, source, *self.targets, tail)
+        whole = isinstance(tail, Kept) and not self.token_by_token
+        base, source = (self.base(site), self.source(site)) if whole else self.ends(site)
+        return Examples(base, source, *self.targets, tail, token_by_token=self.token_by_token)
 
 
 def cached_pairs(model: Model, cache: Path, split: str, *kinds: str, most: int | None = None) -> Pairs:
@@ -212,7 +234,13 @@ def kept_pairs(cache: Path) -> pd.DataFrame:
 
 
 def recorded_pairs(
-    model: Model, prompts: pd.DataFrame, table: pd.DataFrame, sites: Sequence[Site], start: int, batch: int
+    model: Model,
+    prompts: pd.DataFrame,
+    table: pd.DataFrame,
+    sites: Sequence[Site],
+    start: int,
+    batch: int,
+    span: Span = "last",
 ) -> Pairs:
     """Pairs whose prompts are run now, with a model that has no cache; the table gets the clean ``ld`` of base
     prompts and ``ld_source`` of sources.
@@ -224,17 +252,20 @@ def recorded_pairs(
         sites: Where to read.
         start: The first block that tails hold.
         batch: Prompts at a time.
+        span: What of positions that are spans is patched; prompts have a column ``span`` then.
     """
     table = table.reset_index(drop=True)
     numbers = sorted({*table["base"], *table["source"]})
     chosen_prompts = prompts.set_index("prompt").loc[numbers]
     tokens, positions = chosen_prompts["tokens"].tolist(), chosen_prompts["position"].tolist()
-    recording = record_all(model, tokens, positions, sites, start, batch)
-    recorded = Recorded({number: place for place, number in enumerate(numbers)}, recording)
+    spans = None if span == "last" else chosen_prompts["span"].tolist()
+    recording = record_all(model, tokens, positions, sites, start, batch, spans)
+    place = {number: row for row, number in enumerate(numbers)}
+    recorded, by_token = Recorded(place, recording), None if spans is None else ByToken(place, recording)
     answer, foil = column(table, "answer_id"), column(table, "foil_id")
     clean = {
         CLEAN[side]: logit_difference(recording.logits[recorded._rows(table[side].tolist())], answer, foil).double()
         for side in SIDES
     }
     table = table.assign(**{name: ld.numpy() for name, ld in clean.items()})
-    return Pairs(model, table, recorded, table[CLEAN["base"]].to_numpy())
+    return Pairs(model, table, recorded, table[CLEAN["base"]].to_numpy(), by_token, span)

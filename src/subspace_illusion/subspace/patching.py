@@ -1,6 +1,6 @@
 """What changes at a site, such as patching along a subspace, do to pairs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 import torch
@@ -15,7 +15,8 @@ from subspace_illusion.core.sites import Site
 
 Key = TypeVar("Key")
 Change = Callable[[torch.Tensor], torch.Tensor]
-"""Gives what to add to the base prompts of some of the pairs, ``[m, d]``, by the pairs' index ``[m]``."""
+"""Gives what to add to the base prompts of some of the pairs, ``[m, d]``, by the pairs' index ``[m]``; at the tokens of
+spans ``[m, longest span, d]``, or the same at each."""
 
 
 class Rows(Protocol):
@@ -70,7 +71,7 @@ def patch_outcomes(
         most = at_once(model, of_rows)
         for first in range(0, len(keys), most):
             together = keys[first : first + most]
-            change = torch.cat([changes[key](rows) for key in together])
+            change = _joined([changes[key](rows) for key in together])
             with answers_alone(model, *(torch.cat([ids[rows]] * len(together)) for ids in (answer, foil))):
                 logits = replay(model, of_rows.repeat(len(together)), {site: change}).logits.cpu()
             for key, of_key in zip(together, logits.split(len(rows)), strict=True):
@@ -78,3 +79,11 @@ def patch_outcomes(
                 on_patch(len(rows))
     back = order.argsort()
     return {key: Outcome.joined(listed).rows(back) for key, listed in parts.items()}
+
+
+def _joined(changes: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Changes of the same pairs one behind the other; where one has its own for each token of a span, all have."""
+    of_tokens = next((change.shape[1] for change in changes if change.ndim > 2), None)
+    if of_tokens is None:
+        return torch.cat([*changes])
+    return torch.cat([x if x.ndim > 2 else x[:, None].expand(-1, of_tokens, -1) for x in changes])

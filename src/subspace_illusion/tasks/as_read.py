@@ -23,12 +23,14 @@ class FirstRow:
         position: The index of the one that is read and patched.
         answer: The token of the answer, or those of several.
         foil: Likewise.
+        span: How many tokens are read and patched, the last of them at the position.
     """
 
     base: Sequence[str]
     position: int
     answer: str | Sequence[str]
     foil: str | Sequence[str]
+    span: int = 1
 
     @classmethod
     def told(cls, prompts: pd.DataFrame, pairs: pd.DataFrame, tokenizer: Tokenizer) -> "FirstRow":
@@ -36,17 +38,20 @@ class FirstRow:
         pair = pairs.iloc[0]
         base = prompts.set_index("prompt").loc[pair["base"]]
         answer, foil = (_spelled(pair[name], tokenizer) for name in ("answer_id", "foil_id"))
-        return cls([tokenizer.text([token]) for token in base["tokens"]], int(base["position"]), answer, foil)
+        words, span = [tokenizer.text([token]) for token in base["tokens"]], int(base.get("span", 1))
+        return cls(words, int(base["position"]), answer, foil, span)
 
     def __str__(self) -> str:
-        at, end = self.base[self.position], self.base[-1]
+        first, end = self.position - self.span + 1, self.base[-1]
+        at = ", ".join(repr(token) for token in self.base[first : self.position + 1])
+        where = f"token {first}" if self.span == 1 else f"each of tokens {first} to {self.position}"
         last = len(self.base) - 1
-        ends = (0, self.position, last)
+        ends = (0, first, self.position, last)
         near = [place for place in range(last + 1) if any(abs(place - here) <= _SHOWN for here in ends)]
         gaps = ["" if place - 1 in near or place == 0 else "..." for place in near]
         shown = "|".join(gap + self.base[place] for gap, place in zip(gaps, near, strict=True))
         return (
-            f"the first row is read as {shown!r}: patched at token {self.position}, {at!r}; END is token "
+            f"the first row is read as {shown!r}: patched at {where}, {at}; END is token "
             f"{len(self.base) - 1}, {end!r}; answer {_named(self.answer)}, foil {_named(self.foil)}"
         )
 

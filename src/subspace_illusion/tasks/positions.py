@@ -1,4 +1,5 @@
-"""Which token a position names: the last one, one by its index, or the last token of a text that stands in the prompt.
+"""Which token a position names: the last one, one by its index, or the last token of a text that stands in the prompt;
+or all of that text's tokens, its span.
 
 A text names whole words: "he" is not found inside "the". Where it stands in a prompt several times, ``he[0]`` is the
 first of them and ``he[-1]`` the last; ``after:he`` and ``before:he`` are the tokens beside it.
@@ -8,11 +9,15 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.characters import cuts_a_word, looks_like, of_a_word
 from subspace_illusion.tasks.quoting import quoted
 
+Span = Literal["last", "all", "mean"]
+"""Where a position is a text of several tokens: whether the last of them is read and patched; each, from the source's
+token in the same place; or each by the same, the difference of their means, which is also what is read then."""
 LAST = "last"
 """The position that is a prompt's last token, wherever that is."""
 _INDEX = re.compile(r"\s*[+-]?[0-9]+\s*")
@@ -48,7 +53,7 @@ class Prompt:
 
 
 def token_of(prompt: Prompt, place: object) -> int:
-    """The index of the token that a position names.
+    """The index of the token that a position names: of a text of several tokens, the last.
 
     Args:
         prompt: The prompt.
@@ -57,19 +62,30 @@ def token_of(prompt: Prompt, place: object) -> int:
     Raises:
         InputError: If the prompt has no such token, or several, or one that holds more than what is named.
     """
+    return _tokens(prompt, place, first=False)[-1]
+
+
+def span_of(prompt: Prompt, place: object) -> Sequence[int]:
+    """The indices of all tokens that a position names, likewise."""
+    return _tokens(prompt, place, first=True)
+
+
+def _tokens(prompt: Prompt, place: object, first: bool) -> Sequence[int]:
+    """The indices of the tokens that a position names; ``first`` says whether the first of several is to hold no more
+    than what is named, as the last has to."""
     wanted = str(place)
     if wanted == LAST:
-        return prompt.length - 1
+        return [prompt.length - 1]
     if not _INDEX.fullmatch(wanted):
-        return _named(prompt, wanted)
+        return _named(prompt, wanted, first)
     index = int(wanted) if int(wanted) >= 0 else prompt.length + int(wanted)
     if not 0 <= index < prompt.length:
         raise InputError(f"the {prompt.side} has no token {wanted}: it has {prompt.length}, numbered from 0")
-    return index
+    return [index]
 
 
-def _named(prompt: Prompt, wanted: str) -> int:
-    """The index of the token that a text names.
+def _named(prompt: Prompt, wanted: str, first: bool) -> Sequence[int]:
+    """The indices of the tokens that a text names.
 
     Raises:
         InputError: As ``token_of``.
@@ -97,11 +113,14 @@ def _named(prompt: Prompt, wanted: str) -> int:
         ) from error
     beside = None if named is None else named["beside"]
     if beside is None:
-        return _holding_no_more(prompt, text, place)
+        _check_no_more(prompt, text, place, place.tokens[-1])
+        if first:
+            _check_no_more(prompt, text, place, place.tokens[0])
+        return place.tokens
     index = place.tokens[-1] + 1 if beside == "after" else place.tokens[0] - 1
     if not 0 <= index < prompt.length:
         raise InputError(f"the {prompt.side} has no token {beside} {quoted(text)}: {quoted(prompt.own)}")
-    return index
+    return [index]
 
 
 @dataclass(frozen=True)
@@ -171,17 +190,16 @@ def _words_around(text: str, start: int, end: int) -> str:
     return text[start:end]
 
 
-def _holding_no_more(prompt: Prompt, wanted: str, place: _Place) -> int:
-    """The last token of a place, if it holds nothing but what is named and space around it.
+def _check_no_more(prompt: Prompt, wanted: str, place: _Place, token: int) -> None:
+    """Makes sure that a token of a place holds nothing but what is named and space around it.
 
     Raises:
         InputError: If it holds more: what would be read is not what was named.
     """
-    token = place.tokens[-1]
     first, beyond = prompt.spans()[token]
     if (prompt.text[first : place.start] + prompt.text[place.end : beyond]).strip():
+        side = "ends" if token == place.tokens[-1] else "begins"
         raise InputError(
             f"the {prompt.side} has {quoted(wanted)} in a token that holds more, {quoted(prompt.text[first:beyond])}: "
-            f"{quoted(prompt.own)}; give a text that ends with that token, or its index, {token}"
+            f"{quoted(prompt.own)}; give a text that {side} with that token, or its index, {token}"
         )
-    return token

@@ -34,8 +34,8 @@ def with_sets(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
             naming.say(f"{written} cells of {column!r} are lists, written as text: each answer that they list is right")
         table = table.assign(**{column: pd.Series(found, table.index, dtype=object)})
     for column in [column for column in _VALUES if column in table]:
-        cells = (_listed(cell) for cell in table[column])
-        named = [spelled(cell) if isinstance(cell, tuple) else cell for cell in cells]
+        listed = [_listed(cell) for cell in table[column]]
+        named = [spelled(cell) if isinstance(cell, tuple) else cell for cell in listed]
         table = table.assign(**{column: pd.Series(named, table.index, dtype=object)})
     return table
 

@@ -2,7 +2,8 @@
 
 Prompts, one row each: ``prompt`` (a running number), ``split``, ``group`` (prompts that share what they are made of),
 ``template`` (the sentence), ``text``, ``tokens``, ``end`` (index of END), ``position`` (index of the token at which
-components are read and patched), ``value`` (of the variable).
+components are read and patched), ``value`` (of the variable); where positions are spans of tokens, ``span`` (how many,
+the last of them at the position).
 
 Pairs, one row each: ``pair`` (a running number), ``split``, ``kind``, ``group`` (pairs that share what they are made
 of, resampled whole), ``template``, ``base``, ``source`` (numbers of prompts), ``answer_id``, ``foil_id`` (token ids of

@@ -15,7 +15,7 @@ from subspace_illusion.tasks.answers import Ends, tell_apart
 from subspace_illusion.tasks.bad_rows import BadRows
 from subspace_illusion.tasks.completed import OPTIONAL, REQUIRED, completed
 from subspace_illusion.tasks.phrasing import PLAIN, Phrased, Phrasing, check_markers, phrased
-from subspace_illusion.tasks.positions import Prompt, token_of
+from subspace_illusion.tasks.positions import Prompt, Span, span_of, token_of
 from subspace_illusion.tasks.quoting import quoted
 from subspace_illusion.tasks.swaps import with_swaps
 from subspace_illusion.tasks.table import NO_ANSWER, SAME, goes_one_way
@@ -71,6 +71,7 @@ def tokenise(
     both_ways: bool = False,
     bad: BadRows | None = None,
     skip_bad_rows: bool | None = None,
+    span: Span = "last",
 ) -> Tokenised:
     """The tables of prompts and of pairs that a raw table of pairs stands for.
 
@@ -102,15 +103,17 @@ def tokenise(
         both_ways: Whether every pair is added the other way round too, its source as the base.
         bad: Rows of the same table that are known to be wrong, and are not in it any more.
         skip_bad_rows: Whether rows that are wrong are left out; ``None`` where nobody can ask for that.
+        span: Which tokens of a position of several count.
 
     Returns:
         Prompts, one row for each that differs in tokens, position or split: ``prompt`` (a running number), ``split``,
         ``template``, ``group``, ``text`` (with what is appended), ``tokens``, ``end`` (index of END), ``position``
-        (index of the token), ``value``. And pairs: ``pair`` (a running number), ``split``, ``kind``, ``group``,
-        ``template``, ``base``, ``source`` (numbers of prompts), ``answer_id``, ``foil_id``, ``target_id`` (the one that
-        the source's value calls for), ``source_id`` (the source's own), each a number or, where a side of any pair has
-        several right answers, a list (``tasks.table``), ``base_value``, ``source_value``, and the
-        columns that were carried.
+        (index of the token), ``value``, and, unless the span is ``last``, ``span`` (how many tokens are read and
+        patched, the last of them at the position). And pairs: ``pair`` (a running number), ``split``, ``kind``,
+        ``group``, ``template``, ``base``, ``source`` (numbers of prompts), ``answer_id``, ``foil_id``, ``target_id``
+        (the one that the source's value calls for), ``source_id`` (the source's own), each a number or, where a side of
+        any pair has several right answers, a list (``tasks.table``), ``base_value``, ``source_value``, and the columns
+        that were carried.
 
     Raises:
         InputError: If rows are wrong and are not to be left out, all of them in one line: a position is not there or
@@ -134,7 +137,7 @@ def tokenise(
             if not skip_bad_rows:
                 bad.refuse(remedy)
             raise
-        found = _Rows(tokenizer, phrasing)
+        found = _Rows(tokenizer, phrasing, span)
         wrong = dict(found.read(table))
         bad = bad.and_also(wrong)
         if not skip_bad_rows:
@@ -149,7 +152,26 @@ def tokenise(
     notes += found.notes()
     if goes_one_way(made) and not both_ways:
         notes.append("every pair goes one way, so effects are of that way alone; both_ways adds the swaps")
-    return Tokenised(pd.DataFrame(found.prompts.rows), pd.concat([made, carried], axis=1), tuple(notes))
+    prompts = pd.DataFrame(found.prompts.rows)
+    if span == "last":
+        prompts = prompts.drop(columns="span")
+    else:
+        notes.append(_of_spans(prompts, span))
+    return Tokenised(prompts, pd.concat([made, carried], axis=1), tuple(notes))
+
+
+def _of_spans(prompts: pd.DataFrame, span: Span) -> str:
+    """What is said of positions of several tokens."""
+    lengths = prompts["span"]
+    several = f"in {(lengths > 1).sum()} of {len(lengths)} prompts the position is several tokens"
+    moved = {
+        "all": "each is patched from the source's in its place",
+        "mean": "the difference of means is added to each",
+    }
+    return (
+        f"{several} ({lengths.max()} at most): their mean is read, and {moved[span]}; verdicts rest on cases that were "
+        "planted at one token, and none are planted here"
+    )
 
 
 def _of_one_type(values: pd.Series) -> pd.Series:
@@ -165,10 +187,11 @@ class _Rows:
     Args:
         tokenizer: The model's.
         phrasing: How prompts are put to it.
+        span: Which tokens of a position of several count.
     """
 
-    def __init__(self, tokenizer: Tokenizer, phrasing: Phrasing) -> None:
-        self.tokenizer, self.phrasing = tokenizer, phrasing
+    def __init__(self, tokenizer: Tokenizer, phrasing: Phrasing, span: Span) -> None:
+        self.tokenizer, self.phrasing, self.span = tokenizer, phrasing, span
         self.words = _Remembering(cache(tokenizer.encode), cache(tokenizer.spans))
         self.phrased = cache(lambda side, text: phrased(side, text, phrasing, tokenizer))
         self.prompts = _Prompts()
@@ -205,6 +228,11 @@ class _Rows:
             self._as_run(side, sides[side], place, ends)
             for side, place in (("base", row.position), ("source", row.source_position))
         )
+        if self.span == "all" and base.span != source.span:
+            raise InputError(
+                f"the position {quoted(row.position)} is {base.span} tokens in the base and {source.span} in the "
+                "source, and they are patched token by token; set span to mean, or name as many in both"
+            )
         about = dict(split=row.split, group=row.group, template=row.template)
         numbers = dict(
             base=self.prompts.number(base, about | dict(value=row.value), row.Index),
@@ -254,7 +282,8 @@ class _Rows:
         tokens = (*self.words.encode(said.text), *ends.shared)
         self.tokenizer.check(f"the {side}", tokens)
         prompt = Prompt(side, said.text, said.start, said.stop, partial(self.words.spans, said.text), len(tokens))
-        return _Prompt(said.text + ends.shared_text, tokens, token_of(prompt, place))
+        named = [token_of(prompt, place)] if self.span == "last" else span_of(prompt, place)
+        return _Prompt(said.text + ends.shared_text, tokens, named[-1], len(named))
 
     def _note(self, index: int, sides: Mapping[str, Phrased], ends: Ends) -> None:
         """Keeps in mind what is said of a row that was read."""
@@ -299,11 +328,12 @@ def _as_columns(pairs: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class _Prompt:
-    """A prompt as it is run, and the token where it is read and patched."""
+    """A prompt as it is run, and where it is read and patched: a token, or a span of which it is the last."""
 
     text: str
     tokens: tuple[int, ...]
     position: int
+    span: int = 1
 
 
 @dataclass
@@ -338,6 +368,7 @@ class _Prompts:
                     end=len(prompt.tokens) - 1,
                     position=prompt.position,
                     value=about["value"],
+                    span=prompt.span,
                 )
             )
         known = self.rows[number]["value"]
