@@ -12,12 +12,12 @@ from subspace_illusion import Audit, audit
 from subspace_illusion.auditing.localising import localise_variable
 from subspace_illusion.auditing.proof import prove
 from subspace_illusion.auditing.settings import TOLERANCE, Das
-from subspace_illusion.cli.arguments import DTYPES
 from subspace_illusion.core.attribution import bends_logits
-from subspace_illusion.core.checkpoints import Dtype, Tokenizer, load_model, saved_dtype
+from subspace_illusion.core.checkpoints import DTYPES, load_model, saved_dtype
 from subspace_illusion.core.model import Model, bridge_model, open_model
 from subspace_illusion.core.replay import Tail, record, replay
 from subspace_illusion.core.sites import Site
+from subspace_illusion.core.tokenizer import Dtype, Tokenizer
 from subspace_illusion.errors import InputError
 from subspace_illusion.statistics import Bootstrap
 from subspace_illusion.tasks.table import DIFFERENT
@@ -169,7 +169,7 @@ def test_what_cannot_be_is_one_clear_line(llama16, folder16, monkeypatch):
 
 
 def test_the_command_offers_every_dtype():
-    assert get_args(Dtype) == DTYPES
+    assert get_args(Dtype) == ("auto", *DTYPES)
 
 
 def test_tails_of_a_dtype_are_joined_in_it(llama16):

@@ -41,7 +41,7 @@ def example(source: tuple[int, int] = (1, 1)) -> pd.DataFrame:
 
 def recorded(model: Model, span: str, sites: list[Site]) -> tuple[Pairs, pd.Series]:
     """Pairs, and the tokens of each prompt by its number."""
-    words, _ = given_pairs(example()[:6], Reading()).read(model, Reading(), 0.5, span)
+    words, _ = given_pairs(example()[:6], Reading()).read(model.tokenizer, Reading(), 0.5, span=span)
     pairs = recorded_pairs(model, words.prompts, words.pairs, sites, 0, 32, span)
     return pairs, words.prompts.set_index("prompt")["tokens"]
 
@@ -66,14 +66,14 @@ def run(model: Model, site: Site, tokens: list[int], first: int, change: torch.T
 def test_a_patch_of_a_span_is_what_hooks_do_in_full(llama: Model, span: str):
     sites = [MLP, HEAD, STREAM]
     pairs, tokens = recorded(llama, span, sites)
-    recording = pairs.prompts.recording
-    assert recording.tail.span.sum(1).unique().tolist() == [3]
+    tails = [pairs.tail(0, of_sources)(torch.arange(len(pairs))) for of_sources in (False, True)]
+    assert tails[0].span.sum(1).unique().tolist() == [3]
     for site in sites:
         basis = random_basis(llama.width(site), 2, 0)
         found = pairs.patch(site, {"": pairs.along(site, basis)}, 5)[""].ld[0]
         for row in (0, 5):
             sides = pairs.base_prompts[row], pairs.source_prompts[row]
-            at = [int(recording.tail.positions[pairs.prompts.place[number]]) for number in sides]
+            at = [int(tail.positions[row]) for tail in tails]
             (_, base), (_, source) = (run(llama, site, tokens[of], first) for of, first in zip(sides, at, strict=True))
             moved = source - base if span == "all" else (source.mean(0) - base.mean(0)).expand(3, -1)
             logits, _ = run(llama, site, tokens[sides[0]], at[0], moved @ basis @ basis.T)

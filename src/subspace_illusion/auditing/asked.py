@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from subspace_illusion.auditing.given import GivenPairs, given_pairs
+from subspace_illusion.auditing.given import GivenPairs, given_pairs, given_tokenizer
 from subspace_illusion.auditing.settings import Settings
+from subspace_illusion.core.tokenizer import Tokenizer
 from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.as_read import AsRead
 from subspace_illusion.tasks.tokenise import Tokenised
@@ -37,10 +38,12 @@ class Asked:
             raise InputError("there is no subspace to audit: give some, by label, or let DAS train one (train=True)")
         return cls(chosen, user, given_pairs(pairs, chosen))
 
-    def read(self, model: Any) -> tuple[Tokenised, AsRead]:
-        """The tables of prompts and of pairs for a model, and how they were read.
+    def read(self, model: Any) -> tuple[Tokenised, AsRead, Tokenizer]:
+        """The tables of prompts and of pairs for a model, how they were read, and the tokenizer that told.
 
         Raises:
             InputError: If rows are wrong, and are not to be left out; if it is no model.
         """
-        return self.pairs.read(model, self.settings, self.settings.test_share, self.settings.span)
+        tokenizer, said = given_tokenizer(model, self.settings.bos)
+        chosen = self.settings
+        return *self.pairs.read(tokenizer, chosen, chosen.test_share, said=said, span=chosen.span), tokenizer

@@ -65,15 +65,15 @@ def audit(
     asked = Asked.given(pairs, subspaces, settings)
     if progress:
         say_how_read(asked.pairs.about)
-    words, as_read = asked.read(model)
+    words, as_read, tokenizer = asked.read(model)
     prompts, listed = words.prompts, words.pairs
-    opened = given_model(model, asked.settings.dtype)
+    opened = given_model(model, asked.settings.dtype, tokenizer)
     sites = given_sites(hook, opened.model.n_blocks)
     for site in sites:
         opened.model.check(site)
     chosen = asked.settings.planted_at(len(sites))
     read = given_subspaces(asked.subspaces, sites, opened.model)
-    notes = notes_on(read, sites, prompts, opened.model.tokenizer)
+    notes = notes_on(read, sites, prompts, tokenizer)
     with ThreadPoolExecutor(1) as beside:
         digest = beside.submit(opened.digest)  # large files are read while the model runs
         halves, marked, pace = _halves(opened.model, prompts, listed, sites, chosen)

@@ -9,11 +9,11 @@ import pandas as pd
 import torch
 
 from subspace_illusion.auditing.settings import Reading
-from subspace_illusion.core.checkpoints import DTYPES, Dtype, dtype_name, open_tokenizer, reopened, weights_sha256
+from subspace_illusion.core.checkpoints import DTYPES, dtype_name, open_tokenizer, reopened, weights_sha256
 from subspace_illusion.core.fetch import open_source
 from subspace_illusion.core.model import Model, open_model, wrap_bridge
 from subspace_illusion.core.sites import Site
-from subspace_illusion.core.tokenizer import Bos, Limits, Tokenizer
+from subspace_illusion.core.tokenizer import Bos, Dtype, Limits, Tokenizer
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import sha256
 from subspace_illusion.subspace.keys import LABELS, is_label
@@ -51,19 +51,20 @@ class GivenModel:
         return None if self.folder is None else weights_sha256(self.folder)
 
 
-def given_model(given: Any, dtype: Dtype) -> GivenModel:
+def given_model(given: Any, dtype: Dtype, tokenizer: Tokenizer) -> GivenModel:
     """The model, from a folder, a name on the hub, a TransformerBridge or what ``open_model`` gives.
 
     Args:
         given: Any of these, of which ``given_tokenizer`` has made sure; what is open stays in its own dtype.
         dtype: What the weights are kept in; ``auto`` is what they are saved, or open, in.
+        tokenizer: Its tokenizer, of ``given_tokenizer``.
 
     Raises:
         InputError: If it cannot be audited, or is open in another dtype than asked for.
     """
     if isinstance(given, str | Path):
         folder, source = open_source(str(given))
-        model = open_model(folder, dtype=dtype)
+        model = open_model(folder, dtype=dtype, tokenizer=tokenizer)
         return GivenModel(model, _about(model) | source, folder)
     if isinstance(given, Model):
         return _opened(given, dtype)
@@ -142,19 +143,27 @@ class GivenPairs:
     bad: BadRows
     about: Mapping[str, Any]
 
-    def read(self, model: Any, reading: Reading, test_share: float, span: Span = "last") -> tuple[Tokenised, AsRead]:
+    def read(
+        self,
+        tokenizer: Tokenizer,
+        reading: Reading,
+        test_share: float,
+        *,
+        said: Sequence[str] = (),
+        span: Span = "last",
+    ) -> tuple[Tokenised, AsRead]:
         """The tables of prompts and of pairs for a model, before its weights are read; and how they were read.
 
         Args:
-            model: As ``given_model`` takes it.
+            tokenizer: The model's, of ``given_tokenizer``.
             reading: How they are read.
             test_share: Share of the groups that make up the test split.
+            said: What is to be said of the tokenizer.
             span: Which tokens of a position of several count.
 
         Raises:
-            InputError: If rows are wrong, and are not to be left out; if it is no model.
+            InputError: If rows are wrong, and are not to be left out.
         """
-        tokenizer, notes = given_tokenizer(model, reading.bos)
         found = tokenise(
             in_words(self.raw, tokenizer, self.bad.name),
             tokenizer,
@@ -170,7 +179,7 @@ class GivenPairs:
             span=span,
         )
         first = FirstRow.told(found.prompts, found.pairs, tokenizer)
-        return found, AsRead(tokenizer.marker, first, [*notes, *found.notes])
+        return found, AsRead(tokenizer.marker, first, [*said, *found.notes])
 
 
 def given_pairs(given: Any, reading: Reading) -> GivenPairs:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from subspace_illusion.auditing.given import given_model, given_pairs
+from subspace_illusion.auditing.given import given_model, given_pairs, given_tokenizer
 from subspace_illusion.auditing.progress import Progress, rounded, run_in, say_how_read
 from subspace_illusion.auditing.settings import Reading
 from subspace_illusion.core.checkpoints import dtype_name
@@ -133,9 +133,10 @@ def localise_variable(
     given = given_pairs(pairs, asked)
     if progress:
         say_how_read(given.about)
-    words, as_read = given.read(model, asked, test_share=0.5)
+    tokenizer, said = given_tokenizer(model, asked.bos)
+    words, as_read = given.read(tokenizer, asked, test_share=0.5, said=said)
     prompts = words.prompts
-    opened = given_model(model, asked.dtype).model
+    opened = given_model(model, asked.dtype, tokenizer).model
     end = residual_after(opened.n_blocks - 1)
     start = time.perf_counter()
     everything = recorded_pairs(opened, prompts, words.pairs, [end], end.start, BATCH)

@@ -6,9 +6,8 @@ from typing import Annotated, Any, Self
 import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from subspace_illusion.core.checkpoints import Dtype
 from subspace_illusion.core.matmul import MatmulDtype
-from subspace_illusion.core.tokenizer import Bos
+from subspace_illusion.core.tokenizer import Bos, Dtype
 from subspace_illusion.errors import InputError
 from subspace_illusion.subspace.das import Loss
 from subspace_illusion.tasks.answers import Join

@@ -5,12 +5,10 @@ import os
 from pathlib import Path
 from typing import Any, get_args
 
-from subspace_illusion.core.tokenizer import Bos
+from subspace_illusion.core.tokenizer import Bos, Dtype
 from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.answers import Join
 
-DTYPES = ("auto", "float32", "bfloat16", "float16")
-"""What weights may be kept in: ``core.checkpoints.Dtype``, which takes seconds to import."""
 IN_OPTIONS = {
     "set filter_incorrect to false": "add --keep-incorrect",
     " in columns (": " with --columns (",
@@ -62,7 +60,7 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--dtype",
-        choices=DTYPES,
+        choices=get_args(Dtype),
         default="auto",
         help="what the model's weights are kept in (default: auto, as they are saved)",
     )

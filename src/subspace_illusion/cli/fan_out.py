@@ -17,7 +17,6 @@ from subspace_illusion.auditing.noted import notes_on
 from subspace_illusion.auditing.progress import say_how_read
 from subspace_illusion.auditing.result import Audit
 from subspace_illusion.auditing.settings import Settings
-from subspace_illusion.core.checkpoints import open_tokenizer
 from subspace_illusion.core.fetch import open_source
 from subspace_illusion.core.sites import Site
 from subspace_illusion.pipeline.sections import Compute
@@ -53,7 +52,7 @@ def audit_by_workers(
     folder, source = open_source(model)
     sites = Configured(folder).check(hooks, directions)
     chosen = asked.settings.planted_at(len(sites))
-    words, as_read = asked.read(folder)
+    words, as_read, tokenizer = asked.read(folder)
     by = f"{compute.workers} processes" if compute.scheduler == "local" else f"the workers of {compute.scheduler}"
     kept = f"what is done is kept in {compute.store}, and the same command goes on from there"
     print(f"{what_is_done(sites, directions, asked.settings)}: by {by}, a component at a time; {kept}")
@@ -64,7 +63,7 @@ def audit_by_workers(
         raise KeyboardInterrupt(*([kept] if compute.store.is_dir() else [])) from stopped
     found = [unpacked(packed) for packed in tables]
     width = next(iter(found[0].bases.values())).shape[0]
-    notes = notes_on(subspaces_of_width(directions, width), sites, words.prompts, open_tokenizer(folder))
+    notes = notes_on(subspaces_of_width(directions, width), sites, words.prompts, tokenizer)
     for line in said(notes):
         print(line, flush=True)
     # Workers are given the folder, whatever the user named.

@@ -14,18 +14,16 @@ from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 
 from subspace_illusion.core.pointer import CONFIG, WEIGHTS, hashes, model_folder
 from subspace_illusion.core.seeds import derive
-from subspace_illusion.core.tokenizer import Limits, Tokenizer
+from subspace_illusion.core.tokenizer import Dtype, Limits, Tokenizer
 from subspace_illusion.errors import InputError
 
-Dtype = Literal["auto", "float32", "bfloat16", "float16"]
-"""What a model's weights are kept in; ``auto`` is what they are saved in."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 """The dtypes that a model runs in, by name."""
 _SAVED_AS = {"F64": torch.float32, "F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}

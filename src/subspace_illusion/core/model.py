@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from subspace_illusion.core.checkpoints import Dtype, first_line, load_model, open_tokenizer
+from subspace_illusion.core.checkpoints import first_line, load_model, open_tokenizer
 from subspace_illusion.core.device import pick_device
 from subspace_illusion.core.linear import in_float32, logits_in_float32, matrix_of
 from subspace_illusion.core.parts import (
@@ -26,7 +26,7 @@ from subspace_illusion.core.parts import (
     returned_by_blocks,
 )
 from subspace_illusion.core.sites import Site, Writer
-from subspace_illusion.core.tokenizer import Tokenizer
+from subspace_illusion.core.tokenizer import Dtype, Tokenizer
 from subspace_illusion.errors import InputError
 
 _IN_NORMS = (".hook_scale", ".hook_normalized")
@@ -36,18 +36,25 @@ PROBE_LENGTH = 11
 """Tokens of the prompts that tell what the hooks hold; a number that no model has heads."""
 
 
-def open_model(folder: Path, device: torch.device | None = None, dtype: Dtype = "float32") -> Model:
+def open_model(
+    folder: Path,
+    device: torch.device | None = None,
+    dtype: Dtype = "float32",
+    tokenizer: Tokenizer | None = None,
+) -> Model:
     """Opens an HF folder with safetensors weights, frozen, in evaluation mode.
 
     Args:
         folder: The folder, such as ``convert_gguf`` writes, or one that points at it.
         device: Where the model runs; ``pick_device()`` by default.
         dtype: What its weights are kept in, and it runs in.
+        tokenizer: The folder's, where it is open already.
 
     Raises:
         InputError: If the folder holds no model that can be read, or none that transformer_lens knows.
     """
-    return bridge_model(load_model(folder, dtype), open_tokenizer(folder), device or pick_device(), name=str(folder))
+    tokenizer = tokenizer or open_tokenizer(folder)
+    return bridge_model(load_model(folder, dtype), tokenizer, device or pick_device(), name=str(folder))
 
 
 def bridge_model(hf_model: Any, tokenizer: Tokenizer, device: torch.device, name: str = "model") -> Model:

@@ -1,4 +1,7 @@
-"""A model's tokenizer: the questions that are put to it, and which sequences of tokens its model takes."""
+"""A model's tokenizer: the questions that are put to it, and which sequences of tokens its model takes.
+
+What may be asked of a model by name stands here too, because nothing heavy is imported.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from typing import Any, Literal
 
 from subspace_illusion.errors import InputError
 
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+"""What a model's weights are kept in; ``auto`` is what they are saved in."""
 Bos = Literal["auto", "yes", "no"]
 """Whether a beginning-of-sequence token (BOS) stands before prompts; ``auto``: as the tokenizer itself does."""
 _STANDS_FOR_TEXT = "What the user says."
