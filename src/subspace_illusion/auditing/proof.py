@@ -12,11 +12,12 @@ batches, and the component changed by no more than it was rounded by. Intervals 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 
-from subspace_illusion.core.basis import spaces
+from subspace_illusion.core.basis import row_space, split_by
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import logit_difference
 from subspace_illusion.core.replay import replay
@@ -25,7 +26,7 @@ from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 from subspace_illusion.statistics import Bootstrap
 from subspace_illusion.subspace.pairs import Pairs
-from subspace_illusion.subspace.patching import Change, along
+from subspace_illusion.subspace.patching import Change
 
 TRIED = 4
 """Pairs that are run in full beside their replay, at every component."""
@@ -113,9 +114,9 @@ def prove(
     size, dtype = float(np.abs(pairs.ld_clean).mean()), pairs.model.dtype
     changes: dict[str, Change] = {ITSELF: lambda rows: torch.zeros_like(base[rows])}
     readout = pairs.model.readout(site)
-    unread = None if readout is None else spaces(readout, tolerance)[1]
-    if unread is not None and unread.shape[1]:
-        changes[UNREAD] = along(base, source, unread)
+    seen = None if readout is None else row_space(readout, tolerance)
+    if seen is not None and seen.shape[1] < len(seen):
+        changes[UNREAD] = partial(_unread, base, source, seen)
     if dtype != torch.float32:
         changes[ROUNDED] = lambda rows: _rounding(base[rows], dtype, rows)
     found = pairs.patch(site, changes, batch)
@@ -159,6 +160,11 @@ def _each_token(pairs: Pairs, site: Site, row: int, change: torch.Tensor) -> tup
     assert of_span is not None
     base, source = (pairs.by_token.at(site, number)[0][of_span[0]] for number in numbers)
     return base, source if pairs.token_by_token else base + change
+
+
+def _unread(base: torch.Tensor, source: torch.Tensor, seen: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """Patching all that lies outside what a readout sees, ``[d, rank]``, of some pairs: ``[m, d]``."""
+    return split_by((source[rows] - base[rows]).mT, seen).null_vectors.mT
 
 
 def _rounding(activation: torch.Tensor, dtype: torch.dtype, rows: torch.Tensor) -> torch.Tensor:

@@ -23,6 +23,9 @@ A shorter one holds less than a ten thousandth of what its column holds, and nor
 training and rounding left over.
 """
 
+COLUMNS = 1024
+"""Columns of an orthogonal matrix that are made at a time."""
+
 SMALLEST_AXIS = 1e-5
 """How long an axis of several means has to be beside the longest; float32 rounding makes shorter ones."""
 
@@ -182,7 +185,7 @@ def rank_of(sizes: torch.Tensor, tolerance: float) -> int:
     return int((sizes > tolerance * sizes[0]).sum())
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def row_space(readout: torch.Tensor, tolerance: float) -> torch.Tensor:
     """Orthonormal basis of what a readout sees, ``[d, rank]``, in double precision; one readout is factorised once.
 
@@ -201,7 +204,7 @@ def row_space(readout: torch.Tensor, tolerance: float) -> torch.Tensor:
     return (torch.linalg.qr(matrix @ seen)[0] if tall else seen).cpu()
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=1)
 def spaces(readout: torch.Tensor, tolerance: float) -> tuple[torch.Tensor, torch.Tensor]:
     """Orthonormal bases of what a readout sees, ``[d, rank]``, and of what it maps to zero, ``[d, d - rank]``; made
     once, as ``row_space`` is.
@@ -211,8 +214,15 @@ def spaces(readout: torch.Tensor, tolerance: float) -> tuple[torch.Tensor, torch
         tolerance: As for ``row_space``.
     """
     seen = row_space(readout, tolerance)
-    whole = torch.linalg.qr(seen.to(pick_device()), mode="complete")[0].cpu()
-    return seen.float(), whole[:, seen.shape[1] :].float()
+    (d, rank), device = seen.shape, pick_device()
+    reflectors, sizes = torch.geqrf(seen.to(device))
+    unread = torch.empty(d, d - rank)
+    # Columns of the whole orthogonal matrix, which would take twice as much again in double precision.
+    for columns in torch.arange(rank, d).split(COLUMNS):
+        unit = torch.zeros(d, len(columns), dtype=torch.float64)
+        unit[columns, torch.arange(len(columns))] = 1
+        unread[:, columns - rank] = torch.ormqr(reflectors, sizes, unit.to(device)).cpu().float()
+    return seen.float(), unread
 
 
 def split(basis: torch.Tensor, readout: torch.Tensor, tolerance: float) -> Split:

@@ -1,9 +1,16 @@
 """Linear modules as matrices, found by sending unit vectors through them, which serves every architecture alike; and
 modules in float32, whatever their weights are kept in."""
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import torch
+
+UNITS = 1024
+"""Unit vectors that are sent through a module at a time."""
+SLICE = 16384
+"""Rows of an unembedding that are in float32 at a time."""
 
 
 def matrix_of(linear: Callable[[torch.Tensor], torch.Tensor], d: int, device: torch.device) -> torch.Tensor:
@@ -15,9 +22,14 @@ def matrix_of(linear: Callable[[torch.Tensor], torch.Tensor], d: int, device: to
         device: Where it lives.
     """
     function = in_float32(linear) if isinstance(linear, torch.nn.Module) else linear
+    parts = []
     with torch.no_grad():
-        rows = function(torch.cat([torch.zeros(1, d, device=device), torch.eye(d, device=device)]))
-    return (rows[1:] - rows[:1]).cpu()
+        constant = function(torch.zeros(1, d, device=device))
+        for rows in torch.arange(d, device=device).split(UNITS):
+            unit = torch.zeros(len(rows), d, device=device)
+            unit[torch.arange(len(rows), device=device), rows] = 1
+            parts.append((function(unit) - constant).cpu())
+    return torch.cat(parts)
 
 
 def in_float32(module: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -32,4 +44,32 @@ def in_float32(module: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor
 def logits_in_float32(weight: torch.Tensor, bias: torch.Tensor | None) -> Callable[[torch.Tensor], torch.Tensor]:
     """An unembedding that gives float32, whatever its weight ``[vocabulary, d_model]`` is kept in: a logit of 20 in
     bfloat16 is the next one's neighbour at a distance of 0.125."""
-    return lambda x: torch.nn.functional.linear(x.float(), weight.float(), None if bias is None else bias.float())
+    added = None if bias is None else bias.float()
+    if weight.dtype == torch.float32:
+        return lambda x: torch.nn.functional.linear(x.float(), weight, added)
+
+    def logits(x: torch.Tensor) -> torch.Tensor:
+        product: torch.Tensor = _InSlices.apply(x.float(), weight)
+        return product if added is None else product + added
+
+    return logits
+
+
+class _InSlices(torch.autograd.Function):
+    """``x W^T`` in float32 with only ``SLICE`` rows of W in float32 at a time, there and back: as much again as a large
+    vocabulary's unembedding in half precision would be the most that anything takes. W gets no gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(weight)
+        out = x.new_empty(*x.shape[:-1], len(weight))
+        for first in range(0, len(weight), SLICE):
+            out[..., first : first + SLICE] = x @ weight[first : first + SLICE].float().T
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
+        ((weight,), (gradient,)) = ctx.saved_tensors, gradients
+        slices = range(0, len(weight), SLICE)
+        parts = (gradient[..., first : first + SLICE] @ weight[first : first + SLICE].float() for first in slices)
+        return functools.reduce(torch.add, parts), None

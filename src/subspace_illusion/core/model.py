@@ -32,6 +32,9 @@ from subspace_illusion.errors import InputError
 _IN_NORMS = (".hook_scale", ".hook_normalized")
 """Hooks inside a norm, which the bridge computes in a way of its own once they are changed."""
 
+LEAST_READOUTS = 2**28
+"""Bytes of readouts that are kept at least."""
+
 PROBE_LENGTH = 11
 """Tokens of the prompts that tell what the hooks hold; a number that no model has heads."""
 
@@ -255,10 +258,13 @@ class Model:
         """The matrix through which the residual stream sees a site, ``[d, d_model]``, output = activation @ W.
 
         ``W_out`` for the MLP's hidden activations, the head's (or all heads') ``W_O`` for attention's z, ``None`` for
-        sites that are in the residual stream already. Asked again, it is the same tensor.
+        sites that are in the residual stream already. Asked again, it is the same tensor, unless so many others were
+        asked for in between that all of them take more than a sixth of what the weights do.
         """
-        if site not in self._readouts:
-            self._readouts[site] = self._readout(site)
+        self._readouts[site] = self._readouts.pop(site) if site in self._readouts else self._readout(site)
+        most = max(LEAST_READOUTS, sum(x.nbytes for x in self.bridge.parameters()) // 6)
+        while sum(0 if x is None else x.nbytes for x in self._readouts.values()) > most and len(self._readouts) > 1:
+            del self._readouts[next(iter(self._readouts))]
         return self._readouts[site]
 
     def _readout(self, site: Site) -> torch.Tensor | None:

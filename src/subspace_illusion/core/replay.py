@@ -32,6 +32,10 @@ from subspace_illusion.core.sites import Site, residual_entering
 from subspace_illusion.errors import InputError
 
 
+TOKENS = 2048
+"""Tokens in one full forward pass: what a block makes of more takes memory, and no device runs them much faster."""
+
+
 @dataclass(frozen=True)
 class Planted:
     """What a component holds besides its own, and what is given back behind it, so that the run stays the same (E14).
@@ -177,7 +181,7 @@ class Tail:
             positions,
             **tails[0]._parts(joined),
             planted=Planted.cat(planted) if planted else None,
-            span=_padded(spans) if spans else None,
+            span=padded(spans) if spans else None,
         )
 
     def _parts(
@@ -191,9 +195,10 @@ class Tail:
         }
 
 
-def _padded(parts: Sequence[torch.Tensor]) -> torch.Tensor:
-    """What is known of the tokens of spans, ``[n, tokens, ...]``, padded with zeros to the longest and joined."""
-    longest = max(part.shape[1] for part in parts)
+def padded(parts: Sequence[torch.Tensor], longest: int = 0) -> torch.Tensor:
+    """What is known of the tokens of spans, ``[n, tokens, ...]``, padded with zeros to the longest of them, or to a
+    length beyond that, and joined."""
+    longest = max(longest, *(part.shape[1] for part in parts))
     return torch.cat([pad(part, (0, 0) * (part.ndim - 2) + (0, longest - part.shape[1])) for part in parts])
 
 
@@ -245,6 +250,7 @@ def record(
     changes: Mapping[Site, torch.Tensor] | None = None,
     position: int | None = None,
     span: int | None = None,
+    starts: Sequence[int] | None = None,
 ) -> Recording:
     """Runs prompts of one length and position in full, without gradients, and keeps what is asked for, on the CPU.
 
@@ -255,12 +261,13 @@ def record(
         tail_from: The first block whose keys, values and entering residual stream the tail holds; ``None`` for none.
         changes: Changes ``[n, d]`` to add, by site. Replays are tested against this.
         position: Index of the token that is read and changed; END by default.
+        starts: The blocks whose entering residual stream the tail holds; by default all from ``tail_from`` on.
         span: How many tokens are, the last of them at the position; ``None`` for it alone.
     """
     n_blocks, (n, length) = model.n_blocks, tokens.shape
     at = (length - 1 if position is None else position) - (0 if span is None else span - 1)
     of_span = None if span is None else torch.ones(n, span, dtype=torch.bool)
-    kept = [] if tail_from is None else list(range(tail_from, n_blocks + 1))
+    kept = [] if tail_from is None else list(range(tail_from, n_blocks + 1)) if starts is None else starts
     cache = every_position()
     first, end = (torch.full((n,), token, device=model.device) for token in (at, length - 1))
     places = Places(first, end, at, None if of_span is None else of_span.to(model.device))
@@ -275,11 +282,47 @@ def record(
             torch.full((n,), length),
             torch.full((n,), at),
             read.entering,
-            {block: cache.layers[block].keys[:, :, :at].cpu() for block in blocks},
-            {block: cache.layers[block].values[:, :, :at].cpu() for block in blocks},
+            # Copies, because a view would hold those of all tokens.
+            {block: cache.layers[block].keys[:, :, :at].cpu().contiguous() for block in blocks},
+            {block: cache.layers[block].values[:, :, :at].cpu().contiguous() for block in blocks},
             span=of_span,
         )
     return Recording(read.activations, output.logits[:, -1].float().cpu(), tail, tokens=read.tokens)
+
+
+def record_in_batches(
+    model: Model,
+    prompts: Sequence[Sequence[int]],
+    positions: Sequence[int],
+    sites: Sequence[Site],
+    tail_from: int,
+    batch: int,
+    starts: Sequence[int] | None = None,
+    spans: Sequence[int] | None = None,
+) -> Iterator[tuple[torch.Tensor, Recording]]:
+    """``record`` for prompts of any lengths and positions, batch by batch, those of one length and position together.
+
+    Args:
+        model: The model.
+        prompts: Token ids of each prompt.
+        positions: Index of the token of each at which it is read.
+        sites: Where to read.
+        tail_from: The first block that the tail holds.
+        batch: Prompts at a time; fewer where they have more than ``TOKENS`` tokens.
+        starts: As for ``record``.
+        spans: How many tokens of each are read, the last of them at its position; ``None`` for that alone.
+
+    Returns:
+        Which prompts a batch has, ``[m]``, and what was recorded of them.
+    """
+    lengths = (len(prompt) for prompt in prompts)
+    layouts = torch.tensor(list(zip(lengths, positions, *([] if spans is None else [spans]), strict=True)))
+    for layout in layouts.unique(dim=0):
+        length, position, *of_span = layout.tolist()
+        span = of_span[0] if of_span else None
+        for rows in (layouts == layout).all(1).nonzero().flatten().split(min(batch, max(1, TOKENS // length))):
+            tokens = torch.tensor([list(prompts[row]) for row in rows.tolist()])
+            yield rows, record(model, tokens, sites, tail_from, position=position, starts=starts, span=span)
 
 
 def record_all(
@@ -291,33 +334,16 @@ def record_all(
     batch: int,
     spans: Sequence[int] | None = None,
 ) -> Recording:
-    """``record`` for prompts of any lengths and positions, in the order given.
-
-    Args:
-        model: The model.
-        prompts: Token ids of each prompt.
-        positions: Index of the token of each at which it is read.
-        sites: Where to read.
-        tail_from: The first block that the tail holds.
-        batch: Prompts at a time.
-        spans: How many tokens of each are, the last of them at its position; ``None`` for that alone.
-    """
-    lengths = (len(prompt) for prompt in prompts)
-    layouts = torch.tensor(list(zip(lengths, positions, *([] if spans is None else [spans]), strict=True)))
-    parts, order = [], []
-    for layout in layouts.unique(dim=0):
-        for rows in (layouts == layout).all(1).nonzero().flatten().split(batch):
-            tokens = torch.tensor([list(prompts[row]) for row in rows.tolist()])
-            span = None if spans is None else int(layout[2])
-            parts.append(record(model, tokens, sites, tail_from, position=int(layout[1]), span=span))
-            order.append(rows)
+    """What ``record_in_batches`` records, all of it at once, in the order given; arguments likewise."""
+    in_batches = record_in_batches(model, prompts, positions, sites, tail_from, batch, spans=spans)
+    order, parts = zip(*in_batches, strict=True)
     back = torch.cat(order).argsort()
     tails = [part.tail for part in parts if part.tail is not None]
     return Recording(
         {site: torch.cat([part.activations[site] for part in parts])[back] for site in sites},
         torch.cat([part.logits for part in parts])[back],
         Tail.cat(tails).rows(back),
-        tokens={site: _padded([part.tokens[site] for part in parts])[back] for site in parts[0].tokens},
+        tokens={site: padded([part.tokens[site] for part in parts])[back] for site in parts[0].tokens},
     )
 
 

@@ -14,7 +14,8 @@ from subspace_illusion.core.activations import CLEAN, SIDES, Activations
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.on_device import Kept, kept
 from subspace_illusion.core.outcome import Outcome, logit_difference
-from subspace_illusion.core.replay import Recording, Tail, TailOf, record_all
+from subspace_illusion.core.recorded import MOST, ByToken, Recorded
+from subspace_illusion.core.replay import Tail, TailOf, record_in_batches
 from subspace_illusion.core.sites import Site
 from subspace_illusion.files import column, read_table
 from subspace_illusion.subspace.das import Examples
@@ -34,42 +35,6 @@ class Prompts(Protocol):
 
     def tail_lengths(self, prompts: Sequence[int]) -> torch.Tensor:
         """How many tokens the tails have, ``[n]``, in the order given."""
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """Prompts that were run just now, their activations in memory.
-
-    Attributes:
-        place: Where each prompt stands in the recording, by its number.
-        recording: The run.
-    """
-
-    place: Mapping[int, int]
-    recording: Recording
-
-    def _rows(self, prompts: Sequence[int]) -> torch.Tensor:
-        return torch.tensor([self.place[int(prompt)] for prompt in prompts])
-
-    def at(self, site: Site, prompts: Sequence[int]) -> torch.Tensor:
-        return self.recording.activations[site][self._rows(prompts)]
-
-    def tail(self, start: int, prompts: Sequence[int]) -> Tail:
-        assert self.recording.tail is not None
-        return self.recording.tail.since(start).rows(self._rows(prompts))
-
-    def tail_lengths(self, prompts: Sequence[int]) -> torch.Tensor:
-        assert self.recording.tail is not None
-        return 1 + self.recording.tail.ends[self._rows(prompts)]
-
-
-@dataclass(frozen=True)
-class ByToken(Recorded):
-    """Prompts that were run just now, read at each token of their spans: ``[n, longest span, d]``, zeros behind those
-    of shorter ones."""
-
-    def at(self, site: Site, prompts: Sequence[int]) -> torch.Tensor:
-        return self.recording.tokens[site][self._rows(prompts)]
 
 
 @dataclass(frozen=True)
@@ -241,6 +206,8 @@ def recorded_pairs(
     start: int,
     batch: int,
     span: Span = "last",
+    starts: Sequence[int] | None = None,
+    most: int = MOST,
 ) -> Pairs:
     """Pairs whose prompts are run now, with a model that has no cache; the table gets the clean ``ld`` of base
     prompts and ``ld_source`` of sources.
@@ -253,19 +220,25 @@ def recorded_pairs(
         start: The first block that tails hold.
         batch: Prompts at a time.
         span: What of positions that are spans is patched; prompts have a column ``span`` then.
+        starts: The blocks that replays start from; by default any from ``start`` on.
+        most: Bytes of what is recorded that stay in memory; see ``core.recorded``.
     """
     table = table.reset_index(drop=True)
-    numbers = sorted({*table["base"], *table["source"]})
+    numbers = np.array(sorted({*table["base"], *table["source"]}))
     chosen_prompts = prompts.set_index("prompt").loc[numbers]
     tokens, positions = chosen_prompts["tokens"].tolist(), chosen_prompts["position"].tolist()
     spans = None if span == "last" else chosen_prompts["span"].tolist()
-    recording = record_all(model, tokens, positions, sites, start, batch, spans)
-    place = {number: row for row, number in enumerate(numbers)}
-    recorded, by_token = Recorded(place, recording), None if spans is None else ByToken(place, recording)
     answer, foil = column(table, "answer_id"), column(table, "foil_id")
-    clean = {
-        CLEAN[side]: logit_difference(recording.logits[recorded._rows(table[side].tolist())], answer, foil).double()
-        for side in SIDES
-    }
-    table = table.assign(**{name: ld.numpy() for name, ld in clean.items()})
+    recorded, clean = Recorded(most), {CLEAN[side]: np.empty(len(table)) for side in SIDES}
+    for rows, recording in record_in_batches(model, tokens, positions, sites, start, batch, starts, spans):
+        here = pd.Index(numbers[rows.numpy()])
+        recorded.add(here.tolist(), recording)
+        for side in SIDES:
+            # Logits of a whole vocabulary are let go with their batch.
+            places = here.get_indexer(table[side])
+            (of_side,) = np.nonzero(places >= 0)
+            logits = recording.logits[torch.from_numpy(places[of_side])]
+            clean[CLEAN[side]][of_side] = logit_difference(logits, answer[of_side], foil[of_side]).double().numpy()
+    table = table.assign(**clean)
+    by_token = None if spans is None else ByToken(recorded)
     return Pairs(model, table, recorded, table[CLEAN["base"]].to_numpy(), by_token, span)
