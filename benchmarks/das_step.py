@@ -61,7 +61,7 @@ def step_seconds(steps_of: Callable[[int], object], device: torch.device) -> flo
 
 def products_alone(model: Model, site: Site, rows: int, dtype: torch.dtype) -> Callable[[], None]:
     """The matrix products of a step behind a site, every weight once in either direction, and nothing else."""
-    weights = [weight for weight, _ in linear_modules(model.bridge, site.block + 1).values()]
+    weights = [weights()[0] for weights in linear_modules(model.bridge, site.block + 1).values()]
     readout = model.readout(site)
     weights += [] if readout is None else [readout.T]
     weights = [weight.to(model.device, dtype).contiguous() for weight in weights]

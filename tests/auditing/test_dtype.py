@@ -12,6 +12,7 @@ from subspace_illusion import Audit, audit
 from subspace_illusion.auditing.localising import localise_variable
 from subspace_illusion.auditing.proof import prove
 from subspace_illusion.auditing.settings import TOLERANCE, Das
+from subspace_illusion.core import linear
 from subspace_illusion.core.attribution import bends_logits
 from subspace_illusion.core.checkpoints import DTYPES, load_model, saved_dtype
 from subspace_illusion.core.model import Model, bridge_model, open_model
@@ -175,3 +176,23 @@ def test_the_command_offers_every_dtype():
 def test_tails_of_a_dtype_are_joined_in_it(llama16):
     joined = Tail.cat([record(llama16, tokens()[:, :n], tail_from=2).tail for n in (4, 7)])
     assert joined.residual[2].dtype == joined.keys[2].dtype == BF16
+
+
+def test_an_unembedding_in_slices_is_one_in_float32(monkeypatch):
+    monkeypatch.setattr(linear, "SLICE", 3)
+    draw = torch.Generator().manual_seed(0)
+    weight, bias = torch.randn(10, 4, generator=draw).to(BF16), torch.randn(10, generator=draw).to(BF16)
+    x = torch.randn(2, 3, 4, generator=draw).requires_grad_()
+    exact = torch.nn.functional.linear(x, weight.float(), bias.float())
+    logits = linear.logits_in_float32(x, weight, bias)
+    torch.testing.assert_close(logits, exact)
+    towards = torch.randn(2, 3, 10, generator=draw)
+    gradients = [torch.autograd.grad((y * towards).sum(), x)[0] for y in (logits, exact)]
+    torch.testing.assert_close(*gradients)
+
+
+def test_a_matrix_is_the_same_in_slices(llama16: Model, monkeypatch):
+    site = Site.parse("blocks.2.mlp.hook_post")
+    whole = llama16._readout(site)
+    monkeypatch.setattr(linear, "UNITS", 7)
+    assert torch.equal(llama16._readout(site), whole)

@@ -19,6 +19,7 @@ from subspace_illusion.auditing.progress import Progress, rounded, run_in, say_h
 from subspace_illusion.auditing.repair import repaired
 from subspace_illusion.auditing.result import Audit
 from subspace_illusion.auditing.settings import BATCH, LONGEST_PLANTING, Settings
+from subspace_illusion.core.activations import starts_of
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.errors import InputError
@@ -67,7 +68,7 @@ def audit(
         say_how_read(asked.pairs.about)
     words, as_read, tokenizer = asked.read(model)
     prompts, listed = words.prompts, words.pairs
-    opened = given_model(model, asked.settings.dtype, tokenizer)
+    opened = given_model(model, asked.settings, tokenizer)
     sites = given_sites(hook, opened.model.n_blocks)
     for site in sites:
         opened.model.check(site)
@@ -127,7 +128,8 @@ def _halves(
     planted = [needed for site in sites for needed in sites_here(model, site)] if settings.calibrate else []
     read = list(dict.fromkeys([*sites, *(residual_after(site.block) for site in sites), *planted]))
     start = time.perf_counter()
-    everything = recorded_pairs(model, prompts, listed, read, min(site.start for site in sites), BATCH, settings.span)
+    starts, most = starts_of(sites), int(1e9 * settings.recorded_gb)
+    everything = recorded_pairs(model, prompts, listed, read, starts[0], BATCH, settings.span, starts, most)
     pace = (time.perf_counter() - start) / (model.n_blocks * prompts["tokens"].map(len).sum())
     marked = mark_kept(everything.table, settings.filter_incorrect)
     kept = replace(everything, table=marked).among(marked["kept"].to_numpy())

@@ -12,8 +12,9 @@ from subspace_illusion.auditing.settings import Reading
 from subspace_illusion.core.checkpoints import DTYPES, dtype_name, open_tokenizer, reopened, weights_sha256
 from subspace_illusion.core.fetch import open_source
 from subspace_illusion.core.model import Model, open_model, wrap_bridge
+from subspace_illusion.core.placed import placed_on
 from subspace_illusion.core.sites import Site
-from subspace_illusion.core.tokenizer import Bos, Dtype, Limits, Tokenizer
+from subspace_illusion.core.tokenizer import Bos, Limits, Tokenizer
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import sha256
 from subspace_illusion.subspace.keys import LABELS, is_label
@@ -51,29 +52,35 @@ class GivenModel:
         return None if self.folder is None else weights_sha256(self.folder)
 
 
-def given_model(given: Any, dtype: Dtype, tokenizer: Tokenizer) -> GivenModel:
+def given_model(given: Any, reading: Reading, tokenizer: Tokenizer) -> GivenModel:
     """The model, from a folder, a name on the hub, a TransformerBridge or what ``open_model`` gives.
 
     Args:
         given: Any of these, of which ``given_tokenizer`` has made sure; what is open stays in its own dtype.
-        dtype: What the weights are kept in; ``auto`` is what they are saved, or open, in.
+        reading: Says what the weights are kept in, and where; ``auto`` is the dtype that they are saved, or open, in.
         tokenizer: Its tokenizer, of ``given_tokenizer``.
 
     Raises:
-        InputError: If it cannot be audited, or is open in another dtype than asked for.
+        InputError: If it cannot be audited, or is open in another dtype than asked for, or where it is.
     """
     if isinstance(given, str | Path):
         folder, source = open_source(str(given))
-        model = open_model(folder, dtype=dtype, tokenizer=tokenizer)
+        model = open_model(folder, dtype=reading.dtype, device_map=reading.device_map, tokenizer=tokenizer)
         return GivenModel(model, _about(model) | source, folder)
     if isinstance(given, Model):
-        return _opened(given, dtype)
+        return _opened(given, reading)
     if (found := next(given.parameters()).dtype) not in DTYPES.values():
         raise InputError(f"the model's weights are {dtype_name(found)}: make them float32, model.float()")
-    return _opened(wrap_bridge(given, Tokenizer(given.tokenizer)), dtype)
+    return _opened(wrap_bridge(given, Tokenizer(given.tokenizer)), reading)
 
 
-def _opened(model: Model, dtype: Dtype) -> GivenModel:
+def _opened(model: Model, reading: Reading) -> GivenModel:
+    dtype = reading.dtype
+    if reading.device_map is not None:
+        raise InputError(
+            "there is a device_map, but the model that is given is open already, and stays where it is: leave "
+            "device_map away, or give the model's folder"
+        )
     if dtype not in ("auto", dtype_name(model.dtype)):
         raise InputError(
             f"dtype is {dtype}, but the model that is given is open in {dtype_name(model.dtype)} already: leave dtype "
@@ -126,7 +133,7 @@ def _about(model: Model) -> dict[str, Any]:
         d_model=int(model.bridge.cfg.d_model),
         device=str(model.device),
         dtype=dtype_name(model.dtype),
-    )
+    ) | (dict(device_map=placed) if (placed := placed_on(model.bridge.original_model)) else {})
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ def localise_variable(
     tokenizer, said = given_tokenizer(model, asked.bos)
     words, as_read = given.read(tokenizer, asked, test_share=0.5, said=said)
     prompts = words.prompts
-    opened = given_model(model, asked.dtype, tokenizer).model
+    opened = given_model(model, asked, tokenizer).model
     end = residual_after(opened.n_blocks - 1)
     start = time.perf_counter()
     everything = recorded_pairs(opened, prompts, words.pairs, [end], end.start, BATCH)

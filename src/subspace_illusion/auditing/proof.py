@@ -201,7 +201,7 @@ def run_in_full(
         if site.write_hook == site.hook:
             here.copy_(value.view_as(here))
         else:
-            here.add_((value - was).view_as(here))
+            here.add_((value - was).view_as(here).to(here.device))
         return changed
 
     with torch.no_grad():

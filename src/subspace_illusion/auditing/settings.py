@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from subspace_illusion.core.matmul import MatmulDtype
+from subspace_illusion.core.placed import DeviceMap, read_device_map
 from subspace_illusion.core.tokenizer import Bos, Dtype
 from subspace_illusion.errors import InputError
 from subspace_illusion.subspace.das import Loss
@@ -31,6 +32,7 @@ Seeds = Annotated[tuple[Seed, ...], BeforeValidator(_plain), Field(min_length=1)
 Positive = Annotated[float, BeforeValidator(_plain), Field(gt=0)]
 Share = Annotated[float, BeforeValidator(_plain), Field(gt=0, lt=1)]
 Resamples = Annotated[int, BeforeValidator(_plain), Field(ge=100)]  # fewer have no 2.5th percentile to speak of
+Placing = Annotated[DeviceMap, BeforeValidator(read_device_map)]
 Position = Annotated[str, BeforeValidator(lambda value: str(_plain(value)))]
 
 
@@ -55,6 +57,9 @@ class Reading(Part):
     Attributes:
         dtype: What the weights of a model in a folder are kept in: ``auto``, as they are saved, ``float32``,
             ``bfloat16`` or ``float16``. Bases, statistics and logits are float32 whatever it is.
+        device_map: Which modules run where, as transformers has it: ``auto``, ``balanced``, ``sequential``, a device,
+            or a mapping of modules to devices, ``cpu`` and ``disk`` among them; a JSON file with one; ``None`` for one
+            device, a GPU where there is one.
         columns: By our name of a column of pairs the one that the user's table has for it.
         counterfactual: Which kind, where a table of MIB's has several.
         position: Where the pairs do not say it: ``last``, a token's index, or a text whose last token counts.
@@ -71,6 +76,7 @@ class Reading(Part):
     """
 
     dtype: Dtype = "auto"
+    device_map: Placing | None = None
     columns: Mapping[str, str] = Field(default_factory=dict)
     counterfactual: str | None = None
     position: Position = LAST
@@ -97,6 +103,8 @@ class Reading(Part):
             return cls.model_validate(dict(asked))
         except ValidationError as error:
             first = error.errors()[0]
+            if isinstance(said := first.get("ctx", {}).get("error"), InputError):  # which names what is wrong itself
+                raise said from error
             place = ".".join(str(part) for part in first["loc"])
             raise InputError(f"{place} is {first['input']!r}: {first['msg'].removeprefix('Value error, ')}") from error
 
@@ -115,6 +123,8 @@ class Settings(Reading):
         rank: Of the subspace that is trained.
         seeds: Of its training.
         das: How it is trained, a ``Das`` or a dictionary of its attributes; the controls' own runs make all steps.
+        recorded_gb: Gigabytes of what is recorded of prompts (activations, keys, values) that stay in memory; the rest
+            is put into a temporary folder (``TMPDIR``) while the audit runs.
         test_share: Share of the groups of pairs that effects are measured on, where the pairs have no ``split``.
         resamples: Draws of the bootstrap.
     """
@@ -126,6 +136,7 @@ class Settings(Reading):
     rank: Count = 1
     seeds: Seeds = (0,)
     das: Das = Das()
+    recorded_gb: Positive = 0.25
     test_share: Share = 0.5
     resamples: Resamples = 2000
 

@@ -64,6 +64,12 @@ def add_input(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="what the model's weights are kept in (default: auto, as they are saved)",
     )
+    parser.add_argument(
+        "--device-map",
+        metavar="MAP",
+        help="which modules run where, as transformers has it: auto, balanced, sequential, a device, or a .json file "
+        "with a device, cpu or disk for every module (default: one GPU where there is one)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the split, the draws and random subspaces (default: 0)")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="a folder for what is found")
     parser.add_argument("--force", action="store_true", help="replace what an earlier run left in DIR")
@@ -126,6 +132,7 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
         skip_bad_rows=options.skip_bad_rows,
         filter_incorrect=not options.keep_incorrect,
         dtype=options.dtype,
+        device_map=options.device_map,
         seed=options.seed,
     )
 

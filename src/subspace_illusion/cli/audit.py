@@ -52,6 +52,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of its training (default: 0)")
     parser.add_argument("--steps", type=count, default=30, help="of its training at most (default: 30)")
     parser.add_argument(
+        "--recorded-gb",
+        type=float,
+        default=0.25,
+        metavar="GB",
+        help="how much of what is recorded of prompts stays in memory; the rest is in a temporary folder meanwhile "
+        "(default: 0.25)",
+    )
+    parser.add_argument(
         "--scheduler",
         type=scheduler,
         default=HERE,
@@ -69,8 +77,10 @@ def run(options: argparse.Namespace) -> None:
     """
     from subspace_illusion.auditing.call import audit
     from subspace_illusion.auditing.result import WRITTEN
+    from subspace_illusion.core.cores import bound_threads
     from subspace_illusion.files import check_free, remove
 
+    bound_threads()
     check_files(options)
     check_free(options.out, WRITTEN, options.force)
     directions = named_directions(options.direction)
@@ -82,6 +92,7 @@ def run(options: argparse.Namespace) -> None:
         rank=options.rank,
         seeds=options.seeds,
         das=dict(steps=options.steps),
+        recorded_gb=options.recorded_gb,
     )
     store = options.out.with_name(f".{options.out.name}.units")
     if options.scheduler == HERE:

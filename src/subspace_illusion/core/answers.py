@@ -14,7 +14,7 @@ from subspace_illusion.core.forwards import forwards
 from subspace_illusion.core.linear import logits_in_float32
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import NONE, Outcome
-from subspace_illusion.core.parts import linear_modules
+from subspace_illusion.core.parts import Weights, linear_modules
 from subspace_illusion.core.replay import Tail, replay
 from subspace_illusion.core.sites import Site
 
@@ -28,9 +28,9 @@ def answers_alone(model: Model, answer: torch.Tensor, foil: torch.Tensor) -> Ite
         answer: Token ids of the answers of the prompts that are replayed, ``[n]`` or ``[n, k]``.
         foil: Token ids of their foils, the same shape.
     """
-    ((module, (weight, bias)),) = linear_modules(model.bridge, model.n_blocks).items()
-    ids = torch.stack([answer, foil], 1).flatten(1).to(model.device)
-    with forwards({module: _unembedding(weight, bias, ids)}), torch.no_grad():
+    ((module, weights),) = linear_modules(model.bridge, model.n_blocks).items()
+    ids = torch.stack([answer, foil], 1).flatten(1)
+    with forwards({module: _unembedding(weights, ids)}), torch.no_grad():
         yield
 
 
@@ -63,17 +63,15 @@ def outcomes_each(
     return dict(zip(changes, of_each, strict=True))
 
 
-def _unembedding(
-    weight: torch.Tensor, bias: torch.Tensor | None, ids: torch.Tensor
-) -> Callable[[torch.Tensor], torch.Tensor]:
+def _unembedding(weights: Weights, of_prompts: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
     """From the residual stream at END ``[n, 1, d_model]`` the logits of answers, foils and the likeliest token, NaN for
     what a side lacks and where the last was not asked for, ``[n, 1, 2 k + 1]``; one axis, so that a cap on logits finds
     what it expects."""
-    lacking = ids == NONE
-    ids = ids.clamp(min=0)
 
     def forward(x: torch.Tensor) -> torch.Tensor:
-        end = x[:, -1].float()
+        weight, bias = weights()
+        end, listed = x[:, -1].to(weight.device).float(), of_prompts.to(weight.device)
+        lacking, ids = listed == NONE, listed.clamp(min=0)
         named = torch.einsum("nd,nkd->nk", end, weight[ids].float())
         if bias is not None:
             named = named + bias[ids]
@@ -81,7 +79,7 @@ def _unembedding(
         answers, foils = (of_side.amax(1) for of_side in named.masked_fill(lacking, -torch.inf).chunk(2, 1))
         asked = (foils >= answers).nonzero().flatten()
         if len(asked):
-            logits = logits_in_float32(weight, bias)(end[asked])
+            logits = logits_in_float32(end[asked], weight, bias)
             # All of them from one product: a foil's own logit is compared with the largest.
             named[asked], best[asked] = logits.gather(1, ids[asked]), logits.amax(1, keepdim=True)
         return torch.cat([named.masked_fill(lacking, torch.nan), best], 1)[:, None]

@@ -15,6 +15,7 @@ from subspace_illusion.core.linear import in_float32, matrix_of
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import logit_difference
 from subspace_illusion.core.parts import norm_at_end, norm_behind
+from subspace_illusion.core.placed import device_of
 from subspace_illusion.core.replay import Recording, Tail, replay
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.errors import InputError
@@ -44,7 +45,7 @@ class FrozenNorm:
     @classmethod
     def of(cls, norm: Any, d: int, device: torch.device) -> "FrozenNorm":
         """Finds the linear part by sending unit vectors, large enough to drown the norm's epsilon, through the norm."""
-        large, exact = 1e4, in_float32(norm)
+        large, exact, device = 1e4, in_float32(norm), device_of(norm, device)
         with torch.no_grad():
             shift = exact(torch.zeros(1, d, device=device))
             two = large * torch.eye(d, device=device)[:2]
@@ -60,7 +61,7 @@ class FrozenNorm:
         """By what the norm divides each of ``x [n, d]``, ``[n, 1]``."""
         with torch.no_grad():
             # The norm's module lives where the model does; what is measured lives on the CPU.
-            device = next(iter(self.norm.parameters()), x).device
+            device = device_of(self.norm, x.device)
             normed = in_float32(self.norm)(x.to(device)).cpu() - self.shift
         return (x @ self.linear).norm(dim=1, keepdim=True) / normed.norm(dim=1, keepdim=True)
 

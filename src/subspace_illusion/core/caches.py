@@ -45,7 +45,10 @@ def _frozen_layer() -> type:
             self.length, self.keys, self.values, self.is_initialized = length, keys, values, True
 
         def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> Any:
-            return torch.cat([self.keys, key_states], -2), torch.cat([self.values, value_states], -2)
+            # Where a model is on several devices, every block's are where it computes.
+            earlier = (x.to(key_states.device, non_blocking=True) for x in (self.keys, self.values))
+            keys, values = (torch.cat(ends, -2) for ends in zip(earlier, (key_states, value_states), strict=True))
+            return keys, values
 
         def get_seq_length(self) -> int:
             return self.length

@@ -7,6 +7,7 @@ at the one that holds the model (``core.pointer``).
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -41,6 +42,7 @@ def _transformers() -> Any:
 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
+    logging.getLogger("accelerate").setLevel(logging.ERROR)  # it says what a device map asks for
     return transformers
 
 
@@ -97,13 +99,22 @@ def check_folder(folder: Path) -> None:
                 pass
     except (OSError, SafetensorError) as error:
         raise InputError(f"{file} holds no weights that can be read: {first_line(error)}") from error
+    meta_model(folder)
+    open_tokenizer(folder)
+
+
+def meta_model(folder: Path) -> Any:
+    """The model of an HF folder without its weights: shapes alone, which take no memory.
+
+    Raises:
+        InputError: If its configuration is of none.
+    """
     config = read_config(folder)
     try:
-        with torch.random.fork_rng(devices=[]), torch.device("meta"):  # shapes alone, which take no memory
-            _transformers().AutoModelForCausalLM.from_config(config)
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            return _transformers().AutoModelForCausalLM.from_config(config)
     except Exception as error:  # every architecture raises its own
         raise InputError(f"{folder} holds no model that can be read: {first_line(error)}") from error
-    open_tokenizer(folder)
 
 
 def check_config(folder: Path) -> None:
@@ -116,12 +127,14 @@ def check_config(folder: Path) -> None:
         raise InputError(f"{folder} is no model folder: it has no {CONFIG}")
 
 
-def load_model(folder: Path, dtype: Dtype = "float32") -> Any:
+def load_model(folder: Path, dtype: Dtype = "float32", device_map: Any = None) -> Any:
     """The model of an HF folder.
 
     Args:
         folder: The folder, or one that points at it. Nothing is written there, whatever happens to the model.
         dtype: What its weights are kept in.
+        device_map: Where its modules go (``core.placed``); ``None`` for the processor's memory. What is to be on disk
+            stays in the folder's own files.
 
     Raises:
         InputError: If there is none that can be read.
@@ -132,7 +145,7 @@ def load_model(folder: Path, dtype: Dtype = "float32") -> Any:
     try:
         with torch.random.fork_rng(devices=[]):  # loading draws from torch's global stream
             return _transformers().AutoModelForCausalLM.from_pretrained(
-                place, dtype=kept_in, use_safetensors=True, local_files_only=True
+                place, dtype=kept_in, use_safetensors=True, local_files_only=True, device_map=device_map
             )
     except Exception as error:  # safetensors, transformers and the JSON parser each raise their own
         raise InputError(f"{place} holds no model that can be read: {first_line(error)}") from error

@@ -124,7 +124,7 @@ def score_gradient(
     def collect(of_block: Sequence[int]) -> Any:
         def read(scores: torch.Tensor, hook: Any) -> None:
             end = scores[rows, :, tail.ends][:, of_block]  # [n, heads, keys]
-            preferences.append((end[rows, :, first + shift] - end[rows, :, second + shift]).sum())
+            preferences.append((end[rows, :, first + shift] - end[rows, :, second + shift]).sum().cpu())
 
         return read
 

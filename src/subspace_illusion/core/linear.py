@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from subspace_illusion.core.placed import at_hand, device_of, unhooked
+
 UNITS = 1024
 """Unit vectors that are sent through a module at a time."""
 SLICE = 16384
@@ -19,10 +21,11 @@ def matrix_of(linear: Callable[[torch.Tensor], torch.Tensor], d: int, device: to
     Args:
         linear: The module, or a function of float32; what it gives behind the first dimension is kept as it is.
         d: How many dimensions it reads.
-        device: Where it lives.
+        device: Where a function computes; a module is asked itself.
     """
-    function = in_float32(linear) if isinstance(linear, torch.nn.Module) else linear
-    parts = []
+    function, parts = linear, []
+    if isinstance(linear, torch.nn.Module):
+        function, device = in_float32(linear), device_of(linear, device)
     with torch.no_grad():
         constant = function(torch.zeros(1, d, device=device))
         for rows in torch.arange(d, device=device).split(UNITS):
@@ -36,23 +39,26 @@ def in_float32(module: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor
     """What a module computes, from float32 to float32; its weights are rounded already, nothing else is."""
     if all(parameter.dtype == torch.float32 for parameter in module.parameters()):
         return module
-    exact = {name: parameter.float() for name, parameter in module.named_parameters()}
-    # The bridge reaches each weight by two names; swapped under both, it would not be put back.
-    return lambda x: torch.func.functional_call(module, exact, (x,), tie_weights=False)
+    with at_hand(module):
+        exact = {name: parameter.float() for name, parameter in module.named_parameters()}
+
+    def function(x: torch.Tensor) -> torch.Tensor:
+        with unhooked(module):
+            # The bridge reaches each weight by two names; swapped under both, it would not be put back.
+            found: torch.Tensor = torch.func.functional_call(module, exact, (x,), tie_weights=False)
+        return found
+
+    return function
 
 
-def logits_in_float32(weight: torch.Tensor, bias: torch.Tensor | None) -> Callable[[torch.Tensor], torch.Tensor]:
-    """An unembedding that gives float32, whatever its weight ``[vocabulary, d_model]`` is kept in: a logit of 20 in
+def logits_in_float32(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """What an unembedding gives, in float32, whatever its weight ``[vocabulary, d_model]`` is kept in: a logit of 20 in
     bfloat16 is the next one's neighbour at a distance of 0.125."""
-    added = None if bias is None else bias.float()
+    x, added = x.to(weight.device).float(), None if bias is None else bias.float()
     if weight.dtype == torch.float32:
-        return lambda x: torch.nn.functional.linear(x.float(), weight, added)
-
-    def logits(x: torch.Tensor) -> torch.Tensor:
-        product: torch.Tensor = _InSlices.apply(x.float(), weight)
-        return product if added is None else product + added
-
-    return logits
+        return torch.nn.functional.linear(x, weight, added)
+    product: torch.Tensor = _InSlices.apply(x, weight)
+    return product if added is None else product + added
 
 
 class _InSlices(torch.autograd.Function):

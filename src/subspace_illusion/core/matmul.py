@@ -13,6 +13,7 @@ import torch
 from subspace_illusion.core.forwards import forwards
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.parts import linear_modules
+from subspace_illusion.core.placed import is_offloaded
 
 MatmulDtype = Literal["auto", "float32", "bfloat16"]
 """What products are made in; ``auto`` is bfloat16 where ``has_bfloat16`` and float32 elsewhere."""
@@ -46,15 +47,18 @@ def matmul_in(model: Model, kind: MatmulDtype, start: int) -> Iterator[None]:
     """
     faster = resolved(kind, model.device) == "bfloat16" and model.dtype == torch.float32
     listed = linear_modules(model.bridge, start) if faster else {}
-    with forwards({module: _product(weight.bfloat16(), bias) for module, (weight, bias) in listed.items()}):
+    # A copy of what is offloaded would be where there is no room.
+    rounded = {module: _product(*weights()) for module, weights in listed.items() if not is_offloaded(module)}
+    with forwards(rounded):
         yield
 
 
 def _product(weight: torch.Tensor, bias: torch.Tensor | None) -> Callable[[torch.Tensor], torch.Tensor]:
-    """``x W^T + b`` with the product in the weight's dtype, ``[out, in]``, and the sum in that of ``x``."""
-    weight = weight.contiguous()
+    """``x W^T + b`` with the product in bfloat16, W ``[out, in]``, and the sum in the dtype of ``x``."""
+    weight = weight.bfloat16().contiguous()
 
     def forward(x: torch.Tensor) -> torch.Tensor:
+        x = x.to(weight.device)
         y = torch.nn.functional.linear(x.to(weight.dtype), weight).to(x.dtype)
         return y if bias is None else y + bias
 

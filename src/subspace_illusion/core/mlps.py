@@ -9,6 +9,7 @@ import torch
 from subspace_illusion.core.linear import matrix_of
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.parts import maps_in, norm_before
+from subspace_illusion.core.placed import device_of
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 
@@ -40,7 +41,7 @@ def mlp_forward(
     Returns:
         The hidden activations after the non-linearity ``[n, d_mlp]`` and the output ``[n, d_model]``.
     """
-    normed = normed.to(next(mlp.parameters()).device)
+    normed = normed.to(device_of(mlp, normed.device))
     found: list[torch.Tensor] = []
     handle = mlp.out.register_forward_pre_hook(lambda module, args: found.append(args[0]))
     try:
@@ -62,7 +63,8 @@ def read_through(model: Model, block: int) -> tuple[torch.nn.Module, str]:
 def through_norm(model: Model, block: int, residual: torch.Tensor) -> torch.Tensor:
     """What a block's MLP reads where the residual stream before it is ``[n, d_model]``."""
     with torch.no_grad():
-        return read_through(model, block)[0](residual.to(model.device)).cpu()
+        norm = read_through(model, block)[0]
+        return norm(residual.to(device_of(norm, model.device))).cpu()
 
 
 def hidden_from_residual(model: Model, block: int, residual: torch.Tensor) -> torch.Tensor:
@@ -78,7 +80,8 @@ def pre_activations(model: Model, block: int, normed: torch.Tensor) -> dict[str,
     """What the linear maps into a block's MLP give, ``[n, d_mlp]``: ``in`` and, where it is gated, ``gate``."""
     mlp = model.bridge.blocks[block].mlp
     with torch.no_grad():
-        return {name: linear(normed.to(model.device)).cpu() for name, linear in maps_in(mlp).items()}
+        there = normed.to(device_of(mlp, model.device))
+        return {name: linear(there).cpu() for name, linear in maps_in(mlp).items()}
 
 
 def weight_matrices(model: Model, block: int) -> dict[str, torch.Tensor]:

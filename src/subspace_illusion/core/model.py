@@ -7,7 +7,7 @@ runs the model brings them over.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from subspace_illusion.core.checkpoints import first_line, load_model, open_toke
 from subspace_illusion.core.device import pick_device
 from subspace_illusion.core.linear import in_float32, logits_in_float32, matrix_of
 from subspace_illusion.core.parts import (
+    Weights,
     factor_behind,
     given_by,
     has_experts,
@@ -25,6 +26,7 @@ from subspace_illusion.core.parts import (
     norm_before,
     returned_by_blocks,
 )
+from subspace_illusion.core.placed import DeviceMap, device_of, fitted, placed_on
 from subspace_illusion.core.sites import Site, Writer
 from subspace_illusion.core.tokenizer import Dtype, Tokenizer
 from subspace_illusion.errors import InputError
@@ -43,6 +45,7 @@ def open_model(
     folder: Path,
     device: torch.device | None = None,
     dtype: Dtype = "float32",
+    device_map: DeviceMap | None = None,
     tokenizer: Tokenizer | None = None,
 ) -> Model:
     """Opens an HF folder with safetensors weights, frozen, in evaluation mode.
@@ -51,17 +54,22 @@ def open_model(
         folder: The folder, such as ``convert_gguf`` writes, or one that points at it.
         device: Where the model runs; ``pick_device()`` by default.
         dtype: What its weights are kept in, and it runs in.
+        device_map: Which of its modules run where, in the place of one device for all.
         tokenizer: The folder's, where it is open already.
 
     Raises:
-        InputError: If the folder holds no model that can be read, or none that transformer_lens knows.
+        InputError: If the folder holds no model that can be read, or none that transformer_lens knows, or the map is of
+            another model.
     """
-    tokenizer = tokenizer or open_tokenizer(folder)
-    return bridge_model(load_model(folder, dtype), tokenizer, device or pick_device(), name=str(folder))
+    if device_map is None:
+        hf_model, device = load_model(folder, dtype), device or pick_device()
+    else:
+        hf_model = load_model(folder, dtype, fitted(device_map, folder))
+    return bridge_model(hf_model, tokenizer or open_tokenizer(folder), device, name=str(folder))
 
 
-def bridge_model(hf_model: Any, tokenizer: Tokenizer, device: torch.device, name: str = "model") -> Model:
-    """Wraps a loaded HF model, in place, in a TransformerBridge.
+def bridge_model(hf_model: Any, tokenizer: Tokenizer, device: torch.device | None, name: str = "model") -> Model:
+    """Wraps a loaded HF model, in place, in a TransformerBridge, on a device, or, with ``None``, where it is.
 
     Raises:
         InputError: If transformer_lens has no adapter for the architecture.
@@ -70,7 +78,10 @@ def bridge_model(hf_model: Any, tokenizer: Tokenizer, device: torch.device, name
 
     try:
         bridge = TransformerBridge.boot_transformers(
-            name, hf_model=hf_model.to(device).eval(), tokenizer=tokenizer.hf, device=str(device)
+            name,
+            hf_model=(hf_model if device is None else hf_model.to(device)).eval(),
+            tokenizer=tokenizer.hf,
+            device=str(device or device_of(hf_model, torch.device("cpu"))),
         )
     except Exception as error:  # the adapters raise whatever their architecture makes them raise
         said = first_line(error).partition(" Available architectures")[0]  # of which there are some hundred and sixty
@@ -83,11 +94,16 @@ def wrap_bridge(bridge: Any, tokenizer: Tokenizer) -> Model:
     from now on."""
     bridge.eval()
     bridge.requires_grad_(False)
-    device = next(bridge.parameters()).device
-    for module, (weight, bias) in linear_modules(bridge, len(bridge.blocks)).items():
-        if weight.dtype != torch.float32:
-            module.__dict__["forward"] = logits_in_float32(weight, bias)
+    embedding = next(bridge.parameters()).device
+    device = torch.device(bridge.cfg.device) if placed_on(bridge.original_model) else embedding
+    for module, weights in linear_modules(bridge, len(bridge.blocks)).items():
+        if weights()[0].dtype != torch.float32:
+            module.__dict__["forward"] = partial(_logits_in_float32, weights)
     return Model(bridge, tokenizer, device, _centres(bridge, device), returned_by_blocks(bridge, device))
+
+
+def _logits_in_float32(weights: Weights, x: torch.Tensor) -> torch.Tensor:
+    return logits_in_float32(x, *weights())
 
 
 def _centres(bridge: Any, device: torch.device) -> bool:
@@ -99,7 +115,12 @@ def _centres(bridge: Any, device: torch.device) -> bool:
         return False
     x = torch.linspace(-1, 1, bridge.cfg.d_model, device=device)[None] ** 3
     with torch.no_grad():
-        return all(torch.allclose(norm(x), norm(x + 1), atol=1e-4) for norm in map(in_float32, norms))
+        return all(_takes_off_the_mean(norm, x.to(device_of(norm, device))) for norm in norms)
+
+
+def _takes_off_the_mean(norm: torch.nn.Module, x: torch.Tensor) -> bool:
+    exact = in_float32(norm)
+    return torch.allclose(exact(x), exact(x + 1), atol=1e-4)
 
 
 @dataclass(frozen=True)
@@ -109,7 +130,7 @@ class Model:
     Attributes:
         bridge: The TransformerBridge.
         tokenizer: Its tokenizer.
-        device: Where it runs.
+        device: Where it runs; of a model on several devices, where it takes its tokens.
         centres: Whether every norm that reads the residual stream takes the mean off it, as layer norm does. Then the
             mean component of a residual vector can have no effect, and it is left out wherever such a vector or a
             matrix that writes one is read (``centred``, ``readout``). It is what centring the writing weights does,
@@ -129,6 +150,11 @@ class Model:
         """What its weights are kept in; what is read of it, and the logits, are float32 whatever it is."""
         dtype: torch.dtype = next(self.bridge.parameters()).dtype
         return dtype
+
+    @property
+    def is_spread(self) -> bool:
+        """Whether its modules are on several devices."""
+        return len({*placed_on(self.bridge.original_model).values()}) > 1
 
     @property
     def n_blocks(self) -> int:
@@ -157,7 +183,8 @@ class Model:
         """Every hook's activation on two short prompts, by hook name."""
         try:
             with torch.no_grad():
-                return dict(self.bridge.run_with_cache(self._probed)[1].items())
+                found = self.bridge.run_with_cache(self._probed)[1].items()
+                return {name: x.to(self.device) for name, x in found}
         except Exception as error:  # the bridge raises whatever an architecture makes it raise
             name = type(self.bridge.original_model).__name__
             raise InputError(f"transformer_lens cannot run the {name} with its hooks: {first_line(error)}") from error

@@ -5,6 +5,7 @@ A part is known by what it does, or by the name that every TransformerBridge giv
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -51,19 +52,27 @@ def maps_into_heads(attention: Any, look_back: bool) -> list[Any]:
     return [getattr(attention, name) for name in names] if all(hasattr(attention, name) for name in names) else []
 
 
-def linear_modules(bridge: Any, start: int) -> dict[torch.nn.Module, tuple[torch.Tensor, torch.Tensor | None]]:
-    """The linear modules from a block on, the unembedding among them, with their weights ``[out, in]``, however they
-    are stored, and biases."""
+Weights = Callable[[], tuple[torch.Tensor, torch.Tensor | None]]
+"""Gives a linear module's weight ``[out, in]``, however it is stored, and bias, as they are at the moment: those of a
+module that is offloaded come and go."""
+
+
+def linear_modules(bridge: Any, start: int) -> dict[torch.nn.Module, Weights]:
+    """The linear modules from a block on, the unembedding among them, with what gives their weights."""
     from transformers.pytorch_utils import Conv1D
 
-    found: dict[torch.nn.Module, tuple[torch.Tensor, torch.Tensor | None]] = {}
+    found: dict[torch.nn.Module, Weights] = {}
     for part in (*bridge.blocks[start:], bridge.unembed):
         for module in part.modules():
             if isinstance(module, torch.nn.Linear):
-                found[module] = module.weight, module.bias
+                found[module] = partial(_weights_of, module, False)
             elif isinstance(module, Conv1D):
-                found[module] = module.weight.T, module.bias
+                found[module] = partial(_weights_of, module, True)
     return found
+
+
+def _weights_of(module: Any, turned: bool) -> tuple[torch.Tensor, torch.Tensor | None]:
+    return module.weight.T if turned else module.weight, module.bias
 
 
 def returned_by_blocks(bridge: Any, device: torch.device) -> tuple[int | None, ...]:

@@ -10,6 +10,7 @@ from torch.func import functional_call
 from subspace_illusion.core.linear import matrix_of
 from subspace_illusion.core.mlps import mlp_forward
 from subspace_illusion.core.parts import has_experts
+from subspace_illusion.core.placed import device_of
 from subspace_illusion.core.seeds import torch_generator
 from subspace_illusion.errors import InputError
 
@@ -63,4 +64,4 @@ def draw_random_mlp(mlp: Any, normed: torch.Tensor, seed: int, *labels: object) 
         drawn[name] = drawn[name] * (real / random)
     width = mlp_forward(mlp, normed[:1])[0].shape[1]
     out = partial(functional_call, mlp.out, {name: drawn[full] for name, full in of_out.items()})
-    return RandomMlp(mlp, drawn, matrix_of(out, width, next(mlp.parameters()).device))
+    return RandomMlp(mlp, drawn, matrix_of(out, width, device_of(mlp, normed.device)))

@@ -52,7 +52,7 @@ class _Batch:
                 parts[part][int(block)] = x[rows]
         lengths, positions = (torch.full((len(rows),), number) for number in self.layout)
         of_span = None if self.span is None else torch.ones(len(rows), self.span, dtype=torch.bool)
-        return Tail(lengths, positions, **parts, span=of_span)
+        return Tail(lengths, positions, parts["residual"], parts["keys"], parts["values"], span=of_span)
 
 
 class Recorded:

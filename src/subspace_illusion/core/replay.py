@@ -31,7 +31,6 @@ from subspace_illusion.core.parts import passing_on
 from subspace_illusion.core.sites import Site, residual_entering
 from subspace_illusion.errors import InputError
 
-
 TOKENS = 2048
 """Tokens in one full forward pass: what a block makes of more takes memory, and no device runs them much faster."""
 
@@ -236,10 +235,10 @@ class Places:
     first: int = 0
     span: torch.Tensor | None = None
 
-    def at(self, site: Site) -> tuple[torch.Tensor, torch.Tensor]:
-        """Rows and tokens at which a site is read, each ``[n]``."""
-        rows = torch.arange(len(self.end), device=self.end.device)
-        return rows, self.end if site.at_end else self.position
+    def at(self, site: Site, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rows and tokens at which a site is read, each ``[n]``, on a device."""
+        tokens = (self.end if site.at_end else self.position).to(device)
+        return torch.arange(len(tokens), device=device), tokens
 
 
 def record(
@@ -440,8 +439,13 @@ def _at_end(model: Model, ends: torch.Tensor, longest: int) -> Iterator[None]:
     if longest == 1:
         yield
         return
-    rows = torch.arange(len(ends), device=ends.device)
-    handle = model.bridge.unembed.register_forward_pre_hook(lambda _, args: (args[0][rows, ends][:, None], *args[1:]))
+    rows = torch.arange(len(ends))
+
+    def at_end(_: Any, args: Any) -> Any:
+        x = args[0]
+        return x[rows.to(x.device), ends.to(x.device)][:, None], *args[1:]
+
+    handle = model.bridge.unembed.register_forward_pre_hook(at_end)
     try:
         yield
     finally:
@@ -461,13 +465,13 @@ def _changed(activation: torch.Tensor, places: Places, site: Site, change: torch
         # All of the longest span is one slice, whose shape no prompt changes; what is not of a span is left alone.
         place = slice(places.first, places.first + places.span.shape[1])
         here = activation[:, place] if site.head is None else activation[:, place, site.head]
-        of_span = places.span[:, : here.shape[1]]
+        of_span = places.span[:, : here.shape[1]].to(activation.device)
         added = added[:, : here.shape[1]] if added.ndim > 2 else added[:, None]
         added = (added * of_span[..., None]).view_as(here)
         changed = activation.clone()
         (changed if site.head is None else changed[:, :, site.head])[:, place] = (here + added).to(activation.dtype)
         return changed
-    where: tuple[torch.Tensor, ...] = places.at(site)
+    where: tuple[torch.Tensor, ...] = places.at(site, activation.device)
     if site.head is not None:
         where = (*where, torch.full_like(where[0], site.head))
     else:
@@ -503,7 +507,7 @@ def _hooked(
 
     def reader(site: Site) -> Callable[..., None]:
         def read_site(activation: torch.Tensor, hook: Any) -> None:
-            of_token = activation.detach()[places.at(site)]
+            of_token = activation.detach()[places.at(site, activation.device)]
             x = of_token if site.head is None else of_token[:, site.head]
             # A copy, because later hooks and modules go on to use the buffer.
             found.activations[site] = model.centred(site, x.flatten(1).cpu().clone().float())

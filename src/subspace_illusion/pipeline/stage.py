@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import psutil
 from tqdm import tqdm
 
+from subspace_illusion.core.cores import bound_threads
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import read_json, remove, write_json
 from subspace_illusion.pipeline.layout import METRICS, SUMMARIES, TIMINGS
@@ -47,6 +48,7 @@ def run(
             parser.add_argument(name, help=f"a name under {name}s in {parameters.FILE}")
     named = vars(parser.parse_args())
     spare_memory_management()
+    bound_threads()
     if not fetches:
         os.environ["HF_HUB_OFFLINE"] = "1"  # the client reads this when it is imported
     stage = Path(sys.argv[0]).stem

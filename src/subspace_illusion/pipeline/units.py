@@ -10,7 +10,6 @@ import ast
 import hashlib
 import importlib
 import json
-import os
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +24,7 @@ from uuid import uuid4
 import pandas as pd
 import torch
 
+from subspace_illusion.core.cores import cores
 from subspace_illusion.core.device import pick_device
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import hash_of, one_line, read_table
@@ -174,7 +174,8 @@ def run_units(units: Sequence[Unit], setting: Compute, word: str) -> list[pd.Dat
     Raises:
         InputError: If a unit fails, with its arguments, or the cluster is lost.
     """
-    store, threads = Path(setting.store).absolute(), setting.threads or cores()
+    side_by_side = setting.workers if setting.scheduler == "local" else 1
+    store, threads = Path(setting.store).absolute(), setting.threads or cores(side_by_side)
     left = [work for work in units if not work.file(store, threads).exists()]
     kept = len(units) - len(left)
     if kept:
@@ -192,11 +193,6 @@ def run_units(units: Sequence[Unit], setting: Compute, word: str) -> list[pd.Dat
     if missing := [work.words for work in units if not work.file(store, threads).exists()]:
         raise InputError(f"{store} lacks {missing[0]}, which was done: the workers must see the same folder")
     return [read_table(work.file(store, threads)) for work in units]
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _on_cluster(units: Sequence[Unit], store: Path, threads: int, setting: Compute, bar: Any) -> None:
