@@ -1,4 +1,4 @@
-"""The most memory that an audit takes, beside the model's weights, in a model of random weights of Qwen2.5-1.5B's widths.
+"""The most memory that an audit takes beside the weights, in a random model as wide as Qwen2.5-1.5B.
 
     python benchmarks/memory.py TOKENIZER [--blocks N] [--pairs N ...] [--tokens N ...] [--recorded-gb GB]
 
@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-WORDS = ["the", "man", "house", "river", "cold", "walk", "green", "stone", "paper", "glass", "tree", "water", "light", "small", "big", "red", "blue"]
+WORDS = ("the", "man", "house", "river", "cold", "walk", "green", "stone", "paper", "tree", "water", "light", "big")
 
 
 def write_model(folder: Path, tokenizer: Path, blocks: int) -> None:

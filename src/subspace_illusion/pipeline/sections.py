@@ -383,7 +383,7 @@ class Compute(Section):
     """How work is done and not what it gives: no stage depends on it.
 
     ``scheduler`` is ``none`` for this process, ``local`` for ``workers`` processes of this machine, or the address of a
-    dask scheduler. ``threads`` are a worker's, 0 for as many as there are cores for it; the last digits can depend on them.
+    dask scheduler. ``threads`` are a worker's, 0 for as many as there are cores for it; last digits can depend on them.
     """
 
     scheduler: Annotated[str, Field(pattern=f"^{SCHEDULER}$", description="none, local or an address")]
