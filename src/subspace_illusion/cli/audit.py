@@ -77,8 +77,8 @@ def run(options: argparse.Namespace) -> None:
     """
     from subspace_illusion.auditing.call import audit
     from subspace_illusion.auditing.result import WRITTEN
-    from subspace_illusion.core.cores import bound_threads
     from subspace_illusion.files import check_free, remove
+    from subspace_illusion.pipeline.cores import bound_threads
 
     bound_threads()
     check_files(options)

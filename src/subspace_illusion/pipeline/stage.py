@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 import psutil
 from tqdm import tqdm
 
-from subspace_illusion.core.cores import bound_threads
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import read_json, remove, write_json
+from subspace_illusion.pipeline.cores import bound_threads
 from subspace_illusion.pipeline.layout import METRICS, SUMMARIES, TIMINGS
 from subspace_illusion.pipeline.params import Parameters, Params, read_params
 from subspace_illusion.pipeline.process import spare_memory_management

@@ -24,10 +24,10 @@ from uuid import uuid4
 import pandas as pd
 import torch
 
-from subspace_illusion.core.cores import cores
 from subspace_illusion.core.device import pick_device
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import hash_of, one_line, read_table
+from subspace_illusion.pipeline.cores import cores
 from subspace_illusion.pipeline.sections import Compute
 from subspace_illusion.pipeline.stage import say, ticker
 

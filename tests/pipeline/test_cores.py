@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from subspace_illusion.core.cores import cores
+from subspace_illusion.pipeline.cores import cores
 
 
 @pytest.fixture(autouse=True)
