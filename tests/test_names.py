@@ -38,3 +38,9 @@ def test_nothing_but_a_constructor_is_called_of(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name in CONSTRUCTORS]
     assert named_of(tree) == [line for node in classes for line in named_of(node)]
+
+
+def test_no_two_files_of_tests_have_one_name():
+    """Pytest imports them by their names alone, and takes only the first."""
+    named = [path.name for path in (ROOT / "tests").rglob("*.py")]
+    assert {name for name in named if named.count(name) > 1} <= {"conftest.py"}
