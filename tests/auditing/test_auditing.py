@@ -1,5 +1,6 @@
 """The audit from Python: what it finds, saves and reads again, and the example that shows it from start to end."""
 
+import html
 import json
 import re
 import sys
@@ -35,6 +36,7 @@ from subspace_illusion.verdict.intervals import ELSEWHERE, WIDENED
 from subspace_illusion.verdict.judge import judge
 from subspace_illusion.verdict.rule import LIMITS, SMALLEST_EFFECT, Limits
 from subspace_illusion.verdict.shipped import SHIPPED
+from written_pages import long_paragraphs, numbers_without_a_table
 
 HOOK = "blocks.1.mlp.hook_post"
 RESIDUAL = "blocks.1.hook_resid_post"
@@ -366,10 +368,20 @@ def test_the_pairs_say_what_was_read(whole):
 def test_a_page_is_one_file_or_markdown_with_its_pictures_beside_it(whole, tmp_path):
     whole.report(tmp_path / "audit.html")
     page = (tmp_path / "audit.html").read_text()
-    assert page.count("<img") == page.count('src="data:image/png;base64,') == 1
-    for words in ("mine", "Controls", "Off the natural distribution", "The run&#39;s own check", "What it cannot see"):
+    assert page.count("<img") == page.count('src="data:image/png;base64,') == 2
+    for words in ("mine", "Controls", "Off the natural distribution", "replayed patches against", "What it cannot see"):
         assert words in page
     assert "user: " not in page
+    row = r'<tr class="(\w+)"><td>(.+)<small>(.+)</small></td><td><b>(\w+)</b></td><td class="share">([\d.]+)'
+    said = [
+        (called, html.unescape(name), hook, word, share) for called, name, hook, word, share in re.findall(row, page)
+    ]
+    assert said == [
+        (each.verdict, each.subspace, each.hook, each.verdict, f"{each.mediated_share.value:.2f}")
+        for each in whole.document.verdicts
+    ]
+    assert long_paragraphs(page) == []
+    assert numbers_without_a_table(page) == []
     whole.report(tmp_path / "audit.md")
     assert (tmp_path / "audit_figures/verdict.png").is_file()
     with pytest.raises(InputError, match=r"ends in .html or .md"):
@@ -471,7 +483,7 @@ def test_several_hooks_share_one_run_of_the_prompts_and_give_a_map(llama, monkey
     both = [found.effects.query("component == @HOOK and subspace == 'user: mine'") for found in (every, alone)]
     np.testing.assert_allclose(both[0]["effect"], both[1]["effect"], atol=1e-4)
     every.save(tmp_path / "map")
-    assert (tmp_path / "map/report.html").read_text().count("<img") == 2
+    assert (tmp_path / "map/report.html").read_text().count("<img") == 3
     other = audit(llama, tiny.EXAMPLE, RESIDUAL, **WHOLE | dict(calibrate=False))
     both = replace(alone, **vars(joined([alone, other])))
     assert [site.name for site in both.sites] == [HOOK, RESIDUAL]

@@ -1,5 +1,6 @@
 """The page of an audit, from tables made by hand."""
 
+import re
 from dataclasses import replace
 
 import pandas as pd
@@ -7,8 +8,11 @@ import pytest
 
 import made
 from subspace_illusion.report.audit_page import AuditPage, lines, notebook_view, write_page
+from subspace_illusion.report.first_screen import tokens_of, verdict_lines
 from subspace_illusion.report.plots.style import plt
 from subspace_illusion.subspace.keys import ABLATION, OWN, POOLED, STEERING, TRAINED, SubspaceKey
+from subspace_illusion.tasks.as_read import AsRead, FirstRow
+from written_pages import long_paragraphs, numbers_without_a_table
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -69,7 +73,7 @@ def test_each_verdict_has_its_evidence_in_a_line_behind_it(page):
 
 def test_the_page_says_what_verdicts_rest_on_and_what_they_cannot_see(page, tmp_path):
     html, text = written(page, tmp_path)
-    assert html.count("<img") == 1
+    assert html.count("<img") == 2
     assert "](audit_figures/verdict.png)" in text
     for each in (html, text):
         words = " ".join(each.split())
@@ -79,6 +83,35 @@ def test_the_page_says_what_verdicts_rest_on_and_what_they_cannot_see(page, tmp_
         assert "those of the mediated share are prediction intervals" in words
         assert "Repair: trained again" not in words
         assert "Planted in this component" not in words
+
+
+def test_the_first_screen_has_a_line_a_verdict_and_then_a_prompt_with_its_tokens(page, tmp_path):
+    row = FirstRow(["The", " keys", " to", " it"], 1, " are", " is")
+    html, text = written(replace(page, reading=AsRead(None, row, ["a | is read"])), tmp_path)
+    start, read = html[: html.index("What was read")], html[html.index("What was read") :]
+    for verdict, line in zip(page.verdicts.values(), verdict_lines(page.verdicts), strict=True):
+        assert f'<tr class="{verdict.verdict}"><td>{line.name}<small>{line.component}</small>' in start
+        assert line.share in start
+        assert line.why in start
+    assert not re.search(r"\d", " ".join(line.why for line in verdict_lines(page.verdicts)))
+    assert '<span>The</span><mark class="patched"> keys</mark><sub>patched</sub><span> to</span>' in read
+    assert '<mark class="END"> it</mark><sub>END</sub>' in read
+    assert "The**[keys]** (patched) to**[it]** (END)" in text
+    assert "Note: a | is read." in read
+
+
+def test_of_a_long_prompt_what_is_far_from_the_marks_is_left_out():
+    tokens = tokens_of(FirstRow([f" {place}" for place in range(300)], 150, " a", " b"))
+    assert [token.text for token in tokens].count("…") == 2
+    assert {token.text: list(token.marks) for token in tokens if token.marks} == {" 150": ["patched"], " 299": ["END"]}
+    (only,) = tokens_of(FirstRow(["a\n"], 0, " a", " b"))
+    assert (only.text, only.marks) == ("a⏎", ["patched", "END"])
+
+
+def test_no_paragraph_is_long_and_every_number_has_a_table(page, tmp_path):
+    html, _ = written(page, tmp_path)
+    assert long_paragraphs(html) == []
+    assert numbers_without_a_table(html) == []
 
 
 def test_what_is_done_along_a_subspace_is_in_the_table_of_effects(page, tmp_path):

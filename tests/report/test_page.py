@@ -4,9 +4,11 @@ from html.parser import HTMLParser
 
 import pytest
 
+from subspace_illusion.report.first_screen import VerdictLine
 from subspace_illusion.report.page import Report, draw, draw_picture, render
 from subspace_illusion.report.plots.style import panels, plt
 from subspace_illusion.report.section import Grid, Picture, Section
+from subspace_illusion.tasks.as_read import FirstRow
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +24,9 @@ def picture(name: str, alt: str = "a line & what it shows") -> Picture:
 
 
 def section(title: str, *names: str) -> Section:
-    return Section(title, "Asks?", "Reads | so.", [picture(name) for name in names], [Grid(["a", "b|c"], [["1", "2"]])])
+    return Section(
+        title, "Asks?", "Answers.", "Reads | so.", [picture(name) for name in names], [Grid(["a", "b|c"], [["1", "2"]])]
+    )
 
 
 @pytest.fixture
@@ -31,11 +35,14 @@ def report():
     return Report(
         title="A title",
         question="What <is> asked?",
-        answer="This.",
-        rules="Rules.",
-        verdicts=grid,
+        lines=[VerdictLine("trained", "mlp8", "illusory", "0.04 [0.00, 0.09]", "Because.")],
         verdict=picture("verdict"),
+        row=FirstRow(["When", " Anna", " to"], 1, " Anna", " Paul"),
+        answer="This.",
         evidence=grid,
+        rules="Rules.",
+        limits=[grid],
+        planted=picture("planted"),
         held_out=Grid(["model left out"], [["held-out"]]),
         compared=Grid(["evidence"], [["compared"]]),
         sure=[("The unit", "It is <one>.")],
@@ -65,16 +72,17 @@ class Tags(HTMLParser):
 def pages(report: Report, folder) -> tuple[str, str]:
     draw(report.sections, folder, 50)
     draw_picture(report.verdict, folder, 50)
+    draw_picture(report.planted, folder, 50)
     return render(report, folder, "figures")
 
 
 def test_every_picture_is_drawn_closed_and_in_the_page(report, tmp_path):
     html, text = pages(report, tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.png", "verdict.png"]
-    drawn = [report.verdict, *(picture for each in report.sections for picture in each.pictures)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.png", "planted.png", "verdict.png"]
+    drawn = [report.verdict, report.planted, *(picture for each in report.sections for picture in each.pictures)]
     assert not any(plt.fignum_exists(picture.figure.number) for picture in drawn)
     tags = Tags(html)
-    assert len(tags.sources) == 2
+    assert len(tags.sources) == 3
     assert all(source.startswith("data:image/png;base64,iVBOR") for source in tags.sources)
     assert "![a line & what it shows](figures/one.png)" in text
     assert "![a line & what it shows](figures/verdict.png)" in text
@@ -92,7 +100,7 @@ def test_the_same_results_give_the_same_bytes_and_times_lie_beside(report, tmp_p
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
     sections = [section("E0  One", "one"), section("E1  Two")]
-    again = replace(report, sections=sections, verdict=picture("verdict"))
+    again = replace(report, sections=sections, verdict=picture("verdict"), planted=picture("planted"))
     first, second = pages(report, tmp_path / "a"), pages(again, tmp_path / "b")
     assert first == second
     assert all("noted beside this file, in timings.json" in page for page in first)
@@ -117,7 +125,7 @@ def test_markdown_tables_keep_their_columns(report, tmp_path):
 
 def test_how_good_the_estimate_is_is_told_by_both_tables(report, tmp_path):
     for page in pages(report, tmp_path):
-        sure = page[page.index("How sure is this? (E14)") : page.index("The unit")]
+        sure = page[page.index("How sure is this? (E14)") : page.index("It is ")]
         assert sure.index("held-out") < sure.index("compared")
 
 

@@ -57,12 +57,13 @@ def test_the_readers_and_the_name_movers_are_listed(tmp_path):
         in section.reading
     )
     assert "that are no readers: 9.3." in section.reading
-    (grid,) = section.grids
+    assert section.answer == "These read it: 9.0, 9.10."
+    _, grid = section.grids
     assert [row[0] for row in grid.rows] == ["9.0", "9.10", "9.2", "9.3"]
 
 
 def test_the_published_heads_stand_beside(tmp_path):
-    _, grid = readers_section(tmp_path, {"name mover": ["9.0", "9.4", "2.1"]}).grids
+    _, _, grid = readers_section(tmp_path, {"name mover": ["9.0", "9.4", "2.1"]}).grids
     assert grid.rows == [["name mover", "9.0, 9.4, 2.1", "9.0", "none", "9.0", "none", "9.4", "2.1"]]
     assert len(grid.header) == len(grid.rows[0])
 
@@ -122,7 +123,7 @@ def test_the_readers_that_keep_their_attribution_are_counted(tmp_path):
     sections = traced(tmp_path, groups(), heads())
     assert [section.pictures[0].name for section in sections] == ["trace_paths__resid8", "trace_paths__mlp8"]
     text = sections[0].reading
-    assert "the 2 readers carry 0.60 [0.50, 0.70]; movers 0.50" in text
+    assert "the 2 readers carry 0.60 [0.50, 0.70]; movers 0.50" in sections[0].answer
     assert "in part bears that out" in text
     assert "1 of 2 readers keep" in text
     assert "turned, which is where a head that follows the source's value would go, 1 of 2" in text
@@ -147,7 +148,7 @@ def test_paths_without_readers_or_effect(tmp_path):
     lost = groups(0)
     lost[["share_of_patch", "share_of_patch_lo", "share_of_patch_hi"]] = np.nan
     section, _ = traced(tmp_path, lost, none)
-    assert "There are no readers here." in section.reading
+    assert section.answer == "There are no readers here."
     assert "The post" not in section.reading
     drawn(section.pictures[0].figure)
 
@@ -185,7 +186,7 @@ def test_what_the_rank_of_the_readers_explains(tmp_path):
     assert "see 64% of the dimensions" in section.reading
     assert "through their queries" in section.reading
     assert "gradient, on training pairs, of the readers' attention" in section.reading
-    assert "the readers has 0.90 [0.80, 1.00], that along random subspaces 0.80 [0.70, 0.90]" in section.reading
+    assert "the readers has 0.90 [0.80, 1.00], that along random subspaces 0.80 [0.70, 0.90]" in section.answer
     parts, shares = section.grids
     assert [row[1] for row in parts.rows] == list(READ_PARTS) * 3
     assert parts.rows[3][4:6] == ["4.00 [3.90, 4.10]", "3.80 to 4.20"]
@@ -206,7 +207,7 @@ def test_ones_own_direction_before_end_is_split_by_what_looks_back(tmp_path):
 def test_directions_that_no_reader_splits(tmp_path):
     whole = splits().query("part == @UNDIVIDED").drop(columns=["row_share", "random_row_share"])
     (section,) = split_directions.section(made.results(tmp_path, {"split_directions/resid8.csv": whole}))
-    assert "No reader was found" in section.reading
+    assert "No reader was found" in section.answer
     assert [row[1] for row in section.grids[0].rows] == [UNDIVIDED] * 3
     assert len(section.grids) == 1
     assert SEEN not in words(drawn(section.pictures[0].figure))
@@ -236,8 +237,8 @@ def told(p: float, omega_squared: float = 0.2) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("p", "omega_squared", "says"),
     [
-        (0.01, 0.2, "does tell the names apart (p = 0.010), but what the names explain is 1.00% of its whole variance"),
-        (0.2, -0.1, "is not shown (p = 0.200; what the names explain is 0.00% of its whole variance)"),
+        (0.01, 0.2, "does tell the names apart (p = 0.010), but what the names explain is 0.010 of its whole variance"),
+        (0.2, -0.1, "is not shown (p = 0.200; what the names explain is 0.000 of its whole variance)"),
         (np.nan, np.nan, "IO, alike in both positions: no name comes often enough to tell."),
         (
             1 / 501,

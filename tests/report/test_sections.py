@@ -21,6 +21,9 @@ from subspace_illusion.report.sections.sure import cannot_see, sure
 from subspace_illusion.report.sections.verdict import (
     answer,
     evidence_grid,
+    levels_grid,
+    limits_grid,
+    planted_picture,
     rules,
     verdict_grid,
     verdict_picture,
@@ -65,9 +68,11 @@ def test_the_abstract_example(tmp_path):
 
 def test_the_prompts(tmp_path):
     (section,) = prompts.section(made.results(tmp_path))
-    assert section.reading.startswith("4 training and 4 held-out prompts. Of 8 pairs the model gets 1 wrong, 12%")
-    assert "kept all the same" in section.reading
-    counts, patterns = section.grids
+    assert section.answer.startswith("Of 8 pairs the model gets 1 wrong,")
+    assert "kept all the same" in section.answer
+    prompts_of, counts, patterns = section.grids
+    assert prompts_of.rows == [["4", "4"]]
+    assert counts.rows[-1] == ["all", "", "8", "1", "8"]
     assert counts.rows[0] == ["different value", "training", "2", "1", "2"]
     assert [row[0] for row in patterns.rows] == ["ABB", "BAB", "CDD", "DCD"]
 
@@ -86,11 +91,12 @@ def test_the_prompts_of_any_task_have_an_example_a_value_with_the_token_in_brack
     }
     results = made.results(tmp_path, changed, task="agreement", spell=spell)
     (section,) = prompts.section(results)
-    assert section.asks == "Pairs of prompts that differ in the subject's number; train and test share no prompt."
-    assert "The model gets all 8 pairs right" in section.reading
+    assert section.asks.startswith("Which pairs of prompts, that differ in the subject's number alone")
+    assert "Train and test share no prompt." in section.reading
+    assert "The model gets all 8 pairs right" in section.answer
     assert "One held-out prompt of each value, in brackets the token" in section.reading
     assert "(the task's own token)" in section.reading
-    _, examples = section.grids
+    *_, examples = section.grids
     assert examples.header == ["value", "prompt", "answer", "foil"]
     assert examples.rows == [
         ["S first", "The [keys] are", "is", "singer"],
@@ -103,16 +109,16 @@ def test_of_many_values_a_few_are_shown(tmp_path):
     many["base_value"] = [f"value {place:02d}" for place in range(len(many))]
     (section,) = prompts.section(made.results(tmp_path, {"activations/pairs.parquet": many}, task="facts"))
     assert "One held-out prompt of 6 of the 42 values (END)." in section.reading
-    assert len(section.grids[1].rows) == 6
-    assert section.grids[1].header == ["value", "prompt"]
+    assert len(section.grids[-1].rows) == 6
+    assert section.grids[-1].header == ["value", "prompt"]
 
 
 def test_pairs_that_were_left_out_are_counted(tmp_path):
     pairs = made.pairs()
     changed = {"activations/pairs.parquet": pairs.assign(kept=pairs["right"])}
     (section,) = prompts.section(made.results(tmp_path, changed))
-    assert "They are counted and left out." in section.reading
-    assert section.grids[0].rows[0][-1] == "1"
+    assert "they are counted and left out." in section.answer
+    assert section.grids[1].rows[0][-1] == "1"
 
 
 def test_a_token_without_a_plain_place_has_no_brackets():
@@ -124,9 +130,12 @@ def test_the_localisation_says_that_it_saw_training_pairs_alone(tmp_path):
     results = made.results(tmp_path)
     (section,) = localise.section(results)
     assert section.reading.startswith("A rule. Measured on 64 training pairs")
-    assert "block 1 writes it, and block 2 reads it; the MLP of block 1 lies between" in section.reading
+    assert "block 1 writes it, and block 2 reads it; the MLP of block 1 lies between" in section.answer
     assert "Which block writes the place of the repeated name to END" in section.asks
-    assert "tokens that differ 0.90 [0.80, 1.00] after block 0; END 1.00 [0.90, 1.10] after block 1." in section.reading
+    assert [row[:3] for row in section.grids[1].rows] == [
+        ["tokens that differ", "0", "0.90 [0.80, 1.00]"],
+        ["END", "1", "1.00 [0.90, 1.10]"],
+    ]
     assert [picture.name for picture in section.pictures] == ["localise", "localise_map"]
     assert [row[0] for row in section.grids[0].rows] == ["0", "1", "2"]
     assert section.grids[0].rows[1][1] == "0.50 [0.40, 0.60]"
@@ -135,7 +144,7 @@ def test_the_localisation_says_that_it_saw_training_pairs_alone(tmp_path):
 def test_a_window_without_an_mlp(tmp_path):
     changed = {"localise/window.json": dict(rule="A rule.", pairs=64, writes=1, reads=2, mlps=[])}
     (section,) = localise.section(made.results(tmp_path, changed))
-    assert "no MLP lies between" in section.reading
+    assert "no MLP lies between" in section.answer
 
 
 def test_the_picture_of_the_localisation(tmp_path):
@@ -176,20 +185,18 @@ def test_an_experiment_that_was_left_out_has_no_section_whatever_files_there_are
 
 def test_the_answer_says_no_more_than_the_figures(tmp_path):
     results = made.results(tmp_path)
-    text = answer(results, findings(results), made.verdicts())
+    text = answer(results, findings(results))
     assert "flips (LD < 0) 0.83 of the held-out predictions and makes S the top token in 0.54." in text
     assert "takes 3.00 off a logit difference of 4.00" in text
     assert "Patching that whole MLP does no damage (effect -1.00)" in text
     assert "0.70 is lent by the null part" in text
-    assert text.endswith("By the estimate of the mediated share, v_true is faithful and v_mlp is illusory.")
 
 
 def test_the_answer_of_another_task_without_v_mlp_but_with_ones_own(tmp_path):
     about = dict(task="agreement", v_mlp=None, own={made.V_MLP: [made.PROBE]}, untrained=[made.V_MLP], experiments={})
     changed = made.with_own() | {"prompts.parquet": made.prompts().assign(position=1)}
     results = made.results(tmp_path, changed, **about)
-    judged = made.judged(made.all_seen() | {made.PROBE_KEY.at(made.V_MLP): made.seen(fldd=0.05)})
-    text = answer(results, findings(results), judged)
+    text = answer(results, findings(results))
     assert "at the task's own token (resid8, v_true) from sources that differ in the subject's number flips" in text
     assert "makes the foil the top token in 0.54" in text
     assert "v_mlp" not in text
@@ -198,7 +205,6 @@ def test_the_answer_of_another_task_without_v_mlp_but_with_ones_own(tmp_path):
         "-1.67 [-1.72, -1.62] of that effect; its row part alone 0.50 [0.45, 0.55]; of its variation 0.45 [0.40, 0.50] "
         "is lent by the null part."
     ) in text
-    assert text.endswith("v_true is faithful and my probe at mlp8 is inconclusive.")
 
 
 @pytest.mark.parametrize(
@@ -215,21 +221,25 @@ def test_what_the_whole_mlp_does_is_read_off_its_interval(tmp_path, effect, half
     for name, value in made.patched(effect, half=half).items():
         table.loc[whole, name] = value
     results = made.results(tmp_path, {"effects.csv": table})
-    assert f"Patching that whole MLP {does} " in answer(results, findings(results), made.verdicts())
+    assert f"Patching that whole MLP {does} " in answer(results, findings(results))
 
 
 def test_the_rules_say_the_formula_and_what_it_is_worth():
-    text = rules(made.verdicts(), made.calibration(), 0.1)
+    text = rules(made.calibration(), 0.1)
     assert "the own-difference share, own" in text
     assert "In the residual stream it is own^(1/4) * match^(3/4)" in text
-    assert "the whole of it from 0.5 on is faithful, up to 0.5 illusory, and all else inconclusive" in text
+    assert "the whole of it from 0.5 on is faithful, up to 0.5 illusory, and all else inconclusive." in text
     assert "does not exceed 0.1 of the clean logit difference" in text
-    assert "4 verdicts were made, on 2 components, each by itself" in text
+    assert "Each verdict is made by itself and by one rule" in text
     assert "without those of the subspace's own model and block" in text
-    assert "To hold 90% of the cases of one more block takes 19 blocks" in text
-    assert "Blocks by kind of place: writes to the stream 8 (78% promised), the stream 8 (78% promised)." in text
+    assert levels_grid(made.calibration()).rows == [
+        ["writes to the stream", "8", "78%"],
+        ["the stream", "8", "78%"],
+        ["needed for 90%", "19", "90%"],
+    ]
     assert text.endswith(in_words(made.calibration()))
-    assert "from 0.7 on is faithful, up to 0.3 illusory" in rules({}, made.calibration(), 0.1, Limits(0.3, 0.7))
+    assert "from 0.7 on is faithful, up to 0.3 illusory" in rules(made.calibration(), 0.1, Limits(0.3, 0.7))
+    assert limits_grid(0.1, Limits(0.3, 0.7)).rows == [["0.3", "0.7", "0.1"]]
 
 
 def test_how_good_the_estimate_is_on_models_that_were_left_out():
@@ -245,7 +255,7 @@ def test_how_good_the_estimate_is_on_models_that_were_left_out():
     )
     pooled = dict(made.calibration().pooled) | dict(below_02_called_faithful=None, inconclusive=np.nan)
     without = in_words(replace(made.calibration(), pooled=pooled))
-    assert "promised; 0% of those with a mediated share from 0.8 on are called illusory." in without
+    assert "promised. Called wrongly: 0% of those with a mediated share from 0.8 on are called illusory." in without
 
 
 def test_every_model_that_was_left_out_has_a_row_a_kind_of_place():
@@ -291,14 +301,15 @@ def test_what_has_no_interval_says_so():
     verdicts = made.judged(keys_alone())
     (row,) = evidence_grid(verdicts).rows
     assert row[-2:] == ["", "too little planted in such places"]
-    above, _ = drawn(verdict_picture(verdicts, made.calibration()).figure).axes
+    (above,) = drawn(verdict_picture(verdicts).figure).axes
     assert [text.get_text() for text in above.texts] == ["no interval: too little planted in such places"]
     assert points(above) == []
 
 
-def test_estimates_lie_above_what_planted_cases_had():
-    figure = drawn(verdict_picture(made.verdicts(), made.calibration()).figure)
-    above, below = figure.axes
+def test_estimates_lie_on_the_scale_of_what_planted_cases_had():
+    (above,) = drawn(verdict_picture(made.verdicts()).figure).axes
+    figure = drawn(planted_picture(made.calibration()).figure)
+    (below,) = figure.axes
     assert shown(above) == [
         made.V_TRUE, "trained: faithful", "mean difference: faithful",
         made.V_MLP, "trained: illusory", "mean difference: faithful",
@@ -314,7 +325,7 @@ def test_estimates_lie_above_what_planted_cases_had():
 
 
 def test_the_zones_are_where_the_share_speaks():
-    axis = drawn(verdict_picture(made.verdicts(), made.calibration(), Limits(0.3, 0.7)).figure).axes[0]
+    axis = drawn(verdict_picture(made.verdicts(), Limits(0.3, 0.7)).figure).axes[0]
     illusory, faithful = (patch.get_extents().transformed(axis.transData.inverted()) for patch in axis.patches[:2])
     assert (illusory.x1, faithful.x0) == (pytest.approx(0.3), pytest.approx(0.7))
 
@@ -322,17 +333,17 @@ def test_the_zones_are_where_the_share_speaks():
 def test_subspaces_stand_under_their_components_however_they_are_listed():
     verdicts = made.verdicts()
     mixed = {key: verdicts[key] for key in [*verdicts][::2] + [*verdicts][1::2]}
-    above = drawn(verdict_picture(mixed, made.calibration()).figure).axes[0]
+    above = drawn(verdict_picture(mixed).figure).axes[0]
     assert shown(above)[4] == "trained: illusory"
     assert points(above, ORANGE) == [(0.04, 4.0)]
 
 
 def test_how_sure_a_verdict_is_is_said_in_the_runs_own_figures(tmp_path):
     said = dict(sure(made.results(tmp_path), made.verdicts(), made.calibration()))
-    assert "e1 in the standard basis is correlated and causal" in said["The component is the unit"]
+    assert "In the standard basis e1 is correlated and causal; e2" in said["The component is the unit"]
     assert said["Null parts are everywhere"].endswith(
-        "At mlp8, of the trained direction that is an estimated 4 % [0, 9]: illusory; of the mean difference that is "
-        "an estimated 100 % [95, 100]: faithful."
+        "At mlp8, of the trained direction that is an estimated 0.04 [0.00, 0.09]: illusory; of the mean difference "
+        "that is an estimated 1.00 [0.95, 1.00]: faithful."
     )
     intuitive = said["Intuitive explanations would count as illusions too"]
     assert "of 672 planted cases 23% have a mediated share up to 0.2 and 24% one from 0.8 on" in intuitive

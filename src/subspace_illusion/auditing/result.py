@@ -212,7 +212,7 @@ class Audit(Findings):
             proof=vars(self.proof),
             remarks=self.remarks,
             about=self.about,
-            as_read=list(AsRead.told(self.about["reading"]).lines()),
+            reading=AsRead.told(self.about["reading"]),
         )
 
     def report(self, path: str | Path) -> None:

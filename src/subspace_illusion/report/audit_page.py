@@ -1,7 +1,7 @@
 """What an audit found, for people: lines for a terminal, a page, and a view for notebooks."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,15 +11,26 @@ import numpy as np
 import pandas as pd
 
 from subspace_illusion.files import write_text
+from subspace_illusion.report.first_screen import QUESTION, TITLE, tokens_of, verdict_lines
 from subspace_illusion.report.page import draw_picture, fill_in, fragment
 from subspace_illusion.report.plots.by_block import by_block_figure
 from subspace_illusion.report.section import Grid, Picture
+from subspace_illusion.report.sections.calibration import held_out_grid
 from subspace_illusion.report.sections.controls import control_shown
 from subspace_illusion.report.sections.sure import cannot_see
-from subspace_illusion.report.sections.verdict import evidence_grid, rules, verdict_grid, verdict_picture
+from subspace_illusion.report.sections.verdict import (
+    evidence_grid,
+    levels_grid,
+    limits_grid,
+    planted_picture,
+    rules,
+    verdict_grid,
+    verdict_picture,
+)
 from subspace_illusion.report.verdict import evidence, reason_of
 from subspace_illusion.report.words import fixed, in_order, shown
 from subspace_illusion.subspace.keys import POOLED, SubspaceKey, with_keys
+from subspace_illusion.tasks.as_read import AsRead
 from subspace_illusion.verdict.calibration import Calibration
 from subspace_illusion.verdict.judge import Verdict
 from subspace_illusion.verdict.rule import SMALLEST_EFFECT
@@ -41,7 +52,7 @@ class AuditPage:
         proof: How far off was what has to be equal, and what is allowed, in logits.
         remarks: By component what was left out there, or holds only in part, and why.
         about: What was audited and how, as values of JSON.
-        as_read: How the pairs were read, a sentence each.
+        reading: How the pairs were read; ``None`` where that is not known.
     """
 
     pairs: pd.DataFrame
@@ -52,7 +63,7 @@ class AuditPage:
     proof: Mapping[str, float | None]
     remarks: Mapping[str, str]
     about: Mapping[str, Any]
-    as_read: Sequence[str] = ()
+    reading: AsRead | None = None
 
 
 def lines(page: AuditPage) -> Iterator[str]:
@@ -77,18 +88,26 @@ def rounding(page: AuditPage) -> str:
     )
 
 
-def proven(page: AuditPage) -> str:
-    """What the run has shown of itself, in a sentence."""
+_PROVEN = (
+    "Before anything was said, the run held itself to what has to be equal. A replayed patch gives the logits of a "
+    "full "
+    "forward pass in which the component is set; a component that is set to its own activation changes nothing; nor "
+    "does "
+    "patching all that the readout maps to zero."
+)
+
+
+def _checks(page: AuditPage) -> Grid:
+    """How far off each was, and how far it might have been."""
     proof = page.proof
-    null = ""
-    if proof["null_part"] is not None:
-        null = f", patching all that its readout maps to zero by {proof['null_part']:.1g}"
-    return (
-        "The run's own check: logits of a replayed patch differ from those of a full forward pass in which the "
-        f"component is set by {proof['replay']:.1g} at most; setting it to its own activation changes the logit "
-        f"difference by {proof['self_patch']:.1g}{null}. "
-        f"From {proof['allowed']:.1g} on nothing would have been said. {rounding(page)}"
-    ).strip()
+    words = dict(
+        replay="replayed patches against full passes",
+        self_patch="a component set to its own activation",
+        null_part="all patched that the readout maps to zero",
+    )
+    off = [[said, f"{proof[name]:.1g}"] for name, said in words.items() if proof[name] is not None]
+    noise = [["rounding, a standard error, share of the clean LD", f"{proof['noise']:.1g}"]] if proof["noise"] else []
+    return Grid(["what was compared", "off at most, in logits"], [*off, ["allowed", f"{proof['allowed']:.1g}"], *noise])
 
 
 def write_page(page: AuditPage, target: Path) -> None:
@@ -98,7 +117,7 @@ def write_page(page: AuditPage, target: Path) -> None:
         page: What is said.
         target: A path that ends in ``.html`` or ``.md``.
     """
-    pictures = _pictures(page)
+    pictures, row = _pictures(page), None if page.reading is None else page.reading.first_row
     figures = target.with_name(f"{target.stem}_figures")
     with TemporaryDirectory() as folder:
         for picture in pictures:
@@ -107,15 +126,25 @@ def write_page(page: AuditPage, target: Path) -> None:
             "audit",
             Path(folder),
             figures.name,
+            title=TITLE,
+            question=QUESTION,
             components=" ".join(dict.fromkeys(key.component for key in page.verdicts)),
-            answer=[line for line in lines(page) if not line.startswith(" ")],
-            pairs=". ".join([_counts(page.pairs), *page.about["pairs"].get("read", [])]),
-            as_read=page.as_read,
+            lines=verdict_lines(page.verdicts),
+            row=row,
+            tokens=[] if row is None else tokens_of(row),
+            pairs=_counts(page.pairs),
+            as_read=[
+                *page.about["pairs"].get("read", []),
+                *(line[0].upper() + line[1:] for line in (page.reading.left_open() if page.reading else ())),
+            ],
             notes=page.about.get("notes", {}),
-            verdicts=verdict_grid(page.verdicts),
-            rules=rules(page.verdicts, page.calibration, SMALLEST_EFFECT),
+            remarks=page.remarks,
+            rules=rules(page.calibration, SMALLEST_EFFECT),
+            limits=[limits_grid(SMALLEST_EFFECT), levels_grid(page.calibration)],
+            held_out=held_out_grid(page.calibration),
             cannot_see=cannot_see(page.calibration),
-            proof=proven(page),
+            proof=f"{_PROVEN} {rounding(page)}".strip(),
+            checks=_checks(page),
             drawn=pictures,
             evidence=evidence_grid(page.verdicts),
             tables=_grids(page),
@@ -134,14 +163,19 @@ def notebook_view(page: AuditPage) -> str:
     return fragment("grids.html", grids=[verdict_grid(page.verdicts), evidence_grid(page.verdicts)])
 
 
-def _counts(pairs: pd.DataFrame) -> str:
+def _counts(pairs: pd.DataFrame) -> Grid:
+    """How many pairs there are of each kind, and which tokens were read."""
     kept = pairs[pairs["kept"]]
-    base, source = (_most(kept[f"{side}_token"]) for side in ("base", "source"))
-    sources = "" if source == base else f", sources are read at {source}"
-    left_out = f", {len(pairs) - len(kept)} left out, which the model gets wrong" if len(kept) < len(pairs) else ""
     test = kept[(kept["split"] == "test") & (kept["base_value"] != kept["source_value"])]
-    held_out = f"effects are measured on {len(test)} held-out pairs in {test['group'].nunique()} groups"
-    return f"{len(kept)} pairs{left_out}; {held_out}; bases are read and patched at the tokens {base}{sources}"
+    counts = {
+        "pairs": len(kept),
+        "left out, which the model gets wrong": len(pairs) - len(kept),
+        "held out: effects are measured on these": len(test),
+        "groups of these": test["group"].nunique(),
+    }
+    tokens = {"bases are read and patched at": "base", "sources are read at": "source"}
+    read = [_most(kept[f"{side}_token"]) for side in tokens.values()]
+    return Grid([*counts, *tokens], [[*map(str, counts.values()), *read]])
 
 
 def _most(tokens: pd.Series) -> str:
@@ -152,11 +186,11 @@ def _most(tokens: pd.Series) -> str:
 
 
 def _pictures(page: AuditPage) -> list[Picture]:
-    pictures = [verdict_picture(page.verdicts, page.calibration)]
+    pictures = [verdict_picture(page.verdicts)]
     if page.by_block is not None:
         figure = by_block_figure(with_keys(page.by_block))
-        pictures.insert(0, Picture("by_block", "Effect by block, a line a subspace, verdicts as markers", figure))
-    return pictures
+        pictures.append(Picture("by_block", "Effect by block, a line a subspace, verdicts as markers", figure))
+    return [*pictures, planted_picture(page.calibration)]
 
 
 def _map_grid(by_block: pd.DataFrame) -> Grid:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from subspace_illusion.report.comparison import NOT_RUN
 from subspace_illusion.report.findings import Finding
+from subspace_illusion.report.first_screen import QUESTION, TITLE, verdict_lines
 from subspace_illusion.report.page import Report, draw, draw_picture
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Section
@@ -24,6 +25,7 @@ from subspace_illusion.report.sections.find_readers import section as find_reade
 from subspace_illusion.report.sections.localise import section as localise
 from subspace_illusion.report.sections.neuron_sweep import section as neuron_sweep
 from subspace_illusion.report.sections.off_distribution import section as off_distribution
+from subspace_illusion.report.sections.prompts import read_row
 from subspace_illusion.report.sections.prompts import section as prompts
 from subspace_illusion.report.sections.random_mlp import section as random_mlp
 from subspace_illusion.report.sections.read_signs import section as read_signs
@@ -34,18 +36,20 @@ from subspace_illusion.report.sections.tell_names import section as tell_names
 from subspace_illusion.report.sections.toy_example import section as toy_example
 from subspace_illusion.report.sections.trace_paths import section as trace_paths
 from subspace_illusion.report.sections.train_das import section as train_das
-from subspace_illusion.report.sections.verdict import answer, evidence_grid, rules, verdict_grid, verdict_picture
-from subspace_illusion.subspace.keys import SubspaceKey
+from subspace_illusion.report.sections.verdict import (
+    answer,
+    evidence_grid,
+    levels_grid,
+    limits_grid,
+    planted_picture,
+    rules,
+    verdict_picture,
+)
+from subspace_illusion.subspace.keys import TRAINED, SubspaceKey
 from subspace_illusion.verdict.calibration import Calibration
 from subspace_illusion.verdict.judge import Verdict
 from subspace_illusion.verdict.rule import LIMITS, Limits
 
-TITLE = "Is this the subspace you are looking for?"
-QUESTION = (
-    "Patching a direction of a model's activations can change its answer although the model never uses that direction: "
-    "the direction may add a part that knows the information but does nothing to a part that would act but is dormant. "
-    "Which of the directions found here are the model's own variables?"
-)
 LIBRARIES = ("torch", "transformers", "transformer-lens", "numpy", "pandas", "scikit-learn", "dvc")
 
 EXPERIMENTS: tuple[Callable[[Results], Iterable[Section]], ...] = (
@@ -112,15 +116,20 @@ def whole_report(
         limits: Where the mediated share speaks.
     """
     sections = draw(chain(claims(called), contents(results)), figures, dpi)
-    verdict = verdict_picture(verdicts, calibration, limits)
-    draw_picture(verdict, figures, dpi)
+    verdict, planted = verdict_picture(verdicts, limits), planted_picture(calibration, limits)
+    for picture in (verdict, planted):
+        draw_picture(picture, figures, dpi)
+    roles = {SubspaceKey(TRAINED, component=component): role for role, component in results.roles.items()}
     return Report(
         title=TITLE,
         question=QUESTION,
-        answer=answer(results, found, verdicts),
-        rules=rules(verdicts, calibration, smallest_effect, limits),
-        verdicts=verdict_grid(verdicts),
+        lines=verdict_lines(verdicts, roles),
         verdict=verdict,
+        row=read_row(results),
+        answer=answer(results, found),
+        rules=rules(calibration, smallest_effect, limits),
+        limits=[limits_grid(smallest_effect, limits), levels_grid(calibration)],
+        planted=planted,
         held_out=held_out_grid(calibration),
         compared=compared_grid(calibration),
         sure=list(sure(results, verdicts, calibration)),

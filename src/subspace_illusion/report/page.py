@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from subspace_illusion.report.first_screen import Token, VerdictLine, tokens_of
+from subspace_illusion.report.paragraphs import paragraphs
 from subspace_illusion.report.plots.style import plt
 from subspace_illusion.report.section import Grid, Picture, Section
+from subspace_illusion.tasks.as_read import FirstRow
 
 
 @dataclass(frozen=True)
@@ -19,12 +22,15 @@ class Report:
 
     Attributes:
         title: Its title.
-        question: What was asked.
-        answer: The answer in one paragraph.
-        rules: How verdicts come about.
-        verdicts: The table of verdicts.
+        question: What was asked, in one sentence.
+        lines: A verdict a line.
         verdict: The estimates as a picture.
-        evidence: The figures behind them.
+        row: A prompt as it was read; ``None`` without a tokenizer.
+        answer: What patching did, in sentences.
+        evidence: The figures behind the verdicts.
+        rules: How verdicts come about.
+        limits: The figures of the rule, and what intervals promise.
+        planted: What estimates meant in planted cases, as a picture.
         held_out: What is reached on models that were left out.
         compared: The same for whatever else a verdict could rest on.
         sure: What a verdict assumes and cannot see, as headings with a paragraph each.
@@ -37,11 +43,14 @@ class Report:
 
     title: str
     question: str
-    answer: str
-    rules: str
-    verdicts: Grid
+    lines: Sequence[VerdictLine]
     verdict: Picture
+    row: FirstRow | None
+    answer: str
     evidence: Grid
+    rules: str
+    limits: Sequence[Grid]
+    planted: Picture
     held_out: Grid
     compared: Grid
     sure: Sequence[tuple[str, str]]
@@ -50,6 +59,11 @@ class Report:
     parameters: str
     timings: str
     about: Mapping[str, Grid]
+
+    @property
+    def tokens(self) -> list[Token]:
+        """The tokens of the prompt."""
+        return [] if self.row is None else tokens_of(self.row)
 
 
 def draw(sections: Iterable[Section], folder: Path, dpi: int) -> list[Section]:
@@ -116,10 +130,12 @@ def fragment(template: str, **said: Any) -> str:
 def _templates(autoescape: bool) -> Any:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("subspace_illusion.report"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         autoescape=autoescape,
     )
+    environment.filters["paragraphs"] = paragraphs
+    return environment

@@ -54,14 +54,16 @@ class Section:
 
     Attributes:
         title: Its name, with the number of the experiment.
-        asks: One sentence on what it tests.
-        reading: How to read it, and what this run shows.
+        asks: The question that it asks.
+        answer: What this run answers, in one sentence.
+        reading: How that was measured and how to read it.
         pictures: Its pictures.
         grids: Its tables.
     """
 
     title: str
     asks: str
+    answer: str
     reading: str
     pictures: Sequence[Picture] = ()
     grids: Sequence[Grid] = ()

@@ -154,12 +154,19 @@ def section(task: TaskResults) -> Section:
     return Section(
         task.name,
         f"Which subspaces carry {variable_of(run['task'])}?",
+        f"{_told(task)} of the subspaces that were judged.",
         f"Model {run['model']}, position {run['position']}; {pairs['kept']} pairs kept, {pairs['left_out']} left out; "
         f"effects on {task.measured_on} held-out pairs (groups).{found} Effects are shares of the clean logit "
         f"difference that are lost, with 95 % bootstrap intervals over groups.{CANNOT_TELL.get(run['task'], '')}",
         pictures,
         [_subspaces(task)],
     )
+
+
+def _told(task: TaskResults) -> str:
+    """How many subspaces were called what, before "of the subspaces"."""
+    counts = ((verdict, _counted(task, verdict)) for verdict in (FAITHFUL, ILLUSORY, INCONCLUSIVE))
+    return "; ".join(f"{verdict}: {number}" for verdict, number in counts).capitalize()
 
 
 def _subspaces(task: TaskResults) -> Grid:

@@ -11,7 +11,7 @@ from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.verdict.intervals import Predicted
 from subspace_illusion.verdict.judge import Caution, Verdict
-from subspace_illusion.verdict.rule import FAITHFUL, Reason, ends
+from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, Reason, ends
 from subspace_illusion.verdict.seen import MEASURED, Seen
 
 CAUTIONS: Mapping[Caution, str] = {
@@ -41,6 +41,32 @@ EVIDENCE: Mapping[str, str] = dict(
 def reason_of(verdict: Verdict) -> str:
     """Why a verdict is what it is, in one sentence, its cautions behind it."""
     return "; ".join([_because(verdict), *(CAUTIONS[caution] for caution in verdict.cautions)])
+
+
+def why(verdict: Verdict) -> str:
+    """The same for a page whose tables have the figures: one sentence without any, its cautions behind it."""
+    said = _WHY.get(verdict.reason, "")
+    if verdict.reason is Reason.ILLUSORY_AXIS:
+        axes = " and ".join(map(shown, verdict.illusory_axes))
+        said = f"as a whole it would be faithful, but along {axes} the effect is illusory"
+    if verdict.reason is Reason.BEYOND:
+        said = _BEYOND[verdict.verdict]
+        if verdict.verdict == FAITHFUL and _incomplete(verdict.seen):
+            said += "; incomplete, for it does less than the whole component"
+    return "; ".join([said, *(CAUTIONS[caution] for caution in verdict.cautions)])
+
+
+_WHY: Mapping[Reason, str] = {
+    Reason.FEW_GROUPS: "the held-out pairs are of too few groups for an interval",
+    Reason.SMALL_EFFECT: "the patch does too little to ask what its effect goes through",
+    Reason.IN_NOISE: "the effect is no more than the model's rounding alone does",
+    Reason.LITTLE_PLANTED: "too little was planted in such places, so no interval is known",
+    Reason.ACROSS: "the interval lies on both sides",
+}
+_BEYOND = {
+    FAITHFUL: "most of the effect is what the component itself hands on",
+    ILLUSORY: "most of the effect is not what the component itself hands on",
+}
 
 
 def _because(verdict: Verdict) -> str:

@@ -88,8 +88,13 @@ class AsRead:
 
     def lines(self) -> Iterator[str]:
         """All of it, for people."""
-        bos = "no beginning-of-sequence token" if self.bos is None else self.bos
-        yield f"{self.first_row}; {bos} stands before prompts"
+        stands, *notes = self.left_open()
+        yield f"{self.first_row}; {stands}"
+        yield from notes
+
+    def left_open(self) -> Iterator[str]:
+        """What the table left open, without the first pair."""
+        yield f"{'no beginning-of-sequence token' if self.bos is None else self.bos} stands before prompts"
         yield from (f"note: {note}" for note in self.notes)
 
     @property

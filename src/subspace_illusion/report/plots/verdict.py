@@ -1,4 +1,4 @@
-"""The verdict (E13): the estimate of every subspace, and what estimates of that size meant in planted cases (E14)."""
+"""The verdict (E13): the estimate of every subspace; and what estimates of a size meant in planted cases (E14)."""
 
 from itertools import cycle
 from typing import Any
@@ -35,34 +35,48 @@ _ZONE = 0.13
 """How dark the zones of the verdicts are."""
 
 
-def verdict_figure(verdicts: pd.DataFrame, calibration: Calibration, limits: Limits = LIMITS) -> Figure:
-    """Above, the estimated mediated share of every subspace in its prediction interval; below, on the same axis, that
-    of planted cases against the true one.
+def verdict_figure(verdicts: pd.DataFrame, limits: Limits = LIMITS) -> Figure:
+    """The estimated mediated share of every subspace in its prediction interval.
 
     Args:
         verdicts: As ``verdict_table`` gives them.
-        calibration: What the planted cases say.
         limits: Where the share speaks.
     """
     lines = {
         str(component): [f"{shown(SubspaceKey.read(row.subspace))}: {row.verdict}" for row in rows.itertuples()]
         for component, rows in verdicts.groupby("component", sort=False)
     }
-    height = 0.21 * (len(verdicts) + len(lines)) + 0.3
     with plt.rc_context(STYLE):
-        figure, (above, below) = plt.subplots(
-            2, 1, figsize=(6.8, height + 4.0), sharex=True, height_ratios=[height, 2.8]
-        )
-        for axis in (above, below):
-            axis.axvspan(-0.02, limits.illusory_up_to, color=LOOKS[ILLUSORY][1], alpha=_ZONE, lw=0)
-            axis.axvspan(limits.faithful_from, 1.02, color=LOOKS[FAITHFUL][1], alpha=_ZONE, lw=0)
-        _judged(above, verdicts.sort_values("component", key=lambda x: x.map(list(lines).index), kind="stable"), lines)
+        figure, axis = plt.subplots(figsize=(6.8, 0.21 * (len(verdicts) + len(lines)) + 0.9))
+        _zones(axis, limits)
+        _judged(axis, verdicts.sort_values("component", key=lambda x: x.map(list(lines).index), kind="stable"), lines)
+        axis.set_xlim(-0.02, 1.02)
+        axis.set_xlabel("mediated share, estimated")
         figure.legend(
             handles=[_handle(marker, colour, words) for words, (marker, colour) in LOOKS.items()],
             loc="outside upper center", ncols=3, handletextpad=0.1,
         )  # fmt: skip
-        figure.legend(handles=_planted(below, calibration), loc="outside lower center", ncols=4, handletextpad=0.1)
     return figure
+
+
+def planted_figure(calibration: Calibration, limits: Limits = LIMITS) -> Figure:
+    """The estimate of planted cases against their true mediated share.
+
+    Args:
+        calibration: What the planted cases say.
+        limits: Where the share speaks.
+    """
+    with plt.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(6.8, 3.6))
+        _zones(axis, limits)
+        figure.legend(handles=_planted(axis, calibration), loc="outside lower center", ncols=4, handletextpad=0.1)
+    return figure
+
+
+def _zones(axis: Any, limits: Limits) -> None:
+    """Where estimates are called illusory, and where faithful."""
+    axis.axvspan(-0.02, limits.illusory_up_to, color=LOOKS[ILLUSORY][1], alpha=_ZONE, lw=0)
+    axis.axvspan(limits.faithful_from, 1.02, color=LOOKS[FAITHFUL][1], alpha=_ZONE, lw=0)
 
 
 def _judged(axis: Any, verdicts: pd.DataFrame, lines: dict[str, list[str]]) -> None:

@@ -41,8 +41,8 @@ def in_words(calibration: Calibration) -> str:
         return f"{measured}The other models' cases are of too few blocks for intervals."
     return (
         f"{measured}For {int(reached['told'])} of them the other models give an interval. Of these "
-        f"{_percent(reached['coverage_90'])} lie in it, where {_percent(reached['level'])} were promised; "
-        f"{' and '.join(said) or 'none is clear'}{unclear}."
+        f"{_percent(reached['coverage_90'])} lie in it, where {_percent(reached['level'])} were promised. "
+        f"Called wrongly: {' and '.join(said) or 'none is clear'}{unclear}."
     )
 
 

@@ -21,9 +21,14 @@ def section(called: pd.DataFrame) -> Iterator[Section]:
         yield Section(
             "The claims one by one",
             "Which claims of the post, and which of the paper's figures, does this model bear out?",
-            f"{counts(called)}. The calls are made by rule. "
-            + " ".join(f"{name}: {words}." for name, words in RULES.items())
-            + f" {len(called) - len(asked)} more cannot be asked in this run.",
+            f"{counts(called)}.",
+            "The calls are made by rule. Claims that cannot be asked in this run are left out.",
             [],
-            [Grid.of(asked, HEADINGS)],
+            [
+                Grid(
+                    ["call", "claims"], [[call, str(number)] for call, number in asked["call"].value_counts().items()]
+                ),
+                Grid.of(asked, HEADINGS),
+                Grid(["rule", "what it calls so"], [[name, words] for name, words in RULES.items()]),
+            ],
         )

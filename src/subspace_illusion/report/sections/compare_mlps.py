@@ -36,6 +36,7 @@ def section(results: Results) -> Iterator[Section]:
     yield Section(
         "E9, E10  What the MLP's kind and the choice of rows do",
         "Where E9 and E10 differ from the post, is it the architecture, or which rows are compared?",
+        _answer(compared),
         f"At the blocks {blocks}, on the text {text}; in brackets the lowest and the highest of them. First, MLPs on "
         "the same residual stream, behind the block's own norm. Random ones have standard normal weights, scaled so "
         "that the sums going into the non-linearity have the spread that they have in the block's own MLP; biases make "
@@ -79,6 +80,18 @@ def _by_rows(padded: pd.DataFrame) -> Grid:
 def _share(padded: pd.DataFrame, kind: str) -> float:
     counts = padded.groupby("rows")["held_out"].sum()
     return float(counts[kind] / counts[ALL_ROWS])
+
+
+def _answer(compared: pd.DataFrame) -> str:
+    """What the kind of MLP does to E9's R2."""
+    of_width = compared[(compared["measure"] == RECOVERED)]
+    own = of_width[of_width["mlp"] == OWN_MLP]
+    alike = of_width[of_width["width"] == own["width"].iloc[0]]
+    gelu, gated = (over_blocks(alike[alike["mlp"] == kind], "value") for kind in (GELU, GATED))
+    return (
+        f"E9's R2 is {over_blocks(own, 'value')} for the model's own MLPs, {gelu} for random GELU MLPs and {gated} for "
+        "random gated ones of their width."
+    )
 
 
 def _kinds(compared: pd.DataFrame) -> str:

@@ -27,6 +27,9 @@ from subspace_illusion.subspace.keys import TRAINED, USER_MARK, SubspaceKey
 NOTHING = 0.1
 """A mean effect of less than this share of the spread of a random model's logit differences is nothing."""
 
+SHORT = (TRAINED, RANDOM_DIRECTION, SAME_VALUE, ON_ARBITRARY, RANDOM_MODEL)
+"""The controls that the answer names."""
+
 _MEASURES = dict(effect="effect (LD lost)", share_of_trained="over the trained one's")
 Row = Mapping[str, Any]
 
@@ -40,6 +43,7 @@ def section(results: Results) -> Iterator[Section]:
         yield Section(
             f"E12  Controls at {name}",
             "What do patching and training do where there is nothing to find?",
+            _answer(by_control),
             " ".join(
                 [
                     *expected(by_control),
@@ -58,6 +62,13 @@ def section(results: Results) -> Iterator[Section]:
                 *([distributions(by_control)] if ON_ARBITRARY in by_control else []),
             ],
         )
+
+
+def _answer(by_control: Mapping[str, Row]) -> str:
+    """What each control does beside the trained subspace."""
+    told = {control: Estimate.of(by_control[control], "effect") for control in SHORT if control in by_control}
+    said = [f"{control} {with_ends(effect)}" for control, effect in told.items() if effect is not None]
+    return f"Effects: {', '.join(said)}." if said else "The table has the effect of every control."
 
 
 def effects(every: pd.DataFrame, by_control: Mapping[str, Row]) -> Grid:
@@ -127,17 +138,17 @@ def of_labels(by_control: Mapping[str, Row]) -> str:
     )
     clean, found, known = row["train_ld_clean_abs"], row["train_ld_abs"], trained["train_ld_abs"]
     sizes = (
-        f"over the training pairs of different values the mean |LD| is {found:.2f}, {clean:.2f} without a patch and "
+        f"Over the training pairs of different values the mean |LD| is {found:.2f}, {clean:.2f} without a patch and "
         f"{known:.2f} under the trained subspace, and {row['train_ld_near_zero']:.2f} of them have |LD| below {NEAR:g} "
         f"({row['train_ld_clean_near_zero']:.2f} and {trained['train_ld_near_zero']:.2f})"
     )
     if found >= clean:
-        closer = f"That is not what happened: {sizes}."
+        closer = f"That is not what happened. {sizes}."
     elif found < known and row["train_ld_near_zero"] > trained["train_ld_near_zero"]:
-        closer = f"That is what the patch does: {sizes}."
+        closer = f"That is what the patch does. {sizes}."
     else:
         closer = (
-            f"The patch does bring them closer, yet that alone does not account for the direction: {sizes}; by at "
+            f"The patch does bring them closer, yet that alone does not account for the direction. {sizes}. By at "
             "least one of the two figures the trained subspace, which was trained for something else, brings them "
             "closer still."
         )

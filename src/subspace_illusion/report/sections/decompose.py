@@ -42,32 +42,28 @@ def section(results: Results) -> Iterator[Section]:
     yield Section(
         "E4, E5  The row part and the null part",
         "What of a direction does its component's output matrix see, and along which part do the values lie apart?",
+        _answer(results),
         "A direction of hidden activations is the sum of a row part, which the output matrix sees, and a null part, "
         "which it maps to zero. The gap is the distance between the two values' means on held-out prompts (of more "
         "than two values, twice the standard deviation of their means), the gaps of the parts add up to the whole's; "
         "d' is the same distance in units of the standard deviation within a value. The lent share is the null part's "
         "gap over the whole's: of what a patch along the direction adds, so much has been read where the output sees "
         "nothing (intervals over groups). The post calls the row part dormant where it hardly varies with the value; "
-        f"d' and the gap say how far it does. {_said(results)}{_among(results)}".rstrip(),
+        f"d' and the gap say how far it does. {_among(results)}".rstrip(),
         pictures,
         grids,
     )
 
 
-def _said(results: Results) -> str:
-    """What the tables say of v_mlp, in means over seeds with the single values."""
+def _answer(results: Results) -> str:
+    """What the null part lends at v_mlp."""
     v_mlp = None if results.v_mlp is None else SubspaceKey(TRAINED, component=results.v_mlp)
     summary = None if v_mlp is None else results.summary(v_mlp)
-    if summary is None or not {"gap_row", "gap_null"} <= set(summary):
-        return ""
-
-    def mean(measure: str) -> str:
-        return with_ends(Estimate.over(summary[measure]))
-
+    if summary is None or "lent_share" not in summary:
+        return "Where there is a null part, the table says what it lends."
     return (
-        f"At {results.v_mlp} the values lie {mean('gap_row')} apart along the row part, with d' {mean('d_prime_row')}, "
-        f"and {mean('gap_null')} along the null part, with d' {mean('d_prime_null')}; the null part lends "
-        f"{mean('lent_share')} (in brackets the single seeds). "
+        f"At {results.v_mlp} the null part lends {with_ends(Estimate.over(summary['lent_share']))} of what the patch "
+        "writes (in brackets the single seeds)."
     )
 
 

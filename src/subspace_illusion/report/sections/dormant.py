@@ -31,6 +31,7 @@ def section(results: Results) -> Iterator[Section]:
     yield Section(
         "E7  Does a dormant pathway wake?",
         "Does the patch make a component write along v_true what it does not write by itself?",
+        _answer(dormant, results),
         f"{same}Patched from the other value, a patch that hands over what the component carries puts it where the "
         "other value's clean runs are; one that wakes a pathway puts it outside of both. A direction of the residual "
         "stream, patched and read along itself, takes the source's own value by algebra, so the components in the "
@@ -54,11 +55,22 @@ def _said(dormant: pd.DataFrame, results: Results, values: list[str]) -> str:
     rows = dormant[(dormant["component"] == name) & (dormant["subspace"] == SubspaceKey(TRAINED))].to_dict("records")
     figures = {measure: Estimate.of(row, measure) for row in rows for measure in _WAKING}
     said = {measure: with_ends(figure) for measure, figure in figures.items() if figure is not None}
-    if not {"clean_gap", "patched_gap", "outside"} <= set(said):
+    if not {"clean_gap", "patched_gap"} <= set(said):
         return ""
     first, second = values
     return (
         f"What {name} writes without a patch differs by {said['clean_gap']} between the values '{second}' and "
-        f"'{first}'; patched along the trained subspace, by {said['patched_gap']} between sources of the two. Patched "
-        f"from the other value, a share of {said['outside']} lies outside the range of the clean runs."
+        f"'{first}'; patched along the trained subspace, by {said['patched_gap']} between sources of the two."
+    )
+
+
+def _answer(dormant: pd.DataFrame, results: Results) -> str:
+    """How much of what v_mlp writes the patch puts where no prompt puts it."""
+    rows = dormant[(dormant["component"] == results.v_mlp) & (dormant["subspace"] == SubspaceKey(TRAINED))]
+    outside = [Estimate.of(row, "outside") for row in rows.to_dict("records")]
+    if not outside or outside[0] is None:
+        return "The table says it of every subspace."
+    return (
+        f"Patched along {results.v_mlp}'s trained subspace from the other value, a share of {with_ends(outside[0])} of "
+        "the outputs lies outside the range of the clean runs."
     )

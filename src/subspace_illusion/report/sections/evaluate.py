@@ -48,6 +48,7 @@ def section(results: Results) -> Iterator[Section]:
     yield Section(
         "E3, E4, E6  What patching each subspace does",
         "Does a subspace do what its whole component does, and which part of it does that?",
+        _answer(pooled, results),
         f"{counts['pairs']} held-out pairs of {counts['groups']} groups. Intervals are over groups, with these "
         "sentences and these training seeds; every seed's own effect stands beside. The patch along a subspace is "
         "taken apart too: what the differences along the null part write through the row part (lent), and what those "
@@ -94,8 +95,8 @@ def _by_sentence(results: Results, roles: Sequence[str]) -> Iterator[Section]:
     yield Section(
         "E3, E4  Sentence by sentence",
         "Is it the same in every held-out sentence?",
-        "The effects of the seeds pooled, and intervals over the groups of one sentence. "
-        + " ".join(_range(templates, name) for name in names),
+        "; ".join(_range(templates, name) for name in names).join(["The trained subspace's effect runs ", "."]),
+        "The effects of the seeds pooled, and intervals over the groups of one sentence.",
         [
             Picture(
                 "evaluate_templates",
@@ -127,6 +128,13 @@ def _measure(row: dict, measure: str) -> str:
     """A measure with its interval; nothing where the row has none."""
     estimate = Estimate.of(row, measure)
     return "" if estimate is None else with_ends(estimate)
+
+
+def _answer(pooled: pd.DataFrame, results: Results) -> str:
+    """What v_mlp (v_true where there is none) does beside its whole component."""
+    name = results.v_true if results.v_mlp is None else results.v_mlp
+    here = pooled[pooled["component"] == name].to_dict("records")
+    return next(_of_subspace({row["subspace"].at(name): row for row in here}, SubspaceKey(TRAINED, component=name)))
 
 
 def _sentences_of(pooled: pd.DataFrame, results: Results) -> Iterator[str]:
@@ -167,10 +175,10 @@ def _figures(pooled: Mapping[SubspaceKey, dict], measure: str) -> dict[SubspaceK
 
 
 def _range(templates: pd.DataFrame, name: str) -> str:
-    """Between which effects the sentences lie."""
+    """Between which effects the sentences lie, behind "runs"."""
     rows = templates[(templates["component"] == name) & (templates["subspace"] == SubspaceKey(TRAINED))]
     least, most = (with_ends(Estimate(effect)) for effect in (rows["effect"].min(), rows["effect"].max()))
-    return f"At {name} the trained subspace's effect runs from {least} to {most} over {len(rows)} sentences."
+    return f"from {least} to {most} at {name}"
 
 
 def _sentences(templates: pd.DataFrame, components: Sequence[str]) -> Grid:

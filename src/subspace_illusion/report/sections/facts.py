@@ -9,7 +9,8 @@ from subspace_illusion.experiments.fact_edits import EDIT, SUBSPACE, SUBSPACE_RO
 from subspace_illusion.report.plots.facts import facts_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section
-from subspace_illusion.report.words import MANY_VALUES
+from subspace_illusion.report.words import MANY_VALUES, with_ends
+from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.keys import ROW, TRAINED, WHOLE, SubspaceKey, with_keys
 
 PATCHES = {SubspaceKey(TRAINED): "DAS direction", WHOLE: "whole MLP", SubspaceKey(TRAINED, ROW): "row part"}
@@ -54,6 +55,7 @@ def section(results: Results) -> Iterator[Section]:
             "E16  Facts",
             "Patched at the subject, which MLPs hand over the source's fact, along which directions, and what do "
             "rank-1 edits of their output matrix have to do with it?",
+            _answer(own),
             f"{patched['pairs'].iloc[0]} held-out pairs. A direction fitted to a single pair and measured on it proves "
             "little by itself (Wu et al., arXiv 2401.12631), so one shared direction, fitted to other subjects and "
             f"sentences, stands beside; but {MANY_VALUES}, so its failure says nothing of where facts are. An edit "
@@ -68,6 +70,18 @@ def section(results: Results) -> Iterator[Section]:
                 Grid.of(edited, dict(block="block", what="what") | _EDITED, list(_EDITED)),
             ],
         )
+
+
+def _answer(own: pd.DataFrame) -> str:
+    """The largest share of pairs that a direction of one pair, and the whole MLP, give the source's answer in."""
+    said = []
+    for key, words in ((SubspaceKey(TRAINED), "a direction fitted to the pair"), (WHOLE, "the whole MLP")):
+        of_key = own[own["subspace"] == key].sort_values("interchange_accuracy")
+        if len(of_key):
+            best = of_key.iloc[-1].to_dict()
+            share = Estimate.of(best, "interchange_accuracy")
+            said.append(f"{words} in {'none' if share is None else with_ends(share)} (block {best['block']})")
+    return f"At best, {' and '.join(said)} of the pairs gives the source's answer."
 
 
 def _without(blocks: list[int]) -> str:

@@ -21,15 +21,17 @@ def section(results: Results) -> Iterator[Section]:
     found = results.table("find_readers/readers.csv", text=("head",))
     summary = results.json("find_readers/readers.json")
     matter = found[(found["reader"] != OTHER) | (found["role"] != OTHER)]
-    grids = [Grid.of(matter, _COLUMNS, ["share"])]
+    heard = [f"{summary['ld_clean']:.2f}", f"{summary['effect']:.2f}", str(len(found))]
+    grids = [Grid(["mean LD", "taken off by the patch", "heads that it can reach"], [heard])]
+    grids.append(Grid.of(matter, _COLUMNS, ["share"]))
     if summary["published"]:
         grids.append(_beside(found, summary["published"]))
     yield Section(
         "E3  Which heads respond to the variable",
         f"Which heads' part of the answer changes when the whole of {results.v_true} is patched?",
-        f"{summary['rule']} So no trained direction and no held-out pair has a part in this. The mean LD is "
-        f"{summary['ld_clean']:.2f}, the patch takes {summary['effect']:.2f} off it, and it can reach {len(found)} "
-        "heads. A negative share: the patch raises what the head gives to LD. A head may respond to the patch itself, "
+        f"These read it: {_names(found[found['reader'] == READER])}.",
+        f"{summary['rule']} So no trained direction and no held-out pair has a part in this. A negative share: the "
+        "patch raises what the head gives to LD. A head may respond to the patch itself, "
         "or to what earlier heads made of it. " + _said(found),
         grids=grids,
     )

@@ -8,8 +8,7 @@ from subspace_illusion.measures.localise import EMBEDDED, RESIDUAL, TOKEN_ITSELF
 from subspace_illusion.report.plots.localise import localise_figure, localise_map_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section
-from subspace_illusion.report.words import place, variable_of, with_ends
-from subspace_illusion.statistics import Estimate
+from subspace_illusion.report.words import place, variable_of
 
 
 def section(results: Results) -> Iterator[Section]:
@@ -26,12 +25,15 @@ def section(results: Results) -> Iterator[Section]:
     token = place(results.at_end)
     yield Section(
         "E2  Where the variable is",
-        f"Which block writes {variable_of(results.task)} to {token}, and which reads it? Every component patched "
-        "whole.",
+        f"Which block writes {variable_of(results.task)} to {token}, and which reads it?",
+        f"By this rule {origin(writes)}, and block {reads} reads it; {between(found['mlps'])} between.",
         f"{found['rule']} Measured on {localised['pairs'].iloc[0]} training pairs: where to look for a subspace is "
         "chosen by this, and held-out pairs must have no say in it. "
-        f"By this rule {origin(writes)}, and block {reads} reads it; {between(found['mlps'])} between. "
-        f"The table has the residual stream around them. {_mapped(tokens)}",
+        "The first table has the residual stream around them. The map patches the residual stream at one kind of "
+        "token "
+        f"at a time, on {tokens['pairs'].max()} training pairs or as many of them as have such tokens; the second "
+        "table "
+        "has each kind's largest effect.",
         [
             Picture(
                 "localise",
@@ -53,7 +55,8 @@ def section(results: Results) -> Iterator[Section]:
                     fldd="share of the clean LD",
                 ),
                 ("effect", "fldd"),
-            )
+            ),
+            _mapped(tokens),
         ],
     )
 
@@ -64,12 +67,9 @@ def between(mlps: list[int]) -> str:
     return {0: "no MLP lies", 1: f"the MLP of block {mlps[0] if mlps else ''} lies"}.get(len(mlps), many)
 
 
-def _mapped(tokens: pd.DataFrame) -> str:
-    """What the map shows: where each kind of token has its largest effect."""
+def _mapped(tokens: pd.DataFrame) -> Grid:
+    """Where each kind of token has its largest effect."""
     largest = tokens.loc[tokens.groupby("tokens", sort=False)["fldd"].idxmax()]
-    figures = [(row["tokens"], row["block"], Estimate.of(row, "fldd")) for row in largest.to_dict("records")]
-    said = "; ".join(f"{kind} {with_ends(fldd)} after block {block}" for kind, block, fldd in figures if fldd)
-    return (
-        f"The map patches the residual stream at one kind of token at a time, on {tokens['pairs'].max()} training "
-        f"pairs or as many of them as have such tokens. The largest effects as shares of the clean LD: {said}."
-    )
+    largest = largest.assign(block=largest["block"].astype(str))
+    columns = dict(tokens="tokens", block="after block", fldd="largest effect, share of the clean LD", pairs="pairs")
+    return Grid.of(largest, columns, ("fldd",))

@@ -6,7 +6,7 @@ import pandas as pd
 
 from subspace_illusion.report.plots.neuron_sweep import neuron_sweep_figure
 from subspace_illusion.report.results import Results
-from subspace_illusion.report.section import Grid, Picture, Section
+from subspace_illusion.report.section import Grid, Picture, Section, in_words
 
 NO_NULL_PART = 0.01
 """A null part that lends less than this share of the patch is none."""
@@ -30,10 +30,10 @@ def section(results: Results) -> Iterator[Section]:
         yield Section(
             f"E11  Fewer neurons of {name}",
             "Does the effect need the component's many dimensions, and a null part?",
+            _answer(by_size),
             f"DAS restricted to random sets of neurons, {draws} of each size, nested within a draw; effects as shares "
-            "of the whole residual patch's. The post found a straight line; here the least-squares line through "
-            f"the {fit['points']:.0f} single values has an R2 of {fit['r2']:.2f} and a slope of "
-            f"{100 * fit['slope_per_neuron']:.4f} for a hundred neurons. Beside it, what all the neurons of a set do "
+            "of the whole residual patch's. The post found a straight line; the second table has the "
+            "least-squares line through the single values. Beside the effect, what all the neurons of a set do "
             "when they are patched, and whence the direction has what it writes: the share that a part which the "
             "set's own readout maps to zero lends, and the share that the neurons write there themselves when all of "
             f"them are patched. {_why(by_size)}",
@@ -44,8 +44,25 @@ def section(results: Results) -> Iterator[Section]:
                     neuron_sweep_figure(swept, fit, name),
                 )
             ],
-            [Grid.of(shown[list(COLUMNS)], COLUMNS)],
+            [
+                Grid.of(shown[list(COLUMNS)], COLUMNS),
+                Grid(
+                    ["single values", "R2 of the line", "its slope for a hundred neurons"],
+                    [[f"{fit['points']:.0f}", f"{fit['r2']:.2f}", f"{100 * fit['slope_per_neuron']:.4f}"]],
+                ),
+            ],
         )
+
+
+def _answer(by_size: pd.DataFrame) -> str:
+    """What few and many neurons do."""
+    ordered = by_size.sort_values("neurons")
+    few, many = ordered.iloc[0], ordered.iloc[-1]
+    return (
+        f"With {few['neurons']:.0f} neurons the effect is {in_words(few['share_of_residual'])} of the whole residual "
+        f"patch's, with {many['neurons']:.0f} it is {in_words(many['share_of_residual'])}, of which a null part lends "
+        f"{in_words(many['null_lent'])}."
+    )
 
 
 def _why(by_size: pd.DataFrame) -> str:

@@ -2,10 +2,28 @@
 
 from collections.abc import Iterator
 
+import pandas as pd
+
+from subspace_illusion.measures.off_distribution import ACTS
 from subspace_illusion.report.plots.off_distribution import off_distribution_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section
+from subspace_illusion.report.words import shown, with_ends
+from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.keys import with_keys
+
+
+def _answer(distances: pd.DataFrame) -> str:
+    """The farthest that a patch takes what acts."""
+    acts = distances[distances["part"] == ACTS]
+    farthest = (distances if acts.empty else acts).sort_values("distance").iloc[-1]
+    figure, floor = (Estimate.of(farthest.to_dict(), name) for name in ("distance", "floor"))
+    if figure is None or floor is None:
+        return "No distance could be told."
+    return (
+        f"What acts is moved farthest at {farthest['component']} by the subspace {shown(farthest['subspace'])}: a "
+        f"distance of {with_ends(figure)}, where two halves of the natural cloud lie {with_ends(floor)} apart."
+    )
 
 
 def section(results: Results) -> Iterator[Section]:
@@ -15,6 +33,7 @@ def section(results: Results) -> Iterator[Section]:
     yield Section(
         "E15  Off the natural distribution",
         "Does the patch take activations where no prompt puts them, and is that a place where anything is read?",
+        _answer(distances),
         "The energy distance between the patched bases and the natural cloud of bases and sources, as a share of twice "
         "the mean distance between a point of the one and one of the other: 0 where the clouds are the same. Every "
         "coordinate is standardised by the natural cloud. The grey bar is the floor: the same distance between two "

@@ -10,6 +10,7 @@ from subspace_illusion.core.outcome import NONE
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Section
 from subspace_illusion.report.words import place, variable_of
+from subspace_illusion.tasks.as_read import FirstRow
 from subspace_illusion.tasks.table import DIFFERENT, IOI, PAIR_KINDS, SPLITS, chosen, values_of
 
 MOST_EXAMPLES = 6
@@ -23,19 +24,30 @@ def section(results: Results) -> Iterator[Section]:
     train, test = (prompts[prompts["split"] == split] for split in SPLITS)
     yield Section(
         "E1  Prompts",
-        _asks(results.task),
-        f"{len(train)} training and {len(test)} held-out prompts. {_right(pairs)} {_examples(results)}",
-        grids=[_counts(pairs), _patterns(test) if results.task == IOI else _by_value(results)],
+        f"Which pairs of prompts, that differ in {variable_of(results.task)} alone, and does the model get them right?",
+        _right(pairs),
+        f"{_apart(results.task)} {_examples(results)}",
+        grids=[
+            Grid(["prompts, training", "held out"], [[str(len(train)), str(len(test))]]),
+            _counts(pairs),
+            _patterns(test) if results.task == IOI else _by_value(results),
+        ],
     )
 
 
-def _asks(task: str) -> str:
-    if task == IOI:
-        return (
-            "Pairs of prompts that differ only in which name is repeated; train and test share no template, name, "
-            "object or place."
-        )
-    return f"Pairs of prompts that differ in {variable_of(task)}; train and test share no prompt."
+def read_row(results: Results) -> FirstRow | None:
+    """The first held-out pair in tokens; ``None`` without a tokenizer."""
+    pairs = chosen(results.pairs, "test", DIFFERENT)
+    if results.spell is None or pairs.empty:
+        return None
+    pair = pairs.iloc[0]
+    base = results.prompts.set_index("prompt").loc[pair["base"]]
+    answer, foil = (results.spell([int(pair[name])]) for name in ("answer_id", "foil_id"))
+    return FirstRow([results.spell([int(token)]) for token in base["tokens"]], int(base["position"]), answer, foil)
+
+
+def _apart(task: str) -> str:
+    return f"Train and test share no {'template, name, object or place' if task == IOI else 'prompt'}."
 
 
 def _right(pairs: pd.DataFrame) -> str:
@@ -45,8 +57,9 @@ def _right(pairs: pd.DataFrame) -> str:
         return f"The model gets all {len(pairs)} pairs right: base and source are likelier to give their own answer."
     became = "kept all the same" if wrong["kept"].all() else "counted and left out"
     return (
-        f"Of {len(pairs)} pairs the model gets {len(wrong)} wrong, {len(wrong) / len(pairs):.0%}: base or source is "
-        f"not likelier to give its own answer. They are {became}."
+        f"Of {len(pairs)} pairs the model gets {len(wrong)} wrong, where base or source is not likelier to give its "
+        "own "
+        f"answer; they are {became}."
     )
 
 
@@ -71,6 +84,7 @@ def _counts(pairs: pd.DataFrame) -> Grid:
             if len(of_both):
                 counts = (len(of_both), (~of_both["right"]).sum(), of_both["kept"].sum())
                 rows.append([kind, words, *map(str, counts)])
+    rows.append(["all", "", str(len(pairs)), str((~pairs["right"]).sum()), str(pairs["kept"].sum())])
     return Grid(["source", "split", "pairs", "the model gets wrong", "kept"], rows)
 
 

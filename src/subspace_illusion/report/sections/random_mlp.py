@@ -9,6 +9,9 @@ from subspace_illusion.report.words import with_ends
 from subspace_illusion.statistics import LEAST_DRAWS, Estimate
 from subspace_illusion.subspace.keys import POOLED, TRAINED, SubspaceKey
 
+HALF = 0.5
+"""From this share of the real one's effect on, the MLP's place is said to do."""
+
 _MEASURES = dict(
     effect="effect (LD lost)", share_of_real="over the real one's", share_of_residual="over the whole residual patch's"
 )
@@ -19,18 +22,24 @@ def section(results: Results) -> Iterator[Section]:
     for name in results.ran("random_mlp"):
         rows = results.table(f"random_mlp/{name}.csv", text=("draw",))
         (pooled,) = rows[rows["draw"] == POOLED].to_dict("records")
-        single = rows.loc[rows["draw"] != POOLED, "share_of_real"].tolist()
         share = Estimate.of(pooled, "share_of_real")
-        found = "" if share is None else f" On average their effect is {with_ends(share)} times the real one's"
-        if found:
-            found += "." if len(single) < 2 else f"; the single draws give {', '.join(f'{x:.2f}' for x in single)}."
+        found = (
+            "No effect can be told."
+            if share is None
+            else (
+                f"Its place will do: on average random MLPs reach {with_ends(share)} of the real one's effect."
+                if share.value > HALF
+                else f"Random MLPs reach {with_ends(share)} of the real one's effect on average."
+            )
+        )
         named = rows.assign(draw=rows["draw"].replace(POOLED, "mean of the draws"))
         yield Section(
             f"E8  Random MLPs in the place of {name}",
             "Does it take what this MLP has learnt, or only its place in the model?",
+            found,
             "Weights and biases are drawn with the real ones' spread, the output has the real one's mean norm, and "
             "what the patch changes in the random MLP's output is added to the real one's. Intervals of single MLPs "
-            f"are over groups; that of the mean is over MLPs too, if there are {LEAST_DRAWS}.{found}",
+            f"are over groups; that of the mean is over MLPs too, if there are {LEAST_DRAWS}.",
             [
                 Picture(
                     f"random_mlp__{name}",

@@ -25,6 +25,7 @@ def section(results: Results) -> Iterator[Section]:
     yield Section(
         "E10  MLPs keep signs written into the residual stream",
         "Can a binary feature be read from an MLP's activations, wherever and however faintly it is written?",
+        "The fainter the worse: accuracies are " + "; ".join(f"{row[1]} at z = {row[0]}" for row in cells) + ".",
         "A sign is written along a random direction, z times the mean norm of the residual stream long, and a "
         "logistic regression reads it from the hidden activations on sequences that it was not trained on. Chance is "
         "0.5. The table has the mean over blocks and directions, in brackets the lowest and the highest mean of a "

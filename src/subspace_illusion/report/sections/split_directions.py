@@ -25,8 +25,9 @@ def section(results: Results) -> Iterator[Section]:
         yield Section(
             f"E3  What the readers see of directions at {name}",
             "Does the part of a direction that the readers can see do what the whole direction does?",
+            _answer(table) if divided else _NOTHING,
             f"{table['pairs'].iloc[0]} held-out pairs; after table 1 of arXiv 2311.17030, with the readers found here. "
-            + (_said(table, results.at_end) if divided else _NOTHING),
+            + (_said(table, results.at_end) if divided else ""),
             [
                 Picture(
                     f"split_directions__{name}",
@@ -60,16 +61,21 @@ def _said(table: pd.DataFrame, at_end: bool) -> str:
             f"direction too has a norm of {rank.iloc[0]:.2f} along them. Random subspaces of that rank therefore stand "
             "beside; their intervals are over subspaces as well as groups."
         )
+    return " ".join(sentences)
+
+
+def _answer(table: pd.DataFrame) -> str:
+    """What of the trained direction's effect its part along the readers has."""
     trained = table[
         (table["subspace"] == SubspaceKey(TRAINED)) & (table["part"] == UNDIVIDED) & (table["seed"] == POOLED)
     ]
     shares = [Estimate.of(row, measure) for row in trained.to_dict("records") for measure in _SHARES]
-    if len(shares) == len(_SHARES) and shares[0] is not None and shares[1] is not None:
-        sentences.append(
-            f"Of the trained direction's effect the part along the readers has {with_ends(shares[0])}, that along "
-            f"random subspaces {with_ends(shares[1])}."
-        )
-    return " ".join(sentences)
+    if len(shares) != len(_SHARES) or shares[0] is None or shares[1] is None:
+        return "No trained direction was split here; the table has the others."
+    return (
+        f"Of the trained direction's effect the part along the readers has {with_ends(shares[0])}, that along random "
+        f"subspaces {with_ends(shares[1])}."
+    )
 
 
 def _parts(table: pd.DataFrame) -> Grid:

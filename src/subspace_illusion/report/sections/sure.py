@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.sections.calibration import errors_by_kind
-from subspace_illusion.report.words import fixed, percent
+from subspace_illusion.report.words import fixed, with_ends
 from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, TRAINED, SubspaceKey
 from subspace_illusion.verdict.calibration import Calibration
 from subspace_illusion.verdict.held_out import BY_ITSELF, HIGH, LOW
@@ -60,9 +60,10 @@ def _unit(results: Results) -> str:
     )
     if results.ran("toy_example"):
         bases = results.json("toy_example/tables.json")["bases"]
-        classes = {(row["basis"], row["direction"]): row["class"] for row in bases}
-        said = "; ".join(f"{direction} in the {basis} basis is {kind}" for (basis, direction), kind in classes.items())
-        text += f"The abstract example (E0) has it in the small: {said}. "
+        text += "The abstract example (E0) has it in the small. "
+        for basis in dict.fromkeys(row["basis"] for row in bases):
+            said = "; ".join(f"{row['direction']} is {row['class']}" for row in bases if row["basis"] == basis)
+            text += f"In the {basis} basis {said}. "
     return text + "A verdict takes for granted that the component is what one wants to explain the model by."
 
 
@@ -77,7 +78,7 @@ def _everywhere(results: Results, verdicts: Mapping[SubspaceKey, Verdict]) -> st
     for words, method in (("trained direction", TRAINED), ("mean difference", MEAN_DIFFERENCE)):
         verdict = verdicts.get(SubspaceKey(method, component=results.v_mlp or ""))
         if verdict is not None and verdict.share is not None:
-            said.append(f"of the {words} that is an estimated {percent(verdict.share)}: {verdict.verdict}")
+            said.append(f"of the {words} that is an estimated {with_ends(verdict.share)}: {verdict.verdict}")
     return text + (f"At {results.v_mlp}, {'; '.join(said)}." if said else "")
 
 

@@ -21,6 +21,7 @@ def section(results: Results) -> Iterator[Section]:
         yield Section(
             f"E3  Does the projection at {component} tell the names apart?",
             "With the place of S taken out, is there anything left in the projection that depends on the names?",
+            _answer(pooled),
             "The mean over the prompts of a sentence with S in the same place is taken off the projection of each, "
             "all held out. An analysis of variance across names asks whether what is left differs between names; omega "
             "squared is the share of it that the names explain, less what they would by chance, and p comes from "
@@ -42,6 +43,16 @@ def section(results: Results) -> Iterator[Section]:
         )
 
 
+def _answer(pooled: pd.DataFrame) -> str:
+    """The most that names explain of the trained direction's projection."""
+    rows = pooled[pooled["subspace"] == SubspaceKey(TRAINED)].dropna(subset=["p"]).to_dict("records")
+    if not rows:
+        return "No name comes often enough to tell."
+    told = [f"{row['name']}, {row['half']}" for row in rows if row["p"] < SIGNIFICANT]
+    found = f"It tells them apart somewhere ({'; '.join(told)})" if told else "That it tells them apart is not shown"
+    return f"{found}, and names explain {in_words(max(map(_whole, rows)))} of its whole variance at most."
+
+
 def _said(pooled: pd.DataFrame, half: str, name: str) -> str:
     """What the table shows for one half and one of the two names."""
     here = pooled[(pooled["name"] == name) & (pooled["half"] == half)]
@@ -53,13 +64,14 @@ def _said(pooled: pd.DataFrame, half: str, name: str) -> str:
     if trained["p"] < SIGNIFICANT:
         found = f"{which}: the projection on the trained direction does tell the names apart ({_p(trained)}), but "
         found = found if _whole(trained) < 0.5 else found.removesuffix("but ") + "and "
-        found += f"what the names explain is {_whole(trained):.2%} of its whole variance"
+        found += f"what the names explain is {in_words(_whole(trained))} of its whole variance"
     else:
         found = f"{which}: that the projection on the trained direction tells the names apart is not shown "
-        found += f"({_p(trained)}; what the names explain is {_whole(trained):.2%} of its whole variance)"
+        found += f"({_p(trained)}; what the names explain is {in_words(_whole(trained))} of its whole variance)"
     return (
-        f"{found}. Of {random['directions']} random directions {random['share_told']:.0%} tell them apart, and the "
-        f"names explain {_whole(random):.2%} of their variance."
+        f"{found}. Of {random['directions']} random directions a share of {in_words(random['share_told'])} tells them "
+        "apart, and the "
+        f"names explain {in_words(_whole(random))} of their variance."
     )
 
 

@@ -18,9 +18,11 @@ def section(results: Results) -> Iterator[Section]:
     heads = tables["cancelling_heads"]
     yield Section(
         "E0  The abstract example",
-        "Can a direction pass for the right one in a model where everything is known? W_in = (1, 1, 0), "
-        "W_out = (1, 0, 2), x in {-1, 1}.",
-        "e1 is the unit that the model uses. Patching e2 + e3 gives the same outputs, but moves the activation to "
+        "Can a direction pass for the right one in a model where everything is known?",
+        "It can: patched along e2 + e3 the model gives the very outputs that it gives patched along e1, which alone it "
+        "uses.",
+        "W_in = (1, 1, 0), W_out = (1, 0, 2), x in {-1, 1}. e1 is the unit that the model uses. Patching e2 + e3 "
+        "gives the same outputs, but moves the activation to "
         "where no input puts it: e2, which nothing reads, lends its variation to e3, which never varies. In the "
         "rotated basis the roles look the other way round; which units are meaningful is not in the algebra. The "
         "same holds in more dimensions, and two heads that cancel are the example in another basis.",

@@ -34,15 +34,17 @@ def section(results: Results) -> Iterator[Section]:
         yield Section(
             f"E3  Through which heads the patch at {name} travels",
             "How much of the effect reaches the answer through the heads that read the variable?",
+            _carried(groups),
             "Path patching: the component is patched along its trained subspace, and only some heads' outputs at END "
             "are put into a run without that patch. What comes after them is free to react. Groups of heads: all "
             f"training seeds pooled. Single heads: seed {heads['seed'].iloc[0]}, the first. A head's attribution is "
-            "what it adds directly to LD. Distance left compares it with what the source's value calls for, which "
-            "is the head's attribution in the source's own run, with the sign turned where the source has the base's "
-            "answer, as in IOI: the mean distance of the patched attribution from that, over the mean distance of the "
-            "clean one; 0 where the head writes just that, 1 where it has not moved or gone as far beyond. Way gone is "
+            "what it adds directly to LD. Distance left compares it with what the source's value calls for. "
+            "That is the head's attribution in the source's own run, with the sign turned where the source has the "
+            "base's answer, as in IOI. It is the mean distance of the patched attribution from that, over the mean "
+            "distance of the clean one: 0 where the head writes just that, 1 where it has not moved or gone as far "
+            "beyond. Way gone is "
             "the mean change over the mean change to there, with its sign. "
-            f"{_carried(groups)} {_kept(heads, results.task)}",
+            f"The groups overlap, and so do their shares. {_kept(heads, results.task)}",
             [
                 Picture(
                     f"trace_paths__{name}",
@@ -70,7 +72,7 @@ def _carried(groups: pd.DataFrame) -> str:
     if not said:
         return "The patch has no effect to be shared out."
     sentence = "; ".join(f"{who} {figure}" for who, figure in zip(said, figures, strict=True))
-    return f"Of the patch's effect {sentence}. The groups overlap, and so do their shares."
+    return f"Of the patch's effect {sentence}."
 
 
 def _kept(heads: pd.DataFrame, task: str) -> str:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from subspace_illusion.report.plots.train_das import train_das_figure
 from subspace_illusion.report.results import Results
-from subspace_illusion.report.section import Grid, Picture, Section
+from subspace_illusion.report.section import Grid, Picture, Section, in_words
 from subspace_illusion.subspace.das import late_accuracy
 
 
@@ -34,6 +34,8 @@ def section(results: Results) -> Iterator[Section]:
     yield Section(
         "E3, E4  Training",
         "How did gradient descent find the subspaces, and how often do training pairs give what they should?",
+        f"Where the answer should change, from {in_words(late['change'].min())} to {in_words(late['change'].max())} of "
+        "the training pairs gave the one asked for, component by component.",
         f"{kinds} Accuracies are shares of the training pairs of the last ten steps whose most likely token, of the "
         "whole vocabulary, is the one asked for; mean over seeds.",
         [Picture("train_das", "Loss of every training run, by component", train_das_figure(curves))],

@@ -1,16 +1,17 @@
 """E13: the answer in one paragraph, the verdicts, what they rest on, and what that is worth (E14)."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 
 from subspace_illusion.report.findings import Finding, own_finding
-from subspace_illusion.report.plots.verdict import verdict_figure
+from subspace_illusion.report.plots.verdict import planted_figure, verdict_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture
 from subspace_illusion.report.sections.calibration import in_words
 from subspace_illusion.report.verdict import EVIDENCE, interval_from, reason_of, verdict_table
 from subspace_illusion.report.words import fixed, foil_of, place, shown, variable_of, with_ends
 from subspace_illusion.statistics import Estimate
-from subspace_illusion.subspace.keys import TRAINED, SubspaceKey
+from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.verdict.calibration import Calibration
 from subspace_illusion.verdict.intervals import MISSED, level
 from subspace_illusion.verdict.judge import Verdict
@@ -19,23 +20,18 @@ from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE, LIM
 Verdicts = Mapping[SubspaceKey, Verdict]
 
 
-def answer(results: Results, found: Sequence[Finding], verdicts: Verdicts) -> str:
-    """The answer in one paragraph, written from the figures.
+def answer(results: Results, found: Sequence[Finding]) -> str:
+    """What patching did, in sentences written from the figures.
 
     Args:
         results: The results of the run.
         found: Its findings.
-        verdicts: By component and subspace.
     """
     by_key = {finding.key: finding.estimate for finding in found}
     sentences = [*_of_v_true(results, by_key), *_of_v_mlp(results, by_key)]
     for key in results.own_subspaces:
         sentences += _of_own(key, by_key)
-    of_words = {role: SubspaceKey(TRAINED, component=component) for role, component in results.roles.items()}
-    of_words |= {f"{shown(key)} at {key.component}": key for key in results.own_subspaces}
-    judged = [f"{words} is {verdicts[key].verdict}" for words, key in of_words.items()]
-    said = " and ".join([", ".join(judged[:-1]), judged[-1]] if len(judged) > 1 else judged)
-    return " ".join([*sentences, f"By the estimate of the mediated share, {said}."])
+    return " ".join(sentences)
 
 
 def _of_v_true(results: Results, by_key: Mapping[str, Estimate]) -> Iterator[str]:
@@ -122,41 +118,66 @@ def evidence_grid(verdicts: Verdicts) -> Grid:
     return Grid(header, rows)
 
 
-def verdict_picture(verdicts: Verdicts, calibration: Calibration, limits: Limits = LIMITS) -> Picture:
-    """The estimate of every subspace, above what estimates of that size meant in planted cases."""
-    figure = verdict_figure(verdict_table(verdicts), calibration, limits)
-    alt = "The estimated mediated share of each subspace, and that of planted cases against the true one"
+def verdict_picture(verdicts: Verdicts, limits: Limits = LIMITS) -> Picture:
+    """The estimate of every subspace."""
+    figure = verdict_figure(verdict_table(verdicts), limits)
+    alt = (
+        "The estimated mediated share of each subspace in its prediction interval, on a scale from illusory to faithful"
+    )
     return Picture("verdict", alt, figure)
 
 
-def rules(verdicts: Verdicts, calibration: Calibration, smallest_effect: float, limits: Limits = LIMITS) -> str:
-    """The formula of the estimate, the rule of the verdict, where intervals are from, and how good that is."""
-    components = len({key.component for key in verdicts})
-    return (
-        "A verdict rests on the mediated share: of the patch's effect, what goes through what the component itself "
-        "hands on. It is estimated by the own-difference share, own: the effect of moving the component's own "
-        "difference between the values, what acts of it, as far as the patch moves it and no further than it really "
-        "moves, over the patch's effect. In the residual stream it is own^(1/4) * match^(3/4), where match "
-        "is the patch's effect over the whole component's, the root of the inverse where it is larger, and 0 where "
-        "their signs differ. The "
-        f"prediction interval decides: the whole of it from {limits.faithful_from:g} on is {FAITHFUL}, up to "
-        f"{limits.illusory_up_to:g} {ILLUSORY}, and all else {INCONCLUSIVE}; so is an effect whose interval does not "
-        f"exceed {smallest_effect:g} of the clean logit difference in either direction, and a subspace along one of "
-        f"whose axes the effect is {ILLUSORY}. A subspace that is {FAITHFUL} and does less than its component is "
-        f"incomplete. {len(verdicts)} verdicts were made, on {components} component{'s' if components > 1 else ''}, "
-        f"each by itself and by one rule. {_intervals(calibration)} {in_words(calibration)}"
+def planted_picture(calibration: Calibration, limits: Limits = LIMITS) -> Picture:
+    """What estimates of a size meant in planted cases."""
+    return Picture(
+        "planted",
+        "The estimate of each planted case against its true mediated share",
+        planted_figure(calibration, limits),
     )
 
 
-def _intervals(calibration: Calibration) -> str:
-    """Where intervals are from, and what they can promise."""
-    planted = calibration.planted
-    kinds = planted.cases["kind"].unique()
-    blocks = ", ".join(f"{kind} {planted.units(kind)} ({level(planted.units(kind)):.0%} promised)" for kind in kinds)
+def rules(calibration: Calibration, smallest_effect: float, limits: Limits = LIMITS) -> str:
+    """The formula of the estimate, the rule of the verdict, where intervals are from, and how good that is."""
     return (
-        "Intervals hold the mediated shares that planted cases with a like estimate had in places of the same kind, or "
-        "with any estimate where too few blocks have a like one, without those of the subspace's own model and block; "
-        "they hold the interval from planting in the component itself too, where there is one. To hold "
-        f"{1 - MISSED:.0%} of the cases of one more block takes 19 blocks; n of them promise "
-        f"(n - 1) / (n + 1), and one of them nothing. Blocks by kind of place: {blocks}."
+        "A verdict rests on the mediated share: of the patch's effect, what goes through what the component itself "
+        "hands on. It is estimated by the own-difference share, own. That is the effect of moving the component's "
+        "own difference between the values, what acts of it, as far as the patch moves it and no further than it "
+        "really moves, over the patch's effect. In the residual stream it is own^(1/4) * match^(3/4), where match is "
+        "the patch's effect over the whole component's, the root of the inverse where it is larger, and 0 where their "
+        "signs differ. The "
+        f"prediction interval decides: the whole of it from {limits.faithful_from:g} on is {FAITHFUL}, up to "
+        f"{limits.illusory_up_to:g} {ILLUSORY}, and all else {INCONCLUSIVE}. Inconclusive too is an effect whose "
+        f"interval does not exceed {smallest_effect:g} of the clean logit difference in either direction, and a "
+        f"subspace along one of whose axes the effect is {ILLUSORY}. A subspace that is {FAITHFUL} and does less than "
+        "its component is "
+        f"incomplete. Each verdict is made by itself and by one rule. {_INTERVALS} {in_words(calibration)}"
+    )
+
+
+_INTERVALS = (
+    "Intervals hold the mediated shares that planted cases with a like estimate had in places of the same kind, or "
+    "with "
+    "any estimate where too few blocks have a like one, without those of the subspace's own model and block. They hold "
+    "the interval from planting in the component itself too, where there is one. Of the cases of one more block, "
+    "intervals from n blocks promise to hold (n - 1) / (n + 1), and those from one block none."
+)
+"""Where intervals are from, and what they can promise."""
+
+
+def levels_grid(calibration: Calibration) -> Grid:
+    """What intervals promise, by kind of place, beside what it takes to promise 90 %."""
+    planted = calibration.planted
+    counts = {str(kind): planted.units(kind) for kind in planted.cases["kind"].unique()}
+    rows = [[kind, str(blocks), f"{level(blocks):.0%}"] for kind, blocks in counts.items()]
+    enough = next(blocks for blocks in count(1) if level(blocks) >= 1 - MISSED)
+    rows.append([f"needed for {1 - MISSED:.0%}", str(enough), f"{level(enough):.0%}"])
+    return Grid(["kind of place", "blocks that were planted in", "promised"], rows)
+
+
+def limits_grid(smallest_effect: float, limits: Limits = LIMITS) -> Grid:
+    """The three figures of the rule."""
+    figures = (limits.illusory_up_to, limits.faithful_from, smallest_effect)
+    return Grid(
+        [f"{ILLUSORY} up to", f"{FAITHFUL} from", "smallest effect, share of the clean LD"],
+        [[f"{figure:g}" for figure in figures]],
     )

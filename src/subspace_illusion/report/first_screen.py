@@ -1,0 +1,89 @@
+"""What a page opens with: the question, a line a verdict, and then a prompt as it was read."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from subspace_illusion.report.verdict import why
+from subspace_illusion.report.words import shown, with_ends
+from subspace_illusion.subspace.keys import SubspaceKey
+from subspace_illusion.tasks.as_read import FirstRow
+from subspace_illusion.verdict.judge import Verdict
+
+TITLE = "Is this the subspace you are looking for?"
+QUESTION = (
+    "Does the model use these directions, or do patches along them work because a part that nothing reads lends its "
+    "variation to a part that lies nearly dormant?"
+)
+
+
+@dataclass(frozen=True)
+class VerdictLine:
+    """A verdict in one line.
+
+    Attributes:
+        name: What the subspace is called.
+        component: Of what it is one.
+        verdict: The word.
+        share: The estimated mediated share in its prediction interval; empty where no interval is known.
+        why: One sentence, without a figure.
+    """
+
+    name: str
+    component: str
+    verdict: str
+    share: str
+    why: str
+
+
+def verdict_lines(
+    verdicts: Mapping[SubspaceKey, Verdict], roles: Mapping[SubspaceKey, str] | None = None
+) -> list[VerdictLine]:
+    """A line a verdict.
+
+    Args:
+        verdicts: By subspace of a component.
+        roles: What some of them are called beside, such as v_mlp.
+    """
+    lines = []
+    for key, verdict in verdicts.items():
+        role = (roles or {}).get(key)
+        name = shown(key) if role is None else f"{shown(key)} ({role})"
+        share = "" if verdict.share is None else with_ends(verdict.share)
+        lines.append(VerdictLine(name, key.component, verdict.verdict, share, why(verdict)))
+    return lines
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token of a prompt.
+
+    Attributes:
+        text: Its text, with what cannot be seen in words.
+        marks: Of ``MARKS``, what it is.
+    """
+
+    text: str
+    marks: Sequence[str]
+
+
+PATCHED, END = "patched", "END"
+MARKS = (PATCHED, END)
+"""What tokens are marked for."""
+_NEAR = 40
+"""Of a long prompt, so many tokens are shown on either side of what is marked."""
+
+
+def tokens_of(row: FirstRow) -> list[Token]:
+    """The tokens of a prompt, those marked that are read and patched or predict; what is left out of a long one is an
+    ellipsis."""
+    last = len(row.base) - 1
+    marked: dict[int, list[str]] = {place: [] for place in range(last + 1)}
+    marked[row.position].append(PATCHED)
+    marked[last].append(END)
+    near = [place for place in marked if any(abs(place - here) <= _NEAR for here in (0, row.position, last))]
+    tokens: list[Token] = []
+    for before, place in zip([-1, *near], near, strict=False):
+        if place - before > 1:
+            tokens.append(Token("…", []))
+        tokens.append(Token(row.base[place].replace("\n", "⏎"), marked[place]))
+    return tokens
