@@ -98,7 +98,7 @@ def browser(folder: Path, options: Sequence[str] = ()) -> Iterator[Page]:
         str(PROGRAM), "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run",
         "--disable-background-networking", "--hide-scrollbars", f"--user-data-dir={folder}", *options,
     ]  # fmt: skip
-    program = ["sh", "-c", f'exec "$@" 3<&{orders_out} 4>&{answers_in}', "sh", *command]
+    program = ["bash", "-c", f'exec "$@" 3<&{orders_out} 4>&{answers_in}', "bash", *command]
     process = subprocess.Popen(program, pass_fds=(orders_out, answers_in), stderr=subprocess.DEVNULL)
     os.close(orders_out)
     os.close(answers_in)

@@ -373,9 +373,7 @@ def test_a_page_is_one_file_or_markdown_with_its_pictures_beside_it(whole, tmp_p
         assert words in page
     assert "user: " not in page
     row = r'<tr class="(\w+)"><td>(.+)<small>(.+)</small></td><td><b>(\w+)</b></td><td class="share">([\d.]+)'
-    said = [
-        (called, html.unescape(name), hook, word, share) for called, name, hook, word, share in re.findall(row, page)
-    ]
+    said = [tuple(map(html.unescape, cells)) for cells in re.findall(row, page)]
     assert said == [
         (each.verdict, each.subspace, each.hook, each.verdict, f"{each.mediated_share.value:.2f}")
         for each in whole.document.verdicts

@@ -26,51 +26,42 @@ IN_OPTIONS = {
 
 def add_input(parser: argparse.ArgumentParser) -> None:
     """The arguments that say what is looked at, and where what is found goes."""
+    parser.add_argument("--model", required=True, help="a folder, or NAME[@REVISION] on the Hugging Face hub")
+    parser.add_argument("--pairs", required=True, type=Path, help="your pairs: parquet, csv, tsv, jsonl, json")
+    add_columns(parser, "base=clean,source=corrupted")
     parser.add_argument(
-        "--model", required=True, help="a folder with a model, or its name on the Hugging Face hub, NAME[@REVISION]"
-    )
-    parser.add_argument("--pairs", required=True, type=Path, help="your pairs: parquet, csv, tsv, jsonl or json")
-    add_columns(parser, "base=clean,source=corrupted,base_answer=correct,source_answer=incorrect")
-    parser.add_argument(
-        "--counterfactual", metavar="KIND", help="which column of counterfactuals, where a table of MIB's has several"
+        "--counterfactual", metavar="KIND", help="which counterfactuals, where a table of MIB's has several"
     )
     parser.add_argument(
-        "--position", default="last", help="where the table does not say it: last, a token's index, or a span's text"
+        "--position", metavar="WHERE", default="last", help="last (the default), a token's index, or a span's text"
     )
-    parser.add_argument("--source-position", help="the same in the sources (default: as --position)")
+    parser.add_argument("--source-position", metavar="WHERE", help="the same in the sources (default: as --position)")
     parser.add_argument(
         "--join",
         choices=get_args(Join),
         default="auto",
-        help="where the table does not say it, whether answers follow their prompt directly or after a space (default: "
-        "auto, as the texts tell)",
+        help="how answers follow their prompt (default: as the texts tell)",
     )
     parser.add_argument(
         "--bos",
         choices=get_args(Bos),
         default="auto",
-        help="whether a beginning-of-sequence token stands before prompts (default: auto, as the tokenizer does)",
+        help="a beginning-of-sequence token (default: as the tokenizer does)",
     )
-    parser.add_argument("--chat", action="store_true", help="put prompts into the model's own chat template")
+    parser.add_argument("--chat", action="store_true", help="put prompts into the model's chat template")
     parser.add_argument("--system", help="what the system says there")
     parser.add_argument("--both-ways", action="store_true", help="add every pair the other way round too")
     parser.add_argument("--skip-bad-rows", action="store_true", help="leave out the rows that are wrong")
-    parser.add_argument(
-        "--keep-incorrect", action="store_true", help="keep the pairs that the model gets wrong, which are left out"
-    )
+    parser.add_argument("--keep-incorrect", action="store_true", help="keep the pairs that the model gets wrong")
     parser.add_argument(
         "--dtype",
         choices=get_args(Dtype),
+        metavar="DTYPE",
         default="auto",
-        help="what the model's weights are kept in (default: auto, as they are saved)",
+        help=f"of the weights: {', '.join(get_args(Dtype))}",
     )
-    parser.add_argument(
-        "--device-map",
-        metavar="MAP",
-        help="which modules run where, as transformers has it: auto, balanced, sequential, a device, or a .json file "
-        "with a device, cpu or disk for every module (default: one GPU where there is one)",
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of the split, the draws and random subspaces (default: 0)")
+    parser.add_argument("--device-map", metavar="MAP", help="auto, balanced, a device, or a .json file: what runs where")
+    parser.add_argument("--seed", type=int, default=0, help="of the split and all that is drawn (default: 0)")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="a folder for what is found")
     parser.add_argument("--force", action="store_true", help="replace what an earlier run left in DIR")
 
@@ -82,7 +73,7 @@ def add_columns(parser: argparse.ArgumentParser, example: str) -> None:
         type=assignments,
         default={},
         metavar="OURS=THEIRS,...",
-        help=f"what columns are called in the table, such as {example}; tables of other tools are told without it",
+        help=f"what columns are called, such as {example}",
     )
 
 

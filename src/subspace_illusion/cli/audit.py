@@ -1,11 +1,9 @@
 """Is a direction of yours what the model uses, or an illusion? Audits subspaces of components on your own pairs.
 
-Runs in one process, in any folder, and writes one folder, whole or not at all: verdict.json for programs, report.html
-for people, the tables and subspaces behind them. A subspace is also trained at the component (DAS), with controls, to
-stand beside yours; where one is illusory, another is trained within what acts of the component. Where there is one
-component, and time, cases of known truth are planted in it, to see how far the estimate may be off there.
+A subspace is trained there too, with controls. Written are verdict.json, report.html, and what is behind them.
 
-A hook with * for the block (blocks.*.mlp.hook_post), or several hooks, share one run of the prompts and give a map.
+  subspace-illusion audit --model gpt2 --pairs mine.csv --hook blocks.8.mlp.hook_post \\
+    --direction mine=probe.npy --out my-audit
 """
 
 import argparse
@@ -25,14 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--hook",
         required=True,
         action="append",
-        help="such as blocks.20.mlp.hook_post, or blocks.*.mlp.hook_post; may be given several times",
+        help="such as blocks.20.mlp.hook_post, or blocks.*.mlp.hook_post; repeatable",
     )
     parser.add_argument(
         "--direction",
         action="append",
         default=[],
-        metavar="[LABEL=]FILE[#TENSOR[:ROWS]]",
-        help="a subspace of yours: safetensors, npy, a torch file, an SAELens folder; may be given several times",
+        metavar="[LABEL=]FILE[#...]",
+        help="yours, from a file; #TENSOR[:ROWS] picks of several; repeatable",
     )
     parser.add_argument(
         "--span",
@@ -46,10 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-calibrate",
         action="store_true",
-        help="plant no cases in the component, which is done where it is the only one and takes less than 30 s",
+        help="plant no cases, which is done in a single component within 30 s",
     )
     parser.add_argument("--rank", type=count, default=1, help="of the subspace that is trained (default: 1)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of its training (default: 0)")
+    parser.add_argument("--seeds", type=int, nargs="+", metavar="N", default=[0], help="of its training (default: 0)")
     parser.add_argument("--steps", type=count, default=30, help="of its training at most (default: 30)")
     parser.add_argument(
         "--recorded-gb",
@@ -63,8 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--scheduler",
         type=scheduler,
         default=HERE,
-        help="where several hooks are looked at: none, in this process (the default); local, by processes of this "
-        "machine; or the address of a dask scheduler",
+        metavar="WHERE",
+        help="none (this process, the default), local, or a dask scheduler's address",
     )
     parser.add_argument("--workers", type=count, default=2, help="processes of --scheduler local (default: 2)")
 

@@ -3,6 +3,8 @@
 A and B are folders of audits; or runs of the pipeline: experiments (dvc exp show), git revisions, or . for the run in
 this folder. What is compared are all subspaces that both have, or one that is named behind a #: component:subspace,
 such as my-audit#blocks.20.mlp.hook_post:mine or .#mlp20:trained.
+
+  subspace-illusion compare my-audit another-audit
 """
 
 import argparse

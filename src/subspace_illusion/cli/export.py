@@ -1,8 +1,10 @@
-"""What an audit has trained, as files for other tools.
+"""How do other tools get what an audit has trained? Writes it as files for them.
 
 --as transformer_lens: a basis for SubspaceInterchange. pyvene: the state of a LowRankRotatedSpaceIntervention.
 saelens: an SAE whose reconstruction is the projection on the subspace. gguf: a control vector, of directions of the
 residual stream.
+
+  subspace-illusion export my-audit --as saelens --out sae
 """
 
 import argparse

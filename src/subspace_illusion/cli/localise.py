@@ -1,7 +1,8 @@
 """Where does a variable live in a model? Patches every component of every block whole on your pairs.
 
-Prints which block writes it and which reads it, at which token it is when, and hooks worth an audit. Writes one folder:
-window.json, components.csv, tokens.csv and report.html.
+Says which block writes it and which reads it, and which hooks are worth an audit.
+
+  subspace-illusion localise --model gpt2 --pairs mine.csv --out where
 """
 
 import argparse

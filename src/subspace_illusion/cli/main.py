@@ -1,4 +1,4 @@
-"""``subspace-illusion``: audit, localise, pairs, compare, export, tasks."""
+"""``subspace-illusion``: audit, localise, pairs, compare, export, tasks, doctor."""
 
 import argparse
 import ast
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from subspace_illusion.cli.arguments import in_options
 from subspace_illusion.errors import InputError
@@ -13,10 +14,20 @@ from subspace_illusion.errors import InputError
 ABOUT = (
     "Is this the subspace you are looking for? Checks subspaces of language models for the interpretability illusion."
 )
-COMMANDS = ("audit", "localise", "pairs", "compare", "export", "tasks")
-"""Each a module beside this one: its docstring, ``add_arguments`` and ``run``."""
+COMMANDS = ("audit", "localise", "pairs", "compare", "export", "tasks", "doctor")
+"""Each a module beside this one: its docstring, with an example in it, ``add_arguments`` and ``run``."""
 EXTRAS = {"dvc": "pipeline", "hydra": "pipeline", "omegaconf": "pipeline", "dask": "cluster", "distributed": "cluster"}
 """By package, the extra that brings it."""
+
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Help that fits a screen: the usage has what must be given, and options stand in one line each."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28)
+
+    def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: Any = None) -> None:
+        super().add_usage(usage, [action for action in actions if action.required], (), prefix)
 
 
 def parser(asked: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
@@ -30,7 +41,7 @@ def parser(asked: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
     for name in COMMANDS:
         about = about_command(name)
         command = commands.add_parser(
-            name, help=about.splitlines()[0], description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+            name, help=about.splitlines()[0].partition("? ")[0] + "?", description=about, formatter_class=Help
         )
         if name in asked:
             module = import_module(f"subspace_illusion.cli.{name}")

@@ -2,6 +2,8 @@
 
 A row's text is the prompt, with --ask behind it; its label tells what the model should answer (--answers), unless a
 column says it (--columns answer=...). What is written is a table that audit and localise take.
+
+  subspace-illusion pairs cities.csv --match country --answers 0=False,1=True --out pairs.csv
 """
 
 import argparse

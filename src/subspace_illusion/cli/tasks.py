@@ -2,6 +2,8 @@
 
 Each runs in a folder of its own (dvc exp run --temp), so that the run in this folder stays; its small results are
 copied to results/tasks/<task>, and one page sets the tasks side by side: results/tasks/index.html.
+
+  subspace-illusion tasks agreement --size quick
 """
 
 import argparse

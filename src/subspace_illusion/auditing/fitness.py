@@ -1,0 +1,34 @@
+"""Whether a model will do, before there are pairs: a patch of each kind of component beside the full forward pass."""
+
+import torch
+
+from subspace_illusion.auditing.proof import run_in_full
+from subspace_illusion.core.model import Model
+from subspace_illusion.core.replay import record, replay
+from subspace_illusion.core.sites import Site
+from subspace_illusion.errors import InputError
+
+POINTS = ("mlp.hook_post", "hook_mlp_out", "attn.hook_z", "hook_attn_out", "hook_resid_post")
+LENGTH = 6
+"""Tokens of the prompts, which are the vocabulary's first ones: what they say does not matter."""
+
+
+def replays(model: Model) -> dict[Site, float]:
+    """How far the logits of a replayed patch are from those of the full pass, at most, by component of the middle
+    block, without those that this architecture does not have."""
+    tokens = torch.arange(1, 2 * LENGTH + 1, device=model.device).reshape(2, 1, LENGTH)
+    found = {}
+    for point in POINTS:
+        site = Site(model.n_blocks // 2, point)
+        try:
+            model.check(site)
+        except InputError:
+            continue
+        base, source = (record(model, ids, [site], tail_from=site.start) for ids in tokens)
+        was, value = (recording.activations[site] for recording in (base, source))
+        assert base.tail is not None
+        with torch.no_grad():
+            patched = replay(model, base.tail, {site: value - was}).logits.float().cpu()[0]
+        full = run_in_full(model, site, tokens[0, 0].tolist(), LENGTH - 1, was[0], value[0])
+        found[site] = float((patched - full).abs().max())
+    return found
