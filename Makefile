@@ -1,6 +1,6 @@
 # make repro: the post on IOI. make tasks: the other tasks, side by side. make calibrate: how often the verdict is right.
-# make test: the checks. All make .venv first, from the lock files.
-.PHONY: repro tasks calibrate test quick-test params readme clean
+# make test: the checks. make docs: the pages as a site. All make .venv first, from the lock files.
+.PHONY: repro tasks calibrate test quick-test docs params readme clean
 
 BIN := .venv/bin
 # Two files of tests at a time, the longest first.
@@ -29,6 +29,12 @@ quick-test: .venv/installed-test  ## the checks that take seconds, for every cha
 	$(ENV) ruff check .
 	$(ENV) python -m pytest $(TWO) -m "not slow"
 
+docs: .venv/installed-docs  ## build/site, in which every link leads somewhere
+	rm -rf build/pages && mkdir -p build/pages/data
+	for part in README.md docs examples benchmarks results src site; do ln -s "$$PWD/$$part" build/pages/$$part; done
+	ln -s "$$PWD/data/own" build/pages/data/own
+	$(ENV) mkdocs build --quiet --config-file site/mkdocs.yml
+
 params: .venv/installed  ## params.yaml anew from conf/
 	$(ENV) python -m subspace_illusion.pipeline.compose
 
@@ -47,6 +53,10 @@ readme: .venv/installed  ## the findings in README and docs/ from results/
 
 .venv/installed-test: .venv/installed-cluster requirements-test.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.lock
+	@touch $@
+
+.venv/installed-docs: .venv/installed requirements-docs.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.lock
 	@touch $@
 
 clean:
