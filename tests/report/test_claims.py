@@ -137,7 +137,7 @@ def test_runs_complete_one_another_in_the_order_of_the_first():
 def test_the_section_shows_what_could_be_asked_and_is_left_out_where_nothing_could():
     (shown,) = section(table_of(a=REPRODUCES, b=NOT_ASKED))
     counted, listed, rules = shown.grids
-    assert counted.rows == [[REPRODUCES, "1"]]
+    assert counted.rows == [[REPRODUCES, "1"], ["all", "1"]]
     assert [row[2] for row in listed.rows] == ["a"]
     assert [row[0] for row in rules.rows] == list(RULES)
     assert "cannot be asked in this run are left out" in shown.reading

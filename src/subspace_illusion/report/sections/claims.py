@@ -18,6 +18,7 @@ def section(called: pd.DataFrame) -> Iterator[Section]:
     """
     asked = called[called["call"] != NOT_ASKED]
     if len(asked):
+        numbers = [[str(call), str(number)] for call, number in asked["call"].value_counts().items()]
         yield Section(
             "The claims one by one",
             "Which claims of the post, and which of the paper's figures, does this model bear out?",
@@ -25,9 +26,7 @@ def section(called: pd.DataFrame) -> Iterator[Section]:
             "The calls are made by rule. Claims that cannot be asked in this run are left out.",
             [],
             [
-                Grid(
-                    ["call", "claims"], [[call, str(number)] for call, number in asked["call"].value_counts().items()]
-                ),
+                Grid(["call", "claims"], [*numbers, ["all", str(len(asked))]]),
                 Grid.of(asked, HEADINGS),
                 Grid(["rule", "what it calls so"], [[name, words] for name, words in RULES.items()]),
             ],
