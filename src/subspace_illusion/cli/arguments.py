@@ -60,7 +60,7 @@ def add_input(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help=f"of the weights: {', '.join(get_args(Dtype))}",
     )
-    parser.add_argument("--device-map", metavar="MAP", help="auto, balanced, a device, or a .json file: what runs where")
+    parser.add_argument("--device-map", metavar="MAP", help="auto, balanced, a device, or a .json file")
     parser.add_argument("--seed", type=int, default=0, help="of the split and all that is drawn (default: 0)")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="a folder for what is found")
     parser.add_argument("--force", action="store_true", help="replace what an earlier run left in DIR")

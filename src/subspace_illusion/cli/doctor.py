@@ -63,10 +63,13 @@ def of_model(given: str) -> Iterator[str]:
         InputError: If it will not.
     """
     from subspace_illusion.auditing.fitness import replays
-    from subspace_illusion.auditing.given import given_model
+    from subspace_illusion.auditing.given import given_model, given_tokenizer
     from subspace_illusion.auditing.proof import ALLOWED
+    from subspace_illusion.auditing.settings import Reading
 
-    model = given_model(given, "float32").model
+    reading = Reading(dtype="float32")
+    tokenizer, _ = given_tokenizer(given, reading.bos)
+    model = given_model(given, reading, tokenizer).model
     bos = model.tokenizer.hf.bos_token
     yield (
         f"model: {type(model.bridge.original_model).__name__}, {model.n_blocks} blocks, d_model "

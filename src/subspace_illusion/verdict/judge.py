@@ -153,7 +153,9 @@ def _cautions(told: Verdict, planted: Intervals, limits: Limits, *, of_itself: b
 
 
 def _word(predicted: Predicted | None, limits: Limits) -> str:
-    return INCONCLUSIVE if predicted is None else str(called(*np.array([predicted.low, predicted.high]), limits))
+    if predicted is None:
+        return INCONCLUSIVE
+    return str(called(np.array(predicted.low), np.array(predicted.high), limits))
 
 
 def _along_axes(key: SubspaceKey, verdict: Verdict, single: Mapping[SubspaceKey, Verdict]) -> Verdict:
