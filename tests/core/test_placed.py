@@ -11,6 +11,7 @@ from some_pairs import some_pairs
 from subspace_illusion import audit
 from subspace_illusion.auditing.given import given_model
 from subspace_illusion.auditing.settings import Settings
+from subspace_illusion.core.checkpoints import open_tokenizer
 from subspace_illusion.core.heads import readers_readout
 from subspace_illusion.core.matmul import matmul_in
 from subspace_illusion.core.model import Model, open_model
@@ -68,10 +69,10 @@ def test_a_map_is_a_setting_of_an_audit_and_is_told(folder, tmp_path):
     file.write_text(json.dumps(SPREAD))
     settings = Settings.given(dict(device_map=str(file)))
     assert settings.model_dump(mode="json")["device_map"] == SPREAD
-    opened = given_model(folder, settings)
+    opened = given_model(folder, settings, open_tokenizer(folder))
     assert opened.about["device_map"]["model.layers.3"] == "disk"
     with pytest.raises(InputError, match="open already.*leave device_map away"):
-        given_model(opened.model, settings)
+        given_model(opened.model, settings, opened.model.tokenizer)
 
 
 @pytest.mark.parametrize(
