@@ -178,7 +178,7 @@ def test_metrics_are_few_and_in_the_order_in_which_one_reads_them(tmp_path):
     verdicts = made.verdicts()
     nested = metrics(run, results, findings(results), verdicts, made.calibration())
     flat = [f"{level}.{name}" for level, names in nested.items() for name in names]
-    assert len(flat) == 24
+    assert len(flat) == 25
     assert flat[:7] == [
         "run.model", "run.task", "run.size", "run.position", "pairs.kept", "pairs.left_out", "clean.logit_diff"
     ]  # fmt: skip
@@ -266,7 +266,8 @@ def test_the_terminals_lines(tmp_path):
     assert f"Intervals: {BOOTSTRAP}." in text
     assert (
         "mlp8, trained: illusory (of the effect, 0.75 of the clean LD, an estimated 4 % [0, 9] goes through what "
-        "blocks.8.mlp.hook_post itself hands on)\n    effect 0.75"
+        "blocks.8.mlp.hook_post itself hands on; the whole component moves the answer the other way, where the estimate "
+        "is near 0 for any subspace)\n    effect 0.75"
     ) in text
     assert all(line == line.rstrip() for line in text.splitlines())
 

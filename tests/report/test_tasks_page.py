@@ -53,7 +53,10 @@ def test_the_overview_has_a_row_a_task(folder):
         ["ioi", "the place of the repeated name", "tiny", "END", "7", "1", "4 (2)", "block 1 / block 2"],
         ["mine", "the variable", "tiny", "token of its own", "7", "1", "4 (2)", ""],
     ]
-    assert [row[8:] for row in rows] == [["3", "1", "0"], ["3", "1", "1, 1 with a caution"]]
+    assert [row[8:] for row in rows] == [
+        ["3, 1 with a caution", "1, 1 with a caution", "0"],
+        ["3, 1 with a caution", "1, 1 with a caution", "1, 1 with a caution"],
+    ]
 
 
 def test_every_judged_subspace_stands_beside_its_whole_component(folder):
@@ -67,7 +70,8 @@ def test_every_judged_subspace_stands_beside_its_whole_component(folder):
     assert of_mlp[0] == [
         "mlp8", "trained", "-0.25 [-0.35, -0.15]", "0.75 [0.70, 0.80]", "0.25 [0.15, 0.35]", "0.04 [0.00, 0.09]",
         "illusory", "of the effect, 0.75 of the clean LD, an estimated 4 % [0, 9] goes through what "
-        "blocks.8.mlp.hook_post itself hands on",
+        "blocks.8.mlp.hook_post itself hands on; the whole component moves the answer the other way, where the estimate is "
+        "near 0 for any subspace",
     ]  # fmt: skip
     assert mine.pictures == []
     assert "writes" not in mine.reading

@@ -5,9 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from subspace_illusion.report.section import Grid
 from subspace_illusion.report.words import fixed, percent, shown, with_ends
-from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.verdict.intervals import Predicted
 from subspace_illusion.verdict.judge import Caution, Verdict
@@ -145,18 +143,3 @@ def _predicted(predicted: Predicted | None) -> dict[str, object]:
         return dict(share_lo=np.nan, share_hi=np.nan, level=np.nan, planted=0, interval_from="")
     ends_of = dict(share_lo=predicted.low, share_hi=predicted.high)
     return ends_of | dict(level=predicted.level, planted=predicted.cases, interval_from=predicted.source)
-
-
-def verdicts_block(table: pd.DataFrame) -> str:
-    """The verdicts of a run as a table of a page, in Markdown, from ``verdict_table``."""
-    rows = []
-    for row in table.to_dict("records"):
-        key = SubspaceKey.read(str(row["subspace"]), component=str(row["component"]))
-        cautions = "; ".join(CAUTIONS[caution] for caution in cautions_said(str(row["reason"])))
-        told = not pd.isna(row["level"])
-        share = percent(Estimate(row["share"], row["share_lo"], row["share_hi"])) if told else ""
-        promised = f"{row['level']:.0%}" if told else ""
-        cells = (str(row["component"]), shown(key), fixed(row["fldd"]), fixed(row["whole"]), share, promised)
-        rows.append([*cells, str(row["verdict"]), cautions])
-    header = ["component", "subspace", "effect", "whole component", "mediated share", "promised", "verdict", "but"]
-    return Grid(header, rows).markdown
