@@ -266,8 +266,8 @@ def test_the_terminals_lines(tmp_path):
     assert f"Intervals: {BOOTSTRAP}." in text
     assert (
         "mlp8, trained: illusory (of the effect, 0.75 of the clean LD, an estimated 4 % [0, 9] goes through what "
-        "blocks.8.mlp.hook_post itself hands on; the whole component moves the answer the other way, where the estimate "
-        "is near 0 for any subspace)\n    effect 0.75"
+        "blocks.8.mlp.hook_post itself hands on; the whole component moves the answer the other way, where the "
+        "estimate is near 0 for any subspace)\n    effect 0.75"
     ) in text
     assert all(line == line.rstrip() for line in text.splitlines())
 

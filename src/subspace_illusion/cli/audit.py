@@ -2,8 +2,7 @@
 
 A subspace is trained there too, with controls. Written are verdict.json, report.html, and what is behind them.
 
-  subspace-illusion audit --model gpt2 --pairs mine.csv --hook blocks.8.mlp.hook_post \\
-    --direction mine=probe.npy --out my-audit
+  subspace-illusion audit --model gpt2 --pairs mine.csv --hook blocks.8.mlp.hook_post --direction w.npy --out found
 """
 
 import argparse
@@ -36,8 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--span",
         choices=get_args(Span),
         default="last",
-        help="of a position that is a text of several tokens: last (the default), read and patch the last; all, read "
-        "their mean and patch each from the source's in its place; mean, add the difference of means to each",
+        help="of a text of several tokens: last (the default), all, or their mean",
     )
     parser.add_argument("--no-train", action="store_true", help="train nothing")
     parser.add_argument("--no-controls", action="store_true", help="make no controls")

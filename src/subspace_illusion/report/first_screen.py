@@ -78,9 +78,11 @@ def tokens_of(row: FirstRow) -> list[Token]:
     ellipsis."""
     last = len(row.base) - 1
     marked: dict[int, list[str]] = {place: [] for place in range(last + 1)}
-    marked[row.position].append(PATCHED)
+    first = row.position - row.span + 1
+    for place in range(first, row.position + 1):
+        marked[place].append(PATCHED)
     marked[last].append(END)
-    near = [place for place in marked if any(abs(place - here) <= _NEAR for here in (0, row.position, last))]
+    near = [place for place in marked if any(abs(place - here) <= _NEAR for here in (0, first, row.position, last))]
     tokens: list[Token] = []
     for before, place in zip([-1, *near], near, strict=False):
         if place - before > 1:
