@@ -40,8 +40,7 @@ def main(
     verdict: Verdict,
 ) -> None:
     say(f"judging the subspaces of {len(components)} components, a second")
-    asked = dict(experiments)
-    results = Results.of_run(names.model, names.task, components, v_true, v_mlp, asked, RESULTS, DATA)
+    results = Results.of_run(names.model, names.task, components, v_true, v_mlp, dict(experiments), RESULTS, DATA)
     found, calibration = findings(results), read_calibration(verdict.calibration)
     seen = read_seen(read_table(SEEN))
     limits = Limits(verdict.illusory_up_to, verdict.faithful_from)

@@ -184,11 +184,11 @@ def test_metrics_are_few_and_in_the_order_in_which_one_reads_them(tmp_path):
     ]  # fmt: skip
     assert nested["run"] == run | dict(position="END")
     assert nested["pairs"] == dict(kept=8, left_out=0)
-    assert nested["v_true"] == dict(fldd=1.25, verdict="faithful", share=0.929516)
+    assert nested["v_true"] == dict(fldd=1.25, verdict="faithful", share=0.959207)
     assert nested["v_mlp"]["share"] == 0.04
     assert nested["calibration"] == dict(
-        models=2, cases=672, median_error=0.05, coverage_90=1, below_02_called_faithful=0, above_08_called_illusory=0,
-        inconclusive=0,
+        models=2, cases=672, told=672, median_error=0.05, coverage_90=1, below_02_called_faithful=0,
+        above_08_called_illusory=0, inconclusive=0,
     )  # fmt: skip
     assert nested["mlp"]["fldd"] == -0.25
     assert nested["v_mlp"]["lent_share"] == 0.7
@@ -267,7 +267,7 @@ def test_the_terminals_lines(tmp_path):
     assert (
         "mlp8, trained: illusory (of the effect, 0.75 of the clean LD, an estimated 4 % [0, 9] goes through what "
         "blocks.8.mlp.hook_post itself hands on; the whole component moves the answer the other way, where the "
-        "estimate is near 0 for any subspace)\n    effect 0.75"
+        "estimate is near zero for any subspace)\n    effect 0.75"
     ) in text
     assert all(line == line.rstrip() for line in text.splitlines())
 

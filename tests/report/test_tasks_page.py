@@ -70,8 +70,8 @@ def test_every_judged_subspace_stands_beside_its_whole_component(folder):
     assert of_mlp[0] == [
         "mlp8", "trained", "-0.25 [-0.35, -0.15]", "0.75 [0.70, 0.80]", "0.25 [0.15, 0.35]", "0.04 [0.00, 0.09]",
         "illusory", "of the effect, 0.75 of the clean LD, an estimated 4 % [0, 9] goes through what "
-        "blocks.8.mlp.hook_post itself hands on; the whole component moves the answer the other way, where the estimate "
-        "is near 0 for any subspace",
+        "blocks.8.mlp.hook_post itself hands on; the whole component moves the answer the other way, where the "
+        "estimate is near zero for any subspace",
     ]  # fmt: skip
     assert mine.pictures == []
     assert "writes" not in mine.reading

@@ -16,9 +16,9 @@ CAUTIONS: Mapping[Caution, str] = {
     Caution.FEW_GROUPS: "its intervals are over few groups of pairs",
     Caution.MANY_DIMENSIONS: "it has more dimensions than planted cases have",
     Caution.OPPOSED: (
-        "the whole component moves the answer the other way, where the estimate is near 0 for any subspace"
+        "the whole component moves the answer the other way, where the estimate is near zero for any subspace"
     ),
-    Caution.BY_DEFINITION: "the estimate is near 1 by definition, as this is the component's own difference",
+    Caution.BY_DEFINITION: "the estimate is near one by definition, as this is the component's own difference",
     Caution.NO_SUCH_HOOK: "no case was planted at such a hook, only at others of its kind",
     Caution.ONE_BLOCK: "without the planted cases of one block the word would be another",
 }
@@ -42,7 +42,7 @@ def reason_of(verdict: Verdict) -> str:
 
 
 def why(verdict: Verdict) -> str:
-    """The same for a page whose tables have the figures: one sentence without any, its cautions behind it."""
+    """The same for a first screen: one sentence without figures, which the tables have, its cautions in short."""
     said = _WHY.get(verdict.reason, "")
     if verdict.reason is Reason.ILLUSORY_AXIS:
         axes = " and ".join(map(shown, verdict.illusory_axes))
@@ -51,7 +51,7 @@ def why(verdict: Verdict) -> str:
         said = _BEYOND[verdict.verdict]
         if verdict.verdict == FAITHFUL and _incomplete(verdict.seen):
             said += "; incomplete, for it does less than the whole component"
-    return "; ".join([said, *(CAUTIONS[caution] for caution in verdict.cautions)])
+    return "; ".join([said, *(caution.value for caution in verdict.cautions)])
 
 
 _WHY: Mapping[Reason, str] = {
