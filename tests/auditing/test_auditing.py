@@ -101,15 +101,17 @@ def test_a_run_that_read_another_prompt_or_whose_readout_is_another_says_nothing
     recorded = call.recorded_pairs
 
     class OfTheNext:
-        def __init__(self, prompts):
+        def __init__(self, pairs):
+            prompts, numbers = pairs.prompts, sorted({*pairs.base_prompts, *pairs.source_prompts})
             self.tail, self.tail_lengths, self._at = prompts.tail, prompts.tail_lengths, prompts.at
+            self.next = dict(zip(numbers, numbers[1:] + numbers[:1], strict=True))
 
         def at(self, site, prompts):
-            return self._at(site, prompts).roll(1, 0)
+            return self._at(site, [self.next[prompt] for prompt in prompts])
 
     def shifted(*given):
         pairs = recorded(*given)
-        return replace(pairs, prompts=OfTheNext(pairs.prompts))
+        return replace(pairs, prompts=OfTheNext(pairs))
 
     with monkeypatch.context() as patch:
         patch.setattr(call, "recorded_pairs", shifted)
