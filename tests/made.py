@@ -14,6 +14,7 @@ from subspace_illusion.experiments.toy_example import toy_example
 from subspace_illusion.files import write_json, write_table
 from subspace_illusion.measures.localise import DIFFERING, END
 from subspace_illusion.report.results import Results
+from subspace_illusion.report.section import Section
 from subspace_illusion.subspace.keys import LENT_HALF, MEAN_DIFFERENCE, NULL, POOLED, ROW, TRAINED, WHOLE, SubspaceKey
 from subspace_illusion.tasks.table import DIFFERENT, SAME
 from subspace_illusion.verdict.calibration import Calibration
@@ -347,3 +348,8 @@ def results(folder: Path, changed: Mapping[str, Any] | None = None, **about: Any
             write_table(folder / name, value)
     run = dict(model="tiny", components=COMPONENTS, v_true=V_TRUE, v_mlp=V_MLP, experiments=EXPERIMENTS)
     return Results(**run | about, folder=folder, data=folder)
+
+
+def said(section: Section) -> str:
+    """What a section answers, and what it says of how to read it."""
+    return f"{section.answer} {section.reading}"

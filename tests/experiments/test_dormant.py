@@ -266,9 +266,9 @@ def test_the_section_says_what_the_table_shows(tmp_path):
     assert [picture.name for picture in section.pictures] == ["dormant"]
     assert (
         "What mlp8 writes without a patch differs by -1.00 [-1.10, -0.90] between the values 'S second' and 'S first'"
-    ) in section.reading
+    ) in made.said(section)
     assert section.reading.startswith("Patched from the same value")
-    assert "a share of 0.90 [0.80, 1.00] lies outside" in section.reading
+    assert "a share of 0.90 [0.80, 1.00] of the outputs lies outside" in section.answer
     assert section.grids[0].rows[1] == [
         "mlp8", "mean difference", "-1.00 [-1.10, -0.90]", "2.00 [1.90, 2.10]", "-2.00 [-2.10, -1.90]",
         "0.05 [-0.05, 0.15]", "0.10",
@@ -283,7 +283,7 @@ def test_ones_own_subspaces_have_panels_and_pairs_of_one_value_may_be_missing(tm
     changed = made.with_own() | {"dormant.csv": asleep, "dormant.parquet": written}
     (section,) = dormant.section(made.results(tmp_path, changed, v_mlp=None))
     assert section.reading.startswith("Patched from the other value")
-    assert "differs by" not in section.reading
+    assert "differs by" not in made.said(section)
     figure = drawn(section.pictures[0].figure)
     assert [axis.get_title() for axis in figure.axes] == ["mlp8", f"mlp8: {made.PROBE}"]
     assert len(shown(figure.axes[0])) == 2

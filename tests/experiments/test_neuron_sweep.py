@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 import torch
 
+import made
 from drawing import drawn
 from some_pairs import some_pairs
 from subspace_illusion.core.model import Model
@@ -120,9 +121,12 @@ def test_the_section_shows_the_single_draws(tmp_path):
         ["8", "0.110", "0.10, 0.12", "0.020", "0.000", "0.750"],
         ["64", "0.550", "0.50, 0.60", "-0.200", "0.750", "0.250"],
     ]
-    assert "up to 0.11 where all of these neurons have 0.02" in found.reading
-    assert "So a null part is not what it takes: there the neurons themselves write 0.75 to 0.75" in found.reading
-    assert "through the 4 single values has an R2 of 0.97" in found.reading
+    assert "up to 0.11 where all of these neurons have 0.02" in made.said(found)
+    assert "So a null part is not what it takes: there the neurons themselves write 0.75 to 0.75" in made.said(found)
+    assert found.answer.startswith(
+        "With 8 neurons the effect is 0.110 of the whole residual patch's, with 64 it is 0.550"
+    )
+    assert found.grids[1].rows[0][:2] == ["4", "0.97"]
     assert [picture.name for picture in found.pictures] == ["neuron_sweep__mlp8"]
 
 
@@ -133,5 +137,5 @@ def test_the_section_says_otherwise_where_the_table_does(tmp_path):
         write_table(tmp_path / name / "neuron_sweep/mlp8.csv", changed)
         write_json(tmp_path / name / "neuron_sweep/mlp8.json", linear_fit(SWEPT))
         (found,) = section(Results("m", ["mlp8"], "r", "mlp8", asked, folder=tmp_path / name, data=tmp_path))
-        assert "not what it takes" not in found.reading
-        assert ("have no null part" in found.reading) == (name != "none")
+        assert "not what it takes" not in made.said(found)
+        assert ("have no null part" in made.said(found)) == (name != "none")

@@ -170,9 +170,9 @@ def test_the_section_shows_the_single_draws(tmp_path):
     write_table(tmp_path / "effects.csv", effects())
     (found,) = section(Results("m", ["mlp8"], "r", "mlp8", dict(random_mlp=["mlp8"]), folder=tmp_path, data=tmp_path))
     assert [row[0] for row in found.grids[0].rows] == ["0", "1", "mean of the draws"]
-    assert "1.50 [1.40, 1.60] times the real one's; the single draws give 1.33, 1.67." in found.reading
+    assert "on average random MLPs reach 1.50 [1.40, 1.60] of the real one's effect." in found.answer
     assert [picture.name for picture in found.pictures] == ["random_mlp__mlp8"]
     few = draws(draw0=4.0, draw1=5.0, pooled=4.5).assign(share_of_real_lo=np.nan, share_of_real_hi=np.nan)
     write_table(tmp_path / "random_mlp/mlp8.csv", few)
     (found,) = section(Results("m", ["mlp8"], "r", "mlp8", dict(random_mlp=["mlp8"]), folder=tmp_path, data=tmp_path))
-    assert "1.50 times the real one's; the single draws give 1.33, 1.67." in found.reading
+    assert "on average random MLPs reach 1.50 of the real one's effect." in found.answer

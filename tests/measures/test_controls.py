@@ -358,11 +358,11 @@ def rows_of(**changed: float) -> dict[str, dict[str, float]]:
 
 
 def test_the_mechanism_is_claimed_where_it_shows_and_dropped_where_not():
-    assert "That is what the patch does: " in of_labels(rows_of())
+    assert "That is what the patch does. " in of_labels(rows_of())
     assert "cannot be told" in of_labels(rows_of())
     assert "in part the same direction" in of_labels(rows_of())
     assert "yet that alone does not account for" in of_labels(rows_of(train_ld_abs=2.5))
-    assert "That is not what happened: " in of_labels(rows_of(train_ld_abs=5.5))
+    assert "That is not what happened. " in of_labels(rows_of(train_ld_abs=5.5))
     assert "no nearer" in of_labels(rows_of(cosine=0.05))
     assert "some labels were learnt by heart" in of_labels(rows_of(label_accuracy_train_lo=0.55))
 

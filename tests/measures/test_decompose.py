@@ -337,7 +337,7 @@ def test_the_section_says_how_far_the_row_part_varies(tmp_path):
     }
     (section,) = decomposed.section(made.results(tmp_path, changed))
     assert [picture.name for picture in section.pictures] == ["decompose__mlp8"]
-    assert "apart along the row part, with d' 5.40 (5.40, 5.40)" in section.reading
+    assert "At mlp8 the null part lends 0.70 (0.70, 0.70) of what the patch writes" in section.answer
     norms, gaps = section.grids
     assert norms.rows[0] == ["resid8", "trained", "0", "", "", "", "", "0.880"]
     assert gaps.rows[0][:4] == ["mlp8", "trained", "0", "4.000"]

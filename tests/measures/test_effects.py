@@ -403,11 +403,11 @@ def test_one_sentence_of_one_component_without_intervals():
 def test_the_section_says_what_the_tables_show(tmp_path):
     tables = {"effects.csv": made.effects().assign(pairs=400, groups=200), "templates.csv": sentences()}
     patching, by_sentence = evaluate.section(made.results(tmp_path, tables))
-    assert "400 held-out pairs of 200 groups." in patching.reading
+    assert "400 held-out pairs of 200 groups." in made.said(patching)
     assert "takes 3.00 [2.95, 3.05] off the logit difference, the whole component -1.00 [-1.10, -0.90]." in (
-        patching.reading
+        made.said(patching)
     )
-    assert "what the null part lends 0.67 [0.57, 0.77]" in patching.reading
+    assert "what the null part lends 0.67 [0.57, 0.77]" in made.said(patching)
     assert [picture.name for picture in patching.pictures] == ["evaluate"]
     mlp = patching.grids[1]
     assert {"flip rate (LD < 0)", "interchange accuracy (argmax = foil)"} <= set(mlp.header)
@@ -416,7 +416,10 @@ def test_the_section_says_what_the_tables_show(tmp_path):
     null = next(row for row in mlp.rows if row[1] == NULL)
     assert null[2:4] == ["0.00", "0.00, 0.00"]
     assert [picture.name for picture in by_sentence.pictures] == ["evaluate_templates"]
-    assert "At mlp8 the trained subspace's effect runs from 3.00 to 5.00 over 3 sentences." in by_sentence.reading
+    assert (
+        by_sentence.answer
+        == "The trained subspace's effect runs from 3.00 to 5.00 at resid8; from 3.00 to 5.00 at mlp8."
+    )
     assert len(by_sentence.grids[0].rows) == 6
     assert by_sentence.grids[0].rows[0][:3] == ["resid8", "0: When 0", "100"]
 
@@ -430,9 +433,9 @@ def test_ones_own_subspaces_stand_behind_the_trained_one_with_their_parts(tmp_pa
     both, alone = (drawn(picture.figure) for picture in patching.pictures)
     assert shown(both.axes[0]) == [WHOLE.subspace, TRAINED, LENT_HALF, ROW, NULL, made.PROBE, MEAN_DIFFERENCE]
     assert shown(alone.axes[0]) == [made.PROBE, *(f"{part} of {made.PROBE}" for part in (LENT_HALF, ROW, NULL))]
-    assert "At my probe" not in patching.reading
-    assert "At mlp8 my probe takes 0.60 [0.55, 0.65] off the logit difference" in patching.reading
-    assert "the row part, normalised, in my probe's place 0.50 [0.40, 0.60]" in patching.reading
+    assert "At my probe" not in made.said(patching)
+    assert "At mlp8 my probe takes 0.60 [0.55, 0.65] off the logit difference" in made.said(patching)
+    assert "the row part, normalised, in my probe's place 0.50 [0.40, 0.60]" in made.said(patching)
     methods = [row[1] for row in patching.grids[1].rows if row[0] == made.V_MLP]
     assert methods == [
         WHOLE.subspace,

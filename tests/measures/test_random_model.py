@@ -56,4 +56,11 @@ def test_only_the_prompts_of_the_pairs_are_run(llama: Model):
     prompts, table = prompts_and_pairs(kinds=[DIFFERENT])
     pairs = some_pairs(llama, [Site(1, "hook_resid_post")], 2, kinds=[DIFFERENT])
     assert len(prompts) == 16
-    assert len(pairs.prompts.place) == len({*table["base"], *table["source"]}) == 8
+    run = {*table["base"], *table["source"]}
+    assert len(run) == 8
+    for number in prompts["prompt"]:
+        if number in run:
+            assert len(pairs.prompts.tail_lengths([number])) == 1
+        else:
+            with pytest.raises(KeyError):
+                pairs.prompts.tail_lengths([number])

@@ -24,8 +24,8 @@ from subspace_illusion.tasks.bad_rows import BadRows
 from subspace_illusion.tasks.naming import Naming
 from subspace_illusion.tasks.pairs_file import pairs_of
 from subspace_illusion.tasks.phrasing import Phrasing
-from subspace_illusion.tasks.positions import Span
 from subspace_illusion.tasks.rows import read_rows
+from subspace_illusion.tasks.table import Span
 from subspace_illusion.tasks.token_ids import in_words
 from subspace_illusion.tasks.tokenise import Tokenised, tokenise
 

@@ -12,7 +12,8 @@ from subspace_illusion.core.tokenizer import Bos, Dtype
 from subspace_illusion.errors import InputError
 from subspace_illusion.subspace.das import Loss
 from subspace_illusion.tasks.answers import Join
-from subspace_illusion.tasks.positions import LAST, Span
+from subspace_illusion.tasks.positions import LAST
+from subspace_illusion.tasks.table import Span
 
 
 def _plain(value: Any) -> Any:

@@ -9,7 +9,7 @@ import argparse
 from typing import get_args
 
 from subspace_illusion.cli.arguments import add_input, check_files, count, given
-from subspace_illusion.tasks.positions import Span
+from subspace_illusion.tasks.table import Span
 
 HERE = "none"
 """No scheduler: this process."""

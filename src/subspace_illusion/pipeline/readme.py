@@ -23,7 +23,7 @@ from subspace_illusion.report.claims import claims_block, of_runs
 from subspace_illusion.report.readme import evidence_table, findings_block, with_block
 from subspace_illusion.report.section import Grid
 from subspace_illusion.report.sections.calibration import compared_grid, goals_grid, held_out_grid
-from subspace_illusion.report.sections.verdicts_block import verdicts_block
+from subspace_illusion.report.verdicts_block import verdicts_block
 from subspace_illusion.verdict.shipped import read_calibration
 
 

@@ -20,8 +20,7 @@ from subspace_illusion.core.sites import Site
 from subspace_illusion.files import column, read_table
 from subspace_illusion.subspace.das import Examples
 from subspace_illusion.subspace.patching import Change, Key, along, patch_outcomes
-from subspace_illusion.tasks.positions import Span
-from subspace_illusion.tasks.table import chosen, codes, values_of
+from subspace_illusion.tasks.table import Span, chosen, codes, values_of
 
 
 class Prompts(Protocol):

@@ -9,15 +9,11 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.characters import cuts_a_word, looks_like, of_a_word
 from subspace_illusion.tasks.quoting import quoted
 
-Span = Literal["last", "all", "mean"]
-"""Where a position is a text of several tokens: whether the last of them is read and patched; each, from the source's
-token in the same place; or each by the same, the difference of their means, which is also what is read then."""
 LAST = "last"
 """The position that is a prompt's last token, wherever that is."""
 _INDEX = re.compile(r"\s*[+-]?[0-9]+\s*")

@@ -14,6 +14,7 @@ source's own answer where it is one of them, else ``NO_ANSWER``; in IOI base and
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,9 @@ PAIR_KINDS = (DIFFERENT, DIFFERENT_UNRELATED, SAME)
 """Kinds of pair: the source has another value of the variable than the base or, as a control, the same; other values
 with the base's words as far as the task allows, and where it makes such pairs with unrelated ones. Effects are measured
 on the first kind."""
+Span = Literal["last", "all", "mean"]
+"""Where a position is a text of several tokens: whether the last of them is read and patched; each, from the source's
+token in the same place; or each by the same, the difference of their means, which is also what is read then."""
 NO_ANSWER = -1
 """The token of a source's own answer that is neither the base's answer nor its foil."""
 

@@ -15,10 +15,10 @@ from subspace_illusion.tasks.answers import Ends, tell_apart
 from subspace_illusion.tasks.bad_rows import BadRows
 from subspace_illusion.tasks.completed import OPTIONAL, REQUIRED, completed
 from subspace_illusion.tasks.phrasing import PLAIN, Phrased, Phrasing, check_markers, phrased
-from subspace_illusion.tasks.positions import Prompt, Span, span_of, token_of
+from subspace_illusion.tasks.positions import Prompt, span_of, token_of
 from subspace_illusion.tasks.quoting import quoted
 from subspace_illusion.tasks.swaps import with_swaps
-from subspace_illusion.tasks.table import NO_ANSWER, SAME, goes_one_way
+from subspace_illusion.tasks.table import NO_ANSWER, SAME, Span, goes_one_way
 
 _IDS = ("answer_id", "foil_id", "target_id", "source_id")
 _COLUMNS = (
