@@ -18,7 +18,8 @@ from subspace_illusion.verdict.intervals import Intervals
 from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE, LIMITS, called
 
 BY_ITSELF = 0.1
-"""What a component may do without the signal, as a share of what the full dose adds, for its truth to be known."""
+"""What a component may do without the signal, as a share of what the full dose adds, and of the effect of a patch, for
+the patch's truth to be known: up to the latter share it could be what the component itself hands on."""
 TWINS = 0.01
 """Two subspaces of a place count once where their effects, what is mediated of them and their own differences' differ
 by no more, as shares of the clean LD: they are the same direction found twice."""
@@ -34,20 +35,19 @@ _PLACE = ["model", "task", "block", "place"]
 def told_apart(cases: pd.DataFrame, smallest_effect: float, by_itself: float) -> pd.DataFrame:
     """The cases with what decides whether they count.
 
-    Whether the truth is known is a matter of the place, not of the subspace: small effects are not left out for being
-    small.
+    A truth is known where the signal arrives in the place, and where next to nothing else does: beside what the signal
+    adds there, and beside the effect itself, which could be that of the component's own mediators (E14).
 
     Args:
         cases: As ``planting.mediated.cases_of_block`` gives them, with ``model`` and ``task``.
         smallest_effect: Share of the clean LD that a large effect exceeds, to either side.
-        by_itself: What the component may do without the signal, as a share of what the full dose adds, for the truth to
-            be known: else its own mediators could make of it something else.
+        by_itself: What the component may do without the signal for the truth to be known, as a share of what the full
+            dose adds and of the effect.
 
     Returns:
         Their columns and ``unit`` (model, task, block); ``carried``, what the full dose adds to what the whole
-        component does; whether each is ``large``, whether the truth is ``known`` in its place (the signal arrives, and
-        next to nothing else does), whether it is a ``twin`` of an earlier case of its place, and whether it ``counts``:
-        large, known and no twin.
+        component does; whether each is ``large``, whether its truth is ``known``, whether it is a ``twin`` of an
+        earlier case of its place, and whether it ``counts``: large, known and no twin.
     """
     cases = cases.reset_index(drop=True)
     full = cases[cases["dose"] == cases.groupby(_PLACE)["dose"].transform("max")]
@@ -57,7 +57,8 @@ def told_apart(cases: pd.DataFrame, smallest_effect: float, by_itself: float) ->
         unit=cases["model"] + " " + cases["task"] + " " + cases["block"].astype(str),
         carried=carried,
         large=cases["effect"].abs() > smallest_effect,
-        known=(carried.abs() > smallest_effect) & (cases["by_itself"].abs() <= by_itself * carried.abs()),
+        known=(carried.abs() > smallest_effect)
+        & (cases["by_itself"].abs() <= by_itself * np.minimum(carried.abs(), cases["effect"].abs())),
         twin=False,
     )
     for _, large in told[told["large"]].groupby(_PLACE, sort=False):
@@ -80,11 +81,12 @@ def counted(cases: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         ``large``, ``twins`` and ``counts``, how many there are; what the component does ``by_itself`` and what the full
-        dose adds, ``carried``; and ``error_unknown``, the estimate's median error, against the mediator's own share,
-        where the truth does not count as known.
+        dose adds, ``carried``; and ``error_unknown``, the median of what the estimate errs where the truth does not
+        count as known, beyond what the component by itself could make of it.
     """
     told = estimated(cases[cases["large"]])
-    error = (told["estimate"] - told["truth"]).abs().where(~told["known"] & ~told["twin"])
+    slack = (told["by_itself"] / told["effect"]).abs()
+    error = ((told["estimate"] - told["truth"]).abs() - slack).clip(lower=0).where(~told["known"] & ~told["twin"])
     found = told.assign(error=error).groupby(_PLACE, sort=False)
     return (
         found.agg(
