@@ -37,7 +37,7 @@ STAGES = [
 PICTURES = [
     "toy_example", "localise", "localise_map", "train_das", "evaluate", "evaluate_templates", "decompose__mlp1",
     "dormant", "split_directions__resid1", "random_mlp__mlp1", "neuron_sweep__mlp1", "recover_directions",
-    "compare_mlps_ranks", "read_signs", "verdict", "off_distribution__resid1",
+    "compare_mlps_ranks", "read_signs", "verdict", "planted", "off_distribution__resid1",
     "off_distribution__mlp1",
     *(f"{kind}__{name}" for kind in ("trace_paths", "tell_names", "controls") for name in ("resid1", "mlp1")),
 ]  # fmt: skip
