@@ -17,7 +17,7 @@ from subspace_illusion.planting.mediated import Place, Plan, cases_of_dose, of_n
 from subspace_illusion.planting.plant import stream_before
 from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.verdict.estimate import kind_of
-from subspace_illusion.verdict.held_out import BY_ITSELF, judged, told_apart
+from subspace_illusion.verdict.held_out import BY_ITSELF, estimated, told_apart
 from subspace_illusion.verdict.intervals import HERE, Intervals
 from subspace_illusion.verdict.rule import SMALLEST_EFFECT
 
@@ -60,8 +60,7 @@ def cases_here(train: Pairs, test: Pairs, site: Site, given: Mapping[str, torch.
         A row a case with ``COLUMNS``: what ``planting.mediated.cases_of_dose`` gives (effects as shares of the clean
         LD); what the component does ``by_itself``; whether it is ``large``, ``known`` and a ``twin``, and so ``counts``
         (``verdict.held_out.told_apart``); and where it does, else NaN, the ``estimate`` of the mediated share and its
-        ``truth``. No row where the component does
-        not write along the signal, or the stream before it holds none.
+        ``truth``. No row where the component does not write along the signal, or the stream before it holds none.
     """
     try:
         place = Place.of(site.name, site, signal_before(train, site), train, plan.seed)
@@ -74,7 +73,7 @@ def cases_here(train: Pairs, test: Pairs, site: Site, given: Mapping[str, torch.
     ]
     cases = pd.DataFrame(rows).assign(**_ONE_BLOCK)
     told = told_apart(cases.assign(by_itself=of_no_dose(cases)), SMALLEST_EFFECT, BY_ITSELF)
-    counted = judged(told).set_index(told.index[told["counts"]])
+    counted = estimated(told[told["counts"]])
     return told.join(counted[["estimate", "truth"]])[list(COLUMNS)].round(6)
 
 

@@ -90,10 +90,8 @@ def rounding(page: AuditPage) -> str:
 
 _PROVEN = (
     "Before anything was said, the run held itself to what has to be equal. A replayed patch gives the logits of a "
-    "full "
-    "forward pass in which the component is set; a component that is set to its own activation changes nothing; nor "
-    "does "
-    "patching all that the readout maps to zero."
+    "full forward pass in which the component is set; a component that is set to its own activation changes nothing; "
+    "nor does patching all that the readout maps to zero."
 )
 
 

@@ -50,9 +50,7 @@ def told_apart(cases: pd.DataFrame, smallest_effect: float, by_itself: float) ->
         earlier case of its place, and whether it ``counts``: large, known and no twin.
     """
     cases = cases.reset_index(drop=True)
-    full = cases[cases["dose"] == cases.groupby(_PLACE)["dose"].transform("max")]
-    whole = cases[_PLACE].join(full.groupby(_PLACE)["whole"].first().rename("full"), on=_PLACE)["full"]
-    carried = whole - cases["by_itself"]
+    carried = cases.sort_values("dose").groupby(_PLACE)["whole"].transform("last") - cases["by_itself"]
     told = cases.assign(
         unit=cases["model"] + " " + cases["task"] + " " + cases["block"].astype(str),
         carried=carried,
@@ -68,11 +66,10 @@ def told_apart(cases: pd.DataFrame, smallest_effect: float, by_itself: float) ->
 
 def _twins(did: np.ndarray) -> np.ndarray:
     """Whether each row ``[n, 3]`` is within ``TWINS`` of one before it that is no twin itself, ``[n]``."""
-    kept: list[np.ndarray] = []
     twins = np.zeros(len(did), dtype=bool)
     for number, row in enumerate(did):
-        twins[number] = any((np.abs(row - other) <= TWINS).all() for other in kept)
-        kept += [] if twins[number] else [row]
+        before = did[:number][~twins[:number]]
+        twins[number] = (np.abs(before - row) <= TWINS).all(axis=1).any()
     return twins
 
 

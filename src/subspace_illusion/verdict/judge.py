@@ -9,13 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-import numpy as np
-
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, SubspaceKey, axes_among
 from subspace_illusion.verdict.estimate import STREAM
 from subspace_illusion.verdict.intervals import WIDENED, Intervals, Predicted
-from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE, Call, Limits, Reason, call, called, ends
+from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE, Call, Limits, Reason, call, ends, word
 from subspace_illusion.verdict.seen import Seen
 
 LEAST_GROUPS = 5
@@ -148,14 +146,8 @@ def _cautions(told: Verdict, planted: Intervals, limits: Limits, *, of_itself: b
     if not planted.planted_at(seen.site):
         yield Caution.NO_SUCH_HOOK
     fewer = (predict(seen, each, None) for each in planted.without_each(kind))
-    if any(_word(each, limits) != _word(told.predicted, limits) for each in fewer if each is not None):
+    if any(word(each.low, each.high, limits) != told.verdict for each in fewer if each is not None):
         yield Caution.ONE_BLOCK
-
-
-def _word(predicted: Predicted | None, limits: Limits) -> str:
-    if predicted is None:
-        return INCONCLUSIVE
-    return str(called(np.array(predicted.low), np.array(predicted.high), limits))
 
 
 def _along_axes(key: SubspaceKey, verdict: Verdict, single: Mapping[SubspaceKey, Verdict]) -> Verdict:

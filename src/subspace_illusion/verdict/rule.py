@@ -70,8 +70,7 @@ def call(
         return Call(INCONCLUSIVE, Reason.IN_NOISE if in_noise else Reason.SMALL_EFFECT)
     if share is None:
         return Call(INCONCLUSIVE, Reason.LITTLE_PLANTED)
-    low, high = np.array(ends(share))
-    verdict = str(called(low, high, limits))
+    verdict = word(*ends(share), limits)
     return Call(verdict, Reason.ACROSS if verdict == INCONCLUSIVE else Reason.BEYOND)
 
 
@@ -79,6 +78,11 @@ def called(low: np.ndarray, high: np.ndarray, limits: Limits) -> np.ndarray:
     """What intervals of the mediated share are called, by their ends, of any shape."""
     faithful, illusory = low >= limits.faithful_from, high <= limits.illusory_up_to
     return np.where(faithful, FAITHFUL, np.where(illusory, ILLUSORY, INCONCLUSIVE))
+
+
+def word(low: float, high: float, limits: Limits) -> str:
+    """What one interval of the mediated share is called."""
+    return str(called(np.array(low), np.array(high), limits))
 
 
 def is_large(effect: Estimate, smallest_effect: float) -> bool:

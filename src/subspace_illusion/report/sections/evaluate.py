@@ -92,10 +92,11 @@ def _by_sentence(results: Results, roles: Sequence[str]) -> Iterator[Section]:
     if templates["template"].nunique() < 2:
         return
     names = [name for name in roles if name in set(templates["component"])]
+    ranges = "; ".join(_range(templates, name) for name in names)
     yield Section(
         "E3, E4  Sentence by sentence",
         "Is it the same in every held-out sentence?",
-        "; ".join(_range(templates, name) for name in names).join(["The trained subspace's effect runs ", "."]),
+        f"The trained subspace's effect runs {ranges}.",
         "The effects of the seeds pooled, and intervals over the groups of one sentence.",
         [
             Picture(

@@ -30,10 +30,8 @@ def section(results: Results) -> Iterator[Section]:
         f"{found['rule']} Measured on {localised['pairs'].iloc[0]} training pairs: where to look for a subspace is "
         "chosen by this, and held-out pairs must have no say in it. "
         "The first table has the residual stream around them. The map patches the residual stream at one kind of "
-        "token "
-        f"at a time, on {tokens['pairs'].max()} training pairs or as many of them as have such tokens; the second "
-        "table "
-        "has each kind's largest effect.",
+        f"token at a time, on {tokens['pairs'].max()} training pairs or as many of them as have such tokens; the "
+        "second table has each kind's largest effect.",
         [
             Picture(
                 "localise",

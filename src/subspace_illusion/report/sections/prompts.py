@@ -58,8 +58,7 @@ def _right(pairs: pd.DataFrame) -> str:
     became = "kept all the same" if wrong["kept"].all() else "counted and left out"
     return (
         f"Of {len(pairs)} pairs the model gets {len(wrong)} wrong, where base or source is not likelier to give its "
-        "own "
-        f"answer; they are {became}."
+        f"own answer; they are {became}."
     )
 
 

@@ -23,20 +23,11 @@ def section(results: Results) -> Iterator[Section]:
         rows = results.table(f"random_mlp/{name}.csv", text=("draw",))
         (pooled,) = rows[rows["draw"] == POOLED].to_dict("records")
         share = Estimate.of(pooled, "share_of_real")
-        found = (
-            "No effect can be told."
-            if share is None
-            else (
-                f"Its place will do: on average random MLPs reach {with_ends(share)} of the real one's effect."
-                if share.value > HALF
-                else f"Random MLPs reach {with_ends(share)} of the real one's effect on average."
-            )
-        )
         named = rows.assign(draw=rows["draw"].replace(POOLED, "mean of the draws"))
         yield Section(
             f"E8  Random MLPs in the place of {name}",
             "Does it take what this MLP has learnt, or only its place in the model?",
-            found,
+            _answer(share),
             "Weights and biases are drawn with the real ones' spread, the output has the real one's mean norm, and "
             "what the patch changes in the random MLP's output is added to the real one's. Intervals of single MLPs "
             f"are over groups; that of the mean is over MLPs too, if there are {LEAST_DRAWS}.",
@@ -49,3 +40,12 @@ def section(results: Results) -> Iterator[Section]:
             ],
             [Grid.of(named, dict(draw="random MLP") | _MEASURES, _MEASURES)],
         )
+
+
+def _answer(share: Estimate | None) -> str:
+    """What random MLPs reach of the real one's effect."""
+    if share is None:
+        return "No effect can be told."
+    if share.value > HALF:
+        return f"Its place will do: on average random MLPs reach {with_ends(share)} of the real one's effect."
+    return f"Random MLPs reach {with_ends(share)} of the real one's effect on average."

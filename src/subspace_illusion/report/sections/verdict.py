@@ -156,9 +156,8 @@ def rules(calibration: Calibration, smallest_effect: float, limits: Limits = LIM
 
 _INTERVALS = (
     "Intervals hold the mediated shares that planted cases with a like estimate had in places of the same kind, or "
-    "with "
-    "any estimate where too few blocks have a like one, without those of the subspace's own model and block. They hold "
-    "the interval from planting in the component itself too, where there is one. Of the cases of one more block, "
+    "with any estimate where too few blocks have a like one, without those of the subspace's own model and block. They "
+    "hold the interval from planting in the component itself too, where there is one. Of the cases of one more block, "
     "intervals from n blocks promise to hold (n - 1) / (n + 1), and those from one block none."
 )
 """Where intervals are from, and what they can promise."""
