@@ -22,7 +22,7 @@ calibrate: .venv/installed  ## planted cases anew, and the estimate on models le
 test: .venv/installed-test
 	$(ENV) ruff check .
 	$(ENV) ruff format --check .
-	$(ENV) mypy
+	$(ENV) pyrefly check
 	$(ENV) python -m pytest $(TWO)
 
 quick-test: .venv/installed-test  ## the checks that take seconds, for every change

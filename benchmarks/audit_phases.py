@@ -61,7 +61,7 @@ def phases(folder: Path, shape: dict[str, Any], out: Path) -> dict[str, float]:
                 with timed(seconds, words.split()[0]), super().phase(words, work, parts) as step_done:
                     yield step_done
 
-        call.Progress = Timed  # type: ignore[misc]
+        call.Progress = Timed
         call.given_model = timing(seconds, "opening", call.given_model)
         call._halves = timing(seconds, "running the prompts", call._halves)
         hook = f"blocks.{shape['num_hidden_layers'] // 2}.mlp.hook_post"

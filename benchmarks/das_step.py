@@ -195,7 +195,7 @@ def main() -> None:
         patched = test.patch(site, {i: test.along(site, basis) for i, basis in enumerate(bases)}, 200)
         return [round(float((test.ld_clean - outcome.ld[0]).mean()), 4) for outcome in patched.values()]
 
-    kinds: list[MatmulDtype] = ["float32", *(["bfloat16"] if has_bfloat16(device) else [])]  # type: ignore[list-item]
+    kinds: list[MatmulDtype] = ["float32", *(["bfloat16"] if has_bfloat16(device) else [])]
     about = machine(device)
     print(f"{batch} pairs a step at {site.name} on {about}", flush=True)
     others = {
@@ -209,7 +209,7 @@ def main() -> None:
     for first in (with_replay(1, "float32"), *others.values()):
         first(1)  # what a process does once
     taken: dict[str, list[float]] = {name: [] for name in others}
-    step, products, large = ({case: [] for case in cases} for _ in range(3))  # type: ignore[var-annotated]
+    step, products, large = ({case: [] for case in cases} for _ in range(3))
     for number in range(options.rounds):
         for name, steps_of in others.items():
             taken[name].append(step_seconds(steps_of, device))

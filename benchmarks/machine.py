@@ -39,5 +39,5 @@ def machine(device: torch.device) -> dict[str, object]:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else (models or [platform.processor()])[0]
     kinds = [torch.float32, torch.bfloat16] if has_bfloat16(device) else [torch.float32]
     rates = {str(kind).removeprefix("torch."): round(product_rate(device, kind) / 1e9) for kind in kinds}
-    about = dict(processor=name, threads=torch.get_num_threads(), torch=torch.__version__)
+    about = dict[str, object](processor=name, threads=torch.get_num_threads(), torch=torch.__version__)
     return about | dict(gflops=rates, gigabytes_per_second=round(read_rate(device) / 1e9))

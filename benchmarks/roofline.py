@@ -39,14 +39,14 @@ def count(command: list[str]) -> None:
     flops = {torch.float32: 0.0, torch.bfloat16: 0.0}
     of_weights = 0.0
 
-    def counted(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    def counted(input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
         nonlocal of_weights
-        methods = 2 if x.requires_grad else 1
-        flops[weight.dtype] = flops.get(weight.dtype, 0.0) + 2.0 * x.numel() * weight.shape[0] * methods
+        methods = 2 if input.requires_grad else 1
+        flops[weight.dtype] = flops.get(weight.dtype, 0.0) + 2.0 * input.numel() * weight.shape[0] * methods
         of_weights += weight.nbytes * methods
-        return linear(x, weight, bias)
+        return linear(input, weight, bias)
 
-    torch.nn.functional.linear = counted  # type: ignore[assignment]
+    torch.nn.functional.linear = counted
     sys.argv = command
     runpy.run_path(command[0], run_name="__main__")
     io = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
@@ -117,9 +117,8 @@ def main() -> None:
             )
             if done.returncode:
                 sys.exit(f"{stage} failed: {done.stderr[-500:]}")
-            row = json.loads(done.stdout.strip().splitlines()[-1])
-            row |= dict(seconds=time.perf_counter() - start)
-            row = dict(stage=stage, **row, floor_seconds=floor(row, about))
+            row: dict[str, Any] = dict(stage=stage) | json.loads(done.stdout.strip().splitlines()[-1])
+            row |= dict(seconds=time.perf_counter() - start, floor_seconds=floor(row, about))
             counted = row["gflop_float32"] + row["gflop_bfloat16"] > 10
             row |= dict(ratio=row["seconds"] / row["floor_seconds"] if counted else None)
             row |= dict(before_seconds=before.get(stage, {}).get("seconds"))

@@ -254,7 +254,7 @@ def edit_block(
         | interval("row_norm", bootstrap.means(repeated.row_norm)),
     }
     return [
-        dict(block=site.block, what=what, pairs=len(pairs))
+        dict[str, object](block=site.block, what=what, pairs=len(pairs))
         | summarise(outcome, pairs.ld_clean, bootstrap)
         | interval("rewrite", medians(bootstrap, rewrite_score(logits[what], clean, pairs.foil)))
         | more.get(what, {})

@@ -226,8 +226,8 @@ def make_changes(
         changes[DIFFERENT] = changes[DIFFERENT] | {of_user(PLACEBO, key): placebos}
     if SAME in pairs:
         changes[SAME] = {SAME_VALUE: along(SAME, trained)} if trained else {}
-        changes[SAME] |= {of_user(SAME_VALUE, key): along(SAME, [basis]) for key, basis in users.items()}
-        changes[SAME] |= {ON_ARBITRARY_SAME: along(SAME, arbitrary)} if trained and _trains_same(train) else {}
+        changes[SAME].update({of_user(SAME_VALUE, key): along(SAME, [basis]) for key, basis in users.items()})
+        changes[SAME].update({ON_ARBITRARY_SAME: along(SAME, arbitrary)} if trained and _trains_same(train) else {})
     if DIFFERENT_UNRELATED in pairs and trained:
         changes[DIFFERENT_UNRELATED] = {UNRELATED: along(DIFFERENT_UNRELATED, trained)}
     return Tried(site, pairs, changes, bases | {PLACEBO: of_first, ON_ARBITRARY_SAME: arbitrary}, list(users))

@@ -119,8 +119,8 @@ def decompose(
         basis = train.oriented(unsigned)
         subspaces[key] = basis
         coordinates = basis.mT @ main_axis(basis, difference)
-        about = dict(subspace=key.subspace, seed=key.seed)
-        row: dict[str, object] = about | dict(cos_mean_difference=closeness(basis, difference))
+        about = dict[str, object](subspace=key.subspace, seed=key.seed)
+        row = about | dict(cos_mean_difference=closeness(basis, difference))
         axes = {key.of_axis(number): axis for axis, number in _axes(basis, train)}
         subspaces |= axes | row_parts(axes, space)
         parts = {WHOLE_BASIS: basis}

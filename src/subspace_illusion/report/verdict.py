@@ -141,5 +141,5 @@ def _predicted(predicted: Predicted | None) -> dict[str, object]:
     """The columns of a prediction interval, which stands in the place of that over groups."""
     if predicted is None:
         return dict(share_lo=np.nan, share_hi=np.nan, level=np.nan, planted=0, interval_from="")
-    ends_of = dict(share_lo=predicted.low, share_hi=predicted.high)
+    ends_of = dict[str, object](share_lo=predicted.low, share_hi=predicted.high)
     return ends_of | dict(level=predicted.level, planted=predicted.cases, interval_from=predicted.source)

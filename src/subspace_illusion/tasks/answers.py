@@ -26,10 +26,10 @@ _SIGNS = re.compile(rf"(?P<before>[^\s{_SIGN}]?)[{_SIGN}]+$")
 class TextTokenizer(Protocol):
     """What is asked of a tokenizer."""
 
-    def encode(self, text: str) -> list[int]:
+    def encode(self, text: str, /) -> list[int]:
         """Token ids of a text, with whatever special tokens are put before it."""
 
-    def spans(self, text: str) -> list[tuple[int, int]]:
+    def spans(self, text: str, /) -> list[tuple[int, int]]:
         """Where each token of ``encode(text)`` begins and ends in the text; (0, 0) for a special token."""
 
 

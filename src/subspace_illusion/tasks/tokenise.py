@@ -50,7 +50,7 @@ class Tokenised:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Remembering:
     """A tokenizer that answers at once what it was asked before: most texts come in several pairs."""
 
