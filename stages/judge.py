@@ -1,7 +1,5 @@
 """Judges every subspace by the result tables (E13), and writes the findings that metrics and report show."""
 
-import pandas as pd
-
 from subspace_illusion.files import read_table, write_json, write_table, write_text
 from subspace_illusion.pipeline.layout import (
     CLAIMED,
@@ -11,6 +9,8 @@ from subspace_illusion.pipeline.layout import (
     METRICS,
     PUBLISHED,
     README_TABLE,
+    REPAIRED,
+    REPAIRS,
     RESULTS,
     SEEN,
     VERDICTS,
@@ -19,11 +19,10 @@ from subspace_illusion.pipeline.sections import Components, Experiments, Labels,
 from subspace_illusion.pipeline.stage import run, say
 from subspace_illusion.report.claims import claims_table
 from subspace_illusion.report.comparison import comparable
-from subspace_illusion.report.findings import decomposition, findings, findings_table
+from subspace_illusion.report.findings import bars, decomposition, findings, findings_table
 from subspace_illusion.report.readme import headline, metrics, readme_table
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.verdict import verdict_table
-from subspace_illusion.report.words import shown
 from subspace_illusion.verdict.judge import judge
 from subspace_illusion.verdict.rule import Limits
 from subspace_illusion.verdict.seen import read_seen
@@ -44,20 +43,20 @@ def main(
     found, calibration = findings(results), read_calibration(verdict.calibration)
     seen = read_seen(read_table(SEEN))
     limits = Limits(verdict.illusory_up_to, verdict.faithful_from)
-    verdicts = judge(seen, calibration.planted, names.model, verdict.smallest_effect, limits)
+    by = calibration.planted, names.model, verdict.smallest_effect, limits
+    verdicts = judge(seen, *by)
     write_table(VERDICTS, verdict_table(verdicts))
+    repairs = [judge(read_seen(read_table(REPAIRS / f"{name}.parquet")), *by) for name in experiments.repair]
+    write_table(REPAIRED, verdict_table({key: told for each in repairs for key, told in each.items()}))
     write_table(RESULTS / "findings.csv", findings_table(found))
     write_table(CLAIMS, called := claims_table(read_table(CLAIMED), names.task, found))
     write_table(RESULTS / "decompose.csv", decomposition(results))
-    # For dvc plots: one bar a subspace.
-    bars = {f"{key.component}: {shown(key)}": row["effect"] for key, row in results.effects.items()}
-    write_table(RESULTS / "bars.csv", pd.DataFrame(dict(subspace=list(bars), effect=list(bars.values()))))
-
+    write_table(RESULTS / "bars.csv", bars(results))
     about = dict(model=names.model, task=names.task, size=size)
     write_json(METRICS, metrics(about, results, found, verdicts, calibration))
     published = comparable(read_table(PUBLISHED), names.task, found)
-    told = headline(results, found, verdicts)
-    write_text(HEADLINE, f"{told}\n\nThe whole story is in {RESULTS}/report.html.\n")
+    text = headline(results, found, verdicts)
+    write_text(HEADLINE, f"{text}\n\nThe whole story is in {RESULTS}/report.html.\n")
     write_text(README_TABLE, readme_table(found, published, called))
 
 

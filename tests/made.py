@@ -30,7 +30,7 @@ V_TRUE, V_MLP = "resid8", "mlp8"
 COMPONENTS = (V_TRUE, V_MLP)
 EXPERIMENTS = dict(
     localise=("ioi",), find_readers=(V_TRUE,), trace_paths=COMPONENTS, split_directions=(V_TRUE,), tell_names=(V_TRUE,),
-    random_mlp=(V_MLP,), neuron_sweep=(V_MLP,), controls=(V_TRUE,), random_model=(V_TRUE,), facts=(),
+    random_mlp=(V_MLP,), neuron_sweep=(V_MLP,), controls=(V_TRUE,), random_model=(V_TRUE,), facts=(), repair=(),
     cache_text=("tiny", "other"), recover_directions=("tiny", "other"), read_signs=("tiny", "other"),
     compare_mlps=("tiny",),
     toy_example=("post",),

@@ -16,14 +16,11 @@ import tiny
 from some_pairs import prompts_and_pairs, some_pairs
 from subspace_illusion import Audit, audit
 from subspace_illusion.auditing import call, component, document, result
-from subspace_illusion.auditing.component import Halves
 from subspace_illusion.auditing.findings import PLANTED, REPAIR, TABLES, joined
 from subspace_illusion.auditing.given import GivenModel
 from subspace_illusion.auditing.progress import Progress
 from subspace_illusion.auditing.proof import Proof, prove
-from subspace_illusion.auditing.repair import trained_within
-from subspace_illusion.auditing.settings import TOLERANCE, Das, Settings
-from subspace_illusion.core.basis import random_basis
+from subspace_illusion.auditing.settings import TOLERANCE, Das
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import read_table
@@ -344,23 +341,6 @@ def test_nothing_is_repaired_where_nothing_is_trained_or_everything_acts(llama, 
     width = llama.width(Site.parse(hook))
     asked = WHOLE | dict(calibrate=False, controls=False) | more
     assert audit(llama, tiny.EXAMPLE, hook, {"mine": direction(width=width)}, **asked).repair is None
-
-
-@pytest.mark.parametrize(("rank", "found"), [(1, 1), (2, 2), (3, 2)])
-def test_what_is_trained_again_lies_in_what_acts(llama, rank, found):
-    site = Site.parse(HOOK)
-    pairs = some_pairs(llama, [site], site.start, kinds=[DIFFERENT])
-    acts = random_basis(64, 2, 3)
-    settings = Settings(rank=rank, seeds=(0, 1), das=Das(steps=2, batch=4))
-    steps = []
-    bases = trained_within(site, Halves(pairs, pairs, prompts_and_pairs()[0]), acts, settings, steps.append)
-    assert len(steps) == 2
-    assert sorted(key.seed for key in bases if key.is_trained) == [0, 1]
-    assert len(bases) == 2 * (1 if found == 1 else 1 + found)
-    for key, basis in bases.items():
-        assert basis.shape == (64, 1 if key.axis else found)
-        torch.testing.assert_close(basis.mT @ basis, torch.eye(basis.shape[1]), atol=1e-5, rtol=0)
-        torch.testing.assert_close(acts @ (acts.mT @ basis), basis, atol=1e-5, rtol=0)
 
 
 def test_the_pairs_say_what_was_read(whole):

@@ -29,7 +29,7 @@ STAGES = [
     "fetch_model", "generate_prompts", "cache_activations", "localise@once", "train_das@resid1", "train_das@mlp1",
     "decompose@resid1", "decompose@mlp1", "evaluate", "dormant", "find_readers@resid1", "trace_paths@resid1",
     "trace_paths@mlp1", "split_directions@resid1", "tell_names@resid1", "tell_names@mlp1", "random_mlp@mlp1",
-    "neuron_sweep@mlp1", "controls@resid1", "controls@mlp1", "random_model@resid1", "random_model@mlp1",
+    "neuron_sweep@mlp1", "repair@mlp1", "controls@resid1", "controls@mlp1", "random_model@resid1", "random_model@mlp1",
     "toy_example@once", "cache_text@sampled", "cache_text@speeches", "recover_directions@speeches",
     "recover_directions@sampled", "read_signs@speeches", "read_signs@sampled", "compare_mlps@sampled",
     "see", "judge", "report",
@@ -185,8 +185,9 @@ def test_a_killed_stage_leaves_nothing_and_the_next_run_gives_the_same_bytes(pro
 
 
 def test_experiments_run_and_compare(project):
-    apart = ("trace_paths", "split_directions", "tell_names", "random_mlp", "neuron_sweep", "controls", "random_model",
-             "cache_text", "recover_directions", "read_signs", "compare_mlps", "toy_example")  # fmt: skip
+    apart = ("trace_paths", "split_directions", "tell_names", "random_mlp", "neuron_sweep", "repair", "controls",
+             "random_model", "cache_text", "recover_directions", "read_signs", "compare_mlps",
+             "toy_example")  # fmt: skip
     overrides = [*SMALL, "das.lr=0.3", *(f"experiments.{name}=[]" for name in apart)]
     project.run("dvc", "exp", "run", "-n", "other", *(f"-S{override}" for override in overrides))
     shown = project.run("dvc", "exp", "show", "--csv", "--only-changed")

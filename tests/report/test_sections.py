@@ -169,7 +169,7 @@ def test_the_map_of_nothing_is_drawn_too():
 
 OPTIONAL = (
     "toy_example", "localise", "find_readers", "trace_paths", "split_directions", "tell_names", "random_mlp",
-    "recover_directions", "read_signs", "compare_mlps", "neuron_sweep", "controls",
+    "recover_directions", "read_signs", "compare_mlps", "neuron_sweep", "controls", "repair",
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from subspace_illusion.pipeline.layout import RESULTS
 CONF = Path("conf")
 OPTIONAL = (
     *("localise", "find_readers", "trace_paths", "split_directions", "tell_names", "random_mlp", "neuron_sweep"),
-    *("controls", "random_model", "facts", "text", "toy_example"),
+    *("repair", "controls", "random_model", "facts", "text", "toy_example"),
 )
 """The folders of results that an experiment leaves; where it is left out, DVC wants them to be there all the same."""
 

@@ -60,7 +60,7 @@ OF_TEXTS = ("cache_text", "recover_directions", "read_signs", "compare_mlps")
 """The experiments whose list names texts."""
 OF_COMPONENTS = (
     *("find_readers", "trace_paths", "split_directions", "tell_names", "random_mlp", "neuron_sweep", "controls"),
-    *("random_model", "facts"),
+    *("repair", "random_model", "facts"),
 )
 """The experiments whose list names components."""
 

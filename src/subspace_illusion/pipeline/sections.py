@@ -215,6 +215,7 @@ class Experiments(Section):
     tell_names: Names
     random_mlp: Names
     neuron_sweep: Names
+    repair: Names
     controls: Names
     random_model: Names
     facts: Names

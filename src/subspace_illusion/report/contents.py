@@ -30,6 +30,7 @@ from subspace_illusion.report.sections.prompts import section as prompts
 from subspace_illusion.report.sections.random_mlp import section as random_mlp
 from subspace_illusion.report.sections.read_signs import section as read_signs
 from subspace_illusion.report.sections.recover_directions import section as recover_directions
+from subspace_illusion.report.sections.repair import section as repair
 from subspace_illusion.report.sections.split_directions import section as split_directions
 from subspace_illusion.report.sections.sure import sure
 from subspace_illusion.report.sections.tell_names import section as tell_names
@@ -70,6 +71,7 @@ EXPERIMENTS: tuple[Callable[[Results], Iterable[Section]], ...] = (
     compare_mlps,
     neuron_sweep,  # E11
     controls,  # E12
+    repair,  # E13
     off_distribution,  # E15
     facts,  # E16
 )

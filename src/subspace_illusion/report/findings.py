@@ -586,6 +586,12 @@ def findings_table(found: Sequence[Finding]) -> pd.DataFrame:
     )
 
 
+def bars(results: Results) -> pd.DataFrame:
+    """For dvc plots: a bar a subspace, columns ``subspace`` and ``effect``."""
+    effects = {f"{key.component}: {shown(key)}": row["effect"] for key, row in results.effects.items()}
+    return pd.DataFrame(dict(subspace=list(effects), effect=list(effects.values())))
+
+
 def decomposition(results: Results) -> pd.DataFrame:
     """The decompositions of all components, one row a component, subspace and training seed."""
     parts = [

@@ -1,0 +1,66 @@
+"""E13: where a subspace is illusory, is there another that is not?"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from subspace_illusion.report.results import Results
+from subspace_illusion.report.section import Grid, Section
+from subspace_illusion.report.words import fixed, percent, shown, with_ends
+from subspace_illusion.statistics import Estimate
+from subspace_illusion.subspace.keys import SubspaceKey
+
+HEADER = (
+    "component",
+    "subspace",
+    "effect before",
+    "effect",
+    "whole component",
+    "mediated share",
+    "promised",
+    "verdict",
+)
+
+
+def section(results: Results) -> Iterator[Section]:
+    """One section for all components in which DAS was trained again."""
+    if not results.ran("repair"):
+        return
+    rows = {
+        SubspaceKey.read(str(row["subspace"]), component=str(row["component"])): row
+        for row in results.table("repairs.csv").to_dict("records")
+    }
+    yield Section(
+        "E13  Repair",
+        "Where a trained subspace is an illusion, does DAS find one in the same component that is none?",
+        " ".join(_answer(key, row) for key, row in rows.items() if key.axis is None),
+        "DAS is trained again on the same pairs, with the same seeds, but within what acts of the component: the row "
+        "space of its readout, or in the residual stream the directions in which the gradient of LD lies most. There "
+        "it can borrow nothing from what nothing reads. What it finds is patched in the same held-out pairs, and "
+        "judged by the same rule. Effects are shares of the clean LD; the one before is that of what was free to use all.",
+        [],
+        [Grid(HEADER, [_cells(key, row, results) for key, row in rows.items()])],
+    )
+
+
+def _answer(key: SubspaceKey, row: Mapping[str, Any]) -> str:
+    """What was found in one component."""
+    share = _share(row)
+    through = f", of which an estimated {share} goes through what it itself hands on" if share else ""
+    return f"In {key.component} DAS finds one with an effect of {fixed(row['fldd'])}{through}: {row['verdict']}."
+
+
+def _cells(key: SubspaceKey, row: Mapping[str, Any], results: Results) -> list[str]:
+    figures = [
+        Estimate.of(results.effects.get(key, {}), "fldd"),
+        *(Estimate.of(row, name) for name in ("fldd", "whole")),
+    ]
+    measured = ["" if each is None else with_ends(each) for each in figures]
+    promised = "" if pd.isna(row["level"]) else f"{row['level']:.0%}"
+    return [key.component, shown(key), *measured, _share(row), promised, str(row["verdict"])]
+
+
+def _share(row: Mapping[str, Any]) -> str:
+    """The estimate of the mediated share with its prediction interval; empty where no planted case tells."""
+    return "" if pd.isna(row["level"]) else percent(Estimate(row["share"], row["share_lo"], row["share_hi"]))
