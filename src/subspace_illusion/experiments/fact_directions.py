@@ -183,7 +183,9 @@ def patch_block(
     rows: list[dict[str, object]] = []
     for (what, key), by_seed in changes.items():
         outcomes = pairs.patch(site, dict(enumerate(change.__getitem__ for change in by_seed)), batch)
-        about = dict[str, object](block=site.block, what=what, subspace=key.subspace, seeds=len(by_seed), pairs=len(pairs))
+        about = dict[str, object](
+            block=site.block, what=what, subspace=key.subspace, seeds=len(by_seed), pairs=len(pairs)
+        )
         measured = summarise(Outcome.pooled(list(outcomes.values())), pairs.ld_clean, bootstrap)
         rows.append(about | measured | geometry_of.get((what, key), {}))
     return rows

@@ -38,4 +38,6 @@ def _composed(name: str, overrides: tuple[str, ...]) -> dict[str, Any]:
 if __name__ == "__main__":
     asked = sys.argv[1:]
     for path, parameters in {PARAMS: compose(*asked), CALIBRATION_PARAMS: compose_calibration(*asked)}.items():
-        path.write_text(yaml.safe_dump(parameters, sort_keys=False, default_flow_style=None, width=120), encoding="utf-8")
+        path.write_text(
+            yaml.safe_dump(parameters, sort_keys=False, default_flow_style=None, width=120), encoding="utf-8"
+        )

@@ -18,8 +18,9 @@ import pandas as pd
 from subspace_illusion.core.seeds import numpy_generator
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import read_yaml
+from subspace_illusion.tasks.cases import Filled, check_sentences, dealt, four_pairs
 from subspace_illusion.tasks.ioi import check_templates
-from subspace_illusion.tasks.table import DIFFERENT, SAME, SPLITS
+from subspace_illusion.tasks.table import SPLITS
 
 NUMBERS = ("singular", "plural")
 
@@ -112,7 +113,7 @@ def make_agreement(
             not one token; if there are too few words; if a noun is both subject and distractor, or a subject stands
             inside another word of the sentences.
     """
-    _check_sentences(lexicon.templates)
+    check_sentences(lexicon.templates, _check_template)
     if not lexicon.answers:
         raise InputError("there are no answers; add a verb with both its numbers")
     for answer in chain(*lexicon.answers):
@@ -132,23 +133,9 @@ def make_agreement(
             own, unrelated = _case(lexicon.templates[split][template], pools[split], of_distractors, rng)
             (answer,) = _draw(lexicon.answers, 1, rng)
             about = dict(group=f"{split}-{number}", split=split, template=template, distractor_value=of_distractors[0])
-            rows += [row | about for row in _pairs(own, unrelated, answer)]
+            answers = {value: answer.in_number(value) for value in NUMBERS}
+            rows += [row | about for row in four_pairs(own, unrelated, answers)]
     return pd.DataFrame(rows)
-
-
-def _check_sentences(templates: Mapping[str, Sequence[str]]) -> None:
-    """Makes sure that each split has templates of its own, with the slots they need.
-
-    Raises:
-        InputError: If not.
-    """
-    for split in SPLITS:
-        if not templates.get(split):
-            raise InputError(f"there are no {split} templates; add some")
-        for template in templates[split]:
-            _check_template(template)
-    if shared := set(templates["train"]) & set(templates["test"]):
-        raise InputError(f"template '{shared.pop()}' stands in both splits; take it out of one")
 
 
 def _check_template(template: str) -> None:
@@ -166,8 +153,6 @@ def _check_template(template: str) -> None:
         raise InputError(f"template '{template}': {{subject}} and then {{distractor}} must stand in it, each once")
     if " {subject}" not in template or " {distractor}" not in template:
         raise InputError(f"template '{template}': {{subject}} and {{distractor}} must each follow a space")
-    if template.endswith(" "):
-        raise InputError(f"template '{template}': it must not end in a space, as the answer brings its own")
 
 
 def _pools(
@@ -187,16 +172,9 @@ def _pools(
         raise InputError(f"the noun '{min(both)}' is both subject and distractor; take it out of one of the lists")
     pools: dict[str, dict[str, list[Any]]] = {split: {} for split in SPLITS}
     for kind, words in listed.items():
-        order = [words[place] for place in numpy_generator(seed, "split", kind).permutation(len(words))]
-        n_test = round(len(order) * test_share)
-        pools["test"][kind], pools["train"][kind] = order[:n_test], order[n_test:]
-        for split in SPLITS:
-            if (left := len(pools[split][kind])) < _LEAST[kind]:
-                of_one_token = " of one token for this tokenizer" if kind in ("subjects", "distractors") else ""
-                raise InputError(
-                    f"too few {kind}{of_one_token}: {left} for the {split} split, {_LEAST[kind]} needed; "
-                    f"add {kind} or change the share of test words"
-                )
+        which = " of one token for this tokenizer" if kind in ("subjects", "distractors") else ""
+        for split, own in dealt(words, kind, _LEAST[kind], test_share, seed, which).items():
+            pools[split][kind] = own
     return pools
 
 
@@ -222,20 +200,12 @@ def _balanced(n: int, rng: np.random.Generator) -> list[str]:
     return [NUMBERS[place] for place in rng.permutation(np.arange(n) % 2)]
 
 
-@dataclass(frozen=True)
-class _Prompt:
-    """A prompt and its subject."""
-
-    text: str
-    subject: str
-
-
 def _case(
     template: str,
     pool: Mapping[str, Sequence[Any]],
     of_distractors: tuple[str, str],
     rng: np.random.Generator,
-) -> list[dict[str, _Prompt]]:
+) -> list[dict[str, Filled]]:
     """A template filled twice with unrelated words, each time in both numbers of the subject."""
     nouns = (_draw(pool[kind], 2, rng) for kind in ("subjects", "distractors"))
     filled = []
@@ -245,7 +215,7 @@ def _case(
         others |= dict(preposition=preposition)
         filled.append(
             {
-                number: _Prompt(template.format(subject=subject.in_number(number), **others), subject.in_number(number))
+                number: Filled(template.format(subject=subject.in_number(number), **others), subject.in_number(number))
                 for number in NUMBERS
             }
         )
@@ -255,25 +225,3 @@ def _case(
 def _draw(words: Sequence[Any], n: int, rng: np.random.Generator) -> list[Any]:
     """Some of the words, each once."""
     return [words[place] for place in rng.choice(len(words), n, replace=False).tolist()]
-
-
-def _pairs(own: Mapping[str, _Prompt], unrelated: Mapping[str, _Prompt], answer: Forms) -> list[dict[str, str]]:
-    """The four pairs of a case, from its prompts and the unrelated ones by number of the subject."""
-    rows = []
-    for number, other in (NUMBERS, NUMBERS[::-1]):
-        for kind, source, of_source in ((DIFFERENT, own[other], other), (SAME, unrelated[number], number)):
-            rows.append(
-                dict(
-                    kind=kind,
-                    base=own[number].text,
-                    source=source.text,
-                    base_answer=answer.in_number(number),
-                    source_answer=answer.in_number(of_source),
-                    foil=answer.in_number(other),
-                    position=own[number].subject,
-                    source_position=source.subject,
-                    value=number,
-                    source_value=of_source,
-                )
-            )
-    return rows

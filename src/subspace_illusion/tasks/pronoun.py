@@ -17,8 +17,9 @@ import pandas as pd
 from subspace_illusion.core.seeds import numpy_generator
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import read_yaml
+from subspace_illusion.tasks.cases import Filled, check_sentences, dealt, four_pairs
 from subspace_illusion.tasks.ioi import check_templates
-from subspace_illusion.tasks.table import DIFFERENT, SAME, SPLITS
+from subspace_illusion.tasks.table import SPLITS
 
 SLOTS = ("name", "event")
 LEAST = 2
@@ -76,7 +77,7 @@ def make_pronoun(
         InputError: If a template is wrong or in both splits, or a split has none; if a pronoun is not one token; if
             there are too few words; if a name has both pronouns or stands inside another word of the sentences.
     """
-    _check_templates(words.templates)
+    check_sentences(words.templates, _check_template)
     for pronoun in words.names:
         if word_id(pronoun) is None:
             raise InputError(f"the pronoun '{pronoun}' is not one token for this tokenizer")
@@ -90,30 +91,22 @@ def make_pronoun(
             template = number % len(words.templates[split])  # they take turns, so that each has its share
             own, unrelated = _case(words.templates[split][template], pools[split], rng)
             about = dict(group=f"{split}-{number}", split=split, template=template)
-            rows += [row | about for row in _pairs(own, unrelated)]
+            rows += [row | about for row in four_pairs(own, unrelated, {pronoun: pronoun for pronoun in words.names})]
     return pd.DataFrame(rows)
 
 
-def _check_templates(templates: Mapping[str, Sequence[str]]) -> None:
-    """Makes sure that each split has templates of its own, each with the two slots.
+def _check_template(template: str) -> None:
+    """Makes sure that a template has the two slots.
 
     Raises:
         InputError: If not.
     """
-    for split in SPLITS:
-        if not templates.get(split):
-            raise InputError(f"there are no {split} templates; add some")
-        for template in templates[split]:
-            # A brace that is not one of a slot is found as a slot without a name.
-            if [match[1] for match in re.finditer(r" {([^{}]*)}|[{}]", template)] != [*SLOTS]:
-                raise InputError(
-                    f"template '{template}': {{name}} and then {{event}} must stand in it, each once and after a "
-                    "space, and no other slot"
-                )
-            if template.endswith(" "):
-                raise InputError(f"template '{template}': it must not end in a space, as the answer brings its own")
-    if shared := {*templates["train"]} & {*templates["test"]}:
-        raise InputError(f"template '{shared.pop()}' stands in both splits; take it out of one")
+    # A brace that is not one of a slot is found as a slot without a name.
+    if [match[1] for match in re.finditer(r" {([^{}]*)}|[{}]", template)] != [*SLOTS]:
+        raise InputError(
+            f"template '{template}': {{name}} and then {{event}} must stand in it, each once and after a space, and no "
+            "other slot"
+        )
 
 
 def _check_names(words: Words) -> None:
@@ -150,71 +143,23 @@ def _pools(words: Words, test_share: float, seed: int, word_id: Callable[[str], 
     """
     pools = {split: _Pool({}, []) for split in SPLITS}
     for pronoun, names in words.names.items():
-        known = [name for name in names if word_id(name) is not None]
-        for split, dealt in _dealt(known, f"names of '{pronoun}' of one token for this tokenizer", test_share, seed):
-            pools[split].names[pronoun] = dealt
-    for split, dealt in _dealt(words.events, "events", test_share, seed):
-        pools[split].events.extend(dealt)
+        known = sorted(name for name in {*names} if word_id(name) is not None)
+        kind = f"names of '{pronoun}' of one token for this tokenizer"
+        for split, own in dealt(known, kind, LEAST, test_share, seed).items():
+            pools[split].names[pronoun] = own
+    for split, own in dealt(sorted({*words.events}), "events", LEAST, test_share, seed).items():
+        pools[split].events.extend(own)
     return pools
 
 
-def _dealt(listed: Sequence[str], kind: str, test_share: float, seed: int) -> list[tuple[str, list[str]]]:
-    """The words of one kind, dealt to the splits.
-
-    Raises:
-        InputError: If too few are left.
-    """
-    order = numpy_generator(seed, "split", kind).permutation(sorted({*listed})).tolist()
-    n_test = round(len(order) * test_share)
-    dealt = [("test", order[:n_test]), ("train", order[n_test:])]
-    for split, own in dealt:
-        if len(own) < LEAST:
-            raise InputError(
-                f"too few {kind}: {len(own)} for the {split} split, {LEAST} needed; "
-                "add some or change the share of test words"
-            )
-    return dealt
-
-
-@dataclass(frozen=True)
-class _Prompt:
-    """A prompt and its name."""
-
-    text: str
-    name: str
-
-
-def _case(template: str, pool: _Pool, rng: np.random.Generator) -> list[dict[str, _Prompt]]:
+def _case(template: str, pool: _Pool, rng: np.random.Generator) -> list[dict[str, Filled]]:
     """A template filled twice with unrelated words, each time with a name of each pronoun."""
     events = rng.choice(pool.events, LEAST, replace=False).tolist()
     names = {pronoun: rng.choice(listed, LEAST, replace=False).tolist() for pronoun, listed in pool.names.items()}
     return [
         {
-            pronoun: _Prompt(template.format(name=drawn[place], event=event), drawn[place])
+            pronoun: Filled(template.format(name=drawn[place], event=event), drawn[place])
             for pronoun, drawn in names.items()
         }
         for place, event in enumerate(events)
     ]
-
-
-def _pairs(own: Mapping[str, _Prompt], unrelated: Mapping[str, _Prompt]) -> list[dict[str, str]]:
-    """The four pairs of a case, from its prompts and the unrelated ones by pronoun."""
-    rows = []
-    first, second = own
-    for pronoun, other in ((first, second), (second, first)):
-        for kind, source, of_source in ((DIFFERENT, own[other], other), (SAME, unrelated[pronoun], pronoun)):
-            rows.append(
-                dict(
-                    kind=kind,
-                    base=own[pronoun].text,
-                    source=source.text,
-                    base_answer=pronoun,
-                    source_answer=of_source,
-                    foil=other,
-                    position=own[pronoun].name,
-                    source_position=source.name,
-                    value=pronoun,
-                    source_value=of_source,
-                )
-            )
-    return rows

@@ -38,7 +38,7 @@ def section(results: Results) -> Iterator[Section]:
         "DAS is trained again on the same pairs, with the same seeds, but within what acts of the component: the row "
         "space of its readout, or in the residual stream the directions in which the gradient of LD lies most. There "
         "it can borrow nothing from what nothing reads. What it finds is patched in the same held-out pairs, and "
-        "judged by the same rule. Effects are shares of the clean LD; the one before is that of what was free to use all.",
+        "judged by the same rule. Effects are shares of the clean LD; before, DAS could use all of the component.",
         [],
         [Grid(HEADER, [_cells(key, row, results) for key, row in rows.items()])],
     )
