@@ -105,9 +105,7 @@ def test_the_seed_decides_everything():
 def test_nouns_of_which_a_form_is_not_one_token_are_left_out():
     rows = table(word_id=lambda word: None if word == "keys" else 1, train=400)
     assert not words_in(rows) & {"key", "keys"}
-    with pytest.raises(
-        InputError, match=r"^too few subjects of one token for this tokenizer: 0 for the test split, 2"
-    ):
+    with pytest.raises(InputError, match=r"^too few subjects of one token for this tokenizer: 0 for the test split, 2"):
         table(word_id=lambda word: 1 if word in ("is", "are", "was", "were", "has", "have") else None)
 
 
