@@ -30,7 +30,7 @@ def project(tmp_path_factory) -> Project:
     parameters["experiments"] |= {name: [] for name in unasked}
     parameters["experiments"] |= dict(controls=[parameters["v_mlp"]], trace_paths=[parameters["v_true"]])
     project.write_params(parameters)
-    project.repro()
+    project.repro("judge")  # the tiny models' runs draw the report
     return project
 
 

@@ -189,7 +189,7 @@ def test_experiments_run_and_compare(project):
              "random_model", "cache_text", "recover_directions", "read_signs", "compare_mlps",
              "toy_example")  # fmt: skip
     overrides = [*SMALL, "das.lr=0.3", *(f"experiments.{name}=[]" for name in apart)]
-    project.run("dvc", "exp", "run", "-n", "other", *(f"-S{override}" for override in overrides))
+    project.run("dvc", "exp", "run", "-n", "other", *(f"-S{override}" for override in overrides), "judge")
     shown = project.run("dvc", "exp", "show", "--csv", "--only-changed")
     assert "das.lr" in shown
     assert "v_mlp.fldd" in shown

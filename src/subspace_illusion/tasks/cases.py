@@ -55,8 +55,8 @@ def dealt(
     for split, own in of_split.items():
         if len(own) < least:
             raise InputError(
-                f"too few {kind}{which}: {len(own)} for the {split} split, {least} needed; add some or change the share "
-                "of test words"
+                f"too few {kind}{which}: {len(own)} for the {split} split, {least} needed; add some or change the "
+                "share of test words"
             )
     return of_split
 
