@@ -20,6 +20,7 @@ KEPT = (
     "metrics.json",
     "effects.csv",
     "verdicts.csv",
+    "repairs.csv",
     "decompose.csv",
     "findings.csv",
     "claims.csv",
