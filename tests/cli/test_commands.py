@@ -66,8 +66,9 @@ def test_an_audit_writes_one_folder_and_nothing_else(command, folder):
     assert verdict["pairs"]["source"]["file"] == "pairs (1).csv"
     told = "mine: taken for a direction, [1, 64]; transposed: it was [1, 64]; normalised: its norm was "
     assert said.splitlines()[1].startswith("the first row is read as ")
-    assert said.splitlines()[2].startswith(told)
-    assert f"mine: {verdict['notes']['mine']}" == said.splitlines()[2]
+    assert "the foil is the answer that the source of the pair calls for" in said.splitlines()[2]
+    assert said.splitlines()[3].startswith(told)
+    assert f"mine: {verdict['notes']['mine']}" == said.splitlines()[3]
     assert verdict["notes"]["mine"] in (folder / "out/first/report.html").read_text()
     for tool, name in (("pyvene", f"intkey_{HOOK}.trained.0.bin"), ("saelens", f"{HOOK}.trained.0")):
         assert f"for {tool}" in command("export", "out/first", "--as", tool, "--out", f"out/{tool}")

@@ -15,7 +15,7 @@ from subspace_illusion.auditing.component import Halves, cost_of, look_at
 from subspace_illusion.auditing.findings import joined
 from subspace_illusion.auditing.given import given_model, given_sites, given_subspaces
 from subspace_illusion.auditing.noted import notes_on
-from subspace_illusion.auditing.progress import Progress, rounded, run_in, say_how_read
+from subspace_illusion.auditing.progress import Progress, how_read, rounded, run_in, say_how_read
 from subspace_illusion.auditing.repair import repaired
 from subspace_illusion.auditing.result import Audit
 from subspace_illusion.auditing.settings import BATCH, LONGEST_PLANTING, Settings
@@ -85,7 +85,7 @@ def audit(
         work = sum(sum(cost_of(site, halves, len(bases), chosen).values()) for site in sites)
         if progress:
             first = _first_line(sites, list(read), halves, chosen, work * pace, planting)
-            print(first, *as_read.lines(), *said(notes), sep="\n", flush=True)
+            print(first, *how_read(as_read), *said(notes), sep="\n", flush=True)
         with Progress(work, progress) as bar:
             found = joined([look_at(site, halves, bases, chosen, bar) for site in sites])
             about = dict(

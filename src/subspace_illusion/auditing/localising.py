@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from subspace_illusion.auditing.given import given_model, given_pairs, given_tokenizer
-from subspace_illusion.auditing.progress import Progress, rounded, run_in, say_how_read
+from subspace_illusion.auditing.progress import Progress, how_read, rounded, run_in, say_how_read
 from subspace_illusion.auditing.settings import Reading
 from subspace_illusion.core.checkpoints import dtype_name
 from subspace_illusion.core.sites import Site, residual_after
@@ -103,7 +103,7 @@ class Localised:
             write_json(partial / WINDOW, about)
             write_table(partial / COMPONENTS, self.components)
             write_table(partial / TOKENS, self.tokens)
-            said = "\n".join([str(self), "", *self.as_read.lines()])
+            said = "\n".join([str(self), "", *how_read(self.as_read)])
             write_localise_page(said, self.components, self.tokens, self.window, partial / REPORT)
 
 
@@ -151,7 +151,7 @@ def localise_variable(
         seconds = run_of_prompts / len(prompts) * (len(some) * sites / 4 + kinds * opened.n_blocks / 2)
         about = f"patching {sites} components whole on {len(some)} training pairs, and each kind of token"
         first = f"{about}{run_in(opened.dtype)}, some {rounded(seconds)} s"
-        print(first, *as_read.lines(), sep="\n", flush=True)
+        print(first, *how_read(as_read), sep="\n", flush=True)
     settings = dict(batch=BATCH, resamples=resamples, seed=asked.seed)
     with Progress(len(some) + kinds, progress) as bar:
         with bar.phase("every component", len(some), -(-len(some) // BATCH)) as part_done:

@@ -8,6 +8,7 @@ import torch
 from tqdm import tqdm
 
 from subspace_illusion.core.checkpoints import dtype_name
+from subspace_illusion.tasks.as_read import AsRead
 
 _LINE = "{percentage:3.0f}% |{bar:20}| {elapsed}, {remaining} left: {desc}"
 
@@ -20,6 +21,14 @@ def say_how_read(source: Mapping[str, Any]) -> None:
     """
     for line in source.get("read", []):
         print(line, flush=True)
+
+
+def how_read(as_read: AsRead) -> Iterator[str]:
+    """The lines that say how pairs were read, the words of the first one explained behind it."""
+    first, *notes = as_read.lines()
+    yield first
+    yield "    (END is where the model predicts; the foil is the answer that the source of the pair calls for)"
+    yield from notes
 
 
 def run_in(dtype: torch.dtype) -> str:

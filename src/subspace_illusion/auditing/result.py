@@ -197,6 +197,10 @@ class Audit(Findings):
         """Each verdict, and its evidence in a line."""
         return "\n".join(lines(self._page))
 
+    def __repr__(self) -> str:
+        """The same: what a shell shows."""
+        return str(self)
+
     def _repr_html_(self) -> str:
         """The verdicts as a notebook shows them."""
         return notebook_view(self._page)

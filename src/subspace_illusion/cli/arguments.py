@@ -18,6 +18,7 @@ IN_OPTIONS = {
     "set bos to auto": "leave --bos out",
     "leave chat out": "leave --chat out",
     "set span to mean": "take --span mean",
+    "device_map is": "--device-map is",
     "or set join": "or say how it follows with --join",
     "give some, by label, or let DAS train one (train=True)": "give some with --direction, or leave --no-train out",
 }

@@ -14,7 +14,7 @@ from subspace_illusion.auditing.configured import Configured
 from subspace_illusion.auditing.findings import joined
 from subspace_illusion.auditing.given import subspaces_of_width
 from subspace_illusion.auditing.noted import notes_on
-from subspace_illusion.auditing.progress import say_how_read
+from subspace_illusion.auditing.progress import how_read, say_how_read
 from subspace_illusion.auditing.result import Audit
 from subspace_illusion.auditing.settings import Settings
 from subspace_illusion.core.fetch import open_source
@@ -56,7 +56,7 @@ def audit_by_workers(
     by = f"{compute.workers} processes" if compute.scheduler == "local" else f"the workers of {compute.scheduler}"
     kept = f"what is done is kept in {compute.store}, and the same command goes on from there"
     print(f"{what_is_done(sites, directions, asked.settings)}: by {by}, a component at a time; {kept}")
-    print(*as_read.lines(), sep="\n", flush=True)
+    print(*how_read(as_read), sep="\n", flush=True)
     try:
         tables = run_units(units_of(folder, pairs, sites, directions, chosen), compute, "component")
     except KeyboardInterrupt as stopped:

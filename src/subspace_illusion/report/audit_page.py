@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from subspace_illusion.files import write_text
-from subspace_illusion.report.first_screen import QUESTION, TITLE, tokens_of, verdict_lines
+from subspace_illusion.report.first_screen import QUESTION, TITLE, names_meant, tokens_of, verdict_lines
 from subspace_illusion.report.page import draw_picture, fill_in, fragment
 from subspace_illusion.report.plots.by_block import by_block_figure
 from subspace_illusion.report.section import Grid, Picture
@@ -27,7 +27,7 @@ from subspace_illusion.report.sections.verdict import (
     verdict_grid,
     verdict_picture,
 )
-from subspace_illusion.report.verdict import evidence, reason_of
+from subspace_illusion.report.verdict import NOT_ASKED, evidence, reason_of
 from subspace_illusion.report.words import fixed, in_order, shown
 from subspace_illusion.subspace.keys import POOLED, SubspaceKey, with_keys
 from subspace_illusion.tasks.as_read import AsRead
@@ -67,7 +67,7 @@ class AuditPage:
 
 
 def lines(page: AuditPage) -> Iterator[str]:
-    """Each verdict, and its evidence in a line behind it; then what holds only in part."""
+    """Each verdict, and its evidence in a line behind it; what holds only in part; and what the words mean."""
     for key, verdict in page.verdicts.items():
         yield f"{key.component}, {shown(key)}: {verdict.verdict} ({reason_of(verdict)})"
         yield f"    {evidence(verdict)}"
@@ -75,6 +75,10 @@ def lines(page: AuditPage) -> Iterator[str]:
         yield f"{hook}: {remark}"
     if said := rounding(page):
         yield said
+    if said := names_meant(page.verdicts):
+        yield said
+    if any(verdict.predicted and verdict.reason not in NOT_ASKED for verdict in page.verdicts.values()):
+        yield _PROMISED
 
 
 def rounding(page: AuditPage) -> str:
@@ -87,6 +91,10 @@ def rounding(page: AuditPage) -> str:
         "clean LD (a standard error); every interval holds that."
     )
 
+
+_PROMISED = (
+    "Promised is the part of further planted cases, whose true share is known, that such an interval should hold."
+)
 
 _PROVEN = (
     "Before anything was said, the run held itself to what has to be equal. A replayed patch gives the logits of a "
@@ -128,6 +136,7 @@ def write_page(page: AuditPage, target: Path) -> None:
             question=QUESTION,
             components=" ".join(dict.fromkeys(key.component for key in page.verdicts)),
             lines=verdict_lines(page.verdicts),
+            meant=names_meant(page.verdicts),
             row=row,
             tokens=[] if row is None else tokens_of(row),
             pairs=_counts(page.pairs),

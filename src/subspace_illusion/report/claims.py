@@ -121,15 +121,19 @@ def of_runs(called: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def claims_block(called: pd.DataFrame) -> str:
-    """Every claim with its call, as a block of a page in Markdown, with the rules below.
+    """Every claim with its call, as a block of a page in Markdown, a section named once, with the rules below.
 
     Args:
         called: As ``claims_table`` gives it, of one run or several.
     """
     header = ["", "section", "claim", "published", "here", "interval or single values", "call"]
     lines = ["| " + " | ".join(header) + " |", "| --- | --- | --- | --- | ---: | --- | --- |"]
+    before: list[str] = ["", ""]
     for row in called.to_dict("records"):
-        cells = [row[name] for name in ("source", "section", "claim", "published", "here", "interval", "call")]
+        where = [str(row[name]) for name in ("source", "section")]
+        named = where if where != before else ["", ""]
+        before = where
+        cells = [*named, *(row[name] for name in ("claim", "published", "here", "interval", "call"))]
         lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
     rules = [f"- *{name}*: {words}" for name, words in RULES.items()]
     return "\n".join([f"{counts(called)}.", "", *lines, "", *rules]) + "\n"

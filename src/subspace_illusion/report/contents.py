@@ -9,7 +9,7 @@ import pandas as pd
 
 from subspace_illusion.report.comparison import NOT_RUN
 from subspace_illusion.report.findings import Finding
-from subspace_illusion.report.first_screen import QUESTION, TITLE, verdict_lines
+from subspace_illusion.report.first_screen import QUESTION, TITLE, names_meant, verdict_lines
 from subspace_illusion.report.page import Report, draw, draw_picture
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Section
@@ -126,6 +126,7 @@ def whole_report(
         title=TITLE,
         question=QUESTION,
         lines=verdict_lines(verdicts, roles),
+        meant=names_meant(verdicts),
         verdict=verdict,
         row=read_row(results),
         answer=answer(results, found),

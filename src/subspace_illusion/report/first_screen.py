@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from subspace_illusion.report.verdict import why
+from subspace_illusion.report.verdict import NO_SHARE, NOT_ASKED, why
 from subspace_illusion.report.words import shown, with_ends
-from subspace_illusion.subspace.keys import SubspaceKey
+from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, TRAINED, SubspaceKey
 from subspace_illusion.tasks.as_read import FirstRow
 from subspace_illusion.verdict.judge import Verdict
 
@@ -24,7 +24,8 @@ class VerdictLine:
         name: What the subspace is called.
         component: Of what it is one.
         verdict: The word.
-        share: The estimated mediated share in its prediction interval; empty where no interval is known.
+        share: The estimated mediated share in its prediction interval; empty where no interval is known, and in words
+            where the share was not asked.
         why: One sentence, without a figure.
     """
 
@@ -49,8 +50,22 @@ def verdict_lines(
         role = (roles or {}).get(key)
         name = shown(key) if role is None else f"{shown(key)} ({role})"
         share = "" if verdict.share is None else with_ends(verdict.share)
+        share = NO_SHARE if verdict.reason in NOT_ASKED else share
         lines.append(VerdictLine(name, key.component, verdict.verdict, share, why(verdict)))
     return lines
+
+
+_MEANT = {
+    TRAINED: "trained is what DAS, distributed alignment search, found on half of the pairs",
+    MEAN_DIFFERENCE: "mean difference is how that half's activations differ between the values on average",
+}
+
+
+def names_meant(verdicts: Mapping[SubspaceKey, Verdict]) -> str:
+    """What the names are of subspaces that the user has not brought, in a sentence."""
+    methods = {key.method for key in verdicts if not key.is_user}
+    said = "; ".join(words for method, words in _MEANT.items() if method in methods)
+    return f"{said[0].upper()}{said[1:]}. Effects are measured on the other half." if said else ""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ class Report:
         title: Its title.
         question: What was asked, in one sentence.
         lines: A verdict a line.
+        meant: What names in these lines mean.
         verdict: The estimates as a picture.
         row: A prompt as it was read; ``None`` without a tokenizer.
         answer: What patching did, in sentences.
@@ -44,6 +45,7 @@ class Report:
     title: str
     question: str
     lines: Sequence[VerdictLine]
+    meant: str
     verdict: Picture
     row: FirstRow | None
     answer: str

@@ -27,6 +27,13 @@ CAUTIONS: Mapping[Caution, str] = {
 COMPLETE_FROM = 0.8
 """A faithful subspace whose effect is certainly a smaller share of the whole component's is called incomplete."""
 
+_TOO_FEW, _TOO_SMALL, _ROUNDING = "too few for an interval", "too small to ask what it goes through", "rounding alone"
+NOT_ASKED = (Reason.FEW_GROUPS, Reason.SMALL_EFFECT, Reason.IN_NOISE)
+"""Where a verdict is made before it comes to the mediated share, whatever that would be."""
+
+NO_SHARE = "not asked"
+"""What stands in the place of the share then."""
+
 EVIDENCE: Mapping[str, str] = dict(
     fldd="effect (share of the clean LD)",
     whole="whole component",
@@ -70,11 +77,11 @@ _BEYOND = {
 def _because(verdict: Verdict) -> str:
     seen = verdict.seen
     if verdict.reason is Reason.FEW_GROUPS:
-        return f"the held-out pairs are of {seen.groups} groups, too few for an interval"
+        return f"the held-out pairs are of {seen.groups} groups, {_TOO_FEW}"
     if verdict.reason is Reason.SMALL_EFFECT:
-        return f"the effect, {fixed(seen.fldd[0])} of the clean LD, is too small to ask what it goes through"
+        return f"the effect, {fixed(seen.fldd[0])} of the clean LD, is {_TOO_SMALL}"
     if verdict.reason is Reason.IN_NOISE:
-        return f"the effect, {fixed(seen.fldd[0])} of the clean LD, is no more than rounding alone does"
+        return f"the effect, {fixed(seen.fldd[0])} of the clean LD, is no more than {_ROUNDING} does"
     share = verdict.share
     if share is None:
         return f"too little was planted in such places as {seen.site.name}, so that no interval is known"
@@ -102,6 +109,11 @@ def cautions_said(reason: str) -> tuple[Caution, ...]:
     return tuple(caution for caution, words in CAUTIONS.items() if f"; {words}" in reason)
 
 
+def was_asked(reason: str) -> bool:
+    """Whether a verdict came to the mediated share, likewise."""
+    return not any(words in reason for words in (_TOO_FEW, _TOO_SMALL, _ROUNDING))
+
+
 def interval_from(predicted: Predicted) -> str:
     """Where a prediction interval is from, and what it promises."""
     promised = "no level is promised" if predicted.level == 0 else f"{predicted.level:.0%} promised"
@@ -117,6 +129,9 @@ def _evidence(verdict: Verdict) -> Iterator[str]:
     for name, words in (("fldd", "effect"), ("whole", "whole component")):
         if (figure := verdict.seen.estimate(name)) is not None:
             yield f"{words} {with_ends(figure)} of the clean LD"
+    if verdict.reason in NOT_ASKED:
+        yield "the mediated share is not asked"
+        return
     for name in ("own", "match"):
         if (figure := verdict.seen.estimate(name)) is not None:
             yield f"{EVIDENCE[name]} {with_ends(figure)}"

@@ -8,7 +8,7 @@ from subspace_illusion.report.plots.verdict import planted_figure, verdict_figur
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture
 from subspace_illusion.report.sections.calibration import in_words
-from subspace_illusion.report.verdict import EVIDENCE, interval_from, reason_of, verdict_table
+from subspace_illusion.report.verdict import EVIDENCE, NO_SHARE, NOT_ASKED, interval_from, reason_of, verdict_table
 from subspace_illusion.report.words import fixed, foil_of, place, shown, variable_of, with_ends
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.keys import SubspaceKey
@@ -110,9 +110,12 @@ def evidence_grid(verdicts: Verdicts) -> Grid:
     """What each verdict rests on, one line a subspace, and where the interval of the estimate is from."""
     rows = []
     for key, verdict in verdicts.items():
-        figures = [*(verdict.seen.estimate(name) for name in EVIDENCE), verdict.share]
+        asked = verdict.reason not in NOT_ASKED
+        figures = [*(verdict.seen.estimate(name) for name in EVIDENCE), verdict.share if asked else None]
         cells = ["" if each is None else with_ends(each) for each in figures]
         source = "too little planted in such places" if verdict.predicted is None else interval_from(verdict.predicted)
+        if not asked:
+            cells[-1], source = NO_SHARE, ""
         rows.append([key.component, shown(key), *cells, source])
     header = ["component", "subspace", *EVIDENCE.values(), "mediated share, prediction interval", "interval from"]
     return Grid(header, rows)
