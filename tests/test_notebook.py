@@ -58,5 +58,10 @@ def test_the_output_that_stands_in_it_is_the_examples():
 
 @pytest.mark.parametrize("word", ["illusory", "inconclusive"])
 def test_its_view_has_the_verdicts(word):
-    views = ["".join(output["data"].get("text/html", "")) for cell in cells() for output in cell["outputs"] if "data" in output]
+    views = [
+        "".join(output["data"].get("text/html", ""))
+        for cell in cells()
+        for output in cell["outputs"]
+        if "data" in output
+    ]
     assert any(f'class="{word}"' in view for view in views)

@@ -67,7 +67,9 @@ def written(page: AuditPage, folder) -> tuple[str, str]:
 def test_each_verdict_has_its_evidence_in_a_line_behind_it(page):
     said = list(lines(page))
     assert len(said) == 10
-    assert said[-2].startswith("Trained is what DAS, distributed alignment search, found on half of the pairs; mean diff")
+    assert said[-2].startswith(
+        "Trained is what DAS, distributed alignment search, found on half of the pairs; mean diff"
+    )
     assert said[-1].startswith("Promised is ")
     assert said[4].startswith("mlp8, trained: illusory (of the effect, 0.75 of the clean LD, an estimated 4 % [0, 9]")
     assert said[5].endswith("mediated share 0.04 [0.00, 0.09] (planted cases elsewhere: 32 cases, 78% promised)")
