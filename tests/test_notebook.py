@@ -15,7 +15,7 @@ import tiny
 ROOT = Path(__file__).parents[1]
 NOTEBOOK = ROOT / "examples/audit.ipynb"
 ANSWER = ROOT / "examples/probe/answer.txt"
-SMALL: dict[str, Any] = dict(filter_incorrect=False, resamples=100, controls=False, das=dict(steps=2))
+SMALL: dict[str, Any] = dict(filter_incorrect=False, resamples=100, controls=False, calibrate=False, das=dict(steps=2))
 """Random weights are wrong about most pairs, so these are kept; the rest is for speed."""
 
 

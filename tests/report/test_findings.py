@@ -13,6 +13,7 @@ from subspace_illusion.pipeline.layout import CLAIMED, PUBLISHED
 from subspace_illusion.report.calibration import metrics_of
 from subspace_illusion.report.claims import claims_table
 from subspace_illusion.report.findings import BOOTSTRAP, Finding, decomposition, findings, findings_table
+from subspace_illusion.report.first_screen import verdict_lines
 from subspace_illusion.report.readme import (
     HEADLINE_ROWS,
     README_ROWS,
@@ -22,6 +23,9 @@ from subspace_illusion.report.readme import (
     readme_table,
     with_block,
 )
+from subspace_illusion.report.sections.verdict import evidence_grid
+from subspace_illusion.report.verdict import verdict_table
+from subspace_illusion.report.verdicts_block import verdicts_block
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.keys import NULL
 
@@ -153,6 +157,16 @@ def test_the_terminals_lines_of_ones_own_subspace(own):
         "    effect 0.08 [0.06, 0.10] of the clean LD; whole component -0.25 [-0.27, -0.23] of the clean LD; "
         "the mediated share is not asked"
     ) in text
+
+
+def test_a_share_that_was_not_asked_is_shown_nowhere():
+    verdicts = own_verdicts()
+    (line,) = (line for line in verdict_lines(verdicts) if line.name == "my probe")
+    (row,) = (row for row in evidence_grid(verdicts).rows if row[1] == "my probe")
+    assert line.share == "not asked"
+    assert row[-2:] == ["not asked", ""]
+    (row,) = (row for row in verdicts_block(verdict_table(verdicts)).splitlines() if "| my probe |" in row)
+    assert "| not asked |  | inconclusive |" in row
 
 
 def test_v_mlp_without_a_null_part_is_named(tmp_path):
