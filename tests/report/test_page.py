@@ -38,6 +38,7 @@ def report():
         lines=[VerdictLine("trained", "mlp8", "illusory", "0.04 [0.00, 0.09]", "Because.")],
         verdict=picture("verdict"),
         row=FirstRow(["When", " Anna", " to"], 1, " Anna", " Paul"),
+        meant="Trained is so.",
         answer="This.",
         evidence=grid,
         rules="Rules.",
