@@ -15,6 +15,7 @@ from subspace_illusion.pipeline.layout import (
     MODELS_PAGE,
     README_PAGE,
     README_TABLE,
+    REPAIRED,
     REPRODUCTION,
     VERDICT_PAGE,
     VERDICTS,
@@ -46,6 +47,7 @@ def blocks(top: Path) -> Iterator[tuple[Path, str, str]]:
     yield top / MODELS_PAGE, "architectures", Grid(list(tried.columns), tried.to_numpy().tolist()).markdown
     yield top / REPRODUCTION, "findings", findings_block(lines)
     yield top / REPRODUCTION, "verdicts", verdicts_block(read_table(top / VERDICTS))
+    yield top / REPRODUCTION, "repairs", verdicts_block(read_table(top / REPAIRED))
     yield top / REPRODUCTION, "claims", claims_block(of_runs(called))
 
 

@@ -21,6 +21,7 @@ from subspace_illusion.report.plots.style import (
     grouped_rows,
     plt,
 )
+from subspace_illusion.report.verdict import NO_SHARE, was_asked
 from subspace_illusion.report.words import shown
 from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.verdict.calibration import Calibration
@@ -83,8 +84,10 @@ def _judged(axis: Any, verdicts: pd.DataFrame, lines: dict[str, list[str]]) -> N
     """The estimates, a row a subspace, under their components."""
     for place, (_, row) in zip(grouped_rows(axis, lines), verdicts.iterrows(), strict=True):
         marker, colour = LOOKS[row["verdict"]]
-        if np.isnan(row["share_lo"]):
-            axis.text(0.5, place, NO_ESTIMATE, ha="center", va="center", fontsize=8, color="#555555")
+        asked = was_asked(str(row["reason"]))
+        if not asked or np.isnan(row["share_lo"]):
+            words = NO_ESTIMATE if asked else NO_SHARE
+            axis.text(0.5, place, words, ha="center", va="center", fontsize=8, color="#555555")
         else:
             dots(axis, [place], pd.DataFrame([row]), "share", fmt=marker, color=colour)
 

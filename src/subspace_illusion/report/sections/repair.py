@@ -7,6 +7,7 @@ import pandas as pd
 
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Section
+from subspace_illusion.report.verdict import was_asked
 from subspace_illusion.report.words import fixed, percent, shown, with_ends
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.keys import SubspaceKey
@@ -62,5 +63,10 @@ def _cells(key: SubspaceKey, row: Mapping[str, Any], results: Results) -> list[s
 
 
 def _share(row: Mapping[str, Any]) -> str:
-    """The estimate of the mediated share with its prediction interval; empty where no planted case tells."""
-    return "" if pd.isna(row["level"]) else percent(Estimate(row["share"], row["share_lo"], row["share_hi"]))
+    """The estimate of the mediated share with its prediction interval; empty where it is not asked, or no planted case
+    tells."""
+    return (
+        ""
+        if pd.isna(row["level"]) or not was_asked(str(row["reason"]))
+        else percent(Estimate(row["share"], row["share_lo"], row["share_hi"]))
+    )
