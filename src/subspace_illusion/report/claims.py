@@ -105,7 +105,7 @@ def counts(called: pd.DataFrame) -> str:
     parts = (f"{numbers.get(REPRODUCES, 0)} reproduce", f"{numbers.get(IN_PART, 0)} in part")
     failed = [claim.partition(" (")[0] for claim in asked.loc[asked["call"] == DOES_NOT, "claim"]]
     which = f": {'; '.join(failed)}" if len(failed) else ""
-    return f"Of {len(asked)} claims {', '.join(parts)}, {len(failed)} do not{which}"
+    return f"Of {len(asked)} claims {', '.join(parts)}, {len(failed)} fail{which}"
 
 
 def of_runs(called: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -16,7 +16,7 @@ CAUTIONS: Mapping[Caution, str] = {
     Caution.FEW_GROUPS: "its intervals are over few groups of pairs",
     Caution.MANY_DIMENSIONS: "it has more dimensions than planted cases have",
     Caution.OPPOSED: (
-        "the whole component moves the answer the other way, where the estimate is near zero for any subspace"
+        "the whole component moves the answer the other way, and a patch against it has an estimate near zero whatever it is of"
     ),
     Caution.BY_DEFINITION: "the estimate is near one by definition, as this is the component's own difference",
     Caution.NO_SUCH_HOOK: "no case was planted at such a hook, only at others of its kind",

@@ -28,8 +28,6 @@ def in_words(calibration: Calibration) -> str:
         for name, where, verdict in ends
         if not pd.isna(reached[name])
     ]
-    neither = reached["inconclusive"]
-    unclear = "" if pd.isna(neither) else f"; of either up to {_percent(neither)} are {INCONCLUSIVE}"
     measured = (
         "What that is worth was measured on planted cases: a component is made to hold a signal to a known dose, "
         "without changing anything that the model computes, so that the mediated share of any subspace of it can be "
@@ -42,8 +40,18 @@ def in_words(calibration: Calibration) -> str:
     return (
         f"{measured}For {int(reached['told'])} of them the other models give an interval. Of these "
         f"{_percent(reached['coverage_90'])} lie in it, where {_percent(reached['level'])} were promised. "
-        f"Called wrongly: {' and '.join(said) or 'none is clear'}{unclear}."
+        f"Called wrongly: {' and '.join(said) or 'none is clear'}. {_unclear(calibration)}"
     )
+
+
+def _unclear(calibration: Calibration) -> str:
+    """How many clear cases get no word, by kind of place: from the best to the worst model."""
+    told = calibration.held_out.dropna(subset=["inconclusive"]).groupby("kind", sort=False)["inconclusive"]
+    shares = [
+        f"{_percent(least)} to {_percent(most)} ({kind})"
+        for kind, least, most in zip(told.groups, told.min(), told.max(), strict=True)
+    ]
+    return f"Of those of either end, so many are {INCONCLUSIVE}, model by model: {', '.join(shares)}." if shares else ""
 
 
 def held_out_grid(calibration: Calibration) -> Grid:
