@@ -6,6 +6,8 @@ runs the model brings them over.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -77,16 +79,31 @@ def bridge_model(hf_model: Any, tokenizer: Tokenizer, device: torch.device | Non
     from transformer_lens.model_bridge import TransformerBridge
 
     try:
-        bridge = TransformerBridge.boot_transformers(
-            name,
-            hf_model=(hf_model if device is None else hf_model.to(device)).eval(),
-            tokenizer=tokenizer.hf,
-            device=str(device or device_of(hf_model, torch.device("cpu"))),
-        )
+        with _without_processors():
+            bridge = TransformerBridge.boot_transformers(
+                name,
+                hf_model=(hf_model if device is None else hf_model.to(device)).eval(),
+                tokenizer=tokenizer.hf,
+                device=str(device or device_of(hf_model, torch.device("cpu"))),
+            )
     except Exception as error:  # the adapters raise whatever their architecture makes them raise
         said = first_line(error).partition(" Available architectures")[0]  # of which there are some hundred and sixty
         raise InputError(f"transformer_lens cannot wrap the {type(hf_model).__name__}: {said}") from error
     return wrap_bridge(bridge, tokenizer)
+
+
+@contextmanager
+def _without_processors() -> Iterator[None]:
+    """Within, transformer_lens loads nothing that reads images or sound: prompts are text, and where it does not find
+    the package for that it has pip install it."""
+    from transformer_lens.model_bridge.sources.transformers import source
+
+    loads = source.load_modality_processor
+    source.load_modality_processor = lambda *args, **kwargs: None
+    try:
+        yield
+    finally:
+        source.load_modality_processor = loads
 
 
 def wrap_bridge(bridge: Any, tokenizer: Tokenizer) -> Model:
