@@ -179,7 +179,7 @@ def test_tails_of_a_dtype_are_joined_in_it(llama16):
 
 
 def test_an_unembedding_in_slices_is_one_in_float32(monkeypatch):
-    monkeypatch.setattr(linear, "SLICE", 3)
+    monkeypatch.setattr(linear, "SLICE", 3 * 4)
     draw = torch.Generator().manual_seed(0)
     weight, bias = torch.randn(10, 4, generator=draw).to(BF16), torch.randn(10, generator=draw).to(BF16)
     x = torch.randn(2, 3, 4, generator=draw).requires_grad_()

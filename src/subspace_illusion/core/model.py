@@ -16,8 +16,8 @@ from typing import Any
 import torch
 
 from subspace_illusion.core.checkpoints import first_line, load_model, open_tokenizer
-from subspace_illusion.core.device import pick_device
-from subspace_illusion.core.linear import in_float32, logits_in_float32, matrix_of
+from subspace_illusion.core.device import multiplies, pick_device
+from subspace_illusion.core.linear import in_float32, logits_in_float32, matrix_of, rounded_once
 from subspace_illusion.core.parts import (
     Weights,
     factor_behind,
@@ -28,7 +28,7 @@ from subspace_illusion.core.parts import (
     norm_before,
     returned_by_blocks,
 )
-from subspace_illusion.core.placed import DeviceMap, device_of, fitted, placed_on
+from subspace_illusion.core.placed import DeviceMap, device_of, fitted, is_offloaded, placed_on
 from subspace_illusion.core.sites import Site, Writer
 from subspace_illusion.core.tokenizer import Dtype, Tokenizer
 from subspace_illusion.errors import InputError
@@ -113,6 +113,11 @@ def wrap_bridge(bridge: Any, tokenizer: Tokenizer) -> Model:
     bridge.requires_grad_(False)
     embedding = next(bridge.parameters()).device
     device = torch.device(bridge.cfg.device) if placed_on(bridge.original_model) else embedding
+    dtype = next(bridge.parameters()).dtype
+    if dtype.itemsize == 2 and embedding.type == "cpu" and not multiplies(embedding, dtype):
+        for module, weights in linear_modules(bridge, 0).items():
+            if not is_offloaded(module):
+                module.__dict__["forward"] = partial(_rounded_once, weights)
     for module, weights in linear_modules(bridge, len(bridge.blocks)).items():
         if weights()[0].dtype != torch.float32:
             module.__dict__["forward"] = partial(_logits_in_float32, weights)
@@ -121,6 +126,10 @@ def wrap_bridge(bridge: Any, tokenizer: Tokenizer) -> Model:
 
 def _logits_in_float32(weights: Weights, x: torch.Tensor) -> torch.Tensor:
     return logits_in_float32(x, *weights())
+
+
+def _rounded_once(weights: Weights, x: torch.Tensor) -> torch.Tensor:
+    return rounded_once(x, *weights())
 
 
 def _centres(bridge: Any, device: torch.device) -> bool:
