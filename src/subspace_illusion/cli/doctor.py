@@ -75,4 +75,5 @@ def of_model(given: str) -> Iterator[str]:
     found = replays(model)
     yield "can be patched: " + (", ".join(site.name for site in found) or "nothing")
     worst = check_replays(found, model)
-    yield f"replayed patches differ from the full forward pass by {worst:.1g} of the largest logit: this model will do"
+    off = f"{worst:.1g} of the largest logit at most"
+    yield f"replayed patches differ from the full forward pass by {off}: this model will do"

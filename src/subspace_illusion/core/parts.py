@@ -15,8 +15,9 @@ from subspace_illusion.core.checkpoints import dtype_name, first_line
 from subspace_illusion.core.sites import MATRICES, Writer
 from subspace_illusion.errors import InputError
 
-SEEN_AHEAD = 0.01
-"""How far the logits at a token may move with a token behind it, beside the largest of them: rounding alone."""
+SEEN_AHEAD, ROUNDINGS = 1e-4, 4
+"""How far a token may move the logits at the one before it, beside the largest of them, by rounding: so much, or so many
+times what the dtype rounds a number of size 1 by."""
 _BEFORE = {"attn": ("ln1",), "mlp": ("ln2", "ln1")}
 _BEHIND = {"attn": "ln1_post", "mlp": "ln2_post"}
 
@@ -113,7 +114,7 @@ def returned_by_blocks(bridge: Any, device: torch.device) -> tuple[int | None, .
             f"{name} gives logits that are no numbers: its weights hold such, or are too large for {dtype_name(dtype)}"
         )
     seen_ahead = float((logits[0, 0] - logits[1, 0]).abs().max())
-    if seen_ahead > SEEN_AHEAD * float(logits.abs().max()):
+    if seen_ahead > max(SEEN_AHEAD, ROUNDINGS * torch.finfo(dtype).eps) * float(logits.abs().max()):
         raise InputError(
             f"{name} looks ahead: what it says at a token depends on those behind it, so it cannot be replayed from a "
             "token on; give a causal model"
