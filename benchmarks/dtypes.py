@@ -35,13 +35,15 @@ def main() -> None:
     parser.add_argument("hooks", nargs="+")
     parser.add_argument("--steps", type=int, default=10, help="of DAS")
     options = parser.parse_args()
-    found = []
-    for dtype in DTYPES:
-        made = dict(dtype=dtype, controls=False, calibrate=False, das=dict(steps=options.steps))
-        each = [said(audit(options.model, options.pairs, hook, **made), dtype) for hook in options.hooks]
-        found.append(pd.concat(each))
+    made = dict(controls=False, calibrate=False, das=dict(steps=options.steps))
+    found: list[pd.DataFrame] = []
+    for hook in options.hooks:
+        exact, rounded = (
+            said(audit(options.model, options.pairs, hook, dtype=dtype, **made), dtype) for dtype in DTYPES
+        )
+        found.append(exact.drop(columns="noise_float32").join(rounded))
         print(found[-1].to_string(), flush=True)
-    write_table(TABLE, found[0].join(found[1]).drop(columns="noise_float32").reset_index())
+        write_table(TABLE, pd.concat(found).reset_index())
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from subspace_illusion.core.sites import MATRICES, Writer
 from subspace_illusion.errors import InputError
 
 SEEN_AHEAD, ROUNDINGS = 1e-4, 4
-"""How far a token may move the logits at the one before it, beside the largest of them, by rounding: so much, or so many
-times what the dtype rounds a number of size 1 by."""
+"""How far a token may move the logits at the one before it, beside the largest of them, by rounding: so much, or so
+many times what the dtype rounds a number of size 1 by."""
 _BEFORE = {"attn": ("ln1",), "mlp": ("ln2", "ln1")}
 _BEHIND = {"attn": "ln1_post", "mlp": "ln2_post"}
 
