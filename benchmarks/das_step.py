@@ -25,7 +25,8 @@ import torch
 from machine import machine, product_rate, seconds
 from random_llama import random_llama
 
-from subspace_illusion.core.matmul import MatmulDtype, has_bfloat16
+from subspace_illusion.core.device import multiplies
+from subspace_illusion.core.matmul import MatmulDtype
 from subspace_illusion.core.model import Model, open_model
 from subspace_illusion.core.parts import linear_modules
 from subspace_illusion.core.sites import Site, residual_entering
@@ -195,7 +196,7 @@ def main() -> None:
         patched = test.patch(site, {i: test.along(site, basis) for i, basis in enumerate(bases)}, 200)
         return [round(float((test.ld_clean - outcome.ld[0]).mean()), 4) for outcome in patched.values()]
 
-    kinds: list[MatmulDtype] = ["float32", *(["bfloat16"] if has_bfloat16(device) else [])]
+    kinds: list[MatmulDtype] = ["float32", *(["bfloat16"] if multiplies(device, torch.bfloat16) else [])]
     about = machine(device)
     print(f"{batch} pairs a step at {site.name} on {about}", flush=True)
     others = {

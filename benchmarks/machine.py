@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from subspace_illusion.core.matmul import has_bfloat16
+from subspace_illusion.core.device import multiplies
 
 
 def seconds(run: Callable[[], object]) -> float:
@@ -37,7 +37,7 @@ def machine(device: torch.device) -> dict[str, object]:
     cpu = Path("/proc/cpuinfo")
     models = [line.partition(": ")[2] for line in cpu.read_text().splitlines() if line.startswith("model name")]
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else (models or [platform.processor()])[0]
-    kinds = [torch.float32, torch.bfloat16] if has_bfloat16(device) else [torch.float32]
+    kinds = [torch.float32, torch.bfloat16] if multiplies(device, torch.bfloat16) else [torch.float32]
     rates = {str(kind).removeprefix("torch."): round(product_rate(device, kind) / 1e9) for kind in kinds}
     about = dict[str, object](processor=name, threads=torch.get_num_threads(), torch=torch.__version__)
     return about | dict(gflops=rates, gigabytes_per_second=round(read_rate(device) / 1e9))

@@ -1,10 +1,11 @@
 """The most memory that an audit takes beside the weights, in a random model as wide as Qwen2.5-1.5B.
 
-    python benchmarks/memory.py TOKENIZER [--blocks N] [--pairs N ...] [--tokens N ...] [--recorded-gb GB]
+    python benchmarks/memory.py TOKENIZER [--blocks N] [--behind N] [--pairs N ...] [--tokens N ...] [--recorded-gb GB]
 
 TOKENIZER is a folder with a tokenizer that knows some English words, such as data/model. Every line is a process of its
 own: the peak of its resident memory (the weights are a mapped file, and count), what the weights take, and how much may
 be, 1.25 times the weights and 1.5 GB. What is over the weights does not depend on the number of blocks, but for tails.
+Lines are added to benchmarks/results/memory.csv, and the picture is drawn anew.
 """
 
 import argparse
@@ -14,9 +15,15 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pandas as pd
+
+from subspace_illusion.files import write_table
+
+TABLE = Path(__file__).parent / "results/memory.csv"
 WORDS = ("the", "man", "house", "river", "cold", "walk", "green", "stone", "paper", "tree", "water", "light", "big")
 
 
@@ -41,6 +48,26 @@ def write_model(folder: Path, tokenizer: Path, blocks: int) -> None:
         shutil.copy(file, folder)
 
 
+def draw(table: pd.DataFrame, path: Path) -> None:
+    """What was taken in every run, the weights apart, and what may be."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    figure, axis = plt.subplots(figsize=(7, 0.5 * len(table) + 1.2), layout="constrained")
+    names = [
+        f"{row['blocks']} blocks, {row['pairs']:,} pairs of {row['tokens']} tokens" for row in table.to_dict("records")
+    ]
+    axis.barh(names, table["weights_gb"], label="weights")
+    axis.barh(names, table["peak_gb"] - table["weights_gb"], left=table["weights_gb"], label="over them, at most")
+    axis.plot(table["allowed_gb"], names, "k|", ms=18, label="1.25 weights + 1.5 GB")
+    axis.invert_yaxis()
+    axis.set_xlabel("GB")
+    axis.legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+
+
 def rows(pairs: int, tokens: int) -> list[dict[str, str]]:
     """Pairs of prompts of so many words, of which the first differs."""
     draw, found = random.Random(0), []
@@ -52,16 +79,17 @@ def rows(pairs: int, tokens: int) -> list[dict[str, str]]:
     return found
 
 
-def one(folder: str, hook: str, pairs: int, tokens: int, gigabytes: float) -> float:
-    """The peak of an audit of one random direction that trains nothing, in gigabytes."""
+def one(folder: str, hook: str, pairs: int, tokens: int, gigabytes: float) -> tuple[float, float]:
+    """The peak of an audit of one random direction that trains nothing, in gigabytes, and its seconds."""
     import torch
 
     from subspace_illusion import audit
 
+    start = time.perf_counter()
     mine = torch.randn(8960, generator=torch.Generator().manual_seed(0))
     given = dict(train=False, calibrate=False, filter_incorrect=False, recorded_gb=gigabytes)
     audit(folder, rows(pairs, tokens), hook, {"mine": mine}, **given)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, time.perf_counter() - start
 
 
 def main() -> None:
@@ -69,25 +97,34 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tokenizer", type=Path, help="a folder with a tokenizer")
     parser.add_argument("--blocks", type=int, default=28, help="of the model; 28 make 1.5 billion weights")
+    parser.add_argument("--behind", type=int, default=14, help="blocks from the audited one on")
     parser.add_argument("--pairs", type=int, nargs="+", default=[24, 200])
     parser.add_argument("--tokens", type=int, nargs="+", default=[20, 500])
     parser.add_argument("--recorded-gb", type=float, default=0.25)
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(one(*json.loads(options.one)))
+        print(*one(*json.loads(options.one)))
         return
     with TemporaryDirectory() as folder:
         write_model(Path(folder), options.tokenizer, options.blocks)
         weights = sum(file.stat().st_size for file in Path(folder).glob("*.safetensors")) / 1e9
-        print("pairs,tokens,weights_gb,peak_gb,allowed_gb")
         for pairs in options.pairs:
             for tokens in options.tokens:
-                asked = [folder, f"blocks.{options.blocks // 2}.mlp.hook_post", pairs, tokens, options.recorded_gb]
+                hook = f"blocks.{options.blocks - options.behind}.mlp.hook_post"
+                asked = [folder, hook, pairs, tokens, options.recorded_gb]
                 run = [sys.executable, __file__, str(options.tokenizer), "--one", json.dumps(asked)]
                 done = subprocess.run(run, check=True, stdout=subprocess.PIPE, text=True)
-                peak = float(done.stdout.splitlines()[-1])
-                print(f"{pairs},{tokens},{weights:.2f},{peak:.2f},{1.25 * weights + 1.5:.2f}", flush=True)
+                peak, seconds = map(float, done.stdout.splitlines()[-1].split())
+                about = dict(blocks=options.blocks, behind=options.behind, pairs=pairs, tokens=tokens)
+                about |= dict(recorded_gb=options.recorded_gb, weights_gb=round(weights, 2), peak_gb=round(peak, 2))
+                about |= dict(allowed_gb=round(1.25 * weights + 1.5, 2), seconds=round(seconds))
+                print(about, flush=True)
+                before = [pd.read_csv(TABLE)] if TABLE.exists() else []
+                table = pd.concat([*before, pd.DataFrame([about])])
+                table = table.drop_duplicates(["blocks", "behind", "pairs", "tokens", "recorded_gb"], keep="last")
+                write_table(TABLE, table)
+                draw(table, TABLE.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -4,11 +4,21 @@
 
 import pandas as pd
 import pytest
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    BertConfig,
+    Gemma3Config,
+    Gemma3TextConfig,
+    PretrainedConfig,
+)
 
 import architectures
+import tiny
 from architectures import TOLERANCE, audited, farthest, is_there, small_model
-from subspace_illusion.core.model import Model
+from subspace_illusion.core.model import Model, bridge_model
 from subspace_illusion.core.sites import Site
+from subspace_illusion.core.tokenizer import Tokenizer
 from subspace_illusion.errors import InputError
 from subspace_illusion.measures import own_readers
 
@@ -53,6 +63,37 @@ def test_where_heads_have_no_share_the_verdict_does_without_them_and_says_so(gem
     assert "readers" not in found.tables
     assert list(found.remarks.values()) == ["readers are left out: no norm stands behind the last block"]
     assert found.verdicts
+
+
+def wrapped(config: PretrainedConfig, loads: type = AutoModelForCausalLM) -> Model:
+    words = tiny.tokenizer()
+    hf_model = loads.from_config(config)
+    hf_model.config.architectures = [type(hf_model).__name__]
+    return bridge_model(hf_model, Tokenizer(words), tiny.CPU)
+
+
+SMALL = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64)
+
+
+def test_a_model_that_looks_ahead_is_refused_when_it_is_opened():
+    with pytest.raises(InputError, match=r"^BertLMHeadModel looks ahead: .* give a causal model$"):
+        wrapped(BertConfig(**SMALL, initializer_range=0.2))
+
+
+def test_a_model_that_gives_no_numbers_is_refused_when_it_is_opened():
+    hf_model = architectures.hf_model("Llama", 1000)
+    hf_model.model.norm.weight.data[0] = float("nan")
+    with pytest.raises(InputError, match=r"^LlamaForCausalLM gives logits that are no numbers: .* for float32$"):
+        bridge_model(hf_model, Tokenizer(tiny.tokenizer()), tiny.CPU)
+
+
+def test_nothing_is_installed_for_a_model_that_reads_images_too(monkeypatch):
+    """transformer_lens has pip install what it lacks for images."""
+    monkeypatch.setattr("subprocess.check_call", lambda *args: pytest.fail(f"{args} was run"))
+    vision = dict(SMALL, image_size=16, patch_size=8)
+    text = Gemma3TextConfig(**SMALL, num_key_value_heads=2, head_dim=8, vocab_size=500)
+    model = wrapped(Gemma3Config(text_config=text, vision_config=vision), AutoModelForImageTextToText)
+    assert farthest(model, [Site(1, "hook_resid_post")]) < TOLERANCE
 
 
 def test_the_table_has_every_kind_and_no_traceback():

@@ -12,6 +12,7 @@ import gguf
 import huggingface_hub
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import tiny
 from subspace_illusion.core import checkpoints, fetch, pointer
@@ -260,6 +261,19 @@ def test_what_is_neither_folder_nor_of_the_hub_is_one_line(hub):
         fetch.open_source("smollm2")
 
 
+def resaved(folder: Path, change: Callable[[str, torch.Tensor], torch.Tensor | None]) -> None:
+    """Saves a model with other weights, or without those that are changed into nothing."""
+    file = folder / "model.safetensors"
+    changed = {name: change(name, x) for name, x in load_file(file).items()}
+    save_file({name: x for name, x in changed.items() if x is not None}, file, dict(format="pt"))
+
+
+def test_weights_that_a_folder_lacks_are_not_drawn_at_random(own):
+    resaved(own, lambda name, x: None if "h.2.mlp" in name else x)
+    with pytest.raises(InputError, match=r"own has no weights for .*h\.2\.mlp\S+ and 3 others of the GPT2LMHeadModel"):
+        open_model(own)
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -269,6 +283,14 @@ def test_what_is_neither_folder_nor_of_the_hub_is_one_line(hub):
         (lambda own: (own / "model.safetensors").write_bytes(b"short"), "model.safetensors holds no weights"),
         (lambda own: (own / "tokenizer.json").unlink(), "own holds no tokenizer"),
         (lambda own: (own / "config.json").write_text(json.dumps(dict(model_type="vit"))), "own holds no model"),
+        (
+            lambda own: (own / "adapter_config.json").write_text("{}"),
+            "own has an adapter_config.json: ",
+        ),
+        (
+            lambda own: resaved(own, lambda name, x: (x * 99).to(torch.int8)),
+            "own has weights in I8, .* quantised",
+        ),
     ],
 )
 def test_a_folder_with_no_model_that_can_be_opened_is_one_line(own, tmp_path, spoil, message):

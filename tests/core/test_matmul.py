@@ -43,7 +43,7 @@ def test_every_weight_matrix_behind_the_block_is_multiplied_so(model: Model):
 
 @pytest.mark.parametrize("native", [True, False])
 def test_auto_asks_the_processor(llama: Model, monkeypatch, native):
-    monkeypatch.setattr(module, "has_bfloat16", lambda device: native)
+    monkeypatch.setattr(module, "multiplies", lambda device, dtype: native)
     linear = next(iter(linear_modules(llama.bridge, 2)))
     with matmul_in(llama, "auto", 2):
         assert ("forward" in vars(linear)) == native

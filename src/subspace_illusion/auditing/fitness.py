@@ -1,8 +1,10 @@
 """Whether a model will do, before there are pairs: a patch of each kind of component beside the full forward pass."""
 
+from collections.abc import Mapping
+
 import torch
 
-from subspace_illusion.auditing.proof import run_in_full
+from subspace_illusion.auditing.proof import allowed_share, run_in_full
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.replay import record, replay
 from subspace_illusion.core.sites import Site
@@ -14,8 +16,8 @@ LENGTH = 6
 
 
 def replays(model: Model) -> dict[Site, float]:
-    """How far the logits of a replayed patch are from those of the full pass, at most, by component of the middle
-    block, without those that this architecture does not have."""
+    """How far the logits of a replayed patch are from those of the full pass, at most and as a share of the largest of
+    them, by component of the middle block, without those that this architecture does not have."""
     tokens = torch.arange(1, 2 * LENGTH + 1, device=model.device).reshape(2, 1, LENGTH)
     found = {}
     for point in POINTS:
@@ -30,5 +32,27 @@ def replays(model: Model) -> dict[Site, float]:
         with torch.no_grad():
             patched = replay(model, base.tail, {site: value - was}).logits.float().cpu()[0]
         full = run_in_full(model, site, tokens[0, 0].tolist(), LENGTH - 1, was[0], value[0])
-        found[site] = float((patched - full).abs().max())
+        found[site] = float((patched - full).abs().max() / full.abs().max())
     return found
+
+
+def check_replays(found: Mapping[Site, float], model: Model) -> float:
+    """Makes sure that replayed patches are those of full passes.
+
+    Args:
+        found: What ``replays`` gives.
+        model: The model.
+
+    Returns:
+        How far they are off at most.
+
+    Raises:
+        InputError: If it is further than its dtype rounds, or nothing can be patched.
+    """
+    worst = max(found.values(), default=float("inf"))
+    if not worst <= allowed_share(model.dtype):
+        raise InputError(
+            f"this {type(model.bridge.original_model).__name__} will not do: a replayed patch differs from the full "
+            f"forward pass by {worst:.1g} of the largest logit"
+        )
+    return worst

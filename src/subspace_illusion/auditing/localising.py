@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from subspace_illusion.auditing.fitness import check_replays, replays
 from subspace_illusion.auditing.given import given_model, given_pairs, given_tokenizer
 from subspace_illusion.auditing.progress import Progress, how_read, rounded, run_in, say_how_read
 from subspace_illusion.auditing.settings import Reading
@@ -137,6 +138,7 @@ def localise_variable(
     words, as_read = given.read(tokenizer, asked, test_share=0.5, said=said)
     prompts = words.prompts
     opened = given_model(model, asked, tokenizer).model
+    check_replays(replays(opened), opened)
     end = residual_after(opened.n_blocks - 1)
     start = time.perf_counter()
     everything = recorded_pairs(opened, prompts, words.pairs, [end], end.start, BATCH)

@@ -97,6 +97,11 @@ class Proof:
                 )
 
 
+def allowed_share(dtype: torch.dtype) -> float:
+    """What may be off in a model of a dtype, as a share of the size of what is compared."""
+    return max(ALLOWED, ROUNDINGS * torch.finfo(dtype).eps)
+
+
 def prove(
     pairs: Pairs, site: Site, tokens: Sequence[Sequence[int]], batch: int, tolerance: float, bootstrap: Bootstrap
 ) -> Proof:
@@ -139,7 +144,7 @@ def prove(
         replayed = max(replayed, float((patched[0] - set_to[0]).abs().max()))
         ld = logit_difference(set_to[1][None], pairs.answer[here], pairs.foil[here])
         itself = max(itself, abs(float(ld) - float(pairs.ld_clean[row])))
-    allowed = max(ALLOWED, ROUNDINGS * torch.finfo(dtype).eps) * size
+    allowed = allowed_share(dtype) * size
     return Proof(replayed, itself, off.get(UNREAD), allowed, noise / abs(float(pairs.ld_clean.mean())))
 
 

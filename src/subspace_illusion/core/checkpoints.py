@@ -10,7 +10,7 @@ import hashlib
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
@@ -27,6 +27,8 @@ from subspace_illusion.errors import InputError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 """The dtypes that a model runs in, by name."""
+ADAPTER = "adapter_config.json"
+"""What a folder has that holds what was learnt beside a model, and mostly not the model."""
 _SAVED_AS = {"F64": torch.float32, "F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
 """What is read of safetensors by their own names for dtypes."""
 
@@ -92,13 +94,22 @@ def check_folder(folder: Path) -> None:
     check_config(folder)
     weights = sorted(folder.glob(WEIGHTS))
     if not weights:
-        raise InputError(f"{folder} holds no model that can be read: it has no safetensors weights")
+        raise InputError(
+            f"{folder} holds no model that can be read: it has no safetensors weights; where it has others, "
+            "save_pretrained of transformers writes these"
+        )
     try:
         for file in weights:
             with safe_open(file, framework="pt"):  # which reads the header, and that the file is as long as it says
                 pass
     except (OSError, SafetensorError) as error:
         raise InputError(f"{file} holds no weights that can be read: {first_line(error)}") from error
+    numbers = sorted({kind for name, kind, _ in _saved(folder) if name.endswith(".weight")} - {*_SAVED_AS})
+    if numbers and getattr(read_config(folder), "quantization_config", None) is None:
+        raise InputError(
+            f"{folder} has weights in {numbers[0]}, and a {CONFIG} that does not say how they were quantised: give the "
+            f"model in {', '.join(DTYPES)}"
+        )
     meta_model(folder)
     open_tokenizer(folder)
 
@@ -121,8 +132,13 @@ def check_config(folder: Path) -> None:
     """Makes sure that a folder is one of a model.
 
     Raises:
-        InputError: If it has no configuration.
+        InputError: If it has no configuration, or is an adapter's.
     """
+    if (folder / ADAPTER).is_file():
+        raise InputError(
+            f"{folder} has an {ADAPTER}: an adapter is no model by itself; give a folder with its base alone, or with "
+            "both merged, which merge_and_unload of peft does"
+        )
     if not (folder / CONFIG).is_file():
         raise InputError(f"{folder} is no model folder: it has no {CONFIG}")
 
@@ -142,13 +158,20 @@ def load_model(folder: Path, dtype: Dtype = "float32", device_map: Any = None) -
     place = model_folder(folder)
     check_config(place)
     kept_in = saved_dtype(place) if dtype == "auto" else DTYPES[dtype]
+    where: dict[str, Any] = dict(use_safetensors=True, local_files_only=True, device_map=device_map)
     try:
         with torch.random.fork_rng(devices=[]):  # loading draws from torch's global stream
-            return _transformers().AutoModelForCausalLM.from_pretrained(
-                place, dtype=kept_in, use_safetensors=True, local_files_only=True, device_map=device_map
+            model, loaded = _transformers().AutoModelForCausalLM.from_pretrained(
+                place, dtype=kept_in, output_loading_info=True, **where
             )
     except Exception as error:  # safetensors, transformers and the JSON parser each raise their own
         raise InputError(f"{place} holds no model that can be read: {first_line(error)}") from error
+    if lacking := sorted(loaded["missing_keys"]):  # transformers draws them at random
+        raise InputError(
+            f"{place} has no weights for {lacking[0]}{f' and {len(lacking) - 1} others' if lacking[1:] else ''} of the "
+            f"{type(model).__name__} that {CONFIG} tells of: give the folder of a whole language model"
+        )
+    return model
 
 
 def saved_dtype(folder: Path) -> torch.dtype:
@@ -159,18 +182,24 @@ def saved_dtype(folder: Path) -> torch.dtype:
         InputError: If no model runs in that, as where weights are quantised.
     """
     numbers: Counter[str] = Counter()
-    for file in sorted(folder.glob(WEIGHTS)):
-        with safe_open(file, framework="pt") as opened:
-            for name in opened.keys():  # noqa: SIM118 (it is no mapping)
-                saved = opened.get_slice(name)
-                numbers[saved.get_dtype()] += math.prod(saved.get_shape())
-    ((most, _),) = numbers.most_common(1)
+    for _, kind, shape in _saved(folder):
+        numbers[kind] += math.prod(shape)
+    most = max(numbers, key=numbers.__getitem__, default="none")
     if most not in _SAVED_AS:
         raise InputError(
             f"{folder} has its weights in {most}, in which no model runs here: name another with dtype, "
             f"{', '.join(DTYPES)}"
         )
     return _SAVED_AS[most]
+
+
+def _saved(folder: Path) -> Iterator[tuple[str, str, Sequence[int]]]:
+    """Name, dtype (as safetensors call it) and shape of every tensor of a model, as the headers say."""
+    for file in sorted(folder.glob(WEIGHTS)):
+        with safe_open(file, framework="pt") as opened:
+            for name in opened.keys():  # noqa: SIM118 (it is no mapping)
+                saved = opened.get_slice(name)
+                yield name, saved.get_dtype(), saved.get_shape()
 
 
 def weights_sha256(folder: Path) -> str:

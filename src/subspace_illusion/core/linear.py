@@ -11,8 +11,8 @@ from subspace_illusion.core.placed import at_hand, device_of, unhooked
 
 UNITS = 1024
 """Unit vectors that are sent through a module at a time."""
-SLICE = 16384
-"""Rows of an unembedding that are in float32 at a time."""
+SLICE = 2**22
+"""Numbers of a weight in 16 bits that are in float32 at a time, 16 MB: pieces of that size malloc gives again."""
 
 
 def matrix_of(linear: Callable[[torch.Tensor], torch.Tensor], d: int, device: torch.device) -> torch.Tensor:
@@ -61,21 +61,33 @@ def logits_in_float32(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor 
     return product if added is None else product + added
 
 
+def rounded_once(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """What a linear module gives in the dtype of ``x``, product and sum made in float32: where a processor has no
+    products in 16 bits of its own, its library's take a hundred times as long."""
+    return logits_in_float32(x, weight, bias).to(x.dtype)
+
+
 class _InSlices(torch.autograd.Function):
-    """``x W^T`` in float32 with only ``SLICE`` rows of W in float32 at a time, there and back: as much again as a large
-    vocabulary's unembedding in half precision would be the most that anything takes. W gets no gradient."""
+    """``x W^T`` in float32 with only ``SLICE`` numbers of W in float32 at a time, there and back: as much again as a
+    large vocabulary's unembedding in half precision would be the most that anything takes. W gets no gradient."""
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         ctx.save_for_backward(weight)
         out = x.new_empty(*x.shape[:-1], len(weight))
-        for first in range(0, len(weight), SLICE):
-            out[..., first : first + SLICE] = x @ weight[first : first + SLICE].float().T
+        slices = _slices(weight)
+        for part, rows in zip(out.split([len(rows) for rows in slices], -1), slices, strict=True):
+            part.copy_(x @ rows.float().T)
         return out
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
         ((weight,), (gradient,)) = ctx.saved_tensors, gradients
-        slices = range(0, len(weight), SLICE)
-        parts = (gradient[..., first : first + SLICE] @ weight[first : first + SLICE].float() for first in slices)
+        slices = _slices(weight)
+        of_slices = gradient.split([len(rows) for rows in slices], -1)
+        parts = (y @ rows.float() for y, rows in zip(of_slices, slices, strict=True))
         return functools.reduce(torch.add, parts), None
+
+
+def _slices(weight: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    return weight.split(max(1, SLICE // weight.shape[1]))

@@ -5,33 +5,25 @@ What is between the products stays in float32: the residual stream, norms, atten
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Literal
 
 import torch
 
+from subspace_illusion.core.device import multiplies
 from subspace_illusion.core.forwards import forwards
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.parts import linear_modules
 from subspace_illusion.core.placed import is_offloaded
 
 MatmulDtype = Literal["auto", "float32", "bfloat16"]
-"""What products are made in; ``auto`` is bfloat16 where ``has_bfloat16`` and float32 elsewhere."""
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether a device multiplies bfloat16 itself; where it does not, bfloat16 is slower than float32."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    flags = Path("/proc/cpuinfo")
-    return flags.exists() and not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags.read_text().split())
+"""What products are made in; ``auto`` is bfloat16 where the device multiplies it and float32 elsewhere."""
 
 
 def resolved(kind: MatmulDtype, device: torch.device) -> MatmulDtype:
     """What ``auto`` stands for on a device; the others stand for themselves."""
     if kind != "auto":
         return kind
-    return "bfloat16" if has_bfloat16(device) else "float32"
+    return "bfloat16" if multiplies(device, torch.bfloat16) else "float32"
 
 
 @contextmanager

@@ -6,6 +6,8 @@ runs the model brings them over.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -14,8 +16,8 @@ from typing import Any
 import torch
 
 from subspace_illusion.core.checkpoints import first_line, load_model, open_tokenizer
-from subspace_illusion.core.device import pick_device
-from subspace_illusion.core.linear import in_float32, logits_in_float32, matrix_of
+from subspace_illusion.core.device import multiplies, pick_device
+from subspace_illusion.core.linear import in_float32, logits_in_float32, matrix_of, rounded_once
 from subspace_illusion.core.parts import (
     Weights,
     factor_behind,
@@ -26,7 +28,7 @@ from subspace_illusion.core.parts import (
     norm_before,
     returned_by_blocks,
 )
-from subspace_illusion.core.placed import DeviceMap, device_of, fitted, placed_on
+from subspace_illusion.core.placed import DeviceMap, device_of, fitted, is_offloaded, placed_on
 from subspace_illusion.core.sites import Site, Writer
 from subspace_illusion.core.tokenizer import Dtype, Tokenizer
 from subspace_illusion.errors import InputError
@@ -77,16 +79,31 @@ def bridge_model(hf_model: Any, tokenizer: Tokenizer, device: torch.device | Non
     from transformer_lens.model_bridge import TransformerBridge
 
     try:
-        bridge = TransformerBridge.boot_transformers(
-            name,
-            hf_model=(hf_model if device is None else hf_model.to(device)).eval(),
-            tokenizer=tokenizer.hf,
-            device=str(device or device_of(hf_model, torch.device("cpu"))),
-        )
+        with _without_processors():
+            bridge = TransformerBridge.boot_transformers(
+                name,
+                hf_model=(hf_model if device is None else hf_model.to(device)).eval(),
+                tokenizer=tokenizer.hf,
+                device=str(device or device_of(hf_model, torch.device("cpu"))),
+            )
     except Exception as error:  # the adapters raise whatever their architecture makes them raise
         said = first_line(error).partition(" Available architectures")[0]  # of which there are some hundred and sixty
         raise InputError(f"transformer_lens cannot wrap the {type(hf_model).__name__}: {said}") from error
     return wrap_bridge(bridge, tokenizer)
+
+
+@contextmanager
+def _without_processors() -> Iterator[None]:
+    """Within, transformer_lens loads nothing that reads images or sound: prompts are text, and where it does not find
+    the package for that it has pip install it."""
+    from transformer_lens.model_bridge.sources.transformers import source
+
+    loads = source.load_modality_processor
+    source.load_modality_processor = lambda *args, **kwargs: None
+    try:
+        yield
+    finally:
+        source.load_modality_processor = loads
 
 
 def wrap_bridge(bridge: Any, tokenizer: Tokenizer) -> Model:
@@ -96,6 +113,11 @@ def wrap_bridge(bridge: Any, tokenizer: Tokenizer) -> Model:
     bridge.requires_grad_(False)
     embedding = next(bridge.parameters()).device
     device = torch.device(bridge.cfg.device) if placed_on(bridge.original_model) else embedding
+    dtype = next(bridge.parameters()).dtype
+    if dtype.itemsize == 2 and embedding.type == "cpu" and not multiplies(embedding, dtype):
+        for module, weights in linear_modules(bridge, 0).items():
+            if not is_offloaded(module):
+                module.__dict__["forward"] = partial(_rounded_once, weights)
     for module, weights in linear_modules(bridge, len(bridge.blocks)).items():
         if weights()[0].dtype != torch.float32:
             module.__dict__["forward"] = partial(_logits_in_float32, weights)
@@ -104,6 +126,10 @@ def wrap_bridge(bridge: Any, tokenizer: Tokenizer) -> Model:
 
 def _logits_in_float32(weights: Weights, x: torch.Tensor) -> torch.Tensor:
     return logits_in_float32(x, *weights())
+
+
+def _rounded_once(weights: Weights, x: torch.Tensor) -> torch.Tensor:
+    return rounded_once(x, *weights())
 
 
 def _centres(bridge: Any, device: torch.device) -> bool:

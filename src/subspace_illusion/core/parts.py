@@ -11,10 +11,13 @@ from typing import Any
 import torch
 
 from subspace_illusion.core.caches import every_position
-from subspace_illusion.core.checkpoints import first_line
+from subspace_illusion.core.checkpoints import dtype_name, first_line
 from subspace_illusion.core.sites import MATRICES, Writer
 from subspace_illusion.errors import InputError
 
+SEEN_AHEAD, ROUNDINGS = 1e-4, 4
+"""How far a token may move the logits at the one before it, beside the largest of them, by rounding: so much, or so
+many times what the dtype rounds a number of size 1 by."""
 _BEFORE = {"attn": ("ln1",), "mlp": ("ln2", "ln1")}
 _BEHIND = {"attn": "ln1_post", "mlp": "ln2_post"}
 
@@ -80,7 +83,8 @@ def returned_by_blocks(bridge: Any, device: torch.device) -> tuple[int | None, .
     things stand in it behind the stream.
 
     Raises:
-        InputError: If the model cannot be run from what every block's attention keeps of earlier tokens.
+        InputError: If the model cannot be run from what every block's attention keeps of earlier tokens: by its make,
+            or because it looks ahead, or gives no numbers.
     """
     returned: dict[int, int | None] = {}
 
@@ -94,9 +98,8 @@ def returned_by_blocks(bridge: Any, device: torch.device) -> tuple[int | None, .
     handles = [block.register_forward_hook(hook(number)) for number, block in enumerate(bridge.blocks)]
     try:
         with torch.no_grad():
-            bridge.original_model(
-                input_ids=torch.zeros(1, 2, dtype=torch.long, device=device), past_key_values=cache, use_cache=True
-            )
+            ids = torch.tensor([[0, 0], [0, 1]], device=device)  # which differ in the last token alone
+            logits = bridge.original_model(input_ids=ids, past_key_values=cache, use_cache=True).logits.float()
     except Exception as error:  # every architecture raises its own
         raise InputError(_not_replayed(bridge, first_line(error))) from error
     finally:
@@ -105,6 +108,17 @@ def returned_by_blocks(bridge: Any, device: torch.device) -> tuple[int | None, .
     kept = [getattr(layer, "keys", None) for layer in cache.layers]
     if len(kept) != len(bridge.blocks) or any(keys is None for keys in kept):
         raise InputError(_not_replayed(bridge, "not every block has attention that keeps keys and values"))
+    name, dtype = type(bridge.original_model).__name__, next(bridge.parameters()).dtype
+    if not logits.isfinite().all():
+        raise InputError(
+            f"{name} gives logits that are no numbers: its weights hold such, or are too large for {dtype_name(dtype)}"
+        )
+    seen_ahead = float((logits[0, 0] - logits[1, 0]).abs().max())
+    if seen_ahead > max(SEEN_AHEAD, ROUNDINGS * torch.finfo(dtype).eps) * float(logits.abs().max()):
+        raise InputError(
+            f"{name} looks ahead: what it says at a token depends on those behind it, so it cannot be replayed from a "
+            "token on; give a causal model"
+        )
     return tuple(returned[number] for number in range(len(bridge.blocks)))
 
 
