@@ -51,12 +51,16 @@ class Reading(PairsReading):
         device_map: Which modules run where, as transformers has it: ``auto``, ``balanced``, ``sequential``, a device,
             or a mapping of modules to devices, ``cpu`` and ``disk`` among them; a JSON file with one; ``None`` for one
             device, a GPU where there is one.
+        span: Of a position that is a text of several tokens, whether the ``last`` is read and patched, ``all`` are, or,
+            with ``mean``, all by the difference of their means; what is read of several is their mean. ``localise``
+            takes the last, and says so.
         filter_incorrect: Whether pairs that the model gets wrong are left out.
         seed: Of the split and of draws.
     """
 
     dtype: Dtype = "auto"
     device_map: Placing | None = None
+    span: Span = "last"
     filter_incorrect: bool = True
     seed: Seed = 0
 
@@ -88,8 +92,6 @@ class Settings(Reading):
             every subspace; and, where DAS trains, what it finds on arbitrary labels.
         calibrate: Whether cases of known truth are planted in the component itself, so that intervals hold what they
             show too; where it is the only one and that takes less than ``LONGEST_PLANTING`` seconds, by the forecast.
-        span: Of a position that is a text of several tokens, whether the ``last`` is read and patched, ``all`` are, or,
-            with ``mean``, all by the difference of their means; what is read of several is their mean.
         rank: Of the subspace that is trained.
         seeds: Of its training.
         das: How it is trained, a ``Das`` or a dictionary of its attributes; the controls' own runs make all steps.
@@ -102,7 +104,6 @@ class Settings(Reading):
     train: bool = True
     controls: bool = True
     calibrate: bool = True
-    span: Span = "last"
     rank: Count = 1
     seeds: Seeds = (0,)
     das: Das = Das()

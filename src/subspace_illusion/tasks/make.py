@@ -68,10 +68,11 @@ def make_task(
         own = RawPairs.of(read_rows(path), str(path), reading)
         for line in own.said:
             say(line)
-        found = own.tokenised(replace(tokenizer, bos=reading.bos), test_share, seed)
-        return _said(found, say)
-    where = dict(position=LAST, source_position=LAST)  # the table has columns for both
-    return _said(tokenise(raw, tokenizer, test_share=test_share, seed=seed, name=str(path), **where), say)
+        return _said(own.tokenised(replace(tokenizer, bos=reading.bos), test_share, seed), say)
+    found = tokenise(  # the table has columns for both positions
+        raw, tokenizer, position=LAST, source_position=LAST, test_share=test_share, seed=seed, name=str(path)
+    )
+    return _said(found, say)
 
 
 def _said(found: Tokenised, say: Callable[[str], object]) -> tuple[pd.DataFrame, pd.DataFrame]:
