@@ -182,7 +182,7 @@ def given_pairs(given: Any, reading: Reading) -> GivenPairs:
     """
     if isinstance(given, str | Path):
         path = Path(given)
-        raw = RawPairs.of(read_rows(path), str(path), reading)
+        raw = RawPairs.read(read_rows(path), str(path), reading)
         return GivenPairs(raw, dict(file=path.name, sha256=sha256(path)) | _told(raw))
     try:
         rows = pd.DataFrame(given).to_dict("records")
@@ -192,7 +192,7 @@ def given_pairs(given: Any, reading: Reading) -> GivenPairs:
             "base, source, base_answer and source_answer for every pair"
         ) from error
     listed = [{str(column): value for column, value in row.items()} for row in rows]
-    raw = RawPairs.of(listed, "the pairs", reading)
+    raw = RawPairs.read(listed, "the pairs", reading)
     return GivenPairs(raw, _told(raw))
 
 

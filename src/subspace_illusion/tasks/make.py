@@ -65,7 +65,7 @@ def make_task(
     elif name == PRONOUN:
         raw = make_pronoun(read_pronoun(path), cases, test_share, seed, tokenizer.word_id)
     else:
-        own = RawPairs.of(read_rows(path), str(path), reading)
+        own = RawPairs.read(read_rows(path), str(path), reading)
         for line in own.said:
             say(line)
         return _said(own.tokenised(replace(tokenizer, bos=reading.bos), test_share, seed), say)

@@ -37,8 +37,8 @@ class RawPairs:
     said: tuple[str, ...]
 
     @classmethod
-    def of(cls, rows: Sequence[Mapping[str, Any]], name: str, reading: PairsReading) -> Self:
-        """That of some rows.
+    def read(cls, rows: Sequence[Mapping[str, Any]], name: str, reading: PairsReading) -> Self:
+        """Some rows as such a table.
 
         Args:
             rows: As ``pairs_of`` takes them.
