@@ -15,9 +15,10 @@ def test_a_table_gives_the_pipeline_the_pairs_that_it_gives_an_audit(tmp_path):
     told = [
         ("France", "Spain", "Paris", "Madrid"),
         ("Italy", "Peru", "Rome", "Lima"),
-        ("Cuba", "Norway", "Oslo", "Oslo"),
+        ("Cuba", "Norway", "Havana", "Oslo"),
     ]
     rows = [(f"The capital of {a} is", f"The capital of {b} is", of_a, of_b, a, b) for a, b, of_a, of_b in told]
+    rows[2] = (*rows[2][:-1], "Atlantis")
     pd.DataFrame(rows, columns=[*"abcdef"]).to_csv(tmp_path / "pairs.csv", index=False)
     columns = ("base", "source", "base_answer", "source_answer", "position", "source_position")
     how = dict(columns=dict(zip(columns, "abcdef", strict=True)), bos="yes", both_ways=True, skip_bad_rows=True)
