@@ -1,7 +1,7 @@
 """Makes the task's prompts and pairs (E1), for the model's own tokenizer.
 
 Tasks (parameter names.task): ioi, agreement, facts and pronoun, from the words and sentences in task.path; pairs, a
-table of your own in the file task.path.
+table of your own in the file task.path, which the rest of the section task says how to read.
 """
 
 from subspace_illusion.core.checkpoints import open_tokenizer
@@ -9,25 +9,26 @@ from subspace_illusion.files import write_table
 from subspace_illusion.pipeline.layout import MODEL, PAIRS, PROMPTS
 from subspace_illusion.pipeline.sections import Labels, Prompts, Task
 from subspace_illusion.pipeline.stage import run, say
+from subspace_illusion.tasks.as_read import FirstRow
 from subspace_illusion.tasks.make import make_task
 
 
 def main(names: Labels, task: Task, prompts: Prompts, seed: int) -> None:
+    tokenizer = open_tokenizer(MODEL)
     say(f"making the prompts and pairs of the task {names.task} from {task.path} for {names.model}, a few seconds")
     made, pairs = make_task(
         names.task,
         task.path,
-        open_tokenizer(MODEL),
+        tokenizer,
         dict(train=prompts.train_cases, test=prompts.test_cases),
         prompts.test_share,
         seed,
-        position=str(task.position),
-        source_position=str(task.source_position),
+        reading=task,
         say=say,
     )
     write_table(PROMPTS, made)
     write_table(PAIRS, pairs)
-    say(f"{len(made)} prompts and {len(pairs)} pairs; the first prompt: {made['text'][0]}")
+    say(f"{len(made)} prompts and {len(pairs)} pairs; {FirstRow.told(made, pairs, tokenizer)}")
 
 
 if __name__ == "__main__":

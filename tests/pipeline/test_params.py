@@ -9,6 +9,7 @@ from subspace_illusion.measures.own_readers import RULE
 from subspace_illusion.pipeline.calibration import CalibrationParams
 from subspace_illusion.pipeline.compose import compose, compose_calibration
 from subspace_illusion.pipeline.params import Params, read_params
+from subspace_illusion.tasks.reading import PairsReading
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,6 +38,19 @@ def changed(parameters: dict, place: str, value: object) -> dict:
 def test_the_files_of_parameters_are_what_conf_composes():
     assert yaml.safe_load((ROOT / "params.yaml").read_text()) == compose()
     assert yaml.safe_load((ROOT / "stages/calibration/params.yaml").read_text()) == compose_calibration()
+
+
+def test_a_table_of_pairs_is_read_as_an_audit_reads_it(tmp_path):
+    """Every setting that an audit has for it is there to be set; a bare no, which YAML takes for false, is one too."""
+    columns, said = "task.columns={base: clean, source: corrupted}", ["task.chat=true", "task.system=Be brief."]
+    made = compose("task=pairs", columns, *said, "task.position=-2", "task.both_ways=true")
+    assert set(made["task"]) == {"path", *PairsReading.model_fields}
+    made["task"]["bos"] = False
+    read = read_params(Params, write(tmp_path, made)).task
+    wanted = dict(chat=True, system="Be brief.", position=-2, both_ways=True, bos="no")
+    assert PairsReading(**read.model_dump(exclude={"path"})) == PairsReading(
+        columns=dict(base="clean", source="corrupted"), **wanted
+    )
 
 
 def test_the_calibration_takes_from_the_pipeline_what_both_have():
@@ -122,6 +136,9 @@ def test_every_composition_of_the_calibration_is_valid(tmp_path, model, size):
             "names.task: Input should be 'ioi', 'agreement', 'facts', 'pronoun' or 'pairs' (it is 'ioj')",
         ),
         ("cache.filter_incorrect", "drop", "cache.filter_incorrect: Input should be a valid boolean"),
+        ("task.chat", True, "task.chat is of the task pairs alone: leave it out"),
+        ("task.system", "Be brief.", "task: system is what the system says in a chat, and chat is off"),
+        ("task.join", "glued", "task.join: Input should be 'auto', 'direct' or 'space' (it is 'glued')"),
         ("same_value", "no way", "same_value: Input should be a valid boolean"),
         ("cache_text.train", 1999, "cache_text: train is 1999 of 2000 positions"),
         ("cache_text.length", 0, "cache_text.length: Input should be greater than 0"),

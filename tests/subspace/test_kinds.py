@@ -65,6 +65,11 @@ def test_what_lies_deep_in_dictionaries_and_lists_has_a_name(tmp_path):
     assert own.origin == Origin(layer=14)
     torch.save([FEATURES[0], FEATURES[1]], tmp_path / "list.pt")
     assert is_along(read(f"{tmp_path / 'list.pt'}#1"), FEATURES[1])
+    torch.save(dict(layer_3=(V.reshape(1, 1, D), None)), tmp_path / "outputs.pt")  # what hooks of a block hand on
+    assert (own := read(tmp_path / "outputs.pt")).origin == Origin(layer=3)
+    assert is_along(own, V)
+    torch.save((V, 0.5), tmp_path / "with_a_threshold.pt")
+    assert read(tmp_path / "with_a_threshold.pt").origin == Origin()
 
 
 def test_numbers_beside_a_direction_are_what_its_file_says_of_it(tmp_path):
@@ -87,6 +92,26 @@ def test_axes_of_one_are_of_no_matter(tmp_path, shape):
     own = read(tmp_path / "w.pt")
     assert is_along(own, V)
     assert own.taken_for == f"a direction, {list(shape)}"
+
+
+def test_axes_of_one_may_have_an_index(tmp_path):
+    torch.save(FEATURES.reshape(1, *FEATURES.shape), tmp_path / "w.pt")
+    for rows in (":0,-1", f":{len(FEATURES) - 1}"):
+        own = read(f"{tmp_path / 'w.pt'}#{rows}")
+        assert is_along(own, FEATURES[-1])
+        assert own.origin == Origin()
+
+
+def test_what_an_autoencoder_has_is_no_probe_and_its_decoder_is_meant(tmp_path):
+    n = len(FEATURES)
+    torch.save({"encoder.weight": FEATURES, "encoder.bias": torch.zeros(n), "decoder.weight": FEATURES.T, "bias": V},
+               tmp_path / "ae.pt")  # fmt: skip
+    assert f"#decoder.weight is a list of {n} features of an SAE's decoder" in complaint(tmp_path / "ae.pt")
+    crossing = FEATURES[:, None].repeat(1, 2, 1)
+    save_file({"W_dec": crossing, "W_enc": crossing.permute(1, 2, 0).contiguous()}, tmp_path / "crosscoder.safetensors")
+    own = read(f"{tmp_path / 'crosscoder.safetensors'}#W_dec:3,1")
+    assert is_along(own, FEATURES[3])
+    assert own.origin == Origin()
 
 
 @settings(max_examples=20)
@@ -255,6 +280,13 @@ def test_a_mask_is_refused_and_one_that_only_turns_on_or_off_is_a_set_of_neurons
     own = read(tmp_path / "hard.bin")
     assert torch.equal(own.basis, torch.eye(D)[:, V > 0])
     assert own.taken_for == f"a set of {int((V > 0).sum())} neurons, [12]"
+
+
+def test_zeros_and_ones_alone_are_a_mask_or_a_direction(tmp_path):
+    np.save(tmp_path / "w.npy", (V > 0).float().numpy())
+    assert "has zeros and ones alone, as a mask over neurons does; save it as bool" in complaint(tmp_path / "w.npy")
+    np.save(tmp_path / "w.npy", torch.eye(D)[3].numpy())
+    assert is_along(read(tmp_path / "w.npy"), torch.eye(D)[3])
 
 
 def test_a_mask_that_is_alone_in_its_file_is_known_by_the_files_name(tmp_path):

@@ -107,6 +107,30 @@ def test_what_the_model_does_not_take_is_refused_with_its_row():
     assert len(read(rows(), replace(bpe(), limits=Limits(64, 1000))).pairs) == 3
 
 
+def test_what_has_markers_of_its_own_is_not_put_into_a_chat():
+    tokenizer = bpe(True, TEMPLATE)
+    with pytest.raises(
+        InputError, match="row 1: the base has '<unk>', and the chat template puts its own markers round"
+    ):
+        read(rows("<unk>"), tokenizer, phrasing=Phrasing(chat=True))
+    assert len(read(rows(BOS), tokenizer, phrasing=Phrasing(chat=True)).pairs) == 3
+
+
+@pytest.mark.parametrize("marker", ["[INST]", "<<SYS>>", "<extra_id_7>", "[MASK]", "<BOS>", "<|user|>"])
+def test_marks_of_templates_are_known_where_the_models_own_has_them(marker):
+    with pytest.raises(InputError, match="which this model's tokenizer does not know"):
+        read(rows(marker), bpe())
+    assert len(read(rows(marker), bpe(template=marker)).pairs) == 3
+
+
+def test_a_part_of_a_character_is_shown_as_a_part_of_it():
+    raw = rows().assign(base=rows()["base"] + " \N{GRINNING FACE} to", position="\N{GRINNING FACE}")
+    found = read(raw, bpe())
+    first = FirstRow.told(found.prompts, found.pairs, bpe())
+    assert first.base[first.position] == "\N{GRINNING FACE} (4/4)"
+    assert "\N{REPLACEMENT CHARACTER}" not in str(first)
+
+
 def test_the_first_row_is_shown():
     found = read(rows(), bpe(True))
     shown = AsRead(BOS, FirstRow.told(found.prompts, found.pairs, bpe(True)), found.notes)

@@ -18,6 +18,21 @@ def test_any_separator_is_told_from_the_first_line(tmp_path, separator, suffix):
     assert read_rows(path) == ROWS
 
 
+def test_a_spreadsheets_unicode_text_is_read(tmp_path):
+    (tmp_path / "pairs.tsv").write_text("base\tsource\ncafé\t\N{GRINNING FACE}\n", encoding="utf-16")
+    assert read_rows(tmp_path / "pairs.tsv") == [dict(base="café", source="\N{GRINNING FACE}")]
+
+
+def test_json_may_have_the_splits_or_the_columns_of_a_table(tmp_path):
+    path = tmp_path / "pairs.json"
+    path.write_text(json.dumps(dict(train=ROWS[:1], test=ROWS[1:])))
+    assert read_rows(path) == [ROWS[0] | dict(split="train"), ROWS[1] | dict(split="test")]
+    columns = {name: [row[name] for row in ROWS] for name in ROWS[0]}
+    for table in (columns, {name: dict(enumerate(cells)) for name, cells in columns.items()}):
+        path.write_text(json.dumps(table))
+        assert read_rows(path) == ROWS
+
+
 def test_names_lose_spaces_and_columns_without_one_are_left_out(tmp_path):
     path = tmp_path / "pairs.csv"
     path.write_text("; base; source;\n0;a; b;\n1;c;d;\n")

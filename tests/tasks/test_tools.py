@@ -89,7 +89,9 @@ def test_several_answers_of_one_pair_of_prompts():
     table, notes = read(called(names), other)
     sets = BOTH | dict(base_answer=(" is", " has"), source_answer=(" are", " have"))
     assert table[OURS].to_dict("records") == [sets]
-    assert notes[1:] == ["1 of 2 rows give a pair of an earlier row other answers: all of them are right"]
+    assert notes[1:] == [
+        "1 of 2 rows give a pair of an earlier row other answers: all of them are right (row 2 with row 1)"
+    ]
     table, notes = read(called(names) | dict(clean_answer=[" is", " has"], patch_answer=[" are"]))
     assert table[OURS].to_dict("records") == [sets | dict(source_answer=" are")]
     assert notes[1:] == []

@@ -20,14 +20,10 @@ from subspace_illusion.files import sha256
 from subspace_illusion.subspace.keys import LABELS, is_label
 from subspace_illusion.subspace.user_subspaces import UserSubspace, parse_spec, read_user_subspace, user_subspace
 from subspace_illusion.tasks.as_read import AsRead, FirstRow
-from subspace_illusion.tasks.bad_rows import BadRows
-from subspace_illusion.tasks.naming import Naming
-from subspace_illusion.tasks.pairs_file import pairs_of
-from subspace_illusion.tasks.phrasing import Phrasing
+from subspace_illusion.tasks.pairs_file import RawPairs
 from subspace_illusion.tasks.rows import read_rows
 from subspace_illusion.tasks.table import Span
-from subspace_illusion.tasks.token_ids import in_words
-from subspace_illusion.tasks.tokenise import Tokenised, tokenise
+from subspace_illusion.tasks.tokenise import Tokenised
 
 EVERY = "blocks.*."
 """How a hook begins that names a component of every block."""
@@ -141,13 +137,11 @@ class GivenPairs:
     """A raw table of pairs.
 
     Attributes:
-        raw: The table, without the rows that are wrong.
-        bad: What is wrong with those; and what messages call the table.
+        raw: The table.
         about: Where it is from, as values of JSON.
     """
 
-    raw: pd.DataFrame
-    bad: BadRows
+    raw: RawPairs
     about: Mapping[str, Any]
 
     def read(
@@ -171,20 +165,7 @@ class GivenPairs:
         Raises:
             InputError: If rows are wrong, and are not to be left out.
         """
-        found = tokenise(
-            in_words(self.raw, tokenizer, self.bad.name),
-            tokenizer,
-            position=reading.position,
-            source_position=reading.source_position,
-            test_share=test_share,
-            seed=reading.seed,
-            name=self.bad.name,
-            phrasing=Phrasing(reading.join, reading.chat, reading.system),
-            both_ways=reading.both_ways,
-            bad=self.bad,
-            skip_bad_rows=reading.skip_bad_rows,
-            span=span,
-        )
+        found = self.raw.tokenised(tokenizer, test_share, reading.seed, span)
         first = FirstRow.told(found.prompts, found.pairs, tokenizer)
         return found, AsRead(tokenizer.marker, first, [*said, *found.notes])
 
@@ -199,16 +180,10 @@ def given_pairs(given: Any, reading: Reading) -> GivenPairs:
     Raises:
         InputError: If it is none of these, or no table of pairs; not if rows of one are wrong.
     """
-    wrong: dict[int, str] = {}
-    read: list[str] = []
     if isinstance(given, str | Path):
         path = Path(given)
-        naming = Naming(str(path), reading.columns, reading.counterfactual, read.append)
-        rows = read_rows(path)
-        raw = pairs_of(rows, naming, wrong.setdefault)
-        about = dict(file=path.name, sha256=sha256(path), **_told(read))
-        return GivenPairs(raw, BadRows(str(given), len(rows), wrong), about)
-    name = "the pairs"
+        raw = RawPairs.read(read_rows(path), str(path), reading)
+        return GivenPairs(raw, dict(file=path.name, sha256=sha256(path)) | _told(raw))
     try:
         rows = pd.DataFrame(given).to_dict("records")
     except (ValueError, TypeError) as error:
@@ -217,14 +192,13 @@ def given_pairs(given: Any, reading: Reading) -> GivenPairs:
             "base, source, base_answer and source_answer for every pair"
         ) from error
     listed = [{str(column): value for column, value in row.items()} for row in rows]
-    naming = Naming(name, reading.columns, reading.counterfactual, read.append)
-    raw = pairs_of(listed, naming, wrong.setdefault)
-    return GivenPairs(raw, BadRows(name, len(listed), wrong), _told(read))
+    raw = RawPairs.read(listed, "the pairs", reading)
+    return GivenPairs(raw, _told(raw))
 
 
-def _told(read: Sequence[str]) -> dict[str, Any]:
+def _told(raw: RawPairs) -> dict[str, Any]:
     """How a table was read, where that has to be said."""
-    return dict(read=list(read)) if read else {}
+    return dict(read=list(raw.said)) if raw.said else {}
 
 
 def given_sites(hooks: str | Sequence[str], n_blocks: int) -> list[Site]:

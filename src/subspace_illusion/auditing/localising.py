@@ -37,6 +37,8 @@ BATCH = 16
 """Pairs at a time, every component of a block of them."""
 MAPPED = 12
 """Training pairs, of those that components are patched in, that every kind of token is patched in too."""
+ONE_TOKEN = "localise reads and patches the last token of a text, whatever span is; an audit does as it says"
+"""What is said where a span is given."""
 WRITTEN = WINDOW, COMPONENTS, TOKENS, REPORT = "window.json", "components.csv", "tokens.csv", "report.html"
 SUGGESTED = 4
 """MLPs that are suggested, spread over those between the block that writes and the one that reads."""
@@ -135,6 +137,7 @@ def localise_variable(
     if progress:
         say_how_read(given.about)
     tokenizer, said = given_tokenizer(model, asked.bos)
+    said += [ONE_TOKEN] if asked.span != "last" else []
     words, as_read = given.read(tokenizer, asked, test_share=0.5, said=said)
     prompts = words.prompts
     opened = given_model(model, asked, tokenizer).model

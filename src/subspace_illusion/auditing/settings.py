@@ -3,22 +3,15 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from subspace_illusion.core.matmul import MatmulDtype
 from subspace_illusion.core.placed import DeviceMap, read_device_map
-from subspace_illusion.core.tokenizer import Bos, Dtype
+from subspace_illusion.core.tokenizer import Dtype
 from subspace_illusion.errors import InputError
 from subspace_illusion.subspace.das import Loss
-from subspace_illusion.tasks.answers import Join
-from subspace_illusion.tasks.positions import LAST
+from subspace_illusion.tasks.reading import PairsReading, in_python
 from subspace_illusion.tasks.table import Span
-
-
-def _plain(value: Any) -> Any:
-    """What an array or a number of numpy's is in Python."""
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
 def _each_once(seeds: tuple[int, ...]) -> tuple[int, ...]:
@@ -27,32 +20,29 @@ def _each_once(seeds: tuple[int, ...]) -> tuple[int, ...]:
     return seeds
 
 
-Count = Annotated[int, BeforeValidator(_plain), Field(ge=1)]
-Seed = Annotated[int, BeforeValidator(_plain), Field(ge=0)]
-Seeds = Annotated[tuple[Seed, ...], BeforeValidator(_plain), Field(min_length=1), AfterValidator(_each_once)]
-Positive = Annotated[float, BeforeValidator(_plain), Field(gt=0)]
-Share = Annotated[float, BeforeValidator(_plain), Field(gt=0, lt=1)]
-Resamples = Annotated[int, BeforeValidator(_plain), Field(ge=100)]  # fewer have no 2.5th percentile to speak of
+Count = Annotated[int, BeforeValidator(in_python), Field(ge=1)]
+Seed = Annotated[int, BeforeValidator(in_python), Field(ge=0)]
+Seeds = Annotated[tuple[Seed, ...], BeforeValidator(in_python), Field(min_length=1), AfterValidator(_each_once)]
+Positive = Annotated[float, BeforeValidator(in_python), Field(gt=0)]
+Share = Annotated[float, BeforeValidator(in_python), Field(gt=0, lt=1)]
+Resamples = Annotated[int, BeforeValidator(in_python), Field(ge=100)]  # fewer have no 2.5th percentile to speak of
 Placing = Annotated[DeviceMap, BeforeValidator(read_device_map)]
-Position = Annotated[str, BeforeValidator(lambda value: str(_plain(value)))]
 
 
-class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Das(Part):
+class Das(BaseModel):
     """How DAS trains; see ``subspace.das.train_das``. As the planted cases were trained that verdicts rest on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     steps: Count = 30
     batch: Count = 12
     lr: Positive = 0.02
     loss: Loss = "cross_entropy"
-    min_gain: Annotated[float, BeforeValidator(_plain), Field(ge=0, lt=1)] = 0.02
+    min_gain: Annotated[float, BeforeValidator(in_python), Field(ge=0, lt=1)] = 0.02
     matmul_dtype: MatmulDtype = "auto"
 
 
-class Reading(Part):
+class Reading(PairsReading):
     """How a model and pairs are read.
 
     Attributes:
@@ -61,33 +51,16 @@ class Reading(Part):
         device_map: Which modules run where, as transformers has it: ``auto``, ``balanced``, ``sequential``, a device,
             or a mapping of modules to devices, ``cpu`` and ``disk`` among them; a JSON file with one; ``None`` for one
             device, a GPU where there is one.
-        columns: By our name of a column of pairs the one that the user's table has for it.
-        counterfactual: Which kind, where a table of MIB's has several.
-        position: Where the pairs do not say it: ``last``, a token's index, or a text whose last token counts.
-        source_position: The same in the sources.
-        join: How answers follow their prompts, where the pairs do not say it: ``direct``, after a ``space``, or, with
-            ``auto``, as the texts tell.
-        bos: Whether a beginning-of-sequence token stands before prompts; ``auto``: as the model's own tokenizer does.
-        chat: Whether prompts are what a user says in the model's own chat template.
-        system: What the system says there.
-        both_ways: Whether every pair is added the other way round too.
-        skip_bad_rows: Whether rows that are wrong are left out; by default all are named, and nothing is run.
+        span: Of a position that is a text of several tokens, whether the ``last`` is read and patched, ``all`` are, or,
+            with ``mean``, all by the difference of their means; what is read of several is their mean. ``localise``
+            takes the last, and says so.
         filter_incorrect: Whether pairs that the model gets wrong are left out.
         seed: Of the split and of draws.
     """
 
     dtype: Dtype = "auto"
     device_map: Placing | None = None
-    columns: Mapping[str, str] = Field(default_factory=dict)
-    counterfactual: str | None = None
-    position: Position = LAST
-    source_position: Position = LAST
-    join: Join = "auto"
-    bos: Bos = "auto"
-    chat: bool = False
-    system: str | None = None
-    both_ways: bool = False
-    skip_bad_rows: bool = False
+    span: Span = "last"
     filter_incorrect: bool = True
     seed: Seed = 0
 
@@ -106,8 +79,8 @@ class Reading(Part):
             first = error.errors()[0]
             if isinstance(said := first.get("ctx", {}).get("error"), InputError):  # which names what is wrong itself
                 raise said from error
-            place = ".".join(str(part) for part in first["loc"])
-            raise InputError(f"{place} is {first['input']!r}: {first['msg'].removeprefix('Value error, ')}") from error
+            what, place = first["msg"].removeprefix("Value error, "), ".".join(str(part) for part in first["loc"])
+            raise InputError(f"{place} is {first['input']!r}: {what}" if place else what) from error
 
 
 class Settings(Reading):
@@ -119,8 +92,6 @@ class Settings(Reading):
             every subspace; and, where DAS trains, what it finds on arbitrary labels.
         calibrate: Whether cases of known truth are planted in the component itself, so that intervals hold what they
             show too; where it is the only one and that takes less than ``LONGEST_PLANTING`` seconds, by the forecast.
-        span: Of a position that is a text of several tokens, whether the ``last`` is read and patched, ``all`` are, or,
-            with ``mean``, all by the difference of their means; what is read of several is their mean.
         rank: Of the subspace that is trained.
         seeds: Of its training.
         das: How it is trained, a ``Das`` or a dictionary of its attributes; the controls' own runs make all steps.
@@ -133,7 +104,6 @@ class Settings(Reading):
     train: bool = True
     controls: bool = True
     calibrate: bool = True
-    span: Span = "last"
     rank: Count = 1
     seeds: Seeds = (0,)
     das: Das = Das()

@@ -8,6 +8,7 @@ from typing import Any, get_args
 from subspace_illusion.core.tokenizer import Bos, Dtype
 from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.answers import Join
+from subspace_illusion.tasks.table import Span
 
 IN_OPTIONS = {
     "set filter_incorrect to false": "add --keep-incorrect",
@@ -37,6 +38,12 @@ def add_input(parser: argparse.ArgumentParser) -> None:
         "--position", metavar="WHERE", default="last", help="last (the default), a token's index, or a span's text"
     )
     parser.add_argument("--source-position", metavar="WHERE", help="the same in the sources (default: as --position)")
+    parser.add_argument(
+        "--span",
+        choices=get_args(Span),
+        default="last",
+        help="of a text of several tokens: last (the default), all, or their mean",
+    )
     parser.add_argument(
         "--join",
         choices=get_args(Join),
@@ -116,6 +123,7 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
         counterfactual=options.counterfactual,
         position=options.position,
         source_position=source,
+        span=options.span,
         join=options.join,
         bos=options.bos,
         chat=options.chat,

@@ -6,10 +6,8 @@ A subspace is trained there too, with controls. Written are verdict.json, report
 """
 
 import argparse
-from typing import get_args
 
 from subspace_illusion.cli.arguments import add_input, check_files, count, given
-from subspace_illusion.tasks.table import Span
 
 HERE = "none"
 """No scheduler: this process."""
@@ -30,12 +28,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="[LABEL=]FILE[#...]",
         help="yours, from a file; #TENSOR[:ROWS] picks of several; repeatable",
-    )
-    parser.add_argument(
-        "--span",
-        choices=get_args(Span),
-        default="last",
-        help="of a text of several tokens: last (the default), all, or their mean",
     )
     parser.add_argument("--no-train", action="store_true", help="train nothing")
     parser.add_argument("--no-controls", action="store_true", help="make no controls")
@@ -84,7 +76,6 @@ def run(options: argparse.Namespace) -> None:
         train=not options.no_train,
         controls=not options.no_controls,
         calibrate=not options.no_calibrate,
-        span=options.span,
         rank=options.rank,
         seeds=options.seeds,
         das=dict(steps=options.steps),

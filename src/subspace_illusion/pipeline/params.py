@@ -50,6 +50,7 @@ from subspace_illusion.pipeline.sections import (
     TracePaths,
     Verdict,
 )
+from subspace_illusion.tasks.reading import PairsReading
 
 NEEDS = {
     "trace_paths": "find_readers", "split_directions": "find_readers", "facts": "cache_text",
@@ -165,6 +166,13 @@ class Params(Parameters):
         for experiment, task in (("tell_names", "ioi"), ("facts", "facts")):
             if getattr(self.experiments, experiment) and self.names.task != task:
                 raise ValueError(f"experiments.{experiment} is of the task {task} alone: set it to []")
+        return self
+
+    @model_validator(mode="after")
+    def _only_a_table_is_read(self) -> "Params":
+        for name, default in PairsReading():
+            if self.names.task != "pairs" and getattr(self.task, name) != default:
+                raise ValueError(f"task.{name} is of the task pairs alone: leave it out")
         return self
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from subspace_illusion.pipeline.layout import OWN
 from subspace_illusion.statistics import LEAST_DRAWS
 from subspace_illusion.subspace.das import Loss
 from subspace_illusion.subspace.keys import LABELS, is_label
+from subspace_illusion.tasks.reading import PairsReading
 
 
 def _all_different(values: list[Any]) -> list[Any]:
@@ -85,13 +86,11 @@ class PathModel(Section):
 Model = PypiModel | HubModel | PathModel
 
 
-class Task(Section):
+class Task(PairsReading):
     """Where a task that comes with the project has its words and sentences, a folder; or a file of the user's pairs,
-    and the position where it has no column for it."""
+    and how these are read."""
 
     path: Path
-    position: str | int
-    source_position: str | int
 
 
 class Prompts(Section):

@@ -54,16 +54,16 @@ def read_held(file: Path) -> Held:
     """
     if file.is_dir():
         return _read_folder(file)
-    if file.suffix in _PICKLES:
+    if (suffix := file.suffix.lower()) in _PICKLES:
         raise InputError(f"{file} is a pickle, which may run anything when it is opened; {_alone(file, 'joblib')}")
-    read = READERS.get(file.suffix)
+    read = READERS.get(suffix)
     if read is None:
         raise InputError(f"{file} is none of {', '.join(READERS)}; save the subspace as one of these")
     if not file.is_file():
         raise InputError(f"{file} is not there; name a file with a subspace")
     if any(file.name == weights and (file.parent / config).is_file() for _, weights, config in _SAES):
         return _read_folder(file.parent)
-    return _apart(file, read(file), "gguf" if file.suffix == ".gguf" else "")
+    return _apart(file, read(file), "gguf" if suffix == ".gguf" else "")
 
 
 def _apart(file: Path, found: Mapping[str, Any], tool: str = "") -> Held:
@@ -82,10 +82,14 @@ def _apart(file: Path, found: Mapping[str, Any], tool: str = "") -> Held:
 
 
 def _inside(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """What dictionaries and lists hold, however deep, by the names on the way to it."""
+    """What dictionaries and lists hold, however deep, by the names on the way to it; a list's only tensor, such as what
+    a module's outputs begin with, goes by the list's own name."""
     if isinstance(value, Mapping | list | tuple):
-        named = value.items() if isinstance(value, Mapping) else enumerate(value)
-        for inner, entry in named:
+        named = dict(value.items() if isinstance(value, Mapping) else enumerate(value))
+        tensors = [inner for inner, entry in named.items() if isinstance(entry, torch.Tensor)]
+        if not isinstance(value, Mapping) and len(tensors) == 1:
+            yield name, named.pop(tensors[0])
+        for inner, entry in named.items():
             yield from _inside(entry, f"{name}.{inner}" if name else str(inner))
     else:
         yield name, value
@@ -220,7 +224,8 @@ def _alone(file: Path, tool: str) -> str:
     load = f"joblib.load('{file}')" if tool == "joblib" else f"torch.load('{file}', weights_only=False)"
     return (
         "save the vector alone, if you trust the file: "
-        f"python -c \"import numpy, {tool}; numpy.save('{file.with_suffix('.npy')}', {load})\" (a probe's .coef_)"
+        f"python -c \"import numpy, {tool}; numpy.save('{file.with_suffix('.npy')}', {load})\" "
+        "(a probe's .coef_, a dictionary's entry)"
     )
 
 

@@ -63,9 +63,11 @@ def vectors_in(file: Path, held: Held) -> tuple[dict[str, Vectors], list[str]]:
     parts = (_ORIGINAL, _BASE)
     every = {name: Vectors(values) for name, values in held.tensors.items() if not name.endswith(parts)}
     meant: list[str] = []
+    known: set[str] = set()
     for recognise in _KINDS:
         found = recognise(file, held)
-        every |= found
+        every |= {name: vectors for name, vectors in found.items() if name not in known}
+        known |= found.keys()
         meant = meant or [name for name, vectors in found.items() if not vectors.refused]
     return every, meant or list(every)
 
@@ -215,7 +217,7 @@ def _features(held: Held, kind: str, ends: Mapping[str, bool]) -> dict[str, Vect
         name: Vectors(values, f"features of an SAE's {kind}", rows, together=False)
         for name, values in held.tensors.items()
         for end, rows in ends.items()
-        if values.ndim == 2 and f".{name.lower()}".endswith(f".{end}")
+        if values.ndim >= 2 and f".{name.lower()}".endswith(f".{end}")
     }
 
 
@@ -236,9 +238,9 @@ def _masks(file: Path, held: Held) -> dict[str, Vectors]:
 _KINDS: tuple[Callable[[Path, Held], dict[str, Vectors]], ...] = (
     _rotations,
     _components,
-    _probes,
     lambda _, held: _features(held, "decoder", _DECODERS),
     lambda _, held: _features(held, "encoder", _ENCODERS),
+    _probes,
     _masks,
 )
-"""The kinds in the order in which their tensors are meant."""
+"""The kinds in the order in which their tensors are meant, and known: an SAE's encoder with biases is no probe."""

@@ -112,7 +112,7 @@ def parse_spec(text: str) -> tuple[Path, str | None, str | None]:
         InputError: If it names no file.
     """
     file, mark, rest = text.rpartition("#")
-    if not mark or Path(text).suffix in READERS:  # pyvene's own files are called intkey_...#0.bin
+    if not mark or Path(text).suffix.lower() in READERS:  # pyvene's own files are called intkey_...#0.bin
         file, rest = text, ""
     if not file:
         raise InputError(f"{text!r} names no file; write file#tensor:rows, such as sae/#W_dec:17 or probe.npy")
@@ -173,13 +173,15 @@ def _subspace(
         raise InputError(f"{where} {given.refused}")
     shape = list(given.values.shape)
     given = _neurons(where, given, width) if not given.values.dtype.is_floating_point else given
+    given = replace(given, values=given.values.detach().to_dense())
+    _check_is_no_mask(where, given)
     notes = [given.done]
-    if given.values.ndim > 2:
+    if given.values.ndim > 2 and len(_indices_of(rows)) != given.values.ndim - 1:
         given = replace(given, values=given.values.squeeze())  # axes of one are of no matter
     if given.values.ndim > 2:
         indices = _indices(where, rows, list(given.values.shape), width)
         notes.append(f"took {list(indices)} of {list(given.values.shape[:-1])}")
-        if origin is not None and len(indices) == _POSITIONS_LAYERS:
+        if origin is not None and _are_positions_and_layers(given):
             notes.append("these are read as positions, the last ones of a prompt, and layers")
             origin = _by_position_and_layer(origin, indices, given.values.shape)
         given, rows = replace(given, values=given.values[indices]), None
@@ -205,6 +207,22 @@ def _subspace(
     return UserSubspace(basis, "; ".join(note for note in (*notes, *done) if note), kind, origin)
 
 
+def _check_is_no_mask(where: str, given: Vectors) -> None:
+    """Makes sure that a vector is no mask, as far as its numbers tell.
+
+    Raises:
+        InputError: If it has zeros and ones alone, and several of either.
+    """
+    values = given.values
+    if values.ndim != 1 or given.kind or not bool(((values == 0) | (values == 1)).all()):
+        return
+    if 1 < int(values.sum()) < len(values) - 1:
+        raise InputError(
+            f"{where} has zeros and ones alone, as a mask over neurons does; save it as bool for the set of neurons "
+            "that it turns on, or at unit length if it is a direction"
+        )
+
+
 def _choice(choices: str | None, count: int) -> str:
     """How some of several vectors are chosen."""
     two = "; of a probe of two classes it is the difference" if count == 2 else ""
@@ -220,7 +238,7 @@ def _neurons(where: str, given: Vectors, width: int) -> Vectors:
         InputError: If the numbers name no neurons, or all of them.
     """
     values, dtype = given.values, given.values.dtype
-    if dtype.is_complex or values.ndim != 1:
+    if dtype.is_complex or values.is_quantized or values.ndim != 1:
         raise not_floats(where, str(dtype).removeprefix("torch."))
     is_mask = len(values) == width and bool(((values == 0) | (values == 1)).all())
     neurons = (values.nonzero().flatten() if is_mask else values).long()
@@ -234,6 +252,12 @@ def _neurons(where: str, given: Vectors, width: int) -> Vectors:
     return replace(given, values=axes, kind=f"a set of {len(neurons)} neurons", rows=True, together=True)
 
 
+def _indices_of(rows: str | Sequence[int] | None) -> tuple[int, ...]:
+    """The numbers that rows are, none where they are something else."""
+    text = rows if isinstance(rows, str) else ",".join(map(str, rows or ()))
+    return tuple(int(part) for part in text.split(",")) if _INDICES.fullmatch(text) else ()
+
+
 def _indices(where: str, rows: str | Sequence[int] | None, shape: Sequence[int], width: int) -> tuple[int, ...]:
     """One index for each axis before ``d``.
 
@@ -245,8 +269,7 @@ def _indices(where: str, rows: str | Sequence[int] | None, shape: Sequence[int],
         raise InputError(
             f"{where} has shape {list(shape)}, the last side of which is not the component's width of {width}"
         )
-    text = rows if isinstance(rows, str) else ",".join(map(str, rows or ()))
-    found = tuple(int(part) for part in text.split(",")) if _INDICES.fullmatch(text) else ()
+    found = _indices_of(rows)
     if len(found) != len(axes) or not all(-size <= index < size for index, size in zip(found, axes, strict=True)):
         last = ",".join(str(size - 1) for size in axes)
         raise InputError(
@@ -254,6 +277,12 @@ def _indices(where: str, rows: str | Sequence[int] | None, shape: Sequence[int],
             f"{last}, as in {where}{'' if '#' in where else '#'}:{last}"
         )
     return found
+
+
+def _are_positions_and_layers(given: Vectors) -> bool:
+    """Whether the axes before ``d`` are read as these: two, neither of one alone, as a batch is; and no SAE's."""
+    axes = given.values.shape[:-1]
+    return not given.kind and len(axes) == _POSITIONS_LAYERS and min(axes) > 1
 
 
 def _by_position_and_layer(origin: Origin, indices: Sequence[int], shape: Sequence[int]) -> Origin:
@@ -277,7 +306,7 @@ def _vectors(where: str, given: Vectors, shape: Sequence[int], width: int) -> tu
     Raises:
         InputError: If the shape does not fit, or leaves open which side the vectors are.
     """
-    values = given.values.detach().to_dense()
+    values = given.values
     sides = list(values.shape)
     if not sides:
         raise InputError(f"{where} has shape {list(shape)}; a subspace is [d], [k, d] or [d, k]")

@@ -10,6 +10,8 @@ import pandas as pd
 from subspace_illusion.core.outcome import NONE
 from subspace_illusion.core.tokenizer import Tokenizer
 
+_BROKEN, _PARTS = "\N{REPLACEMENT CHARACTER}", 12
+"""What a tokenizer says of a part of a character, and of how many tokens one is at most."""
 _SHOWN = 12
 """Of a long prompt, so many tokens are shown on either side of what counts."""
 
@@ -38,7 +40,7 @@ class FirstRow:
         pair = pairs.iloc[0]
         base = prompts.set_index("prompt").loc[pair["base"]]
         answer, foil = (_spelled(pair[name], tokenizer) for name in ("answer_id", "foil_id"))
-        words, span = [tokenizer.text([token]) for token in base["tokens"]], int(base.get("span", 1))
+        words, span = _words([*base["tokens"]], tokenizer), int(base.get("span", 1))
         return cls(words, int(base["position"]), answer, foil, span)
 
     def __str__(self) -> str:
@@ -54,6 +56,18 @@ class FirstRow:
             f"the first row is read as {shown!r}: patched at {where}, {at}; END is token "
             f"{len(self.base) - 1}, {end!r}; answer {_named(self.answer)}, foil {_named(self.foil)}"
         )
+
+
+def _words(ids: Sequence[int], tokenizer: Tokenizer) -> list[str]:
+    """The text of each token; of one that is a part of a character, that character and which part it is."""
+    words: list[str] = []
+    while len(words) < len(ids):
+        start = len(words)
+        pieces = (ids[start : start + parts] for parts in range(1, _PARTS + 1))
+        whole = next((piece for piece in pieces if _BROKEN not in tokenizer.text(piece)), ids[start : start + 1])
+        text, parts = tokenizer.text(whole), len(whole)
+        words += [text] if parts == 1 else [f"{text} ({part}/{parts})" for part in range(1, parts + 1)]
+    return words
 
 
 def _spelled(ids: Any, tokenizer: Tokenizer) -> str | list[str]:

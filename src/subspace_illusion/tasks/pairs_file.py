@@ -1,16 +1,84 @@
 """A table of pairs of one's own, read from a file: this project's columns, or those of other tools; and checked."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 
+from subspace_illusion.core.tokenizer import Tokenizer
 from subspace_illusion.errors import InputError
+from subspace_illusion.tasks.bad_rows import BadRows
 from subspace_illusion.tasks.checked import OnBad, checked
 from subspace_illusion.tasks.naming import Naming
+from subspace_illusion.tasks.reading import PairsReading
 from subspace_illusion.tasks.rows import read_rows
+from subspace_illusion.tasks.table import Span
+from subspace_illusion.tasks.token_ids import in_words
+from subspace_illusion.tasks.tokenise import Tokenised, tokenise
 from subspace_illusion.tasks.tools import in_our_columns
+
+
+@dataclass(frozen=True)
+class RawPairs:
+    """A raw table of pairs, before a model is known.
+
+    Attributes:
+        table: The table, without the rows that are wrong.
+        bad: What is wrong with those; and what messages call the table.
+        reading: How it is read.
+        said: What the table was taken for, and what was assumed, a line each.
+    """
+
+    table: pd.DataFrame
+    bad: BadRows
+    reading: PairsReading
+    said: tuple[str, ...]
+
+    @classmethod
+    def read(cls, rows: Sequence[Mapping[str, Any]], name: str, reading: PairsReading) -> Self:
+        """Some rows as such a table.
+
+        Args:
+            rows: As ``pairs_of`` takes them.
+            name: What messages call them.
+            reading: How they are read.
+
+        Raises:
+            InputError: If they are no table of pairs; not if rows of one are wrong.
+        """
+        wrong: dict[int, str] = {}
+        said: list[str] = []
+        table = pairs_of(rows, Naming(name, reading.columns, reading.counterfactual, said.append), wrong.setdefault)
+        return cls(table, BadRows(name, len(rows), wrong), reading, tuple(said))
+
+    def tokenised(self, tokenizer: Tokenizer, test_share: float, seed: int, span: Span = "last") -> Tokenised:
+        """The tables of prompts and of pairs for a model.
+
+        Args:
+            tokenizer: The model's, which puts a beginning-of-sequence token or none as ``reading`` says.
+            test_share: Share of the groups that make up the test split.
+            seed: Of this split.
+            span: Which tokens of a position of several count.
+
+        Raises:
+            InputError: If rows are wrong, and are not to be left out.
+        """
+        return tokenise(
+            in_words(self.table, tokenizer, self.bad.name),
+            tokenizer,
+            position=self.reading.position,
+            source_position=self.reading.source_position,
+            test_share=test_share,
+            seed=seed,
+            name=self.bad.name,
+            phrasing=self.reading.phrasing,
+            both_ways=self.reading.both_ways,
+            bad=self.bad,
+            skip_bad_rows=self.reading.skip_bad_rows,
+            span=span,
+        )
 
 
 def read_pairs(

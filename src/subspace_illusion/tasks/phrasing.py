@@ -10,9 +10,10 @@ from subspace_illusion.tasks.quoting import quoted
 
 _MARKER = re.compile(
     r"<[|\N{FULLWIDTH VERTICAL LINE}][^<>\s]{1,40}?[|\N{FULLWIDTH VERTICAL LINE}]>"
-    r"|</?s>|</?(?:bos|eos|pad|unk|sep|cls)>|<(?:start|end)_of_(?:turn|text|image)>|\[(?:CLS|SEP)\]"
+    r"|</?s>|</?(?i:bos|eos|pad|unk|sep|cls|mask|eod|eot)>|<(?:start|end)_of_(?:turn|text|image)>|<extra_id_\d+>"
+    r"|\[(?:CLS|SEP|PAD|UNK|BOS|EOS|g?MASK)\]|\[/?INST\]|<</?SYS>>"
 )
-"""What tokenizers' special tokens look like."""
+"""What tokenizers' special tokens, and the marks of chat templates, look like."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ def phrased(side: str, text: str, phrasing: Phrasing, tokenizer: Tokenizer) -> P
         tokenizer: The model's.
 
     Raises:
-        InputError: If it has a marker that this tokenizer does not know, if nothing is left of it, or if the model has
-            no chat template that takes it.
+        InputError: If it has a marker that this tokenizer does not know, or any in a chat, if nothing is left of it, or
+            if the model has no chat template that takes it.
     """
     marker, own = tokenizer.marker, text
     while marker and own.startswith(marker):
@@ -71,6 +72,11 @@ def phrased(side: str, text: str, phrasing: Phrasing, tokenizer: Tokenizer) -> P
     dropped = own != text
     if not phrasing.chat:
         return Phrased(own, 0, len(own), dropped)
+    if marked := _MARKER.search(own):
+        raise InputError(
+            f"the {side} has {quoted(marked[0])}, and the chat template puts its own markers round what the user says; "
+            "give that alone, or leave chat out"
+        )
     own = own.strip()
     whole, start = tokenizer.in_chat(own, phrasing.system)
     if marker and whole.startswith(marker):
@@ -90,7 +96,7 @@ def check_markers(what: str, text: str, tokenizer: Tokenizer) -> None:
         InputError: If it has one.
     """
     for marker in dict.fromkeys(_MARKER.findall(text)):
-        if not tokenizer.is_one_token(marker):
+        if not (tokenizer.is_one_token(marker) or marker in str(tokenizer.hf.chat_template)):
             raise InputError(
                 f"{what} has {quoted(marker)}, which this model's tokenizer does not know and takes apart into "
                 f"{len(tokenizer.hf(marker, add_special_tokens=False).input_ids)} tokens; leave it out, or put this "

@@ -70,6 +70,10 @@ def _tokens(prompt: Prompt, place: object, first: bool) -> Sequence[int]:
     """The indices of the tokens that a position names; ``first`` says whether the first of several is to hold no more
     than what is named, as the last has to."""
     wanted = str(place)
+    if not wanted.strip():
+        raise InputError(
+            f"the position in the {prompt.side} is blank; give a text that it has, a token index or '{LAST}'"
+        )
     if wanted == LAST:
         return [prompt.length - 1]
     if not _INDEX.fullmatch(wanted):

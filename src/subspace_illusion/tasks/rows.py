@@ -1,5 +1,6 @@
 """The rows of a file, whatever kind of table it is: parquet, csv with any separator, json."""
 
+import codecs
 import csv
 import io
 import json
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import one_line
 from subspace_illusion.tasks.quoting import at, quoted
+from subspace_illusion.tasks.table import SPLITS
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 """What may stand between the cells of a csv file, and what that is called."""
@@ -37,15 +39,18 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _text(path: Path) -> str:
-    """What a text file says.
+    """What a text file says, in UTF-8, or in UTF-16 where it begins as spreadsheets begin such a file.
 
     Raises:
-        InputError: If it is not UTF-8.
+        InputError: If it is in neither.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 (byte {error.start}); save it with that encoding") from error
+        with path.open("rb") as file:
+            is_wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        return path.read_text(encoding="utf-16" if is_wide else "utf-8-sig")
+    except UnicodeError as error:
+        at_byte = f" (byte {error.start})" if isinstance(error, UnicodeDecodeError) else ""
+        raise InputError(f"{path} is not UTF-8{at_byte}; save it with that encoding") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {one_line(error)}") from error
 
@@ -91,7 +96,8 @@ def _read_jsonl(path: Path) -> list[dict[str, Any]]:
 
 
 def _read_json(path: Path) -> list[dict[str, Any]]:
-    """The rows of a file with a list of JSON objects, or with one object that holds such a list, or as jsonl.
+    """The rows of a file with a list of JSON objects; with one object that holds such a list, one for each split, or
+    what pandas makes of a table, which is its columns; or as jsonl.
 
     Raises:
         InputError: If it is none of these.
@@ -102,8 +108,23 @@ def _read_json(path: Path) -> list[dict[str, Any]]:
         return _read_jsonl(path)
     if not isinstance(whole, dict):
         return _objects(whole, path)
+    if whole and {*whole} <= {*SPLITS} and all(isinstance(rows, list) for rows in whole.values()):
+        return [row | dict(split=split) for split, rows in whole.items() for row in _objects(rows, path)]
+    if (columns := _columns(whole)) is not None:
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     lists = [value for value in whole.values() if isinstance(value, list)]
     return _objects(lists[0] if len(lists) == 1 else [whole], path)
+
+
+def _columns(whole: Mapping[str, Any]) -> dict[str, list[Any]] | None:
+    """The columns of a table that JSON has column by column, as lists or by the rows' names; ``None`` if not."""
+    named = [value for value in whole.values() if isinstance(value, dict)]
+    if len(named) == len(whole) > 1 and all(value.keys() == named[0].keys() for value in named):
+        return {name: [*value.values()] for name, value in whole.items()}
+    listed = [value for value in whole.values() if isinstance(value, list)]
+    cells = [cell for value in listed for cell in value]
+    is_table = len(listed) == len(whole) > 1 and len({*map(len, listed)}) == 1
+    return dict(whole) if is_table and not any(isinstance(cell, dict) for cell in cells) else None
 
 
 def _by_line(text: str, path: Path) -> list[Any]:

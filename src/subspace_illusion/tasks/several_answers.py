@@ -16,6 +16,8 @@ ANSWERS = ("base_answer", "source_answer", "foil")
 _VALUES = ("value", "source_value")
 PLACE = ("base", "source", "position", "source_position")
 """The columns that tell pairs apart."""
+_SHOWN = 3
+"""How many rows that become one pair are numbered."""
 _ALIKE = ("value", "source_value", "group", "split", "template", "kind", "joined")
 """In what rows of one pair must be alike."""
 
@@ -72,6 +74,7 @@ def merged(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
     first: dict[tuple[str, ...], int] = {}
     said: dict[tuple[str, ...], set[tuple]] = {}
     gone = np.zeros(len(table), dtype=bool)
+    joins: list[str] = []
     for here, key in enumerate(_keys(table, [column for column in PLACE if column in table])):
         before = first.setdefault(key, here)
         answers = tuple(cells[here] for cells in gathered.values())
@@ -80,11 +83,16 @@ def merged(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
         seen.add(answers)
         if here != before and new and same:
             gone[here] = True
+            joins.append(f"row {table.index[here] + 1} with row {table.index[before] + 1}")
             for cells in gathered.values():
                 cells[before] = _both(cells[before], cells[here])
     if not gone.any():
         return table
-    naming.say(f"{gone.sum()} of {len(table)} rows give a pair of an earlier row other answers: all of them are right")
+    shown = ", ".join(joins[:_SHOWN]) + (", ..." if len(joins) > _SHOWN else "")
+    naming.say(
+        f"{gone.sum()} of {len(table)} rows give a pair of an earlier row other answers: all of them are right "
+        f"({shown})"
+    )
     columns = {column: pd.Series(cells, table.index, dtype=object) for column, cells in gathered.items()}
     return table.assign(**columns)[~gone]
 

@@ -163,15 +163,15 @@ def tokenise(
 def _of_spans(prompts: pd.DataFrame, span: Span) -> str:
     """What is said of positions of several tokens."""
     lengths = prompts["span"]
+    untried = "verdicts rest on cases that were planted at one token, and none are planted here"
+    if lengths.max() == 1:
+        return f"every position is one token, so that span changes nothing; {untried}"
     several = f"in {(lengths > 1).sum()} of {len(lengths)} prompts the position is several tokens"
     moved = {
         "all": "each is patched from the source's in its place",
         "mean": "the difference of means is added to each",
     }
-    return (
-        f"{several} ({lengths.max()} at most): their mean is read, and {moved[span]}; verdicts rest on cases that were "
-        "planted at one token, and none are planted here"
-    )
+    return f"{several} ({lengths.max()} at most): their mean is read, and {moved[span]}; {untried}"
 
 
 def _of_one_type(values: pd.Series) -> pd.Series:
@@ -292,7 +292,7 @@ class _Rows:
                 side.dropped for side in sides.values()
             ),
             "answers follow their prompt directly, without a space (join says otherwise)": ends.direct,
-            "answer and foil part behind a bare space, so that END is that space": (
+            "answer and foil part behind white space alone, so that END is that space": (
                 bool(ends.shared) and not ends.in_a_character and not ends.shared_text.strip()
             ),
             "answer and foil part in the middle of a character, so that END is a part of one": ends.in_a_character,
