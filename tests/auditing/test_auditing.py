@@ -166,7 +166,7 @@ def test_a_folder_that_is_there_is_left_alone_and_a_failure_leaves_none(whole, t
     with pytest.raises(InputError, match="holds no audit"):
         Audit.load(tmp_path / "letters")
     (tmp_path / "out/verdict.json").write_text('{"format": "subspace-illusion/verdict/1"}')
-    with pytest.raises(InputError, match="is not of the form subspace-illusion/verdict/3"):
+    with pytest.raises(InputError, match="is not of the form subspace-illusion/verdict/4"):
         Audit.load(tmp_path / "out")
 
 

@@ -120,8 +120,8 @@ def table_of(**calls: str) -> pd.DataFrame:
 
 def test_claims_are_counted_and_those_that_fail_are_named():
     called = table_of(a=REPRODUCES, b=REPRODUCES, c=IN_PART, d=DOES_NOT, e=NOT_ASKED)
-    assert counts(called) == "Of 4 claims 2 reproduce, 1 in part, 1 do not: d"
-    assert counts(table_of(a=REPRODUCES)).endswith("0 do not")
+    assert counts(called) == "Of 4 claims 2 reproduce, 1 in part, 1 fail: d"
+    assert counts(table_of(a=REPRODUCES)).endswith("0 fail")
 
 
 def test_runs_complete_one_another_in_the_order_of_the_first():

@@ -242,7 +242,7 @@ def test_the_readmes_table_is_written_from_the_findings(found):
         "| flip rate (LD < 0), v_true patched | 0.83 | 0.78 to 0.88; seeds: 0.73, 0.93 | about 0.8 (post) | in part |"
     )
     assert flips in lines
-    assert lines[-1] == "Of 2 claims 0 reproduce, 1 in part, 1 do not: harms."
+    assert lines[-1] == "Of 2 claims 0 reproduce, 1 in part, 1 fail: harms."
     assert len(lines) == 2 + len(README_ROWS) + 2 == 10
     assert "(post)" not in readme_table(list(found.values()), published.iloc[:0], called)
 
@@ -279,8 +279,7 @@ def test_the_terminals_lines(tmp_path):
     assert f"Intervals: {BOOTSTRAP}." in text
     assert (
         "mlp8, trained: illusory (of the effect, 0.75 of the clean LD, an estimated 4 % [0, 9] goes through what "
-        "blocks.8.mlp.hook_post itself hands on; the whole component moves the answer the other way, where the "
-        "estimate is near zero for any subspace)\n    effect 0.75"
+        "blocks.8.mlp.hook_post itself hands on)\n    effect 0.75"
     ) in text
     assert all(line == line.rstrip() for line in text.splitlines())
 

@@ -54,8 +54,8 @@ def test_the_overview_has_a_row_a_task(folder):
         ["mine", "the variable", "tiny", "token of its own", "7", "1", "4 (2)", ""],
     ]
     assert [row[8:] for row in rows] == [
-        ["3, 1 with a caution", "1, 1 with a caution", "0"],
-        ["3, 1 with a caution", "1, 1 with a caution", "1, 1 with a caution"],
+        ["3, 1 with a caution", "1", "0"],
+        ["3, 1 with a caution", "1", "1, 1 with a caution"],
     ]
 
 
@@ -70,8 +70,7 @@ def test_every_judged_subspace_stands_beside_its_whole_component(folder):
     assert of_mlp[0] == [
         "mlp8", "trained", "-0.25 [-0.35, -0.15]", "0.75 [0.70, 0.80]", "0.25 [0.15, 0.35]", "0.04 [0.00, 0.09]",
         "illusory", "of the effect, 0.75 of the clean LD, an estimated 4 % [0, 9] goes through what "
-        "blocks.8.mlp.hook_post itself hands on; the whole component moves the answer the other way, where the "
-        "estimate is near zero for any subspace",
+        "blocks.8.mlp.hook_post itself hands on",
     ]  # fmt: skip
     assert mine.pictures == []
     assert "writes" not in mine.reading

@@ -37,8 +37,8 @@ def on(found: Seen) -> Verdict:
     ],
 )
 def test_reasons_in_words(component, method, effect, share):
-    cautions = {TRAINED: Caution.OPPOSED, MEAN_DIFFERENCE: Caution.BY_DEFINITION}
-    caution = f"; {CAUTIONS[cautions[method]]}" if component == made.V_MLP else ""
+    of_itself = method == MEAN_DIFFERENCE and component == made.V_MLP
+    caution = f"; {CAUTIONS[Caution.BY_DEFINITION]}" if of_itself else ""
     assert reason_of(made.verdicts()[SubspaceKey(method, component=component)]) == (
         f"of the effect, {effect} of the clean LD, an estimated {share} goes through what "
         f"{made.SITES[component].name} itself hands on{caution}"

@@ -98,10 +98,12 @@ def test_few_groups_and_many_dimensions_are_said():
 
 def test_a_component_that_works_the_other_way_is_said():
     """There the own difference moves nothing the way of the patch, so that the estimate could be nothing but 0."""
-    found = seen(0.0)
-    assert one(replace(found, whole=-found.whole), planted(0.1)).cautions == (Caution.OPPOSED,)
-    unclear = replace(found, whole=-0.05 + np.linspace(-0.2, 0.2, 101))
-    assert one(unclear, planted(0.1)).cautions == ()
+    assert one(seen(0.0), planted(0.1)).cautions == (Caution.OPPOSED,)
+    assert one(seen(0.0, spread=0.01), planted(0.1)).cautions == ()
+    found, intervals = seen(0.5, site=STREAM), planted(0.1)
+    of_stream = Intervals(intervals.cases.assign(kind="the stream", hook="blocks.9.hook_resid_post"))
+    assert one(replace(found, whole=-found.whole), of_stream).cautions == (Caution.OPPOSED,)
+    assert one(found, of_stream).cautions == ()
 
 
 def test_a_mean_difference_that_writes_is_what_it_is_compared_with():

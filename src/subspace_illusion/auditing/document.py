@@ -8,8 +8,8 @@ from subspace_illusion.verdict.intervals import Predicted
 from subspace_illusion.verdict.judge import Caution
 from subspace_illusion.verdict.rule import Reason
 
-Format = Literal["subspace-illusion/verdict/3"]
-FORMAT: Format = "subspace-illusion/verdict/3"
+Format = Literal["subspace-illusion/verdict/4"]
+FORMAT: Format = "subspace-illusion/verdict/4"
 """The form of the document; another number means that a program has to be changed to read it."""
 
 

@@ -29,7 +29,7 @@ class Caution(StrEnum):
 
     FEW_GROUPS = "intervals over few groups"
     MANY_DIMENSIONS = "more dimensions than planted cases have"
-    OPPOSED = "the whole component works the other way"
+    OPPOSED = "the component itself works the other way"
     BY_DEFINITION = "the component's own difference by definition"
     NO_SUCH_HOOK = "nothing planted at such a hook"
     ONE_BLOCK = "another word without one of the blocks planted in"
@@ -137,9 +137,7 @@ def _cautions(told: Verdict, planted: Intervals, limits: Limits, *, of_itself: b
         yield Caution.FEW_GROUPS
     if seen.rank > MOST_DIMENSIONS:
         yield Caution.MANY_DIMENSIONS
-    whole = seen.estimate("whole")
-    low, high = ends(whole) if whole is not None else (0.0, 0.0)
-    if (low > 0 > seen.fldd[0]) or (high < 0 < seen.fldd[0]):
+    if not seen.share.any():  # in no draw has what it is made of the sign of the patch's effect
         yield Caution.OPPOSED
     if of_itself and kind != STREAM:
         yield Caution.BY_DEFINITION
