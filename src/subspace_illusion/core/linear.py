@@ -63,7 +63,7 @@ def logits_in_float32(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor 
 
 def rounded_once(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     """What a linear module gives in the dtype of ``x``, product and sum made in float32: where a processor has no
-    products in 16 bits of its own, its library's take a hundred times as long."""
+    products in 16 bits of its own, its library's take some forty times as long."""
     return logits_in_float32(x, weight, bias).to(x.dtype)
 
 
