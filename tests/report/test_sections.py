@@ -251,8 +251,8 @@ def test_how_good_the_estimate_is_on_models_that_were_left_out():
     assert in_words(none).endswith("The other models' cases are of too few blocks for intervals.")
     assert text.endswith(
         "0% of those with a mediated share up to 0.2 are called faithful and 0% of those with a mediated share from "
-        "0.8 on are called illusory. Of those of either end, so many are inconclusive, model by model: 0% to 0% (writes "
-        "to the stream), 0% to 0% (the stream)."
+        "0.8 on are called illusory. Of those of either end, so many are inconclusive, model by model: 0% to 0% "
+        "(writes to the stream), 0% to 0% (the stream)."
     )
     pooled = dict(made.calibration().pooled) | dict(below_02_called_faithful=None)
     without = in_words(replace(made.calibration(), pooled=pooled))

@@ -85,7 +85,7 @@ IN_README = (
     ESTIMATE,
     *("own-difference share", "match with the whole component", "the whole component's effect"),
     *("what is left without the null part", "flip rate", "interchange accuracy", "a placebo's effect over the patch's"),
-    *("mean ablation's effect", "steering's effect", "cosine with a probe"),
+    *("steering's effect", "cosine with a probe"),
 )
 """The rows of the README's table of evidence."""
 

@@ -1,1 +1,1 @@
-"""Tasks: what a pair is, and one file for each task that makes pairs."""
+"""Tasks: what a pair is, the tasks that make pairs (ioi, agreement, facts, pronoun), and what reads tables of pairs."""

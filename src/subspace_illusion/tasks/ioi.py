@@ -20,7 +20,6 @@ from subspace_illusion.files import read_lines, read_yaml
 from subspace_illusion.tasks.table import DIFFERENT, DIFFERENT_UNRELATED, NO_ANSWER, SAME, SPLITS
 
 SLOTS = ("first", "second", "subject", "place", "object")
-PATTERNS = ("ABB", "BAB", "CDD", "DCD")
 VALUES = {"ABB": "S second", "CDD": "S second", "BAB": "S first", "DCD": "S first"}
 """What the variable is in each pattern: the place of the name that comes twice."""
 
