@@ -26,7 +26,9 @@ def run(options: argparse.Namespace) -> None:
     """
     from subspace_illusion.auditing.localising import WRITTEN, localise_variable
     from subspace_illusion.files import check_free
+    from subspace_illusion.pipeline.cores import bound_threads
 
+    bound_threads()
     check_files(options)
     check_free(options.out, WRITTEN, options.force)
     found = localise_variable(options.model, options.pairs, most=options.most, progress=True, **given(options))
