@@ -358,10 +358,10 @@ def test_a_page_is_one_file_or_markdown_with_its_pictures_beside_it(whole, tmp_p
     for words in ("mine", "Controls", "Off the natural distribution", "replayed patches against", "What it cannot see"):
         assert words in page
     assert "user: " not in page
-    row = r'<tr class="(\w+)"><td>(.+)<small>(.+)</small></td><td><b>(\w+)</b></td><td class="share">([\d.]+)'
+    row = r'<tr class="(\w+)"><td>(.+)<small>(.+)</small></td><td><b>(\w+)</b></td><td class="share">([\d.]+|not asked)'
     said = [tuple(map(html.unescape, cells)) for cells in re.findall(row, page)]
     assert said == [
-        (each.verdict, each.subspace, each.hook, each.verdict, f"{each.mediated_share.value:.2f}")
+        (each.verdict, each.subspace, each.hook, each.verdict, "not asked")  # for no effect is large enough
         for each in whole.document.verdicts
     ]
     assert long_paragraphs(page) == []

@@ -25,8 +25,8 @@ def project(tmp_path_factory) -> Project:
     kept = {parameters["v_true"], parameters["v_mlp"]}
     parameters["components"] = {name: at for name, at in parameters["components"].items() if name in kept}
     # Of which nothing is asked here: the tiny models run them.
-    unasked = ("random_model", "compare_mlps", "cache_text", "recover_directions", "read_signs", "neuron_sweep",
-               "tell_names", "toy_example")  # fmt: skip
+    unasked = ("repair", "random_model", "compare_mlps", "cache_text", "recover_directions", "read_signs",
+               "neuron_sweep", "tell_names", "toy_example")  # fmt: skip
     parameters["experiments"] |= {name: [] for name in unasked}
     parameters["experiments"] |= dict(controls=[parameters["v_mlp"]], trace_paths=[parameters["v_true"]])
     project.write_params(parameters)

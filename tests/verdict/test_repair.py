@@ -55,8 +55,7 @@ def test_the_section_says_what_was_found(tmp_path):
     table = pd.DataFrame([about | measures | dict(share=0.9, share_lo=0.7, share_hi=1.0)])
     experiments = made.EXPERIMENTS | dict(repair=(made.V_MLP,))
     (found,) = section(made.results(tmp_path, {"repairs.csv": table}, experiments=experiments))
-    whole = "0.30, of which an estimated 90 % [70, 100] goes through what it itself hands on"
-    assert found.answer == f"In mlp8 DAS finds one with an effect of {whole}: faithful."
+    assert found.answer == "Of the clean LD, what it finds takes off 0.30 in mlp8 (faithful)."
     (row,) = found.grids[0].rows
     assert row[:2] == [made.V_MLP, TRAINED]
     assert row[-3:] == ["90 % [70, 100]", "80%", "faithful"]

@@ -32,10 +32,11 @@ def section(results: Results) -> Iterator[Section]:
         SubspaceKey.read(str(row["subspace"]), component=str(row["component"])): row
         for row in results.table("repairs.csv").to_dict("records")
     }
+    found = [_answer(key, row) for key, row in rows.items() if key.axis is None]
     yield Section(
         "E13  Repair",
         "Where a trained subspace is an illusion, does DAS find one in the same component that is none?",
-        " ".join(_answer(key, row) for key, row in rows.items() if key.axis is None),
+        f"Of the clean LD, what it finds takes off {', '.join(found)}.",
         "DAS is trained again on the same pairs, with the same seeds, but within what acts of the component: the row "
         "space of its readout, or in the residual stream the directions in which the gradient of LD lies most. There "
         "it can borrow nothing from what nothing reads. What it finds is patched in the same held-out pairs, and "
@@ -47,9 +48,7 @@ def section(results: Results) -> Iterator[Section]:
 
 def _answer(key: SubspaceKey, row: Mapping[str, Any]) -> str:
     """What was found in one component."""
-    share = _share(row)
-    through = f", of which an estimated {share} goes through what it itself hands on" if share else ""
-    return f"In {key.component} DAS finds one with an effect of {fixed(row['fldd'])}{through}: {row['verdict']}."
+    return f"{fixed(row['fldd'])} in {key.component} ({row['verdict']})"
 
 
 def _cells(key: SubspaceKey, row: Mapping[str, Any], results: Results) -> list[str]:
