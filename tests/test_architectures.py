@@ -53,7 +53,7 @@ def gemma2() -> Model:
 def test_what_a_cap_bends_is_said(gemma2):
     found = audited(gemma2, "hook_resid_post", "readers", calibrate=False)
     assert found.remarks == {"blocks.1.hook_resid_post": own_readers.BENT}
-    assert str(found).endswith(own_readers.BENT)
+    assert own_readers.BENT in str(found)
     assert found.document.remarks == found.remarks
 
 

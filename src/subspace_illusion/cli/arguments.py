@@ -10,21 +10,6 @@ from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.answers import Join
 from subspace_illusion.tasks.table import Span
 
-IN_OPTIONS = {
-    "set filter_incorrect to false": "add --keep-incorrect",
-    " in columns (": " with --columns (",
-    " in answers (": " with --answers (",
-    "set counterfactual to one of": "name one with --counterfactual:",
-    "skip_bad_rows=True leaves them out": "--skip-bad-rows leaves them out",
-    "set bos to auto": "leave --bos out",
-    "leave chat out": "leave --chat out",
-    "set span to mean": "take --span mean",
-    "device_map is": "--device-map is",
-    "or set join": "or say how it follows with --join",
-    "give some, by label, or let DAS train one (train=True)": "give some with --direction, or leave --no-train out",
-}
-"""What the library's messages say to somebody who calls it from Python, in the words of the commands."""
-
 
 def add_input(parser: argparse.ArgumentParser) -> None:
     """The arguments that say what is looked at, and where what is found goes."""
@@ -166,10 +151,3 @@ def free_place(out: Path) -> Path:
     if not (above.is_dir() and os.access(above, os.W_OK)):
         raise InputError(f"--out {out}: nothing can be written to {above}")
     return place.relative_to(here) if place.is_relative_to(here) else place
-
-
-def in_options(message: str) -> str:
-    """A message of the library in the words of the commands."""
-    for said, option in IN_OPTIONS.items():
-        message = message.replace(said, option)
-    return message

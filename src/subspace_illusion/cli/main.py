@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from subspace_illusion.cli.arguments import in_options
+from subspace_illusion.cli.wording import in_options
 from subspace_illusion.errors import InputError
 
 ABOUT = (
