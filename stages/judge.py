@@ -46,8 +46,9 @@ def main(
     by = calibration.planted, names.model, verdict.smallest_effect, limits
     verdicts = judge(seen, *by)
     write_table(VERDICTS, verdict_table(verdicts))
-    repairs = [judge(read_seen(read_table(REPAIRS / f"{name}.parquet")), *by) for name in experiments.repair]
-    write_table(REPAIRED, verdict_table({key: told for each in repairs for key, told in each.items()}))
+    repairs = (read_seen(read_table(REPAIRS / f"{name}.parquet")) for name in experiments.repair)
+    repaired = {key: one for each in repairs for key, one in each.items()}
+    write_table(REPAIRED, verdict_table(judge(repaired, *by)))
     write_table(RESULTS / "findings.csv", findings_table(found))
     write_table(CLAIMS, called := claims_table(read_table(CLAIMED), names.task, found))
     write_table(RESULTS / "decompose.csv", decomposition(results))

@@ -1,11 +1,13 @@
 """Verdicts in words, and as the table that pages and pictures read."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from subspace_illusion.report.words import fixed, percent, shown, with_ends
+from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.verdict.intervals import Predicted
 from subspace_illusion.verdict.judge import Caution, Verdict
@@ -148,6 +150,16 @@ def verdict_table(verdicts: Mapping[SubspaceKey, Verdict]) -> pd.DataFrame:
     measured = [f"{name}{end}" for name in MEASURED for end in ("", "_lo", "_hi")]
     columns = ["component", "subspace", "verdict", "reason", *measured, "level", "planted", "interval_from"]
     return pd.DataFrame(rows, columns=columns).round(6)
+
+
+def share_cells(row: Mapping[str, Any]) -> tuple[str, str]:
+    """What a page shows of a row of ``verdict_table``: the mediated share in its prediction interval, and what that
+    promises."""
+    if not was_asked(str(row["reason"])):
+        return NO_SHARE, ""
+    if pd.isna(row["level"]):
+        return "", ""
+    return percent(Estimate(row["share"], row["share_lo"], row["share_hi"])), f"{row['level']:.0%}"
 
 
 def _predicted(predicted: Predicted | None) -> dict[str, object]:

@@ -3,9 +3,8 @@
 import pandas as pd
 
 from subspace_illusion.report.section import Grid
-from subspace_illusion.report.verdict import CAUTIONS, NO_SHARE, cautions_said, was_asked
-from subspace_illusion.report.words import fixed, percent, shown
-from subspace_illusion.statistics import Estimate
+from subspace_illusion.report.verdict import CAUTIONS, cautions_said, share_cells
+from subspace_illusion.report.words import fixed, shown
 from subspace_illusion.subspace.keys import SubspaceKey
 
 
@@ -15,11 +14,7 @@ def verdicts_block(table: pd.DataFrame) -> str:
     for row in table.to_dict("records"):
         key = SubspaceKey.read(str(row["subspace"]), component=str(row["component"]))
         cautions = "; ".join(CAUTIONS[caution] for caution in cautions_said(str(row["reason"])))
-        asked = was_asked(str(row["reason"]))
-        told = asked and not pd.isna(row["level"])
-        share = percent(Estimate(row["share"], row["share_lo"], row["share_hi"])) if told else "" if asked else NO_SHARE
-        promised = f"{row['level']:.0%}" if told else ""
-        cells = (str(row["component"]), shown(key), fixed(row["fldd"]), fixed(row["whole"]), share, promised)
+        cells = (str(row["component"]), shown(key), fixed(row["fldd"]), fixed(row["whole"]), *share_cells(row))
         rows.append([*cells, str(row["verdict"]), cautions])
     header = ["component", "subspace", "effect", "whole component", "mediated share", "promised", "verdict", "but"]
     return Grid(header, rows).markdown

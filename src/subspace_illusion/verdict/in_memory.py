@@ -7,13 +7,13 @@ from typing import Any
 import torch
 
 from subspace_illusion.core.sites import Site
-from subspace_illusion.measures.effects import Patched, Subspaces, by_pair, patch_everything
+from subspace_illusion.measures.effects import Patched, Subspaces
 from subspace_illusion.measures.own_difference import Natural
 from subspace_illusion.measures.own_readers import OwnReaders, own_readers
 from subspace_illusion.subspace.component import Component
 from subspace_illusion.subspace.keys import SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs
-from subspace_illusion.verdict.seen import Seen, see_component
+from subspace_illusion.verdict.seen import Seen, patched_and_seen
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,9 @@ def look_in_memory(
         batch: Pairs at a time.
         noise: As for ``see_component``.
     """
-    learnt, draws = train.different, dict[str, Any](resamples=resamples, seed=seed, noise=noise)
-    settings: dict[str, Any] = dict(tolerance=tolerance, batch=batch)
+    learnt, settings = train.different, dict[str, Any](tolerance=tolerance, batch=batch)
     component = Subspaces(site, bases, test.model.readout(site), rank)
     natural = Natural.of(Component.of(learnt, site), **settings)
-    patched = patch_everything(test, site.name, component, natural, seed=seed, **settings)
-    ranks = {key: basis.shape[1] for key, basis in bases.items()}
-    seen = see_component(by_pair(test, patched), site, ranks, **draws)
+    draws = dict[str, Any](resamples=resamples, seed=seed, noise=noise)
+    patched, seen = patched_and_seen(test, component, natural, **settings, **draws)
     return Looked(patched, own_readers(learnt, site, seed=seed, batch=batch), seen)

@@ -11,13 +11,13 @@ import torch
 from subspace_illusion.core.basis import principal_axes
 from subspace_illusion.core.sites import Site
 from subspace_illusion.measures.ablation import mean_held
-from subspace_illusion.measures.effects import Subspaces, by_pair, patch_everything
+from subspace_illusion.measures.effects import Subspaces
 from subspace_illusion.measures.own_difference import Natural, own_difference
 from subspace_illusion.subspace.component import Component
 from subspace_illusion.subspace.das import train_das
 from subspace_illusion.subspace.keys import TRAINED, SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs
-from subspace_illusion.verdict.seen import Seen, see_component
+from subspace_illusion.verdict.seen import Seen, patched_and_seen
 
 
 def trained_within(
@@ -66,16 +66,7 @@ def trained_within(
 
 
 def see_repair(
-    train: Pairs,
-    test: Pairs,
-    component: Subspaces,
-    acts: torch.Tensor,
-    *,
-    tolerance: float,
-    resamples: int,
-    seed: int,
-    batch: int,
-    noise: float = 0.0,
+    train: Pairs, test: Pairs, component: Subspaces, acts: torch.Tensor, **settings: Any
 ) -> dict[SubspaceKey, Seen]:
     """What is seen of repairs, all seeds pooled.
 
@@ -84,14 +75,8 @@ def see_repair(
         test: Held-out pairs of different values.
         component: The component, with what ``trained_within`` found.
         acts: Orthonormal basis of what acts, ``[d, r]``.
-        tolerance: Singular values of a readout below this share of the largest count as zero.
-        resamples: Draws of the bootstrap.
-        seed: Of the draws and the random subspace beside them.
-        batch: Pairs at a time.
-        noise: As for ``see_component``.
+        settings: As ``patched_and_seen`` takes them.
     """
-    site, learnt = component.site, Component.of(train, component.site)
+    learnt = Component.of(train, component.site)
     natural = Natural(own_difference(learnt, acts), mean_held(learnt))
-    patched = patch_everything(test, site.name, component, natural, tolerance=tolerance, seed=seed, batch=batch)
-    ranks = {key: basis.shape[1] for key, basis in component.bases.items()}
-    return see_component(by_pair(test, patched), site, ranks, resamples=resamples, seed=seed, noise=noise)
+    return patched_and_seen(test, component, natural, **settings)[1]

@@ -4,15 +4,18 @@ is made of. Every draw of the bootstrap draws the groups of pairs for all of the
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from subspace_illusion.core.seeds import numpy_generator
 from subspace_illusion.core.sites import Site
-from subspace_illusion.measures.effects import keys_by_pair
+from subspace_illusion.measures.effects import Patched, Subspaces, by_pair, keys_by_pair, patch_everything
+from subspace_illusion.measures.own_difference import Natural
 from subspace_illusion.statistics import Bootstrap, Estimate, interval, ratio
 from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, OWN, WHOLE, SubspaceKey, axes_among
+from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.verdict.estimate import kind_of, match_of, mediated_share, share_of
 
 MEASURED = ("fldd", "whole", "own", "match", "share")
@@ -99,6 +102,36 @@ def see_component(
         rank = next(rank for single, rank in ranks.items() if single.pooled == key)
         found[key] = Seen(site, rank, ratio(effect, clean), whole, share_of(own, effect), bootstrap.counts.shape[1])
     return found
+
+
+def patched_and_seen(
+    test: Pairs,
+    component: Subspaces,
+    natural: Natural,
+    *,
+    tolerance: float,
+    resamples: int,
+    seed: int,
+    batch: int,
+    noise: float = 0.0,
+) -> tuple[Patched, dict[SubspaceKey, Seen]]:
+    """Patches held-out pairs along every subspace of a component; and what is seen of them.
+
+    Args:
+        test: Held-out pairs of different values.
+        component: The component and its subspaces.
+        natural: What it does by itself.
+        tolerance: Singular values of a readout below this share of the largest count as zero.
+        resamples: Draws of the bootstrap.
+        seed: Of the draws and the random subspace beside them.
+        batch: Pairs at a time.
+        noise: As for ``see_component``.
+    """
+    site = component.site
+    patched = patch_everything(test, site.name, component, natural, tolerance=tolerance, seed=seed, batch=batch)
+    ranks = {key: basis.shape[1] for key, basis in component.bases.items()}
+    draws = dict[str, Any](resamples=resamples, seed=seed, noise=noise)
+    return patched, see_component(by_pair(test, patched), site, ranks, **draws)
 
 
 def judged_among(keys: Iterable[SubspaceKey]) -> list[SubspaceKey]:

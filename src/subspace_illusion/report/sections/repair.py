@@ -3,12 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import pandas as pd
-
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Section
-from subspace_illusion.report.verdict import was_asked
-from subspace_illusion.report.words import fixed, percent, shown, with_ends
+from subspace_illusion.report.verdict import share_cells
+from subspace_illusion.report.words import fixed, shown, with_ends
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.keys import SubspaceKey
 
@@ -57,15 +55,4 @@ def _cells(key: SubspaceKey, row: Mapping[str, Any], results: Results) -> list[s
         *(Estimate.of(row, name) for name in ("fldd", "whole")),
     ]
     measured = ["" if each is None else with_ends(each) for each in figures]
-    promised = "" if pd.isna(row["level"]) else f"{row['level']:.0%}"
-    return [key.component, shown(key), *measured, _share(row), promised, str(row["verdict"])]
-
-
-def _share(row: Mapping[str, Any]) -> str:
-    """The estimate of the mediated share with its prediction interval; empty where it is not asked, or no planted case
-    tells."""
-    return (
-        ""
-        if pd.isna(row["level"]) or not was_asked(str(row["reason"]))
-        else percent(Estimate(row["share"], row["share_lo"], row["share_hi"]))
-    )
+    return [key.component, shown(key), *measured, *share_cells(row), str(row["verdict"])]
