@@ -1,9 +1,10 @@
-"""How long the phases of an audit take in a model of 3.2 billion random weights, of Llama's shape.
+"""How long the phases of an audit take in models of Llama's shape with billions of random weights.
 
-    python benchmarks/audit_phases.py TOKENIZER [--small] [--folder DIR]
+    python benchmarks/audit_phases.py TOKENIZER [--shape 3b|8b|small] [--folder DIR]
 
 TOKENIZER is a folder with a tokenizer that can write the example's pairs, such as data/model. The weights are random:
-verdicts mean nothing, only times do. Writes benchmarks/results/audit_phases_DEVICE.json. ``--small`` tries the script.
+verdicts mean nothing, only times do. Writes benchmarks/results/audit_phases_SHAPE_DEVICE.json: 3.2 billion weights in
+float32, or 8.0 in bfloat16. ``small`` tries the script.
 """
 
 import argparse
@@ -20,7 +21,8 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 PAIRS = Path(__file__).parent.parent / "examples" / "probe" / "pairs.csv"
-LARGE: dict[str, Any] = dict(
+LLAMA_3B: dict[str, Any] = dict(
+    dtype="float32",
     hidden_size=3072,
     intermediate_size=8192,
     num_hidden_layers=28,
@@ -29,11 +31,20 @@ LARGE: dict[str, Any] = dict(
     vocab_size=128256,
     tie_word_embeddings=True,
 )
-SMALL = LARGE | dict(hidden_size=96, intermediate_size=256, num_hidden_layers=4, vocab_size=50000)
+LLAMA_8B = LLAMA_3B | dict(
+    dtype="bfloat16",
+    hidden_size=4096,
+    intermediate_size=14336,
+    num_hidden_layers=32,
+    num_attention_heads=32,
+    tie_word_embeddings=False,
+)
+SMALL = LLAMA_3B | dict(hidden_size=96, intermediate_size=256, num_hidden_layers=4, vocab_size=50000)
+SHAPES = {"3b": LLAMA_3B, "8b": LLAMA_8B, "small": SMALL}
 
 
 def write_model(folder: Path, tokenizer: Path, shape: dict[str, Any]) -> None:
-    """Writes a model in float32 and a tokenizer."""
+    """Writes a model and a tokenizer."""
     import torch
     from transformers import AutoModelForCausalLM, LlamaConfig
 
@@ -41,7 +52,7 @@ def write_model(folder: Path, tokenizer: Path, shape: dict[str, Any]) -> None:
     config.architectures = ["LlamaForCausalLM"]
     torch.manual_seed(0)
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
-        AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+        AutoModelForCausalLM.from_config(config, dtype=getattr(torch, shape["dtype"])).save_pretrained(folder)
     for file in tokenizer.glob("*token*"):
         shutil.copy(file, folder)
 
@@ -94,10 +105,10 @@ def main() -> None:
     """Runs the benchmark."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("tokenizer", type=Path, help="a folder with a tokenizer")
-    parser.add_argument("--small", action="store_true", help="a model of a few million weights")
+    parser.add_argument("--shape", choices=SHAPES, default="3b")
     parser.add_argument("--folder", type=Path, help="where the model is put, or lies since an earlier run")
     options = parser.parse_args()
-    shape = SMALL if options.small else LARGE
+    shape = SHAPES[options.shape]
     with TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary) / "model"
         if not (folder / "config.json").exists():
@@ -109,9 +120,9 @@ def main() -> None:
     rounded = {name: round(took, 2) for name, took in seconds.items()}
     measured = json.dumps(dict(device=device, torch=torch.__version__, shape=shape, seconds=rounded), indent=2)
     print(measured)
-    if not options.small:
+    if options.shape != "small":
         short = re.sub("^NVIDIA ", "", device).split()[0].lower()
-        (RESULTS / f"audit_phases_{short}.json").write_text(measured + "\n")
+        (RESULTS / f"audit_phases_{options.shape}_{short}.json").write_text(measured + "\n")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ import torch
 from machine import machine, product_rate, seconds
 from random_llama import random_llama
 
+from subspace_illusion.core.checkpoints import dtype_name
 from subspace_illusion.core.device import multiplies
 from subspace_illusion.core.matmul import MatmulDtype
 from subspace_illusion.core.model import Model, open_model
@@ -45,7 +46,26 @@ SHAPES: dict[str, dict[str, Any]] = {
         num_key_value_heads=8,
         intermediate_size=8192,
         tie_word_embeddings=True,
-    )
+    ),
+    "llama-1.5b": dict(
+        vocab_size=151936,
+        hidden_size=1536,
+        num_hidden_layers=28,
+        num_attention_heads=12,
+        num_key_value_heads=2,
+        intermediate_size=8960,
+        tie_word_embeddings=True,
+    ),
+    "llama-8b": dict(
+        dtype=torch.bfloat16,
+        vocab_size=128256,
+        hidden_size=4096,
+        num_hidden_layers=32,
+        num_attention_heads=32,
+        num_key_value_heads=8,
+        intermediate_size=14336,
+        tie_word_embeddings=False,
+    ),
 }
 ENDS = {"all 100 steps": 0.0, "ended by min_gain 0.02": 0.02}
 LENGTH = 17
@@ -96,7 +116,8 @@ def with_pyvene(
     """Steps of pyvene's low-rank interchange in a Hugging Face model of the same shape."""
     import pyvene
 
-    hf = type(model.bridge.original_model)(model.bridge.original_model.config)
+    with model.device:
+        hf = type(model.bridge.original_model)(model.bridge.original_model.config).to(model.dtype)
     # What pyvene calls a gated MLP's activation is its gate's alone: other numbers, the same work.
     kind = "mlp_activation" if site.readout == ("mlp", "out") else "block_output"
     of_block = dict(
@@ -105,7 +126,7 @@ def with_pyvene(
         low_rank_dimension=1,
         intervention_type=pyvene.LowRankRotatedSpaceIntervention,
     )
-    patched = pyvene.IntervenableModel(pyvene.IntervenableConfig([of_block]), hf.to(model.device))
+    patched = pyvene.IntervenableModel(pyvene.IntervenableConfig([of_block]), hf)
     patched.set_device(model.device)
     patched.disable_model_gradients()
     optimizer = torch.optim.Adam(patched.get_trainable_parameters(), lr=0.01)
@@ -196,7 +217,9 @@ def main() -> None:
         patched = test.patch(site, {i: test.along(site, basis) for i, basis in enumerate(bases)}, 200)
         return [round(float((test.ld_clean - outcome.ld[0]).mean()), 4) for outcome in patched.values()]
 
-    kinds: list[MatmulDtype] = ["float32", *(["bfloat16"] if multiplies(device, torch.bfloat16) else [])]
+    kinds: list[MatmulDtype] = ["bfloat16"] if multiplies(device, torch.bfloat16) else []
+    if model.dtype == torch.float32:
+        kinds.insert(0, "float32")
     about = machine(device)
     print(f"{batch} pairs a step at {site.name} on {about}", flush=True)
     others = {
@@ -207,7 +230,7 @@ def main() -> None:
         others["pyvene"] = with_pyvene(model, site, base, source, target)
     cases = [(kind, seeds) for kind in kinds for seeds in options.seeds]
     alone = {(kind, seeds): products_alone(model, site, seeds * batch, getattr(torch, kind)) for kind, seeds in cases}
-    for first in (with_replay(1, "float32"), *others.values()):
+    for first in (with_replay(1, kinds[0]), *others.values()):
         first(1)  # what a process does once
     taken: dict[str, list[float]] = {name: [] for name in others}
     step, products, large = ({case: [] for case in cases} for _ in range(3))
@@ -249,7 +272,7 @@ def main() -> None:
     found = dict(machine=about, model=options.shape or "data/model", component=site.name, batch=batch)
     found |= dict(gflop_a_step=round(flops / 1e9, 2), steps=results)
     medians = {name: round(statistics.median(seconds), 4) for name, seconds in taken.items()}
-    found |= dict(seconds_of_others_in_float32=medians)
+    found |= {f"seconds_of_others_in_{dtype_name(model.dtype)}": medians}
     if not options.shape:
         trained = {f"{kind}, {said}": effects(kind, gain) for kind in kinds for said, gain in ENDS.items()}
         print(f"effects of what DAS trains: {trained}")

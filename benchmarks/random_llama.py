@@ -9,10 +9,11 @@ from subspace_illusion.core.device import pick_device
 from subspace_illusion.core.model import Model, bridge_model
 
 
-def random_llama(**shape: Any) -> Model:
-    """A model, always with the same weights, and a tokenizer that is never asked.
+def random_llama(dtype: torch.dtype = torch.float32, **shape: Any) -> Model:
+    """A model, always with the same weights on a kind of device, and a tokenizer that is never asked.
 
     Args:
+        dtype: Of the weights.
         shape: What differs from transformers' ``LlamaConfig``.
     """
     from tokenizers import Tokenizer as Words
@@ -23,4 +24,6 @@ def random_llama(**shape: Any) -> Model:
     config.architectures = ["LlamaForCausalLM"]
     torch.manual_seed(0)
     words = PreTrainedTokenizerFast(tokenizer_object=Words(WordLevel({"<unk>": 0}, unk_token="<unk>")))
-    return bridge_model(AutoModelForCausalLM.from_config(config), Tokenizer(words), pick_device())
+    with pick_device():  # where billions of numbers are drawn in a second
+        hf_model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+    return bridge_model(hf_model, Tokenizer(words), pick_device())

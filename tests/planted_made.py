@@ -21,5 +21,6 @@ def cases(seed: int = 0) -> pd.DataFrame:
             kept=np.where(place == "MLP", random.random(n), np.nan), by_itself=0.0,
             placebo=effect * (1 - truth**2), ablated=random.random(n), steered=random.random(n),
             accuracy=random.random(n), flipped=random.random(n), probe_cosine=random.random(n),
+            arbitrary=random.random(n),
         )
     )  # fmt: skip

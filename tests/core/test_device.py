@@ -6,9 +6,11 @@ CPU is an error, as it would be with a GPU; multiplying their matrices is not. W
 
 import gc
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import tiny
 from some_pairs import some_pairs
@@ -45,6 +47,30 @@ def test_a_replay_forward_and_backward_stays_on_the_device(architecture: str, po
             assert logits.shape == (3, there.bridge.cfg.d_vocab)
             (gradient,) = torch.autograd.grad(logits.sum(), change)
             assert (gradient.device, gradient.shape) == (META, change.shape)
+
+
+class NothingGoesOver(TorchDispatchMode):
+    """Within, nothing is copied to ``meta`` from the CPU: a GPU's launches cannot be captured where something is."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = func(*args, **(kwargs or {}))
+        from_cpu = [x for x in args if isinstance(x, torch.Tensor) and x.device.type == "cpu" and x.ndim]
+        assert not (from_cpu and isinstance(given, torch.Tensor) and given.device == META), func
+        return given
+
+
+@pytest.mark.parametrize("position", [7, 4], ids=["END", "before END"])
+@pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
+def test_a_replay_of_tails_that_lie_on_the_device_needs_nothing_from_the_processor(architecture: str, position: int):
+    model = tiny.tiny_model(architecture)
+    widths = {site: model.width(site) for site in SITES}
+    tokens = torch.randint(1, 500, (3, 8), generator=torch.Generator().manual_seed(0))
+    tail = record(model, tokens, tail_from=1, position=position).tail
+    assert tail is not None
+    there, tail = on_meta(model), tail.to(META)
+    for site, width in widths.items():
+        with NothingGoesOver():
+            replay(there, tail, {site: torch.zeros(3, width, device=META)})
 
 
 def test_a_tensor_on_the_wrong_device_would_be_seen():

@@ -103,7 +103,11 @@ def test_every_place_of_a_block_has_its_cases(model: Model):
     tried = found["place"].unique().tolist()
     assert set(places) - {"one head"} <= set(tried)  # one head may not write along the direction
     assert len(found) == len(tried) * 3 * (5 + 2 + 1)  # in no place is DAS the mediator itself
-    assert found[["effect", "mediated", "own", "whole", "placebo", "ablated", "steered"]].notna().all(axis=None)
+    assert (
+        found[["effect", "mediated", "own", "whole", "placebo", "ablated", "steered", "arbitrary"]]
+        .notna()
+        .all(axis=None)
+    )
     assert found.loc[found["dose"] == 0, "mediated"].abs().max() < 1e-4
     assert found.loc[found["found"] == "off the route", "mediated"].abs().max() < 1e-3
     unread = found.groupby("place")["kept"].apply(lambda kept: kept.notna().any())

@@ -439,7 +439,7 @@ def _at_end(model: Model, ends: torch.Tensor, longest: int) -> Iterator[None]:
     if longest == 1:
         yield
         return
-    rows = torch.arange(len(ends))
+    rows = torch.arange(len(ends), device=ends.device)
 
     def at_end(_: Any, args: Any) -> Any:
         x = args[0]

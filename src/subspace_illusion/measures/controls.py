@@ -76,7 +76,8 @@ def arbitrary_labels(examples: Examples, seeds: Sequence[int]) -> Examples:
 
     Nothing tells the pairs that should change from those that should not, so what is learnt is learnt by heart.
     """
-    tosses = [torch.rand(len(examples), generator=torch_generator(seed, "arbitrary labels")) for seed in seeds]
+    n = examples.changes.shape[-1]
+    tosses = [torch.rand(n, generator=torch_generator(seed, "arbitrary labels")) for seed in seeds]
     swap = torch.stack(tosses) < 0.5
     of_ids = swap[(..., *[None] * (examples.shared_dims - 1))]
     target = torch.where(of_ids, examples.other_id, examples.target_id)

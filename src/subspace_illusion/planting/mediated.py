@@ -189,10 +189,11 @@ def cases_of_block(train: Pairs, test: Pairs, block: int, plan: Plan) -> pd.Data
         except InputError:  # a head may have nothing to write along the direction with
             continue
         learnt = {dose: place.at(train, dose, plan.batch) for dose in plan.doses}
-        trained = trained_at_once(list(learnt.values()), plan.das, plan.seed)
-        given = [{TRAINED: basis} for basis in trained]
-        for (dose, component), found in zip(learnt.items(), given, strict=True):
-            rows += cases_of_dose(place, component, test, dose, found, plan)
+        trained, arbitrary = (
+            trained_at_once(list(learnt.values()), plan.das, plan.seed, tossed) for tossed in (False, True)
+        )
+        for (dose, component), basis, by_heart in zip(learnt.items(), trained, arbitrary, strict=True):
+            rows += cases_of_dose(place, component, test, dose, {TRAINED: basis}, plan, by_heart)
     cases = pd.DataFrame(rows).assign(block=block)
     return cases.assign(by_itself=of_no_dose(cases))
 
@@ -204,7 +205,13 @@ def of_no_dose(cases: pd.DataFrame) -> pd.Series:
 
 
 def cases_of_dose(
-    place: Place, component: Component, test: Pairs, dose: float, given: Mapping[str, torch.Tensor], plan: Plan
+    place: Place,
+    component: Component,
+    test: Pairs,
+    dose: float,
+    given: Mapping[str, torch.Tensor],
+    plan: Plan,
+    arbitrary: torch.Tensor | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Every case of a place with one dose.
 
@@ -215,13 +222,15 @@ def cases_of_dose(
         dose: The dose.
         given: Directions ``[d, 1]`` that are tried, besides those that are found here.
         plan: What is tried.
+        arbitrary: What DAS learns there from arbitrary labels, ``[d, 1]``, evidence too.
 
     Yields:
         ``place, hook, kind, dose, found``, and what patches do, as shares of the clean LD: ``effect`` of the subspace,
         ``mediated`` of the mediator alone, ``own`` of the own difference alone, and, where the plan has the evidence,
         ``kept`` of the row part (NaN where nothing is unread), ``placebo``, ``ablated`` (its mean put along the
-        subspace) and ``steered`` (the mean change added to every prompt); ``whole`` of the component; ``accuracy``, the
-        interchange accuracy; ``probe_cosine``, with the probe's direction.
+        subspace) and ``steered`` (the mean change added to every prompt); ``whole`` of the component and, where it was
+        given, ``arbitrary`` of that direction; ``accuracy``, the interchange accuracy; ``probe_cosine``, with the
+        probe's direction.
     """
     held_out, different = place.at(test, dose, plan.batch), _different(component)
     pulls, u = gradients(different, plan.batch), place.mediator.unit
@@ -230,6 +239,8 @@ def cases_of_dose(
     found = found_in(component, different, pulls, u, given, **draws, tolerance=plan.tolerance)
     own = own_difference(different, acts)
     changes: dict[tuple[str, str], Change] = {("", "whole"): held_out.along(None)}
+    if arbitrary is not None:
+        changes["", "arbitrary"] = held_out.along(arbitrary)
     mean, moves = mean_held(different), place.moves(test, dose)
     own_moves = (held_out.change @ own).squeeze(1)
     for label, basis in found.items():
@@ -250,6 +261,7 @@ def cases_of_dose(
             changes |= {} if row is None else {(label, "kept"): held_out.along(row)}
     outcomes, clean = held_out.patch(changes, plan.batch), test.ld_clean
     done = {key: float((clean - outcome.ld[0]).mean() / clean.mean()) for key, outcome in outcomes.items()}
+    of_all = {what: value for (key, what), value in done.items() if not key}
     for label, basis in found.items():
         of_label = {what: value for (key, what), value in done.items() if key == label}
         yield dict(
@@ -259,7 +271,7 @@ def cases_of_dose(
             dose=dose,
             found=label,
             **of_label,
-            whole=done["", "whole"],
+            **of_all,
             accuracy=float(outcomes[label, "effect"].top1_foil.mean()),
             flipped=float((outcomes[label, "effect"].ld < 0).mean()),
             probe_cosine=float((basis.mT @ found[PROBE]).norm()),

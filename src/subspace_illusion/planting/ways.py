@@ -11,6 +11,7 @@ from subspace_illusion.core.basis import SMALLEST_PART, mean_difference, orthono
 from subspace_illusion.core.replay import Planted, Tail
 from subspace_illusion.core.seeds import torch_generator
 from subspace_illusion.measures.ablation import which_way
+from subspace_illusion.measures.controls import arbitrary_labels
 from subspace_illusion.planting.plant import PromptsWithSignal, unread
 from subspace_illusion.subspace.component import Component
 from subspace_illusion.subspace.das import Examples, train_das
@@ -89,24 +90,30 @@ def probe(activations: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     return orthonormal(torch.tensor(fitted.coef_[-1:].T, dtype=torch.float32))
 
 
-def trained_at_once(components: Sequence[Component], das: Mapping[str, Any], seed: int) -> torch.Tensor:
+def trained_at_once(
+    components: Sequence[Component], das: Mapping[str, Any], seed: int, arbitrary: bool = False
+) -> torch.Tensor:
     """What DAS finds at each dose, all in one batch, ``[doses, d, 1]``.
 
     Args:
         components: The component with each dose, in training pairs.
         das: How a run goes.
         seed: Of every run.
+        arbitrary: Whether it learns labels that were tossed up (E12), in all its steps.
     """
-    first, doses = components[0], len(components)
+    first, doses, examples = components[0], len(components), examples_of(components)
+    settings = dict[str, Any](das)
+    if arbitrary:
+        examples, settings["min_gain"] = arbitrary_labels(examples, [seed] * doses), 0.0
     readout = None if first.through is None else first.through.expand(doses, -1, -1)
     return train_das(
         first.pairs.model,
         first.site,
-        examples_of(components),
+        examples,
         rank=1,
         seeds=[seed] * doses,
         readout=readout,
-        **das,
+        **settings,
     ).bases
 
 

@@ -15,7 +15,7 @@ from subspace_illusion.report.verdict import evidence, reason_of
 from subspace_illusion.report.words import fixed, place, shown, variable_of
 from subspace_illusion.subspace.keys import TRAINED, SubspaceKey
 from subspace_illusion.verdict.calibration import Calibration
-from subspace_illusion.verdict.estimate import CHOSEN_ON, KINDS
+from subspace_illusion.verdict.estimate import KINDS
 from subspace_illusion.verdict.evidence import ESTIMATE
 from subspace_illusion.verdict.judge import Verdict
 
@@ -91,10 +91,9 @@ IN_README = (
 
 
 def evidence_table(calibration: Calibration) -> str:
-    """The README's table of what verdicts could rest on, in Markdown: the median error on models that were left out and
-    that the formula was not chosen on."""
-    unseen = calibration.evidence[calibration.evidence["model"] != CHOSEN_ON]
-    errors = unseen.pivot(index="evidence", columns="kind", values="median_error")
+    """The README's table of what verdicts could rest on, in Markdown: the median error on the model, left out, on which
+    it is largest."""
+    errors = calibration.evidence.pivot_table("median_error", index="evidence", columns="kind", aggfunc="max")
     kinds = [kind for kind in KINDS if kind in errors]
     lines = ["| median error | " + " | ".join(kinds) + " |", "| --- |" + " ---: |" * len(kinds)]
     for name in (name for name in IN_README if name in errors.index):

@@ -31,6 +31,7 @@ EVIDENCE: Mapping[str, Callable[[pd.DataFrame], np.ndarray]] = {
     "flip rate": lambda cases: cases["flipped"].to_numpy(dtype=float),
     "interchange accuracy": lambda cases: cases["accuracy"].to_numpy(dtype=float),
     "a placebo's effect over the patch's": _over_effect("placebo"),
+    "arbitrary labels' effect over the patch's": _over_effect("arbitrary"),
     "mean ablation's effect": lambda cases: cases["ablated"].to_numpy(),
     "steering's effect": lambda cases: cases["steered"].to_numpy(),
     "cosine with a probe": lambda cases: cases["probe_cosine"].to_numpy(),

@@ -1,11 +1,11 @@
 """Prediction intervals of the mediated share, from planted cases (E13).
 
-The interval of an estimate holds the mediated shares that planted cases with a like estimate had: the ends of
-``truth - estimate`` among the cases of like places whose estimate falls in the same bin. Cases of one block are not
-independent. So each block has the same weight, and the ends are those that hold a case of one more block in 90 of 100
-(split conformal prediction over groups: Vovk, Gammerman and Shafer 2005; Dunn, Wasserman and Ramdas 2023). That takes
-19 blocks. With fewer the ends are the most extreme ones, and ``(n - 1) / (n + 1)`` is all that n blocks can promise:
-the ``level``. With fewer than ``FEWEST_UNITS`` that is less than a half, and planted cases elsewhere tell nothing.
+The interval of an estimate reaches as far to either side as planted cases with a like estimate erred: those of like
+places whose estimate falls in the same bin. Cases of one block are not independent. So each block has the same weight,
+and the reach is the one that holds a case of one more block in 90 of 100 (split conformal prediction over groups: Vovk,
+Gammerman and Shafer 2005; Dunn, Wasserman and Ramdas 2023, their pooling of distribution functions). That takes nine
+blocks, and would take nineteen if either side had a reach of its own. With fewer it is the largest error, and
+``n / (n + 1)`` is all that n blocks can promise: the ``level``. Fewer than ``FEWEST_UNITS`` tell nothing.
 """
 
 from collections.abc import Iterator
@@ -102,15 +102,14 @@ class Intervals:
         if not len(known):
             return low, high, promised, cases
         unit = known.groupby(_UNIT).ngroup().to_numpy()
-        errors = (known["truth"] - known["estimate"]).to_numpy()
+        errors = (known["truth"] - known["estimate"]).abs().to_numpy()
         bins, known_bins = np.digitize(estimate, EDGES), np.digitize(known["estimate"], EDGES)
         for number in np.unique(bins):
             like = known_bins == number
             enough = like.sum() >= FEWEST and len(np.unique(unit[like])) >= self.fewest_units
             like = like if enough else np.full(len(known), True)
-            down, up = _ends(errors[like], unit[like])
-            here = bins == number
-            low[here], high[here] = estimate[here] + min(down, 0), estimate[here] + max(up, 0)
+            here, reach = bins == number, _reach(errors[like], unit[like])
+            low[here], high[here] = estimate[here] - reach, estimate[here] + reach
             promised[here], cases[here] = level(len(np.unique(unit[like]))), like.sum()
         return np.clip(low, 0, 1), np.clip(high, 0, 1), promised, cases
 
@@ -132,14 +131,13 @@ class Intervals:
 
 def level(units: int) -> float:
     """What the intervals from so many blocks can promise."""
-    return min(1 - MISSED, (units - 1) / (units + 1)) if units else 0.0
+    return min(1 - MISSED, units / (units + 1))
 
 
-def _ends(errors: np.ndarray, units: np.ndarray) -> tuple[float, float]:
-    """The percentiles of errors that hold those of one more unit, every unit of the same weight."""
+def _reach(errors: np.ndarray, units: np.ndarray) -> float:
+    """How far errors go that hold those of one more unit, every unit of the same weight."""
     listed, place, counts = np.unique(units, return_inverse=True, return_counts=True)
     order = np.argsort(errors, kind="stable")
     below = np.cumsum(1 / counts[place][order]) / len(listed)
-    tail = max(0.0, MISSED / 2 - (1 - MISSED / 2) / len(listed))
-    first, last = np.searchsorted(below, [tail, 1 - tail - ROUNDING]).clip(0, len(order) - 1)
-    return float(errors[order][first]), float(errors[order][last])
+    held = min(1.0, (1 - MISSED) * (1 + 1 / len(listed)))
+    return float(errors[order][np.searchsorted(below, held - ROUNDING)])

@@ -145,9 +145,9 @@ def rules(calibration: Calibration, smallest_effect: float, limits: Limits = LIM
         "A verdict rests on the mediated share: of the patch's effect, what goes through what the component itself "
         "hands on. It is estimated by the own-difference share, own. That is the effect of moving the component's "
         "own difference between the values, what acts of it, as far as the patch moves it and no further than it "
-        "really moves, over the patch's effect. In the residual stream it is own^(1/4) * match^(3/4), where match is "
-        "the patch's effect over the whole component's, the root of the inverse where it is larger, and 0 where their "
-        "signs differ. The "
+        "really moves, over the patch's effect. In the residual stream it is sqrt(own * match), where match is "
+        "of the effects of the patch and of the whole component the smaller over the larger, and 0 where their signs "
+        "differ. The "
         f"prediction interval decides: the whole of it from {limits.faithful_from:g} on is {FAITHFUL}, up to "
         f"{limits.illusory_up_to:g} {ILLUSORY}, and all else {INCONCLUSIVE}. Inconclusive too is an effect whose "
         f"interval does not exceed {smallest_effect:g} of the clean logit difference in either direction, and a "
@@ -161,7 +161,7 @@ _INTERVALS = (
     "Intervals hold the mediated shares that planted cases with a like estimate had in places of the same kind, or "
     "with any estimate where too few blocks have a like one, without those of the subspace's own model and block. They "
     "hold the interval from planting in the component itself too, where there is one. Of the cases of one more block, "
-    "intervals from n blocks promise to hold (n - 1) / (n + 1), and those from one block none."
+    "intervals from n blocks promise to hold n / (n + 1), and 90 % at most."
 )
 """Where intervals are from, and what they can promise."""
 
