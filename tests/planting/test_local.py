@@ -147,7 +147,7 @@ def test_only_cases_that_count_make_intervals_and_only_enough_of_them():
     assert isinstance(found["one"], Intervals)
     predicted = found["one"].predict(0.9, WRITES)
     assert predicted is not None
-    assert (predicted.source, predicted.cases, predicted.level) == (HERE, LEAST_CASES, 0)
-    assert (predicted.low, predicted.high) == pytest.approx((0.1, 0.9))
+    assert (predicted.source, predicted.cases, predicted.level) == (HERE, LEAST_CASES, 0.5)
+    assert (predicted.low, predicted.high) == pytest.approx((0.1, 1.0))
     assert found["one"].predict(0.9, STREAM) is None
     assert HERE != ELSEWHERE

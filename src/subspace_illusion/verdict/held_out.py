@@ -131,12 +131,13 @@ def left_out(cases: pd.DataFrame, over: str) -> pd.DataFrame:
 
     Args:
         cases: Those of ``judged``.
-        over: What is left out at a time: ``model``; or ``block``, that of its model in every task, as for a verdict.
+        over: What is left out at a time: ``model``; ``task``, that of its model; or ``block``, that of its model in every
+            task, as for a verdict.
 
     Raises:
         InputError: If there is nothing else that would tell of any of them.
     """
-    keys = ["model"] if over == "model" else ["model", "block"]
+    keys = list(dict.fromkeys(["model", over]))
     if cases.groupby(keys).ngroups < 2:
         raise InputError(
             f"the cases that move the answer are all of one {over}, so none can be left out: plant in more, raise "
