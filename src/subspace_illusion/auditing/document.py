@@ -45,7 +45,7 @@ class IntervalOf(Part):
     cases: int = Field(description="how many planted cases elsewhere, of like estimates where there are enough")
     level: float = Field(
         description="the share of the cases of one more block that such intervals hold, as far as the number of blocks "
-        "elsewhere can promise it: 0.9 from 19 on, 0 of a single one"
+        "elsewhere can promise it: 0.9 from 9 on, n / (n + 1) of fewer"
     )
 
     @classmethod

@@ -17,7 +17,7 @@ from subspace_illusion.verdict.seen import MEASURED, Seen
 CAUTIONS: Mapping[Caution, str] = {
     Caution.FEW_GROUPS: "its intervals are over few groups of pairs",
     Caution.MANY_DIMENSIONS: "it has more dimensions than planted cases have",
-    Caution.OPPOSED: "the component itself moves the answer the other way, so the estimate could be nothing but zero",
+    Caution.OPPOSED: "the component itself does not move the answer that way, so the estimate could only be zero",
     Caution.BY_DEFINITION: "the estimate is near one by definition, as this is the component's own difference",
     Caution.NO_SUCH_HOOK: "no case was planted at such a hook, only at others of its kind",
     Caution.ONE_BLOCK: "without the planted cases of one block the word would be another",

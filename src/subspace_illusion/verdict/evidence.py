@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.isotonic import IsotonicRegression
 
-from subspace_illusion.verdict.estimate import share_of
+from subspace_illusion.verdict.estimate import WRITES, share_of
 
 ESTIMATE = "the estimate"
 
@@ -21,11 +21,19 @@ def _over_effect(column: str) -> Callable[[pd.DataFrame], np.ndarray]:
     return lambda cases: share_of(cases[column].to_numpy(dtype=float), cases["effect"].to_numpy())
 
 
+def _left(cases: pd.DataFrame) -> np.ndarray:
+    """The share of an effect that the row part keeps: all of it where a component writes and nothing is unread; NaN
+    where it writes through no matrix."""
+    everything = cases["kept"].isna() & (cases["kind"] == WRITES)
+    kept = cases["kept"].mask(everything, cases["effect"])
+    return share_of(kept.to_numpy(dtype=float), cases["effect"].to_numpy())
+
+
 EVIDENCE: Mapping[str, Callable[[pd.DataFrame], np.ndarray]] = {
     "nothing": lambda cases: np.zeros(len(cases)),
     "own-difference share": lambda cases: cases["own_share"].to_numpy(),
     "match with the whole component": lambda cases: cases["match"].to_numpy(),
-    "what is left without the null part": _over_effect("kept"),
+    "what is left without the null part": _left,
     "the whole component's effect": lambda cases: cases["whole"].to_numpy(),
     "size of the effect": lambda cases: cases["effect"].to_numpy(),
     "flip rate": lambda cases: cases["flipped"].to_numpy(dtype=float),

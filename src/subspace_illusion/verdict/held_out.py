@@ -131,8 +131,8 @@ def left_out(cases: pd.DataFrame, over: str) -> pd.DataFrame:
 
     Args:
         cases: Those of ``judged``.
-        over: What is left out at a time: ``model``; ``task``, that of its model; or ``block``, that of its model in every
-            task, as for a verdict.
+        over: What is left out at a time: ``model``; ``task``, that of its model; or ``block``, that of its model in
+            every task, as for a verdict.
 
     Raises:
         InputError: If there is nothing else that would tell of any of them.
@@ -163,8 +163,9 @@ def goals(cases: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         One row a group: the columns of ``by``; ``cases``, ``units``, how many have a truth ``below_02`` and
         ``above_08``, and how many were ``cut`` to 1 because the mediator alone does more than the patch;
         ``median_error``, and ``nothing_error``, that of the best constant; how many are ``told``, in that the others
-        give them an interval. Of these alone: ``coverage_90`` and the ``level`` that the intervals could promise;
-        ``below_02_called_faithful``, ``above_08_called_illusory``; the share that is ``called``, and of those called
+        give them an interval. Of these alone: ``coverage_90``, the share that lies in it, every block of the same
+        weight, and the ``level`` that the intervals could promise; ``below_02_called_faithful``,
+        ``above_08_called_illusory``; the share that is ``called``, and of those called
         either word the share whose truth lies on the other side of a half, ``faithful_wrong`` and ``illusory_wrong``;
         the share of either end that is called neither, ``below_02_inconclusive`` and ``above_08_inconclusive``, and the
         larger one, ``inconclusive``. NaN where there are no such cases.
@@ -187,7 +188,8 @@ def _reached(cases: pd.DataFrame) -> Iterator[tuple[str, float]]:
     told = cases[cases["level"] > 0]
     yield "told", len(told)
     low, high = told[told["truth"] <= LOW], told[told["truth"] >= HIGH]
-    yield "coverage_90", _share(told["truth"].between(told["estimate_lo"], told["estimate_hi"]))
+    held = told["truth"].between(told["estimate_lo"], told["estimate_hi"])
+    yield "coverage_90", float(held.groupby(told["unit"]).mean().mean())
     yield "level", float(told["level"].mean()) if len(told) else np.nan
     yield "below_02_called_faithful", _share(low["call"] == FAITHFUL)
     yield "above_08_called_illusory", _share(high["call"] == ILLUSORY)

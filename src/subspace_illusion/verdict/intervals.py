@@ -2,10 +2,10 @@
 
 The interval of an estimate reaches as far to either side as planted cases with a like estimate erred: those of like
 places whose estimate falls in the same bin. Cases of one block are not independent. So each block has the same weight,
-and the reach is the one that holds a case of one more block in 90 of 100 (split conformal prediction over groups: Vovk,
-Gammerman and Shafer 2005; Dunn, Wasserman and Ramdas 2023, their pooling of distribution functions). That takes nine
-blocks, and would take nineteen if either side had a reach of its own. With fewer it is the largest error, and
-``n / (n + 1)`` is all that n blocks can promise: the ``level``. Fewer than ``FEWEST_UNITS`` tell nothing.
+and the reach is the one that holds a case of one more block in 90 of 100, if blocks are exchangeable (split conformal
+prediction over groups: Dunn, Wasserman and Ramdas 2023; weighted as by Lee, Barber and Willett, arXiv 2306.06342). That
+takes nine blocks, and would take nineteen if either side had a reach of its own. With fewer it is the largest error,
+and ``n / (n + 1)`` is all that n blocks can promise: the ``level``. Fewer than ``FEWEST_UNITS`` tell nothing.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from subspace_illusion.core.sites import Site
+from subspace_illusion.core.sites import Site, residual_after, residual_entering
 
 EDGES = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Where estimates are told apart for their intervals."""
@@ -28,6 +28,7 @@ ROUNDING = 1e-9
 COLUMNS = ("model", "task", "block", "hook", "kind", "estimate", "truth")
 """What is known of a planted case: where it was planted, the estimate and the truth."""
 _UNIT = ["model", "task", "block"]
+STREAM_BEFORE = residual_entering(0).point
 ELSEWHERE, HERE = "planted cases elsewhere", "planted in this component"
 WIDENED = f"{ELSEWHERE}, widened by those {HERE}"
 
@@ -80,9 +81,14 @@ class Intervals:
             yield replace(self, cases=self.cases[~here])
 
     def planted_at(self, site: Site) -> bool:
-        """Whether any case was planted at the same point of a block, in whichever block."""
-        planted = map(Site.parse, self.cases["hook"].unique())
-        return any((each.point, each.head is None) == (site.point, site.head is None) for each in planted)
+        """Whether any case was planted at the same point of a block, in whichever block; the stream before a block is
+        the one behind the block before it."""
+
+        def of_block(each: Site) -> tuple[str, bool]:
+            behind = residual_after(each.block).point
+            return behind if each.point == STREAM_BEFORE else each.point, each.head is None
+
+        return of_block(site) in {of_block(Site.parse(hook)) for hook in self.cases["hook"].unique()}
 
     def predict(self, estimate: float, kind: str) -> Predicted | None:
         """The interval of one estimate in a kind of place; ``None`` where too little was planted in such places."""

@@ -29,7 +29,7 @@ class Caution(StrEnum):
 
     FEW_GROUPS = "intervals over few groups"
     MANY_DIMENSIONS = "more dimensions than planted cases have"
-    OPPOSED = "the component itself works the other way"
+    OPPOSED = "the component itself does not work that way"
     BY_DEFINITION = "the component's own difference by definition"
     NO_SUCH_HOOK = "nothing planted at such a hook"
     ONE_BLOCK = "another word without one of the blocks planted in"

@@ -36,9 +36,9 @@ def cannot_see(calibration: Calibration) -> str:
         f"run along one direction, in {' and '.join(calibration.models)}, for {' and '.join(calibration.tasks)}; "
         "planes of two are among the subspaces that were tried, and nothing larger. How the estimate carries over to "
         "another model was measured by leaving each of these out, and no other task or model stands behind it. A "
-        f"component that does by itself more than {BY_ITSELF:g} of what the signal adds, to either side, has mediators "
-        "of its own, and such cases were not counted. An interval promises its level, less than 90 % where it is from "
-        f"few blocks. {_by_place(calibration)}"
+        f"component that does by itself more than {BY_ITSELF:g} of what the signal adds, or of the effect, to either "
+        "side, has mediators of its own, and such cases were not counted. An interval promises its level, less than "
+        f"90 % where it is from few blocks. {_by_place(calibration)}"
     )
 
 

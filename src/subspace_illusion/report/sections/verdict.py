@@ -158,7 +158,7 @@ def rules(calibration: Calibration, smallest_effect: float, limits: Limits = LIM
 
 
 _INTERVALS = (
-    "Intervals hold the mediated shares that planted cases with a like estimate had in places of the same kind, or "
+    "Intervals reach as far to either side as planted cases with a like estimate erred in places of the same kind, or "
     "with any estimate where too few blocks have a like one, without those of the subspace's own model and block. They "
     "hold the interval from planting in the component itself too, where there is one. Of the cases of one more block, "
     "intervals from n blocks promise to hold n / (n + 1), and 90 % at most."
