@@ -16,7 +16,7 @@ from subspace_illusion.report.words import fixed, place, shown, variable_of
 from subspace_illusion.subspace.keys import TRAINED, SubspaceKey
 from subspace_illusion.verdict.calibration import Calibration
 from subspace_illusion.verdict.estimate import KINDS
-from subspace_illusion.verdict.evidence import ESTIMATE
+from subspace_illusion.verdict.evidence import ESTIMATE, UNFITTED
 from subspace_illusion.verdict.judge import Verdict
 
 HEADLINE_ROWS: Sequence[str] = (
@@ -83,7 +83,7 @@ def readme_table(found: Sequence[Finding], published: pd.DataFrame, called: pd.D
 
 IN_README = (
     ESTIMATE,
-    *("own-difference share", "match with the whole component", "the whole component's effect"),
+    *("own-difference share", f"match with the whole component{UNFITTED}", "the whole component's effect"),
     *("what is left without the null part", "flip rate", "interchange accuracy", "a placebo's effect over the patch's"),
     *("steering's effect", "cosine with a probe"),
 )
