@@ -132,6 +132,22 @@ def test_one_model_alone_cannot_be_left_out():
         left_out(judged(told_apart(cases(("one",)), 0.1, 0.1)), "model")
 
 
+def test_every_block_has_the_same_weight_in_what_intervals_hold():
+    told = left_out(judged(told_apart(cases(), 0.1, 0.1)), "model")
+    first = told["unit"] == told["unit"].iloc[0]
+    more = pd.concat([told, told[first]]).reset_index(drop=True)
+    assert goals(more, ["task"])["coverage_90"][0] == goals(told, ["task"])["coverage_90"][0]
+
+
+def test_a_task_of_a_model_can_be_left_out():
+    table = judged(told_apart(cases(models=("one",)), 0.1, 0.1))
+    both = pd.concat([table, table.assign(task="other", unit=table["unit"] + " other")], ignore_index=True)
+    found = left_out(both, "task")
+    assert (found["level"] > 0).any()
+    with pytest.raises(InputError, match="all of one task"):
+        left_out(table, "task")
+
+
 def test_what_is_reached_is_counted():
     table = pd.DataFrame(
         dict(

@@ -116,6 +116,12 @@ def test_a_hook_at_which_nothing_was_planted_is_said():
     assert one(seen(0.9, site=Site.parse("blocks.3.attn.hook_z.1")), planted(0.1)).cautions == (Caution.NO_SUCH_HOOK,)
 
 
+def test_the_stream_before_a_block_was_planted_in_behind_the_one_before_it():
+    behind = Intervals(planted(0.1).cases.assign(hook="blocks.9.hook_resid_post"))
+    assert behind.planted_at(Site.parse("blocks.3.hook_resid_pre"))
+    assert not behind.planted_at(Site.parse("blocks.3.hook_resid_mid"))
+
+
 def test_a_word_that_hangs_on_one_block_is_said():
     wide = pd.concat([planted(0.05, (9, 10, 11)).cases, planted(0.5, (12,)).cases], ignore_index=True)
     hanging = one(seen(0.8), Intervals(wide))
