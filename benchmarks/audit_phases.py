@@ -19,26 +19,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from llama_shapes import LLAMA_3B, LLAMA_8B
+
 RESULTS = Path(__file__).parent / "results"
 PAIRS = Path(__file__).parent.parent / "examples" / "probe" / "pairs.csv"
-LLAMA_3B: dict[str, Any] = dict(
-    dtype="float32",
-    hidden_size=3072,
-    intermediate_size=8192,
-    num_hidden_layers=28,
-    num_attention_heads=24,
-    num_key_value_heads=8,
-    vocab_size=128256,
-    tie_word_embeddings=True,
-)
-LLAMA_8B = LLAMA_3B | dict(
-    dtype="bfloat16",
-    hidden_size=4096,
-    intermediate_size=14336,
-    num_hidden_layers=32,
-    num_attention_heads=32,
-    tie_word_embeddings=False,
-)
 SMALL = LLAMA_3B | dict(hidden_size=96, intermediate_size=256, num_hidden_layers=4, vocab_size=50000)
 SHAPES = {"3b": LLAMA_3B, "8b": LLAMA_8B, "small": SMALL}
 

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from llama_shapes import LLAMA_1B, LLAMA_8B, QWEN_WIDE
 from machine import machine, product_rate, seconds
 from random_llama import random_llama
 
@@ -37,36 +38,7 @@ from subspace_illusion.subspace.das import train_das, training_kinds
 from subspace_illusion.subspace.pairs import Pairs, cached_pairs, recorded_pairs
 from subspace_illusion.tasks.table import DIFFERENT
 
-SHAPES: dict[str, dict[str, Any]] = {
-    "llama-1b": dict(
-        vocab_size=49152,
-        hidden_size=2048,
-        num_hidden_layers=16,
-        num_attention_heads=32,
-        num_key_value_heads=8,
-        intermediate_size=8192,
-        tie_word_embeddings=True,
-    ),
-    "llama-1.5b": dict(
-        vocab_size=151936,
-        hidden_size=1536,
-        num_hidden_layers=28,
-        num_attention_heads=12,
-        num_key_value_heads=2,
-        intermediate_size=8960,
-        tie_word_embeddings=True,
-    ),
-    "llama-8b": dict(
-        dtype=torch.bfloat16,
-        vocab_size=128256,
-        hidden_size=4096,
-        num_hidden_layers=32,
-        num_attention_heads=32,
-        num_key_value_heads=8,
-        intermediate_size=14336,
-        tie_word_embeddings=False,
-    ),
-}
+SHAPES = {"llama-1b": LLAMA_1B, "llama-1.5b": QWEN_WIDE, "llama-8b": LLAMA_8B}
 ENDS = {"all 100 steps": 0.0, "ended by min_gain 0.02": 0.02}
 LENGTH = 17
 STEPS = {"cpu": (2, 6), "cuda": (5, 45)}

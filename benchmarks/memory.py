@@ -20,6 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pandas as pd
+from llama_shapes import QWEN_WIDE
 
 from subspace_illusion.files import write_table
 
@@ -32,15 +33,7 @@ def write_model(folder: Path, tokenizer: Path, blocks: int) -> None:
     import torch
     from transformers import AutoModelForCausalLM, Qwen2Config
 
-    config = Qwen2Config(
-        hidden_size=1536,
-        intermediate_size=8960,
-        num_hidden_layers=blocks,
-        num_attention_heads=12,
-        num_key_value_heads=2,
-        vocab_size=151936,
-        tie_word_embeddings=True,
-    )
+    config = Qwen2Config(**QWEN_WIDE | dict(num_hidden_layers=blocks))
     config.architectures = ["Qwen2ForCausalLM"]
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(folder)

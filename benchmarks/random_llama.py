@@ -9,7 +9,7 @@ from subspace_illusion.core.device import pick_device
 from subspace_illusion.core.model import Model, bridge_model
 
 
-def random_llama(dtype: torch.dtype = torch.float32, **shape: Any) -> Model:
+def random_llama(dtype: str = "float32", **shape: Any) -> Model:
     """A model, always with the same weights on a kind of device, and a tokenizer that is never asked.
 
     Args:
@@ -25,5 +25,5 @@ def random_llama(dtype: torch.dtype = torch.float32, **shape: Any) -> Model:
     torch.manual_seed(0)
     words = PreTrainedTokenizerFast(tokenizer_object=Words(WordLevel({"<unk>": 0}, unk_token="<unk>")))
     with pick_device():  # where billions of numbers are drawn in a second
-        hf_model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+        hf_model = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))
     return bridge_model(hf_model, Tokenizer(words), pick_device())

@@ -34,9 +34,7 @@ SITES = (Site(1, "mlp.hook_post"), Site(1, "attn.hook_z", 2), residual_after(1))
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
 def test_a_replay_forward_and_backward_stays_on_the_device(architecture: str, position: int):
     model = tiny.tiny_model(architecture)
-    widths = {site: model.width(site) for site in SITES}
-    tokens = torch.randint(1, 500, (3, 8), generator=torch.Generator().manual_seed(0))
-    tail = record(model, tokens, tail_from=1, position=position).tail  # on the CPU, as the cache gives it
+    widths, tail = {site: model.width(site) for site in SITES}, tail_of_three(model, position)
     there = on_meta(model)
     for site, width in widths.items():
         for kind in ("float32", "bfloat16"):
@@ -63,11 +61,8 @@ class NothingGoesOver(TorchDispatchMode):
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
 def test_a_replay_of_tails_that_lie_on_the_device_needs_nothing_from_the_processor(architecture: str, position: int):
     model = tiny.tiny_model(architecture)
-    widths = {site: model.width(site) for site in SITES}
-    tokens = torch.randint(1, 500, (3, 8), generator=torch.Generator().manual_seed(0))
-    tail = record(model, tokens, tail_from=1, position=position).tail
-    assert tail is not None
-    there, tail = on_meta(model), tail.to(META)
+    widths, tail = {site: model.width(site) for site in SITES}, tail_of_three(model, position).to(META)
+    there = on_meta(model)
     for site, width in widths.items():
         with NothingGoesOver():
             replay(there, tail, {site: torch.zeros(3, width, device=META)})
@@ -233,6 +228,14 @@ def test_a_gpu_trains_the_same_bytes_again_and_what_the_processor_trains():
         gc.set_threshold(*before)
     assert torch.equal(bases[1], bases[2])
     torch.testing.assert_close(bases[1], bases[0], atol=1e-3, rtol=0)
+
+
+def tail_of_three(model: Model, position: int) -> Tail:
+    """The tail of three prompts from block 1 on, on the CPU, as the cache gives it."""
+    tokens = torch.randint(1, 500, (3, 8), generator=torch.Generator().manual_seed(0))
+    tail = record(model, tokens, tail_from=1, position=position).tail
+    assert tail is not None
+    return tail
 
 
 def on_meta(model: Model) -> Model:
