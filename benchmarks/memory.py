@@ -18,6 +18,7 @@ import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pandas as pd
 from llama_shapes import QWEN_WIDE
@@ -33,7 +34,8 @@ def write_model(folder: Path, tokenizer: Path, blocks: int) -> None:
     import torch
     from transformers import AutoModelForCausalLM, Qwen2Config
 
-    config = Qwen2Config(**QWEN_WIDE | dict(num_hidden_layers=blocks))
+    shape: dict[str, Any] = QWEN_WIDE | dict(num_hidden_layers=blocks)
+    config = Qwen2Config(**shape)
     config.architectures = ["Qwen2ForCausalLM"]
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(folder)
