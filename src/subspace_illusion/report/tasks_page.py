@@ -21,7 +21,7 @@ from subspace_illusion.report.plots.localise import localise_map_figure
 from subspace_illusion.report.plots.tasks_page import tasks_figure
 from subspace_illusion.report.section import Grid, Picture, Section
 from subspace_illusion.report.sections.localise import between
-from subspace_illusion.report.verdict import cautions_said
+from subspace_illusion.report.verdict import cautions_said, share_cells
 from subspace_illusion.report.words import MANY_VALUES, in_order, shown, variable_of, with_ends
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, POOLED, ROW, WHOLE, SubspaceKey, with_keys
@@ -41,7 +41,7 @@ class TaskResults:
         name: The task.
         metrics: The headline figures.
         effects: What patching did; the rows that pool the seeds.
-        verdicts: Every subspace of a component that was judged: ``verdict``, ``reason``, ``share``.
+        verdicts: Every subspace of a component that was judged: as the table of verdicts has it.
         window: The blocks that write and read, where that was asked.
         tokens: The map of tokens and blocks, likewise.
     """
@@ -176,11 +176,10 @@ def _subspaces(task: TaskResults) -> Grid:
         for key in in_order(key for key in task.verdicts if key.component == component):
             figures = [task.effect(patched) for patched in (WHOLE.at(component), key, key.of_part(ROW))]
             verdict = task.verdicts[key]
-            figures.append(Estimate.of(verdict, "share"))
             cells = ["" if figure is None else with_ends(figure) for figure in figures]
-            rows.append([component, shown(key), *cells, verdict["verdict"], verdict["reason"]])
+            rows.append([component, shown(key), *cells, *share_cells(verdict), verdict["verdict"], verdict["reason"]])
     header = ["component", "subspace", "effect, whole component", "subspace", "its row part"]
-    header += ["mediated share", "verdict", "because"]
+    header += ["mediated share", "promised", "verdict", "because"]
     return Grid(header, rows)
 
 
