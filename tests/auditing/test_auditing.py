@@ -449,7 +449,7 @@ def test_in_the_residual_stream_the_estimate_is_of_both_and_its_readers_are_show
     key = SubspaceKey.user("mine", RESIDUAL)
     seen = found.seen[key]
     assert seen.kind == STREAM
-    np.testing.assert_allclose(seen.share, seen.own**0.25 * seen.match**0.75)
+    np.testing.assert_allclose(seen.share, np.sqrt(seen.own * seen.match))
     assert set(found.tables["readers"]["head"].str.partition(".")[0]) == {"2", "3"}
     assert found.proof.null_part is None
 
