@@ -68,7 +68,7 @@ def test_every_judged_subspace_stands_beside_its_whole_component(folder):
     assert [picture.name for picture in ioi.pictures] == ["map__ioi"]
     of_mlp = [row for row in ioi.grids[0].rows if row[0] == made.V_MLP]
     assert of_mlp[0] == [
-        "mlp8", "trained", "-0.25 [-0.35, -0.15]", "0.75 [0.70, 0.80]", "0.25 [0.15, 0.35]", "0.04 [0.00, 0.09]",
+        "mlp8", "trained", "-0.25 [-0.35, -0.15]", "0.75 [0.70, 0.80]", "0.25 [0.15, 0.35]", "4 % [0, 9]", "89%",
         "illusory", "of the effect, 0.75 of the clean LD, an estimated 4 % [0, 9] goes through what "
         "blocks.8.mlp.hook_post itself hands on",
     ]  # fmt: skip
