@@ -76,7 +76,7 @@ def test_every_judged_subspace_stands_beside_its_whole_component(folder):
     assert "writes" not in mine.reading
     of_mine = {row[1]: row for row in mine.grids[0].rows if row[0] == made.V_MLP}
     assert list(of_mine) == ["trained", made.PROBE, "mean difference"]
-    assert of_mine[made.PROBE][3:6] == ["0.15 [0.10, 0.20]", "0.07 [-0.03, 0.17]", "0.50 [0.45, 0.55]"]
+    assert of_mine[made.PROBE][3:6] == ["0.15 [0.10, 0.20]", "0.07 [-0.03, 0.17]", "50 % [45, 55]"]
 
 
 def test_the_picture_has_components_under_their_tasks(folder):
