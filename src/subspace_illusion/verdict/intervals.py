@@ -28,7 +28,8 @@ ROUNDING = 1e-9
 COLUMNS = ("model", "task", "block", "hook", "kind", "estimate", "truth")
 """What is known of a planted case: where it was planted, the estimate and the truth."""
 _UNIT = ["model", "task", "block"]
-STREAM_BEFORE = residual_entering(0).point
+SAME_STREAM = {residual_entering(0).point: residual_after(0).point}
+"""Points that name the stream between two blocks a second time."""
 ELSEWHERE, HERE = "planted cases elsewhere", "planted in this component"
 WIDENED = f"{ELSEWHERE}, widened by those {HERE}"
 
@@ -84,11 +85,10 @@ class Intervals:
         """Whether any case was planted at the same point of a block, in whichever block; the stream before a block is
         the one behind the block before it."""
 
-        def of_block(each: Site) -> tuple[str, bool]:
-            behind = residual_after(each.block).point
-            return behind if each.point == STREAM_BEFORE else each.point, each.head is None
+        def point(each: Site) -> tuple[str, bool]:
+            return SAME_STREAM.get(each.point, each.point), each.head is None
 
-        return of_block(site) in {of_block(Site.parse(hook)) for hook in self.cases["hook"].unique()}
+        return point(site) in {point(Site.parse(hook)) for hook in self.cases["hook"].unique()}
 
     def predict(self, estimate: float, kind: str) -> Predicted | None:
         """The interval of one estimate in a kind of place; ``None`` where too little was planted in such places."""
