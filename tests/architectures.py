@@ -7,7 +7,7 @@ names behind it, those alone, and writes nothing.
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,9 +16,10 @@ from unittest.mock import patch
 import pandas as pd
 import torch
 import transformers
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoModelForCausalLM
 
 import tiny
+from kinds import KINDS
 from subspace_illusion import Audit, audit
 from subspace_illusion.auditing import call, component
 from subspace_illusion.auditing.settings import Das
@@ -36,126 +37,13 @@ PAIRS = 24
 BLOCK = 1
 """The block whose places are tried."""
 
-_SHAPE = dict(
-    hidden_size=32, num_hidden_layers=4, num_attention_heads=4, intermediate_size=64, max_position_embeddings=128
-)
-_SHARED = _SHAPE | dict(num_key_value_heads=2)
-_GPT = dict(n_embd=32, n_layer=4, n_head=4, n_positions=128)
-_IDS = dict(pad_token_id=0, bos_token_id=0, eos_token_id=0)
-_LOCAL = dict(num_local_experts=4, num_experts_per_tok=2)
-_EXPERTS = dict(num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32)
-_WINDOW = dict(sliding_window=5)  # shorter than the prompts, so that it really hides something
-_ALTERNATING = _WINDOW | dict(layer_types=["sliding_attention", "full_attention"] * 2)
-_HEADS = dict(head_dim=8)
-_LATENT = _SHAPE | dict(
-    num_key_value_heads=4, n_routed_experts=4, num_experts_per_tok=2, moe_intermediate_size=32, kv_lora_rank=16,
-    q_lora_rank=16, qk_rope_head_dim=4, qk_nope_head_dim=4, v_head_dim=8, first_k_dense_replace=1, n_group=1,
-    topk_group=1,
-)  # fmt: skip
-_RECURRENT = dict(
-    linear_num_key_heads=2, linear_num_value_heads=2, linear_key_head_dim=8, linear_value_head_dim=8,
-    shared_expert_intermediate_size=32,
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A small configuration.
-
-    Attributes:
-        model_type: The architecture as transformers calls it.
-        shape: What the configuration says.
-        last_norm: What is added to the weight of the last norm, so that a cap on the logits bites.
-    """
-
-    model_type: str
-    shape: dict[str, Any]
-    last_norm: float = 0.0
-
-
-KINDS = {
-    "GPT-2": Kind("gpt2", _GPT),
-    "GPT-J": Kind("gptj", _GPT | dict(rotary_dim=4)),
-    "GPT-Neo": Kind("gpt_neo", dict(
-        hidden_size=32, num_layers=4, num_heads=4, intermediate_size=64, max_position_embeddings=128, window_size=5,
-        attention_types=[[["global", "local"], 2]],
-    )),
-    "GPT-NeoX (Pythia)": Kind("gpt_neox", _SHAPE),
-    "GPT-BigCode (StarCoder)": Kind("gpt_bigcode", _GPT),
-    "CodeGen": Kind("codegen", _GPT | dict(rotary_dim=4)),
-    "BLOOM": Kind("bloom", dict(hidden_size=32, n_layer=4, n_head=4)),
-    "Falcon": Kind("falcon", dict(hidden_size=32, num_hidden_layers=4, num_attention_heads=4)),
-    "Falcon, ALiBi": Kind("falcon", dict(
-        hidden_size=32, num_hidden_layers=4, num_attention_heads=4, alibi=True, multi_query=False, parallel_attn=False,
-    )),
-    "Falcon, grouped queries": Kind("falcon", dict(
-        hidden_size=32, num_hidden_layers=4, num_attention_heads=4, num_kv_heads=2, new_decoder_architecture=True,
-    )),
-    "MPT": Kind("mpt", dict(d_model=32, n_layers=4, n_heads=4, max_seq_len=128, expansion_ratio=2)),
-    "OPT": Kind("opt", _SHAPE | dict(ffn_dim=64, word_embed_proj_dim=32)),
-    "OPT, norms behind (OPT-350m)": Kind("opt", _SHAPE | dict(
-        ffn_dim=64, word_embed_proj_dim=16, do_layer_norm_before=False,
-    )),
-    "Phi": Kind("phi", _SHARED),
-    "Phi-3": Kind("phi3", _SHARED),
-    "Phi-3.5-MoE": Kind("phimoe", _SHARED | _LOCAL),
-    "StableLM": Kind("stablelm", _SHARED),
-    "StableLM, parallel": Kind("stablelm", _SHARED | dict(use_parallel_residual=True)),
-    "StarCoder2": Kind("starcoder2", _SHARED),
-    "Llama": Kind("llama", _SHARED),
-    "Mistral, with a window": Kind("mistral", _SHARED | _WINDOW),
-    "Mixtral": Kind("mixtral", _SHARED | _LOCAL),
-    "Qwen2": Kind("qwen2", _SHARED),
-    "Qwen2-MoE": Kind("qwen2_moe", _SHARED | _EXPERTS | dict(shared_expert_intermediate_size=32)),
-    "Qwen3": Kind("qwen3", _SHARED | _HEADS),
-    "Qwen3-MoE": Kind("qwen3_moe", _SHARED | _EXPERTS | _HEADS),
-    "Qwen3-Next": Kind("qwen3_next", _SHARED | _EXPERTS | _HEADS | _RECURRENT),
-    "OLMo": Kind("olmo", _SHARED),
-    "OLMo-2": Kind("olmo2", _SHARED),
-    "OLMo-3": Kind("olmo3", _SHARED | _WINDOW),
-    "OLMoE": Kind("olmoe", _SHARED | dict(num_experts=4, num_experts_per_tok=2)),
-    "Gemma": Kind("gemma", _SHARED | _HEADS),
-    "Gemma-2, its cap biting": Kind(
-        "gemma2",
-        _SHARED | _HEADS | _WINDOW | dict(query_pre_attn_scalar=8, final_logit_softcapping=30.0),
-        last_norm=20,
-    ),
-    "Gemma-3": Kind("gemma3_text", _SHARED | _HEADS | _ALTERNATING | dict(query_pre_attn_scalar=8)),
-    "Granite": Kind("granite", _SHARED | dict(logits_scaling=8.0, embedding_multiplier=2.0, residual_multiplier=0.5)),
-    "Granite-MoE": Kind("granitemoe", _SHARED | _LOCAL | dict(logits_scaling=8.0, residual_multiplier=0.5)),
-    "Cohere": Kind("cohere", _SHARED | dict(logit_scale=0.25)),
-    "Cohere 2": Kind("cohere2", _SHARED | _ALTERNATING | dict(logit_scale=0.25)),
-    "SmolLM3": Kind("smollm3", _SHARED),
-    "gpt-oss": Kind("gpt_oss", _SHARED | _HEADS | _LOCAL | _ALTERNATING),
-    "GLM": Kind("glm", _SHARED | _HEADS),
-    "GLM-4": Kind("glm4", _SHARED | _HEADS),
-    "GLM-4-MoE": Kind("glm4_moe", _SHARED | _HEADS | dict(
-        n_routed_experts=4, num_experts_per_tok=2, moe_intermediate_size=32, n_group=1, topk_group=1,
-        first_k_dense_replace=1,
-    )),
-    "DeepSeek-V2": Kind("deepseek_v2", _LATENT | dict(q_lora_rank=None)),
-    "DeepSeek-V3": Kind("deepseek_v3", _LATENT),
-    "Nemotron": Kind("nemotron", _SHARED),
-    "Apertus": Kind("apertus", _SHARED),
-    "EXAONE 4": Kind("exaone4", _SHARED | _HEADS | dict(sliding_window=5, sliding_window_pattern=2)),
-    "Llama 4": Kind("llama4_text", _SHARED | _HEADS | dict(
-        num_local_experts=4, num_experts_per_tok=1, intermediate_size_mlp=64, interleave_moe_layer_step=2,
-        attention_chunk_size=64,
-    )),
-    "GPT (2018)": Kind("openai-gpt", _GPT),
-    "Mamba": Kind("mamba", dict(hidden_size=32, num_hidden_layers=4, state_size=8)),
-    "RecurrentGemma": Kind("recurrent_gemma", _SHARED | _HEADS),
-    "LFM2": Kind("lfm2", _SHARED | dict(layer_types=["full_attention", "conv"] * 2)),
-}  # fmt: skip
-
 
 def hf_model(name: str, vocabulary: int, seed: int = 0) -> Any:
     """A model with random weights, large enough that a change at a token shows in the logits."""
     kind = KINDS[name]
-    config = AutoConfig.for_model(kind.model_type, vocab_size=vocabulary, **(_IDS | kind.shape))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = AutoModelForCausalLM.from_config(config, attn_implementation="eager")
+        model = AutoModelForCausalLM.from_config(kind.config(vocabulary), attn_implementation="eager")
         for parameter in model.parameters():
             if parameter.ndim > 1:
                 parameter.data.normal_(0, 0.2)
@@ -189,15 +77,7 @@ def places(model: Model) -> list[Site]:
     for name in sorted(model._probe):
         if name.startswith(f"blocks.{BLOCK}."):
             sites.append(Site(BLOCK, name.split(".", 2)[2]))
-    return [site for site in sites if is_there(model, site)]
-
-
-def is_there(model: Model, site: Site) -> bool:
-    try:
-        model.check(site)
-    except InputError:
-        return False
-    return True
+    return [site for site in sites if model.has(site)]
 
 
 def farthest(model: Model, sites: Sequence[Site]) -> float:

@@ -4,6 +4,7 @@
 
 import pandas as pd
 import pytest
+from transformer_lens.factories.architecture_adapter_factory import SUPPORTED_ARCHITECTURES
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
@@ -12,10 +13,12 @@ from transformers import (
     Gemma3TextConfig,
     PretrainedConfig,
 )
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 import architectures
 import tiny
-from architectures import TOLERANCE, audited, farthest, is_there, small_model
+from architectures import TOLERANCE, audited, farthest, small_model
+from kinds import KINDS, NOT_TRIED
 from subspace_illusion.core.model import Model, bridge_model
 from subspace_illusion.core.sites import Site
 from subspace_illusion.core.tokenizer import Tokenizer
@@ -31,7 +34,7 @@ def kind(request) -> tuple[str, Model]:
 
 
 def test_replays_are_full_forward_passes(kind):
-    sites = [Site(1, point) for point in PLACES if is_there(kind[1], Site(1, point))]
+    sites = [Site(1, point) for point in PLACES if kind[1].has(Site(1, point))]
     assert len(sites) >= 4
     assert farthest(kind[1], sites) < TOLERANCE
 
@@ -39,7 +42,7 @@ def test_replays_are_full_forward_passes(kind):
 def test_experts_are_refused_at_once_with_the_hook_that_does(kind):
     name, model = kind
     hidden = Site(1, "mlp.hook_post")
-    assert is_there(model, hidden) == (name != "Mixtral")
+    assert model.has(hidden) == (name != "Mixtral")
     if name == "Mixtral":
         with pytest.raises(InputError, match=r"mixture of experts.*take what it gives, blocks\.1\.hook_mlp_out$"):
             audited(model, hidden.point)
@@ -98,9 +101,15 @@ def test_nothing_is_installed_for_a_model_that_reads_images_too(monkeypatch):
 
 def test_the_table_has_every_kind_and_no_traceback():
     table = pd.read_csv(architectures.TABLE, keep_default_na=False)
-    assert table["architecture"].tolist() == list(architectures.KINDS)
+    assert table["architecture"].tolist() == list(KINDS)
     assert len(table) >= 25
     assert set(table["works"]) <= {"yes", "in part", "no"}
     assert not table["why"].str.contains("TRACEBACK|\n").any()
     assert (table["works"] == "yes").sum() >= 25
     assert (table.loc[table["works"] != "yes", "why"] != "").all()
+
+
+def test_what_both_libraries_have_is_in_the_table():
+    types = {name: kinds for kinds, name in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.items()}
+    shared = {types[name] for name in SUPPORTED_ARCHITECTURES if name in types}
+    assert shared - {kind.model_type for kind in KINDS.values()} <= NOT_TRIED.keys()

@@ -130,7 +130,9 @@ def test_what_planting_costs_is_known_before(llama: Model, number: int, monkeypa
     pairs, site, given = at(llama, "hook_resid_post")
     made, patch = [], Component.patch
     monkeypatch.setattr(
-        Component, "patch", lambda self, changes, batch: made.append(len(changes)) or patch(self, changes, batch)
+        Component,
+        "patch",
+        lambda self, changes, *how, **asked: made.append(len(changes)) or patch(self, changes, *how, **asked),
     )
     cases_here(pairs, pairs.different, site, dict(list(given.items())[:number]), PLAN)
     # Without a direction that is given there is nothing off the route.

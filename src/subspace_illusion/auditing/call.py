@@ -182,7 +182,11 @@ def _first_line(
     elif planting:
         beside = f"; no cases are planted there, which would take some {rounded(planting)} s more"
     done = what_is_done(sites, labels, settings) + run_in(halves.train.model.dtype)
-    return f"{done}: {pairs}, some {rounded(seconds)} s{beside}"
+    whole = WHOLE if halves.train.model.whole_prompts else ""
+    return f"{done}: {pairs}, some {rounded(seconds)} s{beside}{whole}"
+
+
+WHOLE = "; every patch runs the whole prompt, because not every block of this model keeps keys and values"
 
 
 def said(notes: Mapping[str, str]) -> list[str]:

@@ -22,9 +22,7 @@ def replays(model: Model) -> dict[Site, float]:
     found = {}
     for point in POINTS:
         site = Site(model.n_blocks // 2, point)
-        try:
-            model.check(site)
-        except InputError:
+        if not model.has(site):
             continue
         base, source = (record(model, ids, [site], tail_from=site.start) for ids in tokens)
         was, value = (recording.activations[site] for recording in (base, source))

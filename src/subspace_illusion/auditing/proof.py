@@ -140,7 +140,7 @@ def prove(
         with torch.no_grad():
             patched = replay(pairs.model, tail, {site: change}).logits.cpu()
         was, becomes = _each_token(pairs, site, row, change[0])
-        set_to = [run_in_full(pairs.model, site, ids, int(tail.positions[0]), was, value) for value in (becomes, was)]
+        set_to = [run_in_full(pairs.model, site, ids, int(tail.read_at[0]), was, value) for value in (becomes, was)]
         replayed = max(replayed, float((patched[0] - set_to[0]).abs().max()))
         ld = logit_difference(set_to[1][None], pairs.answer[here], pairs.foil[here])
         itself = max(itself, abs(float(ld) - float(pairs.ld_clean[row])))

@@ -2,7 +2,7 @@
 
 ::
 
-    index.parquet                  prompt -> shard and row, length, position
+    index.parquet                  prompt -> shard and row, length, position; where its tail begins, and the tail's ids
     pairs.parquet                  the table of pairs, with the clean LD of both prompts and whether the pair is kept
     <site>/<shard>.safetensors     x: the activation at the position, [n, d], of every prompt; where a tail starts there
                                    and is longer than one token, of prompts with a tail also tail, [n, tokens, d]
@@ -22,6 +22,7 @@ from typing import Any
 import pandas as pd
 import torch
 from torch.nn.functional import pad
+from torch.nn.utils.rnn import pad_sequence
 
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import logit_difference
@@ -77,7 +78,7 @@ def megabytes(model: Model, prompts: pd.DataFrame, components: Sequence[Site], s
     caches = [*probe.tail.keys.values(), *probe.tail.values.values()]
     per_earlier = sum(x.nbytes for x in caches) / max(1, prompts["end"].iloc[0])
     bases = prompts[prompts["has_tail"]]
-    later = bases["end"] - bases["position"]
+    later = bases["end"] - (0 if model.whole_prompts else bases["position"])
     per_later = sum(probe.tail.residual[start].nbytes for start in starts)
     tails = per_earlier * bases["position"].sum() + per_later * (later + 1)[later > 0].sum()
     return (per_prompt * len(prompts) + tails) / 1e6
@@ -116,7 +117,9 @@ def cache_shard(
         position=int(prompts["position"].iloc[0]),
     )
     _write_shard(folder, shard, recording, starts)
+    begins = 0 if model.whole_prompts else int(prompts["position"].iloc[0])
     index = dict(shard=shard, row=range(len(prompts)), length=prompts["end"] + 1, position=prompts["position"])
+    index |= dict(begins=begins, tokens=[list(ids)[begins:] for ids in prompts["tokens"]])
     rows = dict(zip(prompts["prompt"], range(len(prompts)), strict=True))
     clean = []
     for side in SIDES:
@@ -212,8 +215,12 @@ class Activations:
         """The tail of base prompts, in the order given, from block ``start`` on."""
         groups = self._groups(prompts)
         found = self.index.loc[list(prompts)]
-        lengths, positions = column(found, "length"), column(found, "position")
-        earlier, longest = int(positions.max()), int((lengths - positions).max())
+        lengths, begins, positions = (column(found, name) for name in ("length", "begins", "position"))
+        earlier, longest = int(begins.max()), int((lengths - begins).max())
+        tokens = [torch.tensor(list(ids)) for ids in found["tokens"]]
+        span = None
+        if not torch.equal(begins, positions):
+            span = torch.arange(int(positions.max()) + 1) == positions[:, None]
 
         def gathered(block: int, part: str) -> torch.Tensor:
             stored = [(self._open(f"tail.{block}/{shard}.safetensors")[part], *where) for shard, *where in groups]
@@ -233,16 +240,18 @@ class Activations:
         blocks = range(start, self.n_blocks)
         return Tail(
             lengths,
-            positions,
+            begins,
+            pad_sequence(tokens, batch_first=True),
             {start: stream()},
             {block: gathered(block, "keys") for block in blocks},
             {block: gathered(block, "values") for block in blocks},
+            span=span,
         )
 
     def tail_lengths(self, prompts: Sequence[int]) -> torch.Tensor:
         """How many tokens the prompts' tails have, ``[n]``, in the order given."""
         found = self.index.loc[list(prompts)]
-        return column(found, "length") - column(found, "position")
+        return column(found, "length") - column(found, "begins")
 
     def readout(self, component: str) -> torch.Tensor | None:
         """The component's readout matrix ``[d, d_model]``, or ``None`` where it has none."""

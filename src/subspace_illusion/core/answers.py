@@ -20,17 +20,18 @@ from subspace_illusion.core.sites import Site
 
 
 @contextmanager
-def answers_alone(model: Model, answer: torch.Tensor, foil: torch.Tensor) -> Iterator[None]:
+def answers_alone(model: Model, answer: torch.Tensor, foil: torch.Tensor, *, best: bool = True) -> Iterator[None]:
     """Within, without gradients, a replay's logits are those few ``[n, 2 k + 1]`` that ``Outcome.of_answers`` takes.
 
     Args:
         model: The model.
         answer: Token ids of the answers of the prompts that are replayed, ``[n]`` or ``[n, k]``.
         foil: Token ids of their foils, the same shape.
+        best: Whether it is asked which token is the likeliest of all.
     """
     ((module, weights),) = linear_modules(model.bridge, model.n_blocks).items()
     ids = torch.stack([answer, foil], 1).flatten(1)
-    with forwards({module: _unembedding(weights, ids)}), torch.no_grad():
+    with forwards({module: _unembedding(weights, ids, best)}), torch.no_grad():
         yield
 
 
@@ -63,7 +64,7 @@ def outcomes_each(
     return dict(zip(changes, of_each, strict=True))
 
 
-def _unembedding(weights: Weights, of_prompts: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+def _unembedding(weights: Weights, of_prompts: torch.Tensor, of_all: bool) -> Callable[[torch.Tensor], torch.Tensor]:
     """From the residual stream at END ``[n, 1, d_model]`` the logits of answers, foils and the likeliest token, NaN for
     what a side lacks and where the last was not asked for, ``[n, 1, 2 k + 1]``; one axis, so that a cap on logits finds
     what it expects."""
@@ -77,8 +78,7 @@ def _unembedding(weights: Weights, of_prompts: torch.Tensor) -> Callable[[torch.
             named = named + bias[ids]
         best = torch.full_like(named[:, :1], torch.nan)
         answers, foils = (of_side.amax(1) for of_side in named.masked_fill(lacking, -torch.inf).chunk(2, 1))
-        asked = (foils >= answers).nonzero().flatten()
-        if len(asked):
+        if of_all and len(asked := (foils >= answers).nonzero().flatten()):
             logits = logits_in_float32(end[asked], weight, bias)
             # All of them from one product: a foil's own logit is compared with the largest.
             named[asked], best[asked] = logits.gather(1, ids[asked]), logits.amax(1, keepdim=True)

@@ -67,9 +67,15 @@ class FrozenNorm:
 
 
 def attention_sites(model: Model, start: int) -> list[Site]:
-    """What a run from block ``start`` on must read for ``attribute_heads``."""
+    """What a run from block ``start`` on must read for ``attribute_heads``.
+
+    Raises:
+        NoShareError: If a block from there on has no heads, as recurrent ones do not.
+    """
     sites = []
     for block in range(start, model.n_blocks):
+        if not model.has(Site(block, "attn.hook_z")):
+            raise NoShareError(f"block {block} has no heads")
         behind = norm_behind(model.bridge.blocks[block], "attn")
         sites += [Site(block, point).end for point in ("attn.hook_z", *(["attn.hook_out"] if behind else []))]
     return [*sites, residual_after(model.n_blocks - 1).end]
@@ -133,7 +139,7 @@ def _behind_blocks(model: Model, last: torch.Tensor, put: Callable[[torch.Tensor
     """The logits ``[n, vocabulary]`` that a residual stream ``[n, d_model]`` behind the last block gives, where the
     unembedding reads what ``put`` gives of what it would, ``[n, 1, d_model]``."""
     one = torch.ones(len(last), dtype=torch.long)
-    tail = Tail(one, 0 * one, {model.n_blocks: last[:, None].to(model.dtype)}, {}, {})
+    tail = Tail(one, 0 * one, 0 * one[:, None], {model.n_blocks: last[:, None].to(model.dtype)}, {}, {})
     handle = model.bridge.unembed.register_forward_pre_hook(lambda module, args: (put(args[0]), *args[1:]))
     try:
         return replay(model, tail, {}, start=model.n_blocks).logits

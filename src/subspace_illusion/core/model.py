@@ -23,10 +23,10 @@ from subspace_illusion.core.parts import (
     factor_behind,
     given_by,
     has_experts,
+    how_blocks_run,
     linear_modules,
     norm_at_end,
     norm_before,
-    returned_by_blocks,
 )
 from subspace_illusion.core.placed import DeviceMap, device_of, fitted, is_offloaded, placed_on
 from subspace_illusion.core.sites import Site, Writer
@@ -109,6 +109,11 @@ def _without_processors() -> Iterator[None]:
 def wrap_bridge(bridge: Any, tokenizer: Tokenizer) -> Model:
     """A TransformerBridge as a model, in its own dtype: frozen, in evaluation mode, and giving its logits in float32
     from now on."""
+    if not hasattr(bridge, "blocks"):
+        raise InputError(
+            f"{type(bridge.original_model).__name__} has no single row of blocks, in which a site could stand; give a "
+            "causal model that runs one block after the other"
+        )
     bridge.eval()
     bridge.requires_grad_(False)
     embedding = next(bridge.parameters()).device
@@ -121,7 +126,8 @@ def wrap_bridge(bridge: Any, tokenizer: Tokenizer) -> Model:
     for module, weights in linear_modules(bridge, len(bridge.blocks)).items():
         if weights()[0].dtype != torch.float32:
             module.__dict__["forward"] = partial(_logits_in_float32, weights)
-    return Model(bridge, tokenizer, device, _centres(bridge, device), returned_by_blocks(bridge, device))
+    returned, whole_prompts = how_blocks_run(bridge, device)
+    return Model(bridge, tokenizer, device, _centres(bridge, device), returned, whole_prompts)
 
 
 def _logits_in_float32(weights: Weights, x: torch.Tensor) -> torch.Tensor:
@@ -161,7 +167,9 @@ class Model:
             mean component of a residual vector can have no effect, and it is left out wherever such a vector or a
             matrix that writes one is read (``centred``, ``readout``). It is what centring the writing weights does,
             which is how the paper's GPT-2 was processed; the model's own weights stay as they are.
-        returned: What each block gives back, as ``parts.returned_by_blocks`` tells it.
+        returned: What each block gives back, as ``parts.how_blocks_run`` tells it.
+        whole_prompts: Whether nothing can be run without the tokens before it, because not every block has attention
+            that keeps keys and values. Tails are whole prompts then.
     """
 
     bridge: Any
@@ -169,6 +177,7 @@ class Model:
     device: torch.device
     centres: bool
     returned: tuple[int | None, ...]
+    whole_prompts: bool = False
     _readouts: dict[Site, torch.Tensor | None] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -239,6 +248,11 @@ class Model:
                 f"'{site.name}': the model has no hook '{site.hook}' that fires; block {site.block} has "
                 + ", ".join(name for name in names if name.count(".") < 2)
             )
+        if site.write_hook not in self._probe:
+            raise InputError(
+                f"'{site.name}' can be read and not changed: that takes {site.write_hook}, which block {site.block} "
+                "does not have"
+            )
         if site.readout == ("mlp", "out") and has_experts(self.bridge.blocks[site.block].mlp):
             raise InputError(
                 f"'{site.name}': the MLP of block {site.block} is a mixture of experts, whose hidden activations have "
@@ -266,6 +280,14 @@ class Model:
                     f"'{site.name}': transformer_lens cannot change it in this model ({first_line(error)}); take "
                     f"{norm}.hook_in or {norm}.hook_out"
                 ) from error
+
+    def has(self, site: Site) -> bool:
+        """Whether the model has the site, as ``check`` asks it."""
+        try:
+            self.check(site)
+        except InputError:
+            return False
+        return True
 
     def width(self, site: Site) -> int:
         """Dimension d of the activation at a site."""

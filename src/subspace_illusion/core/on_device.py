@@ -79,9 +79,9 @@ def at_once(model: Model, tail: Tail) -> int:
 def replaying(model: Model, site: Site, tail: TailOf) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
     """A function that replays one change at a site, batch after batch, differentiable with respect to the change.
 
-    Where the tails are ``kept`` on a GPU that has all of the model, the launches of a replay and of its gradient are
-    captured with the first batch of a size, and repeated until another size comes. What the model's modules compute
-    with must then stay.
+    Where the tails are ``kept`` on a GPU that has all of the model, and are no whole prompts, the launches of a replay
+    and of its gradient are captured with the first batch of a size, and repeated until another size comes. What the
+    model's modules compute with must then stay.
 
     Args:
         model: The model.
@@ -92,7 +92,7 @@ def replaying(model: Model, site: Site, tail: TailOf) -> Callable[[torch.Tensor,
         The logits at END ``[m, vocabulary]``, valid until the next call, from a change ``[m, d]`` and an index ``[m]``.
         It raises ``InputError`` if the launches cannot be captured, as where the forward pass asks for a value.
     """
-    if not isinstance(tail, Kept) or model.is_spread:
+    if not isinstance(tail, Kept) or model.is_spread or model.whole_prompts:
         return lambda change, index: replay(model, tail(index), {site: change}).logits
     everything = tail.tail
     captured: dict[int, Any] = {}

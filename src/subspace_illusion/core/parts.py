@@ -12,7 +12,7 @@ import torch
 
 from subspace_illusion.core.caches import every_position
 from subspace_illusion.core.checkpoints import dtype_name, first_line
-from subspace_illusion.core.sites import MATRICES, Writer
+from subspace_illusion.core.sites import MATRICES, Writer, residual_after
 from subspace_illusion.errors import InputError
 
 SEEN_AHEAD, ROUNDINGS = 1e-4, 4
@@ -78,15 +78,16 @@ def _weights_of(module: Any, turned: bool) -> tuple[torch.Tensor, torch.Tensor |
     return module.weight.T if turned else module.weight, module.bias
 
 
-def returned_by_blocks(bridge: Any, device: torch.device) -> tuple[int | None, ...]:
+def how_blocks_run(bridge: Any, device: torch.device) -> tuple[tuple[int | None, ...], bool]:
     """What each block gives back: ``None`` for the residual stream alone, as a tensor; else a tuple, and how many other
-    things stand in it behind the stream.
+    things stand in it behind the stream. And whether only whole prompts can be run, because not every block has
+    attention that keeps the keys and values of earlier tokens.
 
     Raises:
-        InputError: If the model cannot be run from what every block's attention keeps of earlier tokens: by its make,
-            or because it looks ahead, or gives no numbers.
+        InputError: If the model cannot be run, looks ahead, or gives no numbers.
     """
     returned: dict[int, int | None] = {}
+    streams: list[torch.Tensor] = []
 
     def hook(block: int) -> Any:
         def note(module: torch.nn.Module, args: Any, output: Any) -> None:
@@ -94,21 +95,25 @@ def returned_by_blocks(bridge: Any, device: torch.device) -> tuple[int | None, .
 
         return note
 
-    cache = every_position()
+    def read(stream: torch.Tensor, hook: Any) -> None:
+        streams.append(stream)
+
+    name, dtype = type(bridge.original_model).__name__, next(bridge.parameters()).dtype
     handles = [block.register_forward_hook(hook(number)) for number, block in enumerate(bridge.blocks)]
+    ids = torch.tensor([[0, 0], [0, 1]], device=device)  # which differ in the last token alone
     try:
-        with torch.no_grad():
-            ids = torch.tensor([[0, 0], [0, 1]], device=device)  # which differ in the last token alone
-            logits = bridge.original_model(input_ids=ids, past_key_values=cache, use_cache=True).logits.float()
+        logits = _kept_by_all(bridge, ids)
+        whole_prompts = logits is None
+        if logits is None:
+            with torch.no_grad(), bridge.hooks(fwd_hooks=[(residual_after(0).hook, read)]):
+                logits = bridge.original_model(input_ids=ids, use_cache=False).logits.float()
     except Exception as error:  # every architecture raises its own
-        raise InputError(_not_replayed(bridge, first_line(error))) from error
+        raise InputError(f"transformer_lens cannot run the {name}: {first_line(error)}") from error
     finally:
         for handle in handles:
             handle.remove()
-    kept = [getattr(layer, "keys", None) for layer in cache.layers]
-    if len(kept) != len(bridge.blocks) or any(keys is None for keys in kept):
-        raise InputError(_not_replayed(bridge, "not every block has attention that keeps keys and values"))
-    name, dtype = type(bridge.original_model).__name__, next(bridge.parameters()).dtype
+    if whole_prompts and not streams:
+        raise InputError(f"the blocks of the {name} hand on no residual stream, in which a patch could be made")
     if not logits.isfinite().all():
         raise InputError(
             f"{name} gives logits that are no numbers: its weights hold such, or are too large for {dtype_name(dtype)}"
@@ -119,18 +124,23 @@ def returned_by_blocks(bridge: Any, device: torch.device) -> tuple[int | None, .
             f"{name} looks ahead: what it says at a token depends on those behind it, so it cannot be replayed from a "
             "token on; give a causal model"
         )
-    return tuple(returned[number] for number in range(len(bridge.blocks)))
+    return tuple(returned[number] for number in range(len(bridge.blocks))), whole_prompts
 
 
-def _not_replayed(bridge: Any, why: str) -> str:
-    return (
-        f"{type(bridge.original_model).__name__} cannot be replayed from the keys and values of earlier tokens "
-        f"({why}): every block must have attention that keeps them, which recurrent and some old models do not"
-    )
+def _kept_by_all(bridge: Any, ids: torch.Tensor) -> torch.Tensor | None:
+    """The logits of some prompts; ``None`` if not every block keeps their keys and values."""
+    cache = every_position()
+    try:
+        with torch.no_grad():
+            logits: torch.Tensor = bridge.original_model(input_ids=ids, past_key_values=cache, use_cache=True).logits
+    except Exception:  # every architecture that keeps something else raises its own
+        return None
+    kept = [getattr(layer, "keys", None) for layer in cache.layers]
+    return None if len(kept) != len(bridge.blocks) or any(keys is None for keys in kept) else logits.float()
 
 
 def passing_on(stream: torch.Tensor, others: int | None) -> Callable[..., Any]:
-    """What a block does that is skipped: it gives back a residual stream, in the form that ``returned_by_blocks``
+    """What a block does that is skipped: it gives back a residual stream, in the form that ``how_blocks_run``
     told."""
     output = stream if others is None else (stream, *[None] * others)
     return lambda *args, **kwargs: output

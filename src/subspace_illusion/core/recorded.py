@@ -29,13 +29,13 @@ class _Batch:
     """Some prompts of one length and position.
 
     Attributes:
-        layout: Their length and position.
-        span: How many tokens are read; ``None`` where positions are no spans.
-        tensors: Activations, residual streams, keys and values by name; or the file that holds them.
+        layout: Their length, and the token that their tails begin with.
+        span: Which tokens of the tails are read, as of ``Tail``; ``None`` where the first alone is.
+        tensors: Activations, token ids, residual streams, keys and values by name; or the file that holds them.
     """
 
     layout: tuple[int, int]
-    span: int | None
+    span: torch.Tensor | None
     tensors: Mapping[str, torch.Tensor] | Path
 
     @property
@@ -46,13 +46,16 @@ class _Batch:
     def tail(self, start: int, rows: torch.Tensor) -> Tail:
         """The tail of some of its prompts from a block on."""
         parts: dict[str, dict[int, torch.Tensor]] = dict(residual={}, keys={}, values={})
-        for name, x in self.opened.items():
+        opened = self.opened
+        for name, x in opened.items():
             part, _, block = name.partition(".")
             if part in parts and int(block) >= start:
                 parts[part][int(block)] = x[rows]
         lengths, positions = (torch.full((len(rows),), number) for number in self.layout)
-        of_span = None if self.span is None else torch.ones(len(rows), self.span, dtype=torch.bool)
-        return Tail(lengths, positions, parts["residual"], parts["keys"], parts["values"], span=of_span)
+        of_span = None if self.span is None else self.span[rows]
+        return Tail(
+            lengths, positions, opened[_IDS][rows], parts["residual"], parts["keys"], parts["values"], span=of_span
+        )
 
 
 class Recorded:
@@ -77,15 +80,14 @@ class Recorded:
         """
         tail = recording.tail
         assert tail is not None
-        tensors = {_name(site): x for site, x in recording.activations.items()}
+        tensors = {_IDS: tail.tokens} | {_name(site): x for site, x in recording.activations.items()}
         tensors |= {_name(site, by_token=True): x for site, x in recording.tokens.items()}
         for part in ("residual", "keys", "values"):
             tensors |= {f"{part}.{block}": x for block, x in getattr(tail, part).items()}
         self._left -= sum(x.nbytes for x in tensors.values())
         number = len(self._batches)
         held = tensors if self._left >= 0 else self._put_away(number, tensors)
-        span = None if tail.span is None else tail.span.shape[1]
-        self._batches.append(_Batch((int(tail.lengths[0]), int(tail.positions[0])), span, held))
+        self._batches.append(_Batch((int(tail.lengths[0]), int(tail.positions[0])), tail.span, held))
         self._places |= {int(prompt): (number, row) for row, prompt in enumerate(prompts)}
 
     def at(self, site: Site, prompts: Sequence[int]) -> torch.Tensor:
@@ -108,7 +110,7 @@ class Recorded:
 
     @property
     def _longest(self) -> int:
-        return max(batch.span or 0 for batch in self._batches)
+        return max(0 if batch.span is None else batch.span.shape[1] for batch in self._batches)
 
     def tail_lengths(self, prompts: Sequence[int]) -> torch.Tensor:
         """How many tokens the tails have, ``[n]``, in the order given."""
@@ -154,6 +156,9 @@ class ByToken:
     def tail_lengths(self, prompts: Sequence[int]) -> torch.Tensor:
         """As ``Recorded`` has them."""
         return self.recorded.tail_lengths(prompts)
+
+
+_IDS = "ids"
 
 
 def _name(site: Site, by_token: bool = False) -> str:

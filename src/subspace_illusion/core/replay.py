@@ -12,12 +12,15 @@ tail on the right, where no token before can see them; so distances between toke
 
 The position may be a span of several tokens: then the tail begins with the first of them, a change is made at each, and
 what is read is their mean.
+
+Not every block has attention that keeps keys and values: recurrent ones, for one, do not. The tails of such a model are
+whole prompts (``Model.whole_prompts``): every token is run again, from the block on, and the position is one of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -79,8 +82,9 @@ class Tail:
 
     Attributes:
         lengths: Number of tokens of each prompt, ``[n]``.
-        positions: Index of the token at which each prompt is read and patched, the first of its tail, ``[n]``; of a
-            span the first of its tokens.
+        positions: Index of the token that each tail begins with, ``[n]``: the one that is read and patched, of a span
+            the first, or the first of the prompt.
+        tokens: Token ids of the tail, ``[n, longest tail]``, zeros where a tail is shorter.
         residual: Residual stream of the tail entering a block, by block, each ``[n, longest tail, d_model]``, shorter
             tails padded with zeros on the right.
         keys: Keys of the earlier tokens (rotated, as the model caches them), by block, each
@@ -93,6 +97,7 @@ class Tail:
 
     lengths: torch.Tensor
     positions: torch.Tensor
+    tokens: torch.Tensor
     residual: Mapping[int, torch.Tensor]
     keys: Mapping[int, torch.Tensor]
     values: Mapping[int, torch.Tensor]
@@ -108,6 +113,11 @@ class Tail:
         return next((keys.shape[2] for keys in self.keys.values()), 0)
 
     @property
+    def read_at(self) -> torch.Tensor:
+        """Index of the first token of each prompt that is read and patched, ``[n]``."""
+        return self.positions if self.span is None else self.positions + self.span.int().argmax(1)
+
+    @property
     def nbytes(self) -> int:
         """Bytes of keys, values and residual streams."""
         return sum(x.nbytes for part in (self.residual, self.keys, self.values) for x in part.values())
@@ -120,7 +130,7 @@ class Tail:
     def since(self, start: int) -> Tail:
         """The tail without what lies before a block."""
         kept = self._parts(lambda part, block, x: x, start)
-        return Tail(self.lengths, self.positions, **kept, planted=self.planted, span=self.span)
+        return replace(self, **kept)
 
     def rows(self, index: torch.Tensor, trim: bool = True) -> Tail:
         """The tail of some of the prompts, in the order of ``index`` ``[m]``; an index may come twice.
@@ -139,7 +149,8 @@ class Tail:
 
         planted = None if self.planted is None else self.planted.rows(index)
         span = None if self.span is None else self.span[index]
-        return Tail(lengths, positions, **self._parts(chosen), planted=planted, span=span)
+        tokens = self.tokens[index][:, :longest]
+        return Tail(lengths, positions, tokens, **self._parts(chosen), planted=planted, span=span)
 
     def repeat(self, times: int) -> Tail:
         """The tail of the prompts, all of them, ``times`` times over."""
@@ -158,7 +169,8 @@ class Tail:
         parts = self._parts(lambda part, block, x: moved(x))
         planted = None if self.planted is None else self.planted.to(device)
         span = None if self.span is None else moved(self.span)
-        return Tail(moved(self.lengths), moved(self.positions), **parts, planted=planted, span=span)
+        lengths, positions, tokens = (moved(x) for x in (self.lengths, self.positions, self.tokens))
+        return Tail(lengths, positions, tokens, **parts, planted=planted, span=span)
 
     @staticmethod
     def cat(tails: Sequence[Tail]) -> Tail:
@@ -178,6 +190,7 @@ class Tail:
         return Tail(
             lengths,
             positions,
+            torch.cat([pad(tail.tokens, (0, longest - tail.tokens.shape[1])) for tail in tails]),
             **tails[0]._parts(joined),
             planted=Planted.cat(planted) if planted else None,
             span=padded(spans) if spans else None,
@@ -264,29 +277,38 @@ def record(
         span: How many tokens are, the last of them at the position; ``None`` for it alone.
     """
     n_blocks, (n, length) = model.n_blocks, tokens.shape
-    at = (length - 1 if position is None else position) - (0 if span is None else span - 1)
+    last = length - 1 if position is None else position
+    at = last - (0 if span is None else span - 1)
     of_span = None if span is None else torch.ones(n, span, dtype=torch.bool)
+    if model.whole_prompts:
+        of_span, at = (torch.arange(last + 1) >= at).expand(n, -1), 0
     kept = [] if tail_from is None else list(range(tail_from, n_blocks + 1)) if starts is None else starts
     cache = every_position()
     first, end = (torch.full((n,), token, device=model.device) for token in (at, length - 1))
     places = Places(first, end, at, None if of_span is None else of_span.to(model.device))
     with torch.no_grad(), _hooked(model, places, changes or {}, sites, kept, first=at) as read:
-        output = model.bridge.original_model(
-            input_ids=tokens.to(model.device), past_key_values=cache, use_cache=True, logits_to_keep=1
+        output = (
+            _without_cache(model, tokens.to(model.device), end)
+            if model.whole_prompts
+            else model.bridge.original_model(
+                input_ids=tokens.to(model.device), past_key_values=cache, use_cache=True, logits_to_keep=1
+            )
         )
     tail = None
     if tail_from is not None:
-        blocks = range(tail_from, n_blocks)
+        blocks = () if model.whole_prompts else range(tail_from, n_blocks)
         tail = Tail(
             torch.full((n,), length),
             torch.full((n,), at),
+            tokens[:, at:].cpu(),
             read.entering,
             # Copies, because a view would hold those of all tokens.
             {block: cache.layers[block].keys[:, :, :at].cpu().contiguous() for block in blocks},
             {block: cache.layers[block].values[:, :, :at].cpu().contiguous() for block in blocks},
             span=of_span,
         )
-    return Recording(read.activations, output.logits[:, -1].float().cpu(), tail, tokens=read.tokens)
+    by_token = {} if span is None else read.tokens
+    return Recording(read.activations, output.logits[:, -1].float().cpu(), tail, tokens=by_token)
 
 
 def record_in_batches(
@@ -353,6 +375,7 @@ def replay(
     read: Sequence[Site] = (),
     start: int | None = None,
     entering: Sequence[int] = (),
+    until: int | None = None,
 ) -> Recording:
     """Runs the tail again with changed activations, from the first block that they touch.
 
@@ -366,16 +389,18 @@ def replay(
         read: Sites whose activation in this run to return.
         start: The first block to run; by default the earliest that a change or a read needs.
         entering: Blocks behind ``start`` whose entering residual stream to return, of the whole tail.
+        until: The first block that is not run any more, for runs of which only activations are asked.
 
     Returns:
-        The logits at END ``[n, vocabulary]``, on the model's device, and what was read.
+        The logits at END ``[n, vocabulary]``, on the model's device (of nothing, with ``until``), and what was read.
 
     Raises:
         InputError: If the tail lacks a block that is needed, or a change has the wrong shape.
     """
     if start is None:
         start = min([site.start for site in changes] + [site.block for site in read], default=0)
-    missing = [block for block in range(start, model.n_blocks) if block not in tail.keys]
+    kept = () if model.whole_prompts else range(start, model.n_blocks)
+    missing = [block for block in kept if block not in tail.keys]
     if start not in tail.residual or missing:
         raise InputError(f"the tail does not hold block {start} and all after it, so it cannot be replayed from there")
 
@@ -396,41 +421,45 @@ def replay(
         raise InputError(f"{', '.join(skipped)} cannot be changed or read in a replay that starts at block {start}")
     earlier, steps = tail.earlier, torch.arange(residual.shape[1], device=model.device)
     hidden = torch.arange(earlier + len(steps), device=model.device)[None] < earlier - tail.positions[:, None]
-    with (
-        _entering(model, start, residual),
-        _at_end(model, tail.ends, len(steps)),
-        _hooked(model, places, inside, read, entering) as found,
-    ):
-        output = model.bridge.original_model(
-            # Which tokens they are no longer matters: their embedding is thrown away with the blocks before `start`.
-            input_ids=torch.zeros(len(tail), len(steps), dtype=torch.long, device=model.device),
-            attention_mask=(~hidden).long(),
-            # What pads a tail on the right stands where END does, so that no model runs out of positions.
-            position_ids=tail.positions[:, None] + torch.minimum(steps[None], tail.ends[:, None]),
-            past_key_values=of_earlier(earlier, tail.keys, tail.values, model.n_blocks),
-            use_cache=True,
-        )
+    with _entering(model, start, residual, until), _hooked(model, places, inside, read, entering) as found:
+        if model.whole_prompts:
+            output = _without_cache(model, tail.tokens, tail.ends)
+        else:
+            with _at_end(model, tail.ends, len(steps)):
+                output = model.bridge.original_model(
+                    # Their embedding is thrown away with the blocks before `start`; but some blocks read them again.
+                    input_ids=tail.tokens,
+                    attention_mask=(~hidden).long(),
+                    # What pads a tail on the right stands where END does, so that no model runs out of positions.
+                    position_ids=tail.positions[:, None] + torch.minimum(steps[None], tail.ends[:, None]),
+                    past_key_values=of_earlier(earlier, tail.keys, tail.values, model.n_blocks),
+                    use_cache=True,
+                )
     # END alone was unembedded; a view of it, because the gradient of a selection is as large a copy.
     return Recording(found.activations, output.logits.squeeze(1).float(), entering=found.entering)
 
 
+def _without_cache(model: Model, tokens: torch.Tensor, ends: torch.Tensor) -> Any:
+    """Runs whole prompts ``[n, longest]``; what pads them stands behind END, where no token before can see it."""
+    with _at_end(model, ends, tokens.shape[1]):
+        return model.bridge.original_model(input_ids=tokens, use_cache=False)
+
+
 @contextmanager
-def _entering(model: Model, start: int, residual: torch.Tensor) -> Iterator[None]:
-    """Skips the blocks before ``start`` and hands ``residual`` ``[n, tail, d_model]`` to what comes next."""
-    blocks = list(model.bridge.blocks)
-    if start:
-        # Which stream a skipped block passes on no longer matters but for the last of them.
-        skipped = zip(blocks[:start], model.returned[:start], strict=True)
-        with forwards({block: passing_on(residual, others) for block, others in skipped}):
-            yield
-        return
-    first = blocks[0].register_forward_pre_hook(
-        lambda _, args, kwargs: ((residual, *args[1:]), kwargs), with_kwargs=True
-    )
-    try:
+def _entering(model: Model, start: int, residual: torch.Tensor, until: int | None = None) -> Iterator[None]:
+    """Skips the blocks before ``start``, and those from ``until`` on, and hands ``residual`` ``[n, tail, d_model]`` to
+    the first that is run."""
+    blocks = list(zip(model.bridge.blocks, model.returned, strict=True))
+    # Which stream a skipped block passes on no longer matters but for the last before `start`.
+    skipped = [*blocks[:start], *blocks[model.n_blocks if until is None else until :]]
+    with ExitStack() as stack:
+        stack.enter_context(forwards({block: passing_on(residual, others) for block, others in skipped}))
+        if start == 0:
+            first = blocks[0][0].register_forward_pre_hook(
+                lambda _, args, kwargs: ((residual, *args[1:]), kwargs), with_kwargs=True
+            )
+            stack.callback(first.remove)
         yield
-    finally:
-        first.remove()
 
 
 @contextmanager

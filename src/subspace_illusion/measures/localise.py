@@ -54,7 +54,8 @@ def block_sites(block: int, n_heads: int) -> dict[Site, str]:
 def all_sites(model: Model) -> list[dict[Site, str]]:
     """What is patched whole in the model, by block, each site with its kind."""
     by_block = [block_sites(block, model.n_heads) for block in range(model.n_blocks)]
-    return [{residual_entering(0): EMBEDDED} | by_block[0], *by_block[1:]]
+    listed = [{residual_entering(0): EMBEDDED} | by_block[0], *by_block[1:]]
+    return [{site: kind for site, kind in of_block.items() if model.has(site)} for of_block in listed]
 
 
 def patch_whole(pairs: Pairs) -> dict[Site, Outcome]:
@@ -144,7 +145,7 @@ def patch_tokens(model: Model, swaps: Sequence[Swap], answer: torch.Tensor, foil
     assert source is not None
     rows, to, taken = torch.tensor(
         [
-            (row, to - base_from[row], taken - source_from[row])
+            (row, to - int(base.positions[row]), taken - int(source.positions[row]))
             for row, swap in enumerate(swaps)
             for to, taken in swap.tokens
         ]

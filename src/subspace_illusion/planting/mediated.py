@@ -259,7 +259,10 @@ def cases_of_dose(
         if acts is not None and held_out.readout is not None:
             row = split_by(basis, acts.double()).row
             changes |= {} if row is None else {(label, "kept"): held_out.along(row)}
-    outcomes, clean = held_out.patch(changes, plan.batch), test.ld_clean
+    outcomes = held_out.patch({key: change for key, change in changes.items() if key[1] == "effect"}, plan.batch)
+    rest = {key: change for key, change in changes.items() if key not in outcomes}
+    outcomes |= held_out.patch(rest, plan.batch, top1=False)
+    clean = test.ld_clean
     done = {key: float((clean - outcome.ld[0]).mean() / clean.mean()) for key, outcome in outcomes.items()}
     of_all = {what: value for (key, what), value in done.items() if not key}
     for label, basis in found.items():

@@ -70,9 +70,10 @@ class Component:
         """Patching along a subspace, or of all of it."""
         return along(*self.ends, basis)
 
-    def patch(self, changes: Mapping[Key, Change], batch: int) -> dict[Key, Outcome]:
-        """Makes every change, ``[m, d]``, alone, in every pair."""
-        return self.pairs.patch(self.site, {key: self._written(change) for key, change in changes.items()}, batch)
+    def patch(self, changes: Mapping[Key, Change], batch: int, top1: bool = True) -> dict[Key, Outcome]:
+        """Makes every change, ``[m, d]``, alone, in every pair; ``top1`` as for ``patching.patch_outcomes``."""
+        written = {key: self._written(change) for key, change in changes.items()}
+        return self.pairs.patch(self.site, written, batch, top1=top1)
 
     def _written(self, change: Change) -> Change:
         through = self.through

@@ -17,6 +17,7 @@ from subspace_illusion.core.outcome import Outcome, logit_difference
 from subspace_illusion.core.recorded import MOST, ByToken, Recorded
 from subspace_illusion.core.replay import Tail, TailOf, record_in_batches
 from subspace_illusion.core.sites import Site
+from subspace_illusion.errors import InputError
 from subspace_illusion.files import column, read_table
 from subspace_illusion.subspace.das import Examples
 from subspace_illusion.subspace.patching import Change, Key, along, patch_outcomes
@@ -170,10 +171,11 @@ class Pairs:
         changes: Mapping[Key, Change],
         batch: int,
         on_patch: Callable[[int], object] = lambda pairs: None,
+        top1: bool = True,
     ) -> dict[Key, Outcome]:
-        """Makes every change at the site, alone, in every pair."""
+        """Makes every change at the site, alone, in every pair; ``top1`` as for ``patch_outcomes``."""
         of_bases = self.tail(site.start), self.tail_lengths, self.answer, self.foil
-        return patch_outcomes(self.model, site, changes, *of_bases, batch=batch, on_patch=on_patch)
+        return patch_outcomes(self.model, site, changes, *of_bases, batch=batch, on_patch=on_patch, top1=top1)
 
     def examples(self, site: Site) -> Examples:
         """The pairs as DAS learns from them, their activations read as they are asked for; all at once where
@@ -221,7 +223,15 @@ def recorded_pairs(
         span: What of positions that are spans is patched; prompts have a column ``span`` then.
         starts: The blocks that replays start from; by default any from ``start`` on.
         most: Bytes of what is recorded that stay in memory; see ``core.recorded``.
+
+    Raises:
+        InputError: If the tokens of spans are to be patched each from its own, in a model that runs whole prompts.
     """
+    if span == "all" and model.whole_prompts:
+        raise InputError(
+            "span is all, but not every block of this model keeps keys and values: whole prompts are run, and a span "
+            "stands elsewhere in each; take mean, or last"
+        )
     table = table.reset_index(drop=True)
     numbers = np.array(sorted({*table["base"], *table["source"]}))
     chosen_prompts = prompts.set_index("prompt").loc[numbers]

@@ -48,6 +48,7 @@ def patch_outcomes(
     *,
     batch: int,
     on_patch: Callable[[int], object] = lambda pairs: None,
+    top1: bool = True,
 ) -> dict[Key, Outcome]:
     """Makes every change, alone, in every pair.
 
@@ -62,6 +63,8 @@ def patch_outcomes(
         foil: Token ids of the base prompts' foils, the same shape.
         batch: Pairs at a time.
         on_patch: Told the number of pairs after every batch of every change.
+        top1: Whether to ask which token is the likeliest of all, for which some are multiplied with the whole
+            vocabulary. Without, ``top1_foil`` is never true.
     """
     parts: dict[Key, list[Outcome]] = {key: [] for key in changes}
     order = lengths.argsort(stable=True)
@@ -72,7 +75,7 @@ def patch_outcomes(
         for first in range(0, len(keys), most):
             together = keys[first : first + most]
             change = _joined([changes[key](rows) for key in together])
-            with answers_alone(model, *(torch.cat([ids[rows]] * len(together)) for ids in (answer, foil))):
+            with answers_alone(model, *(torch.cat([ids[rows]] * len(together)) for ids in (answer, foil)), best=top1):
                 logits = replay(model, of_rows.repeat(len(together)), {site: change}).logits.cpu()
             for key, of_key in zip(together, logits.split(len(rows)), strict=True):
                 parts[key].append(Outcome.of_answers(of_key))
