@@ -97,6 +97,22 @@ def test_the_residual_stream_of_a_whole_tail_can_be_read_and_replayed_from(model
     torch.testing.assert_close(clean.entering[2], tail.residual[2], atol=TOLERANCE, rtol=0)
 
 
+@pytest.mark.parametrize("start", [0, 1])
+def test_blocks_that_nobody_reads_need_not_run(model, start):
+    tokens, site, read = prompts(8, 3, 1), Site(start, "mlp.hook_post"), residual_after(start + 1)
+    tail = record(model, tokens, tail_from=start, position=4).tail
+    change = torch.randn(3, model.width(site), generator=torch.Generator().manual_seed(0))
+    ran = []
+    handle = model.bridge.blocks[start + 2].mlp.register_forward_hook(lambda *args: ran.append(args))
+    with torch.no_grad():
+        whole, short = (
+            replay(model, tail, {site: change}, [read], until=until).activations[read] for until in (None, start + 2)
+        )
+    handle.remove()
+    assert torch.equal(short, whole)
+    assert len(ran) == 1
+
+
 def test_gradient_equals_that_of_the_full_forward(model):
     site, tokens = Site(1, "mlp.hook_post"), prompts(9, 3, 2)
     weights = torch.randn(3, model.bridge.cfg.d_vocab)

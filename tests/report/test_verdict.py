@@ -108,7 +108,7 @@ def test_the_evidence_says_where_the_interval_is_from():
         "own-difference share 0.04 [0.02, 0.06]; match with the whole component 0.00; mediated share 0.04 [0.00, 0.09] "
         f"({ELSEWHERE}: 32 cases, 89% promised)"
     )
-    assert interval_from(Predicted(0.1, 0.2, 0.0, 60, HERE)) == f"{HERE}: 60 cases, no level is promised"
+    assert interval_from(Predicted(0.1, 0.2, 0.5, 60, HERE)) == f"{HERE}: 60 cases, 50% promised"
     keys = replace(made.seen(), site=Site.parse("blocks.3.attn.hook_k"))
     assert "mediated share" not in evidence(on(keys))
 

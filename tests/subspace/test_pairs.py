@@ -46,6 +46,15 @@ def test_recorded_pairs_give_what_the_full_run_gives(model: Model, position: int
         assert np.abs(patched.ld[0] - found.ld_clean).max() > 1e-2  # the patch does something
 
 
+def test_the_likeliest_token_need_not_be_asked_for(llama: Model):
+    found = some_pairs(llama, [MLP], 2)
+    found.table["foil_id"] = 7  # likelier than some answers, and never the likeliest of all
+    asked, alone = (found.patch(MLP, {0: found.along(MLP, None)}, 5, top1=top1)[0] for top1 in (True, False))
+    assert (asked.ld < 0).any()
+    np.testing.assert_allclose(alone.ld, asked.ld, atol=1e-5)
+    assert not alone.top1_foil.any()
+
+
 def test_patches_of_pairs_that_are_read_at_different_tokens(llama: Model):
     """Base and source need not have one position, nor the pairs."""
     prompts, table = prompts_and_pairs()

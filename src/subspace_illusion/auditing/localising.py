@@ -71,7 +71,8 @@ class Localised:
                 f"nowhere by {SMALLEST_EFFECT:g} of the clean one: the variable is not read from there."
             )
         shares = self.tokens.pivot(index="block", columns="tokens", values="fldd").round(2)
-        between = f"between them the MLPs of blocks {self.window.mlps}" if self.window.mlps else "no MLP between them"
+        blocks = [site.block for site in self.mlps]
+        between = f"between them the MLPs of blocks {blocks}" if blocks else "no MLP between them"
         return (
             f"Share of the clean logit difference lost, the residual stream patched by kind of token:\n\n{shares}\n\n"
             f"On {self.pairs} pairs: {origin(self.window.writes)}, block {self.window.reads} reads it, {between}.\n"
@@ -89,9 +90,15 @@ class Localised:
     @property
     def suggested(self) -> list[Site]:
         """The residual stream after the block that writes, and some of the MLPs that lie between."""
-        mlps = self.window.mlps
-        step = max(1, -(-len(mlps) // SUGGESTED))
-        return [residual_after(max(self.window.writes, 0)), *(Site(block, "mlp.hook_post") for block in mlps[::step])]
+        step = max(1, -(-len(self.mlps) // SUGGESTED))
+        return [residual_after(max(self.window.writes, 0)), *self.mlps[::step]]
+
+    @property
+    def mlps(self) -> list[Site]:
+        """The MLPs between, of experts what they give; a block may have none."""
+        there = set(self.components["site"])
+        sites = ([Site(block, point) for point in ("mlp.hook_post", "hook_mlp_out")] for block in self.window.mlps)
+        return [found[0] for of_block in sites if (found := [site for site in of_block if site.name in there])]
 
     def save(self, folder: str | Path, force: bool = False) -> None:
         """Writes what was found into a folder, whole or not at all: ``window.json``, ``report.html`` and the tables.

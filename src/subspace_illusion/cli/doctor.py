@@ -72,6 +72,8 @@ def of_model(given: str) -> Iterator[str]:
         f"model: {type(model.bridge.original_model).__name__}, {model.n_blocks} blocks, d_model "
         f"{model.bridge.cfg.d_model}; {'no' if bos is None else bos} beginning-of-sequence token"
     )
+    if model.whole_prompts:
+        yield "not every block keeps keys and values (recurrent ones do not): every patch runs the whole prompt"
     found = replays(model)
     yield "can be patched: " + (", ".join(site.name for site in found) or "nothing")
     worst = check_replays(found, model)

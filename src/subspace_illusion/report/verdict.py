@@ -116,8 +116,7 @@ def was_asked(reason: str) -> bool:
 
 def interval_from(predicted: Predicted) -> str:
     """Where a prediction interval is from, and what it promises."""
-    promised = "no level is promised" if predicted.level == 0 else f"{predicted.level:.0%} promised"
-    return f"{predicted.source}: {predicted.cases} cases, {promised}"
+    return f"{predicted.source}: {predicted.cases} cases, {predicted.level:.0%} promised"
 
 
 def evidence(verdict: Verdict) -> str:

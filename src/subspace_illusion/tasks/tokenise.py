@@ -151,7 +151,9 @@ def tokenise(
     notes += [f"{added} pairs are added, the other way round"] if added else []
     notes += found.notes()
     if goes_one_way(made) and not both_ways:
-        notes.append("every pair goes one way, so effects are of that way alone; both_ways adds the swaps")
+        notes.append(
+            "every pair goes one way, so effects are of that way alone; both_ways (--both-ways) adds the swaps"
+        )
     prompts = pd.DataFrame(found.prompts.rows)
     if span == "last":
         prompts = prompts.drop(columns="span")

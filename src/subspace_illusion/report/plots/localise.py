@@ -10,7 +10,7 @@ from subspace_illusion.report.plots.style import BLUE, GREEN, GREY, ORANGE, STYL
 
 
 def localise_figure(localised: pd.DataFrame, writes: int, reads: int, token: str) -> Figure:
-    """Effect of patching whole components against the block, and of every head as a map.
+    """Effect of patching whole components against the block, and of every head, where there are any, as a map.
 
     Args:
         localised: Columns ``kind, block, head, effect, effect_lo, effect_hi``.
@@ -19,7 +19,13 @@ def localise_figure(localised: pd.DataFrame, writes: int, reads: int, token: str
         token: The token at which they are patched, in words.
     """
     with plt.rc_context(STYLE):
-        figure, (lines, heads) = plt.subplots(2, 1, figsize=(7.2, 5.6), height_ratios=[3, 2], sharex=True)
+        of_heads = localised[localised["kind"] == "head"]
+        height = 5.6 if len(of_heads) else 3.4
+        figure, axes = plt.subplots(
+            2 if len(of_heads) else 1, 1, figsize=(7.2, height), squeeze=False, sharex=True,
+            height_ratios=[3, 2] if len(of_heads) else [1],
+        )  # fmt: skip
+        lines, lowest = axes[0, 0], axes[-1, 0]
         shown = {RESIDUAL: (BLUE, "o"), "attention output": (ORANGE, "^"), "MLP output": (GREEN, "s")}
         for kind, (colour, marker) in shown.items():
             rows = localised[localised["kind"] == kind].sort_values("block")
@@ -37,15 +43,18 @@ def localise_figure(localised: pd.DataFrame, writes: int, reads: int, token: str
         lines.legend(loc="center left")
         lines.set_title(f"Each component patched whole at {token}, from a source of another value")
 
-        grid = localised[localised["kind"] == "head"].pivot(index="head", columns="block", values="effect")
-        limit = float(np.abs(grid.to_numpy(float)).max())
-        image = heads.imshow(
-            grid.to_numpy(float), cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="auto", origin="lower",
-            extent=(-0.5, grid.shape[1] - 0.5, -0.5, grid.shape[0] - 0.5),
-        )  # fmt: skip
-        heads.set_xlabel("block")
-        heads.set_ylabel("head")
-        figure.colorbar(image, ax=heads, label="effect", pad=0.01)
+        lowest.set_xlabel("block")
+        if len(of_heads):
+            grid = of_heads.pivot(index="head", columns="block", values="effect")
+            # A block without heads is a gap.
+            effects = grid.reindex(columns=range(localised["block"].max() + 1)).to_numpy(float)
+            limit = float(np.nanmax(np.abs(effects)))
+            image = lowest.imshow(
+                effects, cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="auto", origin="lower",
+                extent=(-0.5, effects.shape[1] - 0.5, -0.5, effects.shape[0] - 0.5),
+            )  # fmt: skip
+            lowest.set_ylabel("head")
+            figure.colorbar(image, ax=lowest, label="effect", pad=0.01)
     return figure
 
 
