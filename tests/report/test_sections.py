@@ -153,6 +153,16 @@ def test_the_picture_of_the_localisation(tmp_path):
     assert list(figure.axes[0].lines[0].get_ydata()) == [0.0, 0.5, 1.0]
 
 
+def test_blocks_without_heads_are_gaps_in_the_picture(tmp_path):
+    localised = made.results(tmp_path).table("localise/components.csv")
+    of_heads = localised["kind"] == "head"
+    some = drawn(localise_figure(localised[~of_heads | (localised["block"] > 0)], 1, 2, "END"))
+    (image,) = some.axes[1].images
+    gaps = np.ma.getmaskarray(image.get_array()).all(0)
+    assert gaps.tolist() == [block == 0 for block in range(localised["block"].max() + 1)]
+    assert len(drawn(localise_figure(localised[~of_heads], 1, 2, "END")).axes) == 1
+
+
 def test_the_map_writes_the_largest_share_of_every_kind_of_token():
     figure = drawn(localise_map_figure(made.mapped()))
     axis, bar = figure.axes
