@@ -30,6 +30,7 @@ _RECURRENT = dict(
 
 _EVERY_SECOND = dict(layer_types=["linear_attention", "full_attention"] * 2)
 _MAMBA = dict(mamba_n_heads=8, mamba_d_head=8, mamba_d_state=8, mamba_chunk_size=8)
+_GRANITE_4 = _SHARED | _LOCAL | _MAMBA | dict(shared_intermediate_size=32, layer_types=["mamba", "attention"] * 2)
 
 
 @dataclass(frozen=True)
@@ -144,9 +145,8 @@ KINDS = {
     )),
     "GLM-4-MoE-Lite": Kind("glm4_moe_lite", _LATENT),
     "GLM-MoE-DSA": Kind("glm_moe_dsa", _LATENT | dict(index_n_heads=2, index_head_dim=8, index_topk=8)),
-    "Granite-4, hybrid": Kind("granitemoehybrid", _SHARED | _LOCAL | _MAMBA | dict(
-        shared_intermediate_size=32, layer_types=["mamba", "attention"] * 2,
-    )),
+    "Granite-4, hybrid": Kind("granitemoehybrid", _GRANITE_4 | dict(position_embedding_type="rope")),
+    "Granite-4, hybrid, without positions": Kind("granitemoehybrid", _GRANITE_4),
     "HRM-Text": Kind("hrm_text", _SHAPE | _HEADS | dict(num_layers_per_stack=2, H_cycles=1, L_cycles=1)),
     "HunYuan": Kind("hunyuan_v1_dense", _SHARED | _HEADS),
     "Jais-2": Kind("jais2", _SHARED | _HEADS),

@@ -17,7 +17,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 import architectures
 import tiny
-from architectures import TOLERANCE, audited, farthest, small_model
+from architectures import TOLERANCE, audited, farthest, places, small_model
 from kinds import KINDS, NOT_TRIED
 from subspace_illusion.core.model import Model, bridge_model
 from subspace_illusion.core.sites import Site
@@ -37,6 +37,21 @@ def test_replays_are_full_forward_passes(kind):
     sites = [Site(1, point) for point in PLACES if kind[1].has(Site(1, point))]
     assert len(sites) >= 4
     assert farthest(kind[1], sites) < TOLERANCE
+
+
+@pytest.mark.parametrize("name", ["Jamba", "GLM-MoE-DSA"])
+def test_whole_prompts_are_replayed_at_every_place(name):
+    """Also where a block's hooks hold choices and scores of tokens, which are none."""
+    model = small_model(name)
+    assert model.whole_prompts
+    assert farthest(model, places(model)) < TOLERANCE
+
+
+def test_blocks_without_a_stream_are_refused_when_the_model_is_opened():
+    with pytest.raises(InputError, match=r"^the blocks of the DeepseekV4ForCausalLM hand on no residual stream"):
+        small_model("DeepSeek-V4")
+    with pytest.raises(InputError, match=r"^HrmTextForCausalLM has no single row of blocks"):
+        small_model("HRM-Text")
 
 
 def test_experts_are_refused_at_once_with_the_hook_that_does(kind):

@@ -40,7 +40,7 @@ LEAST_READOUTS = 2**28
 """Bytes of readouts that are kept at least."""
 
 PROBE_LENGTH = 11
-"""Tokens of the prompts that tell what the hooks hold; a number that no model has heads."""
+"""Tokens of the prompts that tell what the hooks hold; a number that no model has heads or dimensions."""
 
 
 def open_model(
@@ -258,8 +258,9 @@ class Model:
                 f"'{site.name}': the MLP of block {site.block} is a mixture of experts, whose hidden activations have "
                 f"no single matrix behind them; take what it gives, blocks.{site.block}.hook_mlp_out"
             )
-        # [prompts, positions, d] or [prompts, positions, heads, d_head]; scores and patterns, for one, are neither.
-        if activation.ndim not in (3, 4) or activation.shape[:2] != (2, PROBE_LENGTH):
+        # [prompts, positions, d] or [prompts, positions, heads, d_head]; scores, patterns and choices are neither.
+        of_tokens = activation.ndim in (3, 4) and activation.shape[:2] == (2, PROBE_LENGTH)
+        if not of_tokens or PROBE_LENGTH in activation.shape[2:] or not activation.is_floating_point():
             raise InputError(f"'{site.name}' does not hold one vector per prompt and position")
         if site.head is not None and not (activation.ndim == 4 and site.head < activation.shape[2]):
             heads = f"heads 0 to {activation.shape[2] - 1}" if activation.ndim == 4 else "no head axis"

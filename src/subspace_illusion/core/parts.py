@@ -105,7 +105,8 @@ def how_blocks_run(bridge: Any, device: torch.device) -> tuple[tuple[int | None,
         logits = _kept_by_all(bridge, ids)
         whole_prompts = logits is None
         if logits is None:
-            with torch.no_grad(), bridge.hooks(fwd_hooks=[(residual_after(0).hook, read)]):
+            stream = residual_after(0).hook
+            with torch.no_grad(), bridge.hooks(fwd_hooks=[(stream, read)] if stream in bridge.hook_dict else []):
                 logits = bridge.original_model(input_ids=ids, use_cache=False).logits.float()
     except Exception as error:  # every architecture raises its own
         raise InputError(f"transformer_lens cannot run the {name}: {first_line(error)}") from error
