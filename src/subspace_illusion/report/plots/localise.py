@@ -29,12 +29,16 @@ def localise_figure(localised: pd.DataFrame, writes: int, reads: int, token: str
         shown = {RESIDUAL: (BLUE, "o"), "attention output": (ORANGE, "^"), "MLP output": (GREEN, "s")}
         for kind, (colour, marker) in shown.items():
             rows = localised[localised["kind"] == kind].sort_values("block")
+            if rows.empty:
+                continue
             lines.plot(rows["block"], rows["effect"], color=colour, marker=marker, markersize=4, label=kind)
             lines.fill_between(rows["block"], rows["effect_lo"], rows["effect_hi"], color=colour, alpha=0.25, lw=0)
         lines.axvspan(max(writes, 0) - 0.5, reads - 0.5, color=GREY, alpha=0.2, lw=0)
         place = {"xycoords": ("data", "axes fraction"), "fontsize": 8}
         if writes == TOKEN_ITSELF:
             lines.annotate("in the token itself", (-0.4, 0.92), ha="left", **place)
+        elif writes < localised["block"].max() / 4:  # there is no room to the left of it
+            lines.annotate(f"block {writes} writes", (writes - 0.4, 0.85), ha="left", **place)
         else:
             lines.annotate(f"block {writes} writes", (writes - 0.6, 0.92), ha="right", **place)
         lines.annotate(f"block {reads} reads", (reads - 0.4, 0.92), ha="left", **place)
@@ -44,6 +48,7 @@ def localise_figure(localised: pd.DataFrame, writes: int, reads: int, token: str
         lines.set_title(f"Each component patched whole at {token}, from a source of another value")
 
         lowest.set_xlabel("block")
+        lowest.xaxis.set_major_locator(MaxNLocator(integer=True))
         if len(of_heads):
             grid = of_heads.pivot(index="head", columns="block", values="effect")
             # A block without heads is a gap.
