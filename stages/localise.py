@@ -7,13 +7,12 @@ from subspace_illusion.core.model import open_model
 from subspace_illusion.files import atomic_folder, read_table, write_json, write_table
 from subspace_illusion.measures.localise import (
     EMBEDDED,
-    RESIDUAL,
     RULE_IN_WORDS,
     all_sites,
-    find_window,
     map_tokens,
     origin,
     swaps_of,
+    window_of,
 )
 from subspace_illusion.measures.localise import (
     localise as patch_all,
@@ -37,8 +36,7 @@ def main(localise: Localise, resamples: int, seed: int) -> None:
     found = patch_all(model, prompts, pairs, on_pairs=ticker(len(pairs), "pair").update, **settings)
     patches = sum(map(len, swaps.values()))
     tokens = map_tokens(model, mapped, swaps, on_pairs=ticker(patches, "pair and kind of token").update, **settings)
-    before, after = (found.loc[found["kind"] == kind, "effect"].tolist() for kind in (EMBEDDED, RESIDUAL))
-    window = find_window(before[0], after, model.parallel_blocks)
+    window = window_of(found, model.parallel_blocks)
     with atomic_folder(RESULTS / "localise") as folder:
         write_table(folder / "components.csv", found)
         # For dvc plots: one line a kind of component.

@@ -72,8 +72,10 @@ def opened(name: str) -> Model:
 
 
 def places(model: Model) -> list[Site]:
-    """Every site of a block, one head of what attention gives among them."""
-    sites = [Site(BLOCK, "attn.hook_z", 1)]
+    """Every site of a block, one head of what attention gives among them, and the stream of every block."""
+    points = ("hook_resid_pre", "hook_resid_mid", "hook_resid_post")
+    streams = [Site(block, point) for block in range(model.n_blocks) for point in points if block != BLOCK]
+    sites = [Site(BLOCK, "attn.hook_z", 1), *streams]
     for name in sorted(model._probe):
         if name.startswith(f"blocks.{BLOCK}."):
             sites.append(Site(BLOCK, name.split(".", 2)[2]))

@@ -138,13 +138,22 @@ KINDS = {
     "ERNIE 4.5": Kind("ernie4_5", _SHARED | _HEADS),
     "ERNIE 4.5 MoE": Kind("ernie4_5_moe", _SHARED | dict(moe_intermediate_size=32, moe_num_experts=4, moe_k=2)),
     "Falcon-H1": Kind("falcon_h1", _SHARED | _MAMBA | dict(mamba_d_ssm=64)),
+    "Falcon-H1, with factors": Kind("falcon_h1", _SHARED | _MAMBA | dict(
+        mamba_d_ssm=64, attention_out_multiplier=0.5, ssm_out_multiplier=2.0, embedding_multiplier=2.0,
+    )),
     "Falcon-Mamba": Kind("falcon_mamba", dict(hidden_size=32, num_hidden_layers=4, state_size=8, time_step_rank=4)),
     "FlexOlmo": Kind("flex_olmo", _SHARED | dict(num_experts=4, num_experts_per_tok=2)),
     "Gemma-4": Kind("gemma4_text", _SHARED | _HEADS | _ALTERNATING | dict(
         vocab_size_per_layer_input=0, hidden_size_per_layer_input=8,
     )),
+    "Gemma-4, shared keys": Kind("gemma4_text", _SHARED | _HEADS | _ALTERNATING | dict(
+        vocab_size_per_layer_input=0, hidden_size_per_layer_input=8, num_kv_shared_layers=2,
+    )),
     "GLM-4-MoE-Lite": Kind("glm4_moe_lite", _LATENT),
     "GLM-MoE-DSA": Kind("glm_moe_dsa", _LATENT | dict(index_n_heads=2, index_head_dim=8, index_topk=8)),
+    "GLM-MoE-DSA, shared choices": Kind("glm_moe_dsa", _LATENT | dict(
+        index_n_heads=2, index_head_dim=8, index_topk=8, indexer_types=["full", "shared"] * 2,
+    )),
     "Granite-4, hybrid": Kind("granitemoehybrid", _GRANITE_4 | dict(position_embedding_type="rope")),
     "Granite-4, hybrid, without positions": Kind("granitemoehybrid", _GRANITE_4),
     "HRM-Text": Kind("hrm_text", _SHAPE | _HEADS | dict(num_layers_per_stack=2, H_cycles=1, L_cycles=1)),
@@ -177,6 +186,7 @@ KINDS = {
     "Qwen3.5-MoE": Kind("qwen3_5_moe_text", _SHARED | _EXPERTS | _HEADS | _RECURRENT | _EVERY_SECOND),
     "RWKV": Kind("rwkv", dict(
         hidden_size=32, num_hidden_layers=4, attention_hidden_size=32, intermediate_size=64, context_length=128,
+        rescale_every=2,
     )),
     "Seed-OSS": Kind("seed_oss", _SHARED | _HEADS),
     "VaultGemma": Kind("vaultgemma", _SHARED | _HEADS | _ALTERNATING | dict(query_pre_attn_scalar=8)),

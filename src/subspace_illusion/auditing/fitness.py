@@ -17,12 +17,13 @@ LENGTH = 6
 
 def replays(model: Model) -> dict[Site, float]:
     """How far the logits of a replayed patch are from those of the full pass, at most and as a share of the largest of
-    them, by component of the middle block, without those that this architecture does not have."""
+    them, by component of a block as near the middle as has it, without those that this architecture does not have."""
     tokens = torch.arange(1, 2 * LENGTH + 1, device=model.device).reshape(2, 1, LENGTH)
     found = {}
     for point in POINTS:
-        site = Site(model.n_blocks // 2, point)
-        if not model.has(site):
+        middle = sorted(range(model.n_blocks), key=lambda block: abs(block - model.n_blocks // 2))
+        site = next((site for block in middle if model.has(site := Site(block, point))), None)
+        if site is None:
             continue
         base, source = (record(model, ids, [site], tail_from=site.start) for ids in tokens)
         was, value = (recording.activations[site] for recording in (base, source))

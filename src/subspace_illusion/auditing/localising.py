@@ -15,16 +15,15 @@ from subspace_illusion.core.checkpoints import dtype_name
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.files import atomic_folder, check_free, write_json, write_table
 from subspace_illusion.measures.localise import (
-    EMBEDDED,
     RESIDUAL,
     RULE_IN_WORDS,
     Window,
     all_sites,
-    find_window,
     localise,
     map_tokens,
     origin,
     swaps_of,
+    window_of,
 )
 from subspace_illusion.report.localise_page import write_localise_page
 from subspace_illusion.statistics import Estimate
@@ -95,7 +94,7 @@ class Localised:
 
     @property
     def mlps(self) -> list[Site]:
-        """The MLPs between, of experts what they give; a block may have none."""
+        """The MLPs between, of experts what they give."""
         there = set(self.components["site"])
         sites = ([Site(block, point) for point in ("mlp.hook_post", "hook_mlp_out")] for block in self.window.mlps)
         return [found[0] for of_block in sites if (found := [site for site in of_block if site.name in there])]
@@ -170,6 +169,5 @@ def localise_variable(
             found = localise(opened, prompts, some, on_pairs=part_done, **settings)
         with bar.phase("every kind of token", kinds, len(swaps)) as part_done:
             tokens = map_tokens(opened, mapped, swaps, on_pairs=part_done, **settings)
-    before, after = (found.loc[found["kind"] == kind, "effect"].tolist() for kind in (EMBEDDED, RESIDUAL))
-    window = find_window(before[0], after, opened.parallel_blocks)
+    window = window_of(found, opened.parallel_blocks)
     return Localised(found, tokens, window, len(some), as_read, dtype_name(opened.dtype))

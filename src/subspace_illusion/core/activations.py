@@ -79,7 +79,7 @@ def megabytes(model: Model, prompts: pd.DataFrame, components: Sequence[Site], s
     per_earlier = sum(x.nbytes for x in caches) / max(1, prompts["end"].iloc[0])
     bases = prompts[prompts["has_tail"]]
     later = bases["end"] - (0 if model.whole_prompts else bases["position"])
-    per_later = sum(probe.tail.residual[start].nbytes for start in starts)
+    per_later = sum(x.nbytes / x.shape[1] for x in (probe.tail.residual[start] for start in starts))
     tails = per_earlier * bases["position"].sum() + per_later * (later + 1)[later > 0].sum()
     return (per_prompt * len(prompts) + tails) / 1e6
 

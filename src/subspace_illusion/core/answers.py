@@ -15,7 +15,7 @@ from subspace_illusion.core.linear import logits_in_float32
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import NONE, Outcome
 from subspace_illusion.core.parts import Weights, linear_modules
-from subspace_illusion.core.replay import Tail, replay
+from subspace_illusion.core.replay import TOKENS, Tail, replay
 from subspace_illusion.core.sites import Site
 
 
@@ -43,7 +43,7 @@ def outcomes_each(
     answer: torch.Tensor,
     foil: torch.Tensor,
 ) -> dict[Site, Outcome]:
-    """Replays once for every change alone, all of them in one batch.
+    """Replays once for every change alone, as many of them in one batch as have some ``TOKENS`` tokens.
 
     Args:
         model: The model.
@@ -53,15 +53,19 @@ def outcomes_each(
         answer: Token ids of the base prompts' answers, ``[n]`` or ``[n, k]``.
         foil: Token ids of the base prompts' foils, the same shape.
     """
-    together, times = {}, len(changes)
-    for place, (site, change) in enumerate(changes.items()):
-        rows = torch.zeros(times, *change.shape)
-        rows[place] = change  # every change has rows of its own and leaves the others' alone
-        together[site] = rows.flatten(0, 1)
-    with answers_alone(model, *(torch.cat([ids] * times) for ids in (answer, foil))):
-        logits = replay(model, tail.since(start).to(model.device).repeat(times), together, start=start).logits.cpu()
-    of_each = (Outcome.of_answers(of_change) for of_change in logits.split(len(tail)))
-    return dict(zip(changes, of_each, strict=True))
+    found, tail = {}, tail.since(start).to(model.device)
+    most = max(1, TOKENS // (len(tail) * (int(tail.ends.max()) + 1)))
+    for first in range(0, len(changes), most):
+        some = list(changes.items())[first : first + most]
+        together, times = {}, len(some)
+        for place, (site, change) in enumerate(some):
+            rows = torch.zeros(times, *change.shape)
+            rows[place] = change  # every change has rows of its own and leaves the others' alone
+            together[site] = rows.flatten(0, 1)
+        with answers_alone(model, *(torch.cat([ids] * times) for ids in (answer, foil))):
+            logits = replay(model, tail.repeat(times), together, start=start).logits.cpu()
+        found |= {site: Outcome.of_answers(x) for (site, _), x in zip(some, logits.split(len(tail)), strict=True)}
+    return found
 
 
 def _unembedding(weights: Weights, of_prompts: torch.Tensor, of_all: bool) -> Callable[[torch.Tensor], torch.Tensor]:

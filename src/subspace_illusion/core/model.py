@@ -29,7 +29,7 @@ from subspace_illusion.core.parts import (
     norm_before,
 )
 from subspace_illusion.core.placed import DeviceMap, device_of, fitted, is_offloaded, placed_on
-from subspace_illusion.core.sites import Site, Writer
+from subspace_illusion.core.sites import Site, Writer, residual_entering
 from subspace_illusion.core.tokenizer import Dtype, Tokenizer
 from subspace_illusion.errors import InputError
 
@@ -248,6 +248,17 @@ class Model:
                 f"'{site.name}': the model has no hook '{site.hook}' that fires; block {site.block} has "
                 + ", ".join(name for name in names if name.count(".") < 2)
             )
+        if site.write_hook != site.hook and site.write_hook in self._probe and not self._moves_as_asked(site):
+            raise InputError(
+                f"'{site.name}' can be read and not changed: what is added at {site.write_hook} does not arrive there "
+                "as it is"
+            )
+        entering = self._probe.get(residual_entering(site.block).hook, activation)
+        if site.enters_block and not site.leaves_block and not torch.equal(activation, entering):
+            raise InputError(
+                f"'{site.name}' is not what the block before gives, which a replay begins with; take "
+                f"{residual_entering(site.block).name}"
+            )
         if site.write_hook not in self._probe:
             raise InputError(
                 f"'{site.name}' can be read and not changed: that takes {site.write_hook}, which block {site.block} "
@@ -281,6 +292,20 @@ class Model:
                     f"'{site.name}': transformer_lens cannot change it in this model ({first_line(error)}); take "
                     f"{norm}.hook_in or {norm}.hook_out"
                 ) from error
+
+    def _moves_as_asked(self, site: Site) -> bool:
+        """Whether what is added where a site is written moves as much where it is read; some models multiply what
+        attention gives before it is added."""
+        stream, read = self._probe[site.hook], []
+        with torch.no_grad():
+            self.bridge.run_with_hooks(
+                self._probed,
+                fwd_hooks=[
+                    (site.write_hook, lambda x, hook: x + stream.to(x.device)),
+                    (site.hook, lambda x, hook: read.append(x.to(self.device))),
+                ],
+            )
+        return bool((read[0] - 2 * stream).float().norm() <= 0.02 * stream.float().norm())
 
     def has(self, site: Site) -> bool:
         """Whether the model has the site, as ``check`` asks it."""

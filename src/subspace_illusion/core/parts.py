@@ -134,6 +134,8 @@ def _kept_by_all(bridge: Any, ids: torch.Tensor) -> torch.Tensor | None:
     try:
         with torch.no_grad():
             logits: torch.Tensor = bridge.original_model(input_ids=ids, past_key_values=cache, use_cache=True).logits
+    except torch.OutOfMemoryError:
+        raise
     except Exception:  # every architecture that keeps something else raises its own
         return None
     kept = [getattr(layer, "keys", None) for layer in cache.layers]

@@ -448,10 +448,15 @@ def _without_cache(model: Model, tokens: torch.Tensor, ends: torch.Tensor) -> An
 @contextmanager
 def _entering(model: Model, start: int, residual: torch.Tensor, until: int | None = None) -> Iterator[None]:
     """Skips the blocks before ``start``, and those from ``until`` on, and hands ``residual`` ``[n, tail, d_model]`` to
-    the first that is run."""
+    the first that is run.
+
+    Of whole prompts the blocks before are run too: some models hand on more than the stream, such as keys and values
+    that later blocks share.
+    """
     blocks = list(zip(model.bridge.blocks, model.returned, strict=True))
     # Which stream a skipped block passes on no longer matters but for the last before `start`.
-    skipped = [*blocks[:start], *blocks[model.n_blocks if until is None else until :]]
+    skipped = blocks[model.n_blocks if until is None else until :]
+    skipped += [] if model.whole_prompts else blocks[:start]
     with ExitStack() as stack:
         stack.enter_context(forwards({block: passing_on(residual, others) for block, others in skipped}))
         if start == 0:
@@ -459,6 +464,11 @@ def _entering(model: Model, start: int, residual: torch.Tensor, until: int | Non
                 lambda _, args, kwargs: ((residual, *args[1:]), kwargs), with_kwargs=True
             )
             stack.callback(first.remove)
+        elif model.whole_prompts:
+            last = blocks[start - 1][0].register_forward_hook(
+                lambda _, args, output: (residual, *output[1:]) if isinstance(output, tuple) else residual
+            )
+            stack.callback(last.remove)
         yield
 
 

@@ -40,10 +40,13 @@ def sample_text(
     cache = None
     while tokens.shape[1] < length:
         with torch.no_grad():
-            output = model.bridge.original_model(
-                input_ids=tokens[:, -1:].to(model.device), past_key_values=cache, use_cache=True
-            )
-        cache = output.past_key_values
+            if model.whole_prompts:
+                output = model.bridge.original_model(input_ids=tokens.to(model.device), use_cache=False)
+            else:
+                output = model.bridge.original_model(
+                    input_ids=tokens[:, -1:].to(model.device), past_key_values=cache, use_cache=True
+                )
+                cache = output.past_key_values
         probabilities = output.logits[:, -1].float().softmax(-1).cpu()
         tokens = torch.cat([tokens, torch.multinomial(probabilities, 1, generator=generator)], 1)
         on_token()

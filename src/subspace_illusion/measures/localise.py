@@ -28,7 +28,7 @@ RULE_IN_WORDS = (
     "first attention and before the second."
 )
 
-RESIDUAL = "residual stream"
+RESIDUAL, MLP_OUTPUT = "residual stream", "MLP output"
 EMBEDDED = "residual stream before block 0"
 """What a block cannot have written: where the position is a token that differs, it has the variable already."""
 TOKEN_ITSELF = -1
@@ -45,7 +45,7 @@ def block_sites(block: int, n_heads: int) -> dict[Site, str]:
     named = {
         residual_after(block): RESIDUAL,
         Site(block, "hook_attn_out"): "attention output",
-        Site(block, "hook_mlp_out"): "MLP output",
+        Site(block, "hook_mlp_out"): MLP_OUTPUT,
         Site(block, "mlp.hook_post"): "MLP hidden",
     }
     return named | {Site(block, "attn.hook_z", head): "head" for head in range(n_heads)}
@@ -187,7 +187,8 @@ def localise(
     sites = [site for of_block in by_block for site in of_block]
     by_number = prompts.set_index("prompt").loc[pairs["base"]]
     # Tails of like length together, so that little is spent on padding.
-    pairs = pairs.iloc[(by_number["end"] - by_number["position"]).argsort(kind="stable").to_numpy()]
+    lengths = by_number["end"] - (0 if model.whole_prompts else by_number["position"])
+    pairs = pairs.iloc[lengths.argsort(kind="stable").to_numpy()]
     parts: dict[Site, list[Outcome]] = defaultdict(list)
     for first in range(0, len(pairs), batch):
         of_batch = recorded_pairs(model, prompts, pairs.iloc[first : first + batch], sites, 0, batch)
@@ -266,6 +267,18 @@ class Window:
 def origin(writes: int) -> str:
     """Where the variable comes from, in words."""
     return "the token itself has it, before any block" if writes == TOKEN_ITSELF else f"block {writes} writes it"
+
+
+def window_of(localised: pd.DataFrame, parallel_blocks: bool) -> Window:
+    """Applies ``RULE_IN_WORDS`` to what ``localise`` gave; blocks without an MLP have none between.
+
+    Raises:
+        InputError: If there are fewer than two blocks.
+    """
+    before, after = (localised.loc[localised["kind"] == kind, "effect"].tolist() for kind in (EMBEDDED, RESIDUAL))
+    window = find_window(before[0], after, parallel_blocks)
+    having = set(localised.loc[localised["kind"] == MLP_OUTPUT, "block"])
+    return replace(window, mlps=[block for block in window.mlps if block in having])
 
 
 def find_window(embedded: float, residual_effects: list[float], parallel_blocks: bool) -> Window:

@@ -20,6 +20,9 @@ BENT = "logits are capped, so heads' shares are those of LD's linear part at the
 SUMMED = "answers' probabilities are summed, so heads' shares are those of LD's linear part at the clean run"
 
 
+HEADS_ALONE = "readers are heads alone; what else looks back in these blocks, if anything does, is not among them"
+
+
 @dataclass(frozen=True)
 class OwnReaders:
     """The readers of a component.
@@ -57,4 +60,5 @@ def own_readers(train: Pairs, site: Site, *, seed: int, batch: int) -> OwnReader
     except NoShareError as error:
         return OwnReaders(None, f"readers are left out: {error}")
     table = reader_table(heads, response, train.ld_clean, Bootstrap.of(train.groups, 1, seed), RULE)
-    return OwnReaders(table, BENT if bends_logits(model) else SUMMED if train.answer.ndim > 1 else None)
+    remark = SUMMED if train.answer.ndim > 1 else HEADS_ALONE if model.whole_prompts else None
+    return OwnReaders(table, BENT if bends_logits(model) else remark)

@@ -205,7 +205,7 @@ def _lacks(model: Model, tail: Tail, site: Site, added: torch.Tensor, behind: Si
     if behind.write_hook == site.write_hook:
         return -added
     nobody = torch.zeros(len(tail), dtype=torch.long)
-    with answers_alone(model, nobody, nobody):  # nothing has to be unembedded
+    with answers_alone(model, nobody, nobody, best=False):  # nothing has to be unembedded
         without, planted = (
             replay(model, tail, {site: x}, [behind], site.start, until=behind.block + 1).activations[behind]
             for x in (torch.zeros_like(added), added)

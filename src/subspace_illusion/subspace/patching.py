@@ -10,7 +10,7 @@ from subspace_illusion.core.basis import patch_change
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.on_device import at_once
 from subspace_illusion.core.outcome import Outcome
-from subspace_illusion.core.replay import TailOf, replay
+from subspace_illusion.core.replay import TOKENS, TailOf, replay
 from subspace_illusion.core.sites import Site
 
 Key = TypeVar("Key")
@@ -61,7 +61,7 @@ def patch_outcomes(
             spent on padding.
         answer: Token ids of the base prompts' answers, ``[n]`` or ``[n, k]``.
         foil: Token ids of the base prompts' foils, the same shape.
-        batch: Pairs at a time.
+        batch: Pairs at a time; fewer where their tails have more than ``TOKENS`` tokens.
         on_patch: Told the number of pairs after every batch of every change.
         top1: Whether to ask which token is the likeliest of all, for which some are multiplied with the whole
             vocabulary. Without, ``top1_foil`` is never true.
@@ -69,7 +69,7 @@ def patch_outcomes(
     parts: dict[Key, list[Outcome]] = {key: [] for key in changes}
     order = lengths.argsort(stable=True)
     keys = list(changes)
-    for rows in order.split(batch):
+    for rows in order.split(min(batch, max(1, TOKENS // int(lengths.max())))):
         of_rows = tail(rows).to(model.device)
         most = at_once(model, of_rows)
         for first in range(0, len(keys), most):
