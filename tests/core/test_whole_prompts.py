@@ -13,9 +13,12 @@ from architectures import small_model
 from some_pairs import prompts_and_pairs
 from subspace_illusion import audit
 from subspace_illusion.auditing import call, component
+from subspace_illusion.auditing.fitness import replays
 from subspace_illusion.auditing.settings import Das
 from subspace_illusion.core.model import Model
+from subspace_illusion.core.parts import how_blocks_run
 from subspace_illusion.core.replay import record, replay
+from subspace_illusion.core.sampling import sample_text
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 from subspace_illusion.measures.localise import patch_tokens, swaps_of
@@ -127,3 +130,37 @@ def test_tokens_that_later_blocks_read_again_are_their_own(tmp_path):
     for row, tokens in enumerate(prompts["tokens"]):
         full = record(model, torch.tensor([tokens]), changes={HIDDEN: change[row : row + 1]}, position=at[row])
         torch.testing.assert_close(replayed[row : row + 1], full.logits, atol=1e-4, rtol=1e-4)
+
+
+def test_what_would_not_arrive_as_it_is_put_in_is_refused():
+    """Falcon-H1 multiplies what attention gives, and RWKV halves its stream, before the next part reads it."""
+    for name, site, said in (
+        (
+            "Falcon-H1, with factors",
+            "blocks.1.hook_resid_mid",
+            "at blocks.1.hook_attn_out does not arrive",
+        ),
+        ("RWKV", "blocks.2.hook_resid_pre", "which a replay begins with; take blocks.1.hook_resid_post"),
+    ):
+        model = small_model(name)
+        with pytest.raises(InputError, match=said):
+            model.check(Site.parse(site))
+        model.check(Site(1, "hook_resid_post"))
+
+
+def test_a_run_that_fails_for_want_of_memory_says_nothing_of_the_model(llama, monkeypatch):
+    def full(*args, **kwargs):
+        raise torch.OutOfMemoryError("no room")
+
+    monkeypatch.setattr(type(llama.bridge.original_model), "forward", full)
+    with pytest.raises(InputError, match="no room"):
+        how_blocks_run(llama.bridge, tiny.CPU)
+
+
+def test_text_is_sampled_from_whole_prompts_alike(llama, whole):
+    assert torch.equal(sample_text(llama, 3, 6, seed=0), sample_text(whole, 3, 6, seed=0))
+
+
+def test_a_fit_model_is_tried_where_it_has_each_kind_of_component(hybrid):
+    assert Site(1, "attn.hook_z") in replays(hybrid)
+    assert Site(2, "mlp.hook_post") in replays(hybrid)

@@ -10,10 +10,13 @@ from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.errors import InputError
 from subspace_illusion.measures.localise import (
     DIFFERING,
+    EMBEDDED,
     END,
     FURTHER,
+    MLP_OUTPUT,
     NEXT,
     POSITION,
+    RESIDUAL,
     TOKEN_ITSELF,
     TOKENS,
     all_sites,
@@ -23,6 +26,7 @@ from subspace_illusion.measures.localise import (
     patch_whole,
     swaps_of,
     token_kinds,
+    window_of,
 )
 from subspace_illusion.subspace.pairs import recorded_pairs
 
@@ -44,6 +48,14 @@ def test_the_window_lies_between_the_steepest_rise_and_the_steepest_fall(
 ):
     window = find_window(embedded, effects, parallel)
     assert (window.writes, window.reads, window.mlps) == (writes, reads, mlps)
+
+
+def test_a_block_without_an_mlp_has_none_between():
+    rows = [dict(kind=EMBEDDED, block=0, effect=0.0)]
+    rows += [dict(kind=RESIDUAL, block=block, effect=effect) for block, effect in enumerate([0.0, 1.0, 1.0, 0.0])]
+    mlp = [dict(kind=MLP_OUTPUT, block=2, effect=0.0)]
+    assert window_of(pd.DataFrame(rows), parallel_blocks=False).mlps == []
+    assert window_of(pd.DataFrame(rows + mlp), parallel_blocks=False).mlps == [2]
 
 
 def test_one_block_has_no_window():
