@@ -127,7 +127,7 @@ def audited(model: Model, point: str, *tables: str, calibrate: bool = True) -> A
     needed = ("training", "decomposition", *(["planted"] if calibrate else []), *tables)
     left_out = " ".join(found.remarks.values())
     if missing := [name for name in needed if name not in found.tables and f"{name} are left out" not in left_out]:
-        raise InputError(f"the audit made no {missing[0]}")
+        raise InputError("no cases are planted" if missing[0] == "planted" else f"the audit made no {missing[0]}")
     return found
 
 
