@@ -1,0 +1,39 @@
+"""The committed tables of verdicts say what today's code says: dvc commit can hide a table that was left behind."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from subspace_illusion.core.sites import Site
+from subspace_illusion.pipeline.layout import VERDICTS
+from subspace_illusion.verdict.estimate import kind_of, match_of, mediated_share
+from test_intervals import RESULTS
+
+ROUNDED = 1e-4
+"""Tables are rounded to a millionth, and ratios are of effects from a hundredth on."""
+FIGURES = ["fldd", "whole", "own", "match", "share"]
+
+
+@pytest.fixture(scope="module")
+def kinds() -> dict[str, str]:
+    components = yaml.safe_load((RESULTS.parent / "params.yaml").read_text())["components"]
+    return {name: kind_of(Site.parse(of_component["hook"])) for name, of_component in components.items()}
+
+
+@pytest.mark.parametrize("name", ["seen.csv", "verdicts.csv"])
+def test_estimates_are_of_the_figures_beside_them(name, kinds):
+    table = pd.read_csv(RESULTS / name).dropna(subset=FIGURES)
+    assert len(table) >= 6
+    np.testing.assert_allclose(table["match"], match_of(table["fldd"], table["whole"]), atol=ROUNDED)
+    for component, rows in table.groupby("component"):
+        estimate = mediated_share(rows["own"].to_numpy(), rows["match"].to_numpy(), kinds[component])
+        np.testing.assert_allclose(rows["share"], estimate, atol=ROUNDED)
+
+
+def test_what_was_seen_is_what_was_judged():
+    seen, judged = pd.read_csv(RESULTS / "seen.csv"), pd.read_csv(VERDICTS)
+    both = seen.merge(judged, on=["component", "subspace"], suffixes=("", "_judged"))
+    assert len(both) == len(judged)
+    for figure in FIGURES:
+        np.testing.assert_allclose(both[figure], both[f"{figure}_judged"], atol=ROUNDED)
