@@ -360,10 +360,10 @@ class Model:
 
         ``W_out`` for the MLP's hidden activations, the head's (or all heads') ``W_O`` for attention's z, ``None`` for
         sites that are in the residual stream already. Asked again, it is the same tensor, unless so many others were
-        asked for in between that all of them take more than a twelfth of what the weights do.
+        asked for in between that all of them take more than a sixth of what the weights do.
         """
         self._readouts[site] = self._readouts.pop(site) if site in self._readouts else self._readout(site)
-        most = max(LEAST_READOUTS, sum(x.nbytes for x in self.bridge.parameters()) // 12)
+        most = max(LEAST_READOUTS, sum(x.nbytes for x in self.bridge.parameters()) // 6)
         while sum(0 if x is None else x.nbytes for x in self._readouts.values()) > most and len(self._readouts) > 1:
             del self._readouts[next(iter(self._readouts))]
         return self._readouts[site]
