@@ -13,6 +13,7 @@ import pandas as pd
 from subspace_illusion.auditing.asked import Asked
 from subspace_illusion.auditing.component import Halves, cost_of, look_at
 from subspace_illusion.auditing.findings import joined
+from subspace_illusion.auditing.fitness import WHOLE_PROMPTS
 from subspace_illusion.auditing.given import given_model, given_sites, given_subspaces
 from subspace_illusion.auditing.noted import notes_on
 from subspace_illusion.auditing.progress import Progress, how_read, rounded, run_in, say_how_read
@@ -182,11 +183,8 @@ def _first_line(
     elif planting:
         beside = f"; no cases are planted there, which would take some {rounded(planting)} s more"
     done = what_is_done(sites, labels, settings) + run_in(halves.train.model.dtype)
-    whole = WHOLE if halves.train.model.whole_prompts else ""
+    whole = f"; {WHOLE_PROMPTS}" if halves.train.model.whole_prompts else ""
     return f"{done}: {pairs}, some {rounded(seconds)} s{beside}{whole}"
-
-
-WHOLE = "; every patch runs the whole prompt, because not every block of this model keeps keys and values"
 
 
 def said(notes: Mapping[str, str]) -> list[str]:

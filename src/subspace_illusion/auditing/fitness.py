@@ -13,6 +13,8 @@ from subspace_illusion.errors import InputError
 POINTS = ("mlp.hook_post", "hook_mlp_out", "attn.hook_z", "hook_attn_out", "hook_resid_post")
 LENGTH = 6
 """Tokens of the prompts, which are the vocabulary's first ones: what they say does not matter."""
+WHOLE_PROMPTS = "every patch runs the whole prompt, because not every block of this model keeps keys and values"
+"""What is said of a model with ``Model.whole_prompts``."""
 
 
 def replays(model: Model) -> dict[Site, float]:
@@ -20,9 +22,9 @@ def replays(model: Model) -> dict[Site, float]:
     them, by component of a block as near the middle as has it, without those that this architecture does not have."""
     tokens = torch.arange(1, 2 * LENGTH + 1, device=model.device).reshape(2, 1, LENGTH)
     found = {}
+    from_middle = sorted(range(model.n_blocks), key=lambda block: abs(block - model.n_blocks // 2))
     for point in POINTS:
-        middle = sorted(range(model.n_blocks), key=lambda block: abs(block - model.n_blocks // 2))
-        site = next((site for block in middle if model.has(site := Site(block, point))), None)
+        site = next((site for block in from_middle if model.has(site := Site(block, point))), None)
         if site is None:
             continue
         base, source = (record(model, ids, [site], tail_from=site.start) for ids in tokens)

@@ -60,7 +60,7 @@ def of_model(given: str) -> Iterator[str]:
     Raises:
         InputError: If it will not.
     """
-    from subspace_illusion.auditing.fitness import check_replays, replays
+    from subspace_illusion.auditing.fitness import WHOLE_PROMPTS, check_replays, replays
     from subspace_illusion.auditing.given import given_model, given_tokenizer
     from subspace_illusion.auditing.settings import Reading
 
@@ -73,7 +73,7 @@ def of_model(given: str) -> Iterator[str]:
         f"{model.bridge.cfg.d_model}; {'no' if bos is None else bos} beginning-of-sequence token"
     )
     if model.whole_prompts:
-        yield "not every block keeps keys and values (recurrent ones do not): every patch runs the whole prompt"
+        yield WHOLE_PROMPTS
     found = replays(model)
     yield "can be patched: " + (", ".join(site.name for site in found) or "nothing")
     worst = check_replays(found, model)

@@ -248,7 +248,12 @@ class Model:
                 f"'{site.name}': the model has no hook '{site.hook}' that fires; block {site.block} has "
                 + ", ".join(name for name in names if name.count(".") < 2)
             )
-        if site.write_hook != site.hook and site.write_hook in self._probe and not self._moves_as_asked(site):
+        if site.write_hook not in self._probe:
+            raise InputError(
+                f"'{site.name}' can be read and not changed: that takes {site.write_hook}, which block {site.block} "
+                "does not have"
+            )
+        if site.write_hook != site.hook and not self._moves_as_asked(site):
             raise InputError(
                 f"'{site.name}' can be read and not changed: what is added at {site.write_hook} does not arrive there "
                 "as it is"
@@ -258,11 +263,6 @@ class Model:
             raise InputError(
                 f"'{site.name}' is not what the block before gives, which a replay begins with; take "
                 f"{residual_entering(site.block).name}"
-            )
-        if site.write_hook not in self._probe:
-            raise InputError(
-                f"'{site.name}' can be read and not changed: that takes {site.write_hook}, which block {site.block} "
-                "does not have"
             )
         if site.readout == ("mlp", "out") and has_experts(self.bridge.blocks[site.block].mlp):
             raise InputError(
