@@ -11,13 +11,13 @@ from subspace_illusion.pipeline.calibration import CalibrationParams, Models
 from subspace_illusion.pipeline.layout import CALIBRATION, CASES, MODELS
 from subspace_illusion.pipeline.stage import run, say
 from subspace_illusion.verdict.calibration import Calibration
-from subspace_illusion.verdict.held_out import BY_ITSELF, counted, goals, hard, judged, left_out, told_apart
+from subspace_illusion.verdict.held_out import counted, goals, hard, judged, left_out, told_apart
 
 
 def main(models: Models, smallest_effect: float) -> None:
     files = sorted(CASES.glob("*.csv"))
     say(f"the estimate on the cases of {len(files)} models and tasks, each left out in turn, some seconds")
-    everything = told_apart(pd.concat([read_table(file) for file in files]), smallest_effect, BY_ITSELF)
+    everything = told_apart(pd.concat([read_table(file) for file in files]), smallest_effect)
     cases = judged(everything)
     by_model, by_task, by_block = (left_out(cases, over) for over in ("model", "task", "block"))
     reached = goals(by_model, ["model", "place"])

@@ -24,6 +24,7 @@ def main(
     same_value: bool,
     test_share: float,
     rank_tolerance: float,
+    smallest_effect: float,
     patch_batch: int,
     seed: int,
     compute: Compute,
@@ -39,6 +40,7 @@ def main(
         das=das | dict(matmul_dtype=resolved(das["matmul_dtype"], pick_device())),
         batch=patch_batch,
         tolerance=rank_tolerance,
+        smallest_effect=smallest_effect,
         seed=seed,
     )
     inputs = [folder, asked.path]

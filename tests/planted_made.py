@@ -18,7 +18,7 @@ def cases(seed: int = 0) -> pd.DataFrame:
             task="ioi", block=np.arange(n) // 4 % 10, place=place, hook="blocks.1.mlp.hook_post",
             kind=np.where(place == "MLP", WRITES, STREAM), found="trained", dose=1.0, effect=effect,
             mediated=truth * effect, own=truth * effect, whole=random.uniform(0.2, 2, n),
-            kept=np.where(place == "MLP", random.random(n), np.nan), by_itself=0.0,
+            kept=np.where(place == "MLP", random.random(n), np.nan), by_itself=0.0, carried=1.0,
             placebo=effect * (1 - truth**2), ablated=random.random(n), steered=random.random(n),
             accuracy=random.random(n), flipped=random.random(n), probe_cosine=random.random(n),
             arbitrary=random.random(n),

@@ -21,18 +21,19 @@ from subspace_illusion.planting.local import (
     signal_before,
     sites_here,
 )
-from subspace_illusion.planting.mediated import Place, Plan, cases_of_dose
+from subspace_illusion.planting.mediated import Plan, cases_of_place
+from subspace_illusion.planting.places import Place
 from subspace_illusion.planting.plant import gain
 from subspace_illusion.subspace.component import Component
 from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.tasks.table import DIFFERENT, SAME
-from subspace_illusion.verdict import held_out
+from subspace_illusion.verdict import held_out, known
 from subspace_illusion.verdict.estimate import ADDED, STREAM, WRITES, match_of, mediated_share, share_of
 from subspace_illusion.verdict.intervals import ELSEWHERE, HERE, Intervals
 
-PLAN = Plan([], (0.0, 1.0), mixtures=2, das={}, batch=16, tolerance=1e-5, seed=0, evidence=False)
+PLAN = Plan([], (0.0, 1.0), mixtures=2, das={}, batch=16, tolerance=1e-5, smallest_effect=-1.0, seed=0, evidence=False)
 KINDS = {"mlp.hook_post": WRITES, "attn.hook_z": WRITES, "hook_mlp_out": ADDED, "hook_resid_post": STREAM}
-EVIDENCE = {"kept", "placebo", "ablated", "steered"}
+EVIDENCE = {"kept", "placebo", "ablated", "steered", "arbitrary"}
 
 
 def at(model: Model, point: str) -> tuple[Pairs, Site, dict[str, torch.Tensor]]:
@@ -47,7 +48,8 @@ def at(model: Model, point: str) -> tuple[Pairs, Site, dict[str, torch.Tensor]]:
 
 
 @pytest.mark.parametrize("point", KINDS)
-def test_every_direction_is_tried_with_every_dose(model: Model, point: str):
+def test_every_direction_is_tried_with_every_dose(model: Model, point: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(known, "BY_ITSELF", 1e9)  # random components do much by themselves
     pairs, site, given = at(model, point)
     found = cases_here(pairs, pairs.different, site, given, PLAN)
     assert tuple(found.columns) == COLUMNS
@@ -66,7 +68,7 @@ def test_every_direction_is_tried_with_every_dose(model: Model, point: str):
 
 @pytest.mark.parametrize("point", KINDS)
 def test_estimate_and_truth_are_those_of_all_planted_cases(llama: Model, point: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(local, "BY_ITSELF", 1e9)  # random components do much by themselves
+    monkeypatch.setattr(known, "BY_ITSELF", 1e9)
     monkeypatch.setattr(held_out, "TWINS", -1)
     pairs, site, given = at(llama, point)
     found = cases_here(pairs, pairs.different, site, given, PLAN)
@@ -113,12 +115,12 @@ def test_nothing_is_planted_where_no_case_could_be_like_it(llama: Model, monkeyp
     assert sites_here(llama, site) == []
 
 
-def test_without_the_evidence_the_cases_are_the_same(llama: Model):
+def test_without_the_evidence_the_cases_are_the_same(llama: Model, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(known, "BY_ITSELF", 1e9)
     pairs, site, given = at(llama, "mlp.hook_post")
     place = Place.of(site.name, site, orthonormal(torch.ones(32, 1)).squeeze(1), pairs, seed=0)
-    component = place.at(pairs, 0.5, 16)
     less, more = (
-        pd.DataFrame(cases_of_dose(place, component, pairs.different, 0.5, given, replace(PLAN, evidence=evidence)))
+        cases_of_place(place, pairs, pairs.different, replace(PLAN, evidence=evidence), given)
         for evidence in (False, True)
     )
     assert set(more.columns) - set(less.columns) == EVIDENCE
@@ -127,13 +129,14 @@ def test_without_the_evidence_the_cases_are_the_same(llama: Model):
 
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_what_planting_costs_is_known_before(llama: Model, number: int, monkeypatch: pytest.MonkeyPatch):
-    pairs, site, given = at(llama, "hook_resid_post")
+    pairs, site, given = at(llama, "mlp.hook_post")
     made, patch = [], Component.patch
     monkeypatch.setattr(
         Component,
         "patch",
         lambda self, changes, *how, **asked: made.append(len(changes)) or patch(self, changes, *how, **asked),
     )
+    monkeypatch.setattr(known, "BY_ITSELF", 1e9)
     cases_here(pairs, pairs.different, site, dict(list(given.items())[:number]), PLAN)
     # Without a direction that is given there is nothing off the route.
     assert sum(made) == patches_here(number, PLAN) - (0 if number else 2 * 3)

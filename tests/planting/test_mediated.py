@@ -14,20 +14,15 @@ from subspace_illusion.core.model import Model
 from subspace_illusion.core.replay import replay
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.measures.own_difference import moved_alone
-from subspace_illusion.planting.mediated import (
-    PLACES,
-    Place,
-    Plan,
-    cases_of_block,
-    places_of,
-    site_of,
-    sites_read,
-)
+from subspace_illusion.planting import mediated
+from subspace_illusion.planting.mediated import Plan, cases_of_block, cases_of_place
+from subspace_illusion.planting.places import PLACES, Place, places_of, site_of, sites_read
 from subspace_illusion.planting.plant import stream_behind
-from subspace_illusion.planting.ways import examples_of, trained_at_once
+from subspace_illusion.planting.ways import by_heart, examples_of, trained_at_once
 from subspace_illusion.subspace.component import Component
 from subspace_illusion.subspace.das import train_das
 from subspace_illusion.tasks.table import DIFFERENT, SAME
+from subspace_illusion.verdict import known
 
 DAS = dict(steps=6, batch=4, lr=0.05, loss="cross_entropy")
 W_OUT = torch.tensor([1.0, 0.0, 2.0])
@@ -95,26 +90,49 @@ def test_a_patch_along_the_mediator_is_mediated_and_one_across_it_is_not(model: 
     torch.testing.assert_close(still, torch.zeros_like(still), atol=1e-4, rtol=0)
 
 
-def test_every_place_of_a_block_has_its_cases(model: Model):
+def planned(places=(), smallest_effect=-1.0) -> Plan:
+    return Plan(
+        places, [0.0, 0.5, 1.0], mixtures=2, das=DAS, batch=16, tolerance=1e-5, smallest_effect=smallest_effect, seed=0
+    )
+
+
+def test_every_place_of_a_block_has_its_cases(model: Model, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(known, "BY_ITSELF", 1e9)  # random components do much by themselves
     places = places_of(model, list(PLACES))
     pairs = some_pairs(model, sites_read(model, 1, places), 1, cases=6, kinds=(DIFFERENT, SAME))
-    plan = Plan(places, [0.0, 0.5, 1.0], mixtures=2, das=DAS, batch=16, tolerance=1e-5, seed=0)
-    found = cases_of_block(pairs, pairs.different, 1, plan)
+    found = cases_of_block(pairs, pairs.different, 1, planned(places))
     tried = found["place"].unique().tolist()
     assert set(places) - {"one head"} <= set(tried)  # one head may not write along the direction
     assert len(found) == len(tried) * 3 * (5 + 2 + 1)  # in no place is DAS the mediator itself
-    assert (
-        found[["effect", "mediated", "own", "whole", "placebo", "ablated", "steered", "arbitrary"]]
-        .notna()
-        .all(axis=None)
-    )
+    assert found[["effect", "mediated", "own", "whole", "carried"]].notna().all(axis=None)
+    mixed = found["found"].str.startswith(("mixture", "plane"))
+    measured = found[["placebo", "ablated", "steered"]].notna()
+    assert (measured.all(axis=1) == ~mixed).all()
+    assert (found["arbitrary"].notna() == (~mixed & (found["dose"] == 1))).all()
     assert found.loc[found["dose"] == 0, "mediated"].abs().max() < 1e-4
     assert found.loc[found["found"] == "off the route", "mediated"].abs().max() < 1e-3
     unread = found.groupby("place")["kept"].apply(lambda kept: kept.notna().any())
     assert unread["MLP"]
     assert not unread["stream after"]
-    by_itself = found[found["dose"] == 0].groupby("place")["whole"].first()
-    assert (found.set_index("place")["by_itself"] == by_itself.loc[found["place"]].to_numpy()).all()
+    without, full = (found[found["dose"] == dose].groupby("place")["whole"].first() for dose in (0, 1))
+    by_place = found.set_index("place")
+    assert (by_place["by_itself"] == without.loc[found["place"]].to_numpy()).all()
+    assert (by_place["carried"] == (full - without).loc[found["place"]].to_numpy()).all()
+
+
+def test_what_could_not_count_is_not_worked_for(llama: Model, monkeypatch: pytest.MonkeyPatch):
+    pairs, place = made(llama, "MLP")
+    trained = []
+    monkeypatch.setattr(mediated, "trained_at_once", lambda *_: trained.append("das"))
+    monkeypatch.setattr(known, "BY_ITSELF", 0.0)
+    found = cases_of_place(place, pairs, pairs.different, planned())
+    assert trained == []
+    assert set(found["found"]) == {"mean difference", "probe", "gradient"}
+    assert found[["effect", "mediated", "own"]].notna().all(axis=None)
+    assert "placebo" not in found
+    nothing = cases_of_place(place, pairs, pairs.different, planned(smallest_effect=1e9))
+    assert nothing["effect"].notna().all()
+    assert nothing[["mediated", "own"]].isna().all(axis=None)
 
 
 @pytest.mark.parametrize("name", ["MLP", "random MLP", "stream after"])
@@ -128,6 +146,13 @@ def test_doses_trained_in_one_batch_find_what_each_finds_alone(llama: Model, nam
             llama, component.site, component.examples, rank=1, seeds=[0], readout=readout, **cast(Any, DAS)
         ).bases[0]
         torch.testing.assert_close(basis, alone, atol=1e-3, rtol=0)
+
+
+def test_what_is_learnt_by_heart_is_learnt_at_the_full_dose(llama: Model):
+    pairs, place = made(llama, "MLP")
+    without, full = (place.at(pairs, dose, batch=8) for dose in (0.0, 1.0))
+    torch.testing.assert_close(by_heart([without, full], DAS, 0), by_heart([full, full], DAS, 0))
+    assert not torch.allclose(by_heart([full, without], DAS, 0), by_heart([full, full], DAS, 0), atol=1e-3)
 
 
 def test_runs_learn_from_their_own_pairs_alone(llama: Model):

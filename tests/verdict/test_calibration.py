@@ -15,7 +15,7 @@ from subspace_illusion.verdict.shipped import read_calibration
 
 @pytest.fixture(scope="module")
 def calibration() -> Calibration:
-    return Calibration.measured(left_out(judged(told_apart(cases(), 0.1, 0.1)), "model"), {"one": "a1", "other": "b2"})
+    return Calibration.measured(left_out(judged(told_apart(cases(), 0.1)), "model"), {"one": "a1", "other": "b2"})
 
 
 def test_it_is_the_same_from_its_json(calibration, tmp_path):

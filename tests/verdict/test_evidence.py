@@ -9,7 +9,7 @@ from subspace_illusion.verdict.held_out import judged, told_apart
 
 
 def test_everything_is_compared_where_it_is_known():
-    table = compared(judged(told_apart(cases(), 0.1, 0.1))).set_index(["evidence", "kind"])
+    table = compared(judged(told_apart(cases(), 0.1))).set_index(["evidence", "kind"])
     assert {name for name, _ in table.index} == {ESTIMATE, *EVIDENCE, *(f"{name}{UNFITTED}" for name in AS_IT_IS)}
     of_kept = table.loc["what is left without the null part"]
     assert set(of_kept.index) == {"writes to the stream"}
@@ -18,7 +18,7 @@ def test_everything_is_compared_where_it_is_known():
 
 
 def test_what_says_something_is_better_than_what_does_not_whichever_way_it_goes():
-    table = compared(judged(told_apart(cases(), 0.1, 0.1)))
+    table = compared(judged(told_apart(cases(), 0.1)))
     writes = table[table["kind"] == WRITES].groupby("evidence")["median_error"].max()
     assert writes[ESTIMATE] == 0
     assert writes["a placebo's effect over the patch's"] < 0.05  # it falls where the truth rises
@@ -26,7 +26,7 @@ def test_what_says_something_is_better_than_what_does_not_whichever_way_it_goes(
 
 
 def test_a_figure_is_fitted_to_other_models_alone():
-    table = judged(told_apart(cases(), 0.1, 0.1))
+    table = judged(told_apart(cases(), 0.1))
     table = table.assign(figure=table["own_share"])
     turned = table.assign(truth=np.where(table["model"] == "one", 1 - table["truth"], table["truth"]))
     before, after = (fitted(t) for t in (table, turned))

@@ -58,7 +58,8 @@ def cases(models=("one", "other"), blocks=8, of_block=30, spread=0.1, seed=0) ->
                 rows += [
                     dict(model=model, task="ioi", block=block, place=kind, hook="blocks.1.mlp.hook_post",
                          kind=WRITES if kind == "MLP" else STREAM,
-                         found="trained", dose=1.0, effect=1.0, mediated=t, own=o, whole=1.0, by_itself=0.0)
+                         found="trained", dose=1.0, effect=1.0, mediated=t, own=o, whole=1.0, by_itself=0.0,
+                         carried=1.0)
                     for t, o in zip(truth, own, strict=True)
                 ]  # fmt: skip
     return pd.DataFrame(rows)
@@ -67,9 +68,9 @@ def cases(models=("one", "other"), blocks=8, of_block=30, spread=0.1, seed=0) ->
 def test_small_effects_twins_and_places_whose_truth_is_not_known_do_not_count():
     table = cases(("one",), blocks=3, of_block=4).assign(effect=[1.0, 0.05, -1.0, 1.0] * 6)
     table = table.assign(
-        by_itself=np.where(table["block"] == 1, 0.2, 0.0), whole=np.where(table["block"] == 2, 0.05, 1)
+        by_itself=np.where(table["block"] == 1, 0.2, 0.0), carried=np.where(table["block"] == 2, 0.05, 1)
     )
-    told = told_apart(table, 0.1, 0.1)
+    told = told_apart(table, 0.1)
     assert told.groupby("block")["known"].first().to_dict() == {
         0: True,
         1: False,
@@ -79,23 +80,23 @@ def test_small_effects_twins_and_places_whose_truth_is_not_known_do_not_count():
     assert len(kept) == 6
     assert set(kept["effect"]) == {1.0, -1.0}
     again = pd.concat([table, table.assign(found="probe", effect=table["effect"] + 0.005)], ignore_index=True)
-    assert len(judged(told_apart(again, 0.1, 0.1))) == 6
-    of_place = counted(told_apart(again, 0.1, 0.1)).set_index(["block", "place"])
-    assert (of_place[["large", "twins"]] == [6, 3]).all(axis=None)
+    assert len(judged(told_apart(again, 0.1))) == 6
+    of_place = counted(told_apart(again, 0.1)).set_index(["block", "place"])
+    assert (of_place[["tried", "large", "twins"]] == [8, 6, 3]).all(axis=None)
     assert of_place.loc[(1, "MLP"), "counts"] == 0
     assert of_place["error_unknown"].notna().tolist() == [False, False, True, True, True, True]
 
 
 def test_a_truth_is_known_where_the_effect_is_more_than_the_component_could_do_by_itself():
     table = cases(("one",), blocks=1, of_block=4).assign(effect=[0.2, 0.5, 1.0, 2.0] * 2, by_itself=0.08)
-    assert told_apart(table, 0.1, 0.1)["known"].tolist() == [False, False, True, True] * 2
+    assert told_apart(table, 0.1)["known"].tolist() == [False, False, True, True] * 2
 
 
 def test_an_interval_holds_its_estimate_and_widens_with_the_errors():
     estimates = np.linspace(0, 1, 21)
     widths = []
     for spread in (0.02, 0.2):
-        low, high, _, _ = Intervals(judged(told_apart(cases(spread=spread), 0.1, 0.1))).around(estimates, WRITES)
+        low, high, _, _ = Intervals(judged(told_apart(cases(spread=spread), 0.1))).around(estimates, WRITES)
         assert (low <= estimates).all()
         assert (estimates <= high).all()
         assert low.min() >= 0
@@ -107,7 +108,7 @@ def test_an_interval_holds_its_estimate_and_widens_with_the_errors():
 @pytest.mark.parametrize("seed", range(4))
 def test_intervals_hold_the_cases_of_blocks_that_set_none_of_them(seed):
     """Errors that a block's cases share would be missed by percentiles of all cases together with few blocks."""
-    known, new = (judged(told_apart(cases(("one",), 24, seed=s), 0.1, 0.1)) for s in (seed, 100 + seed))
+    known, new = (judged(told_apart(cases(("one",), 24, seed=s), 0.1)) for s in (seed, 100 + seed))
     for kind in (WRITES, STREAM):
         of_kind = new[new["kind"] == kind]
         low, high, _, _ = Intervals(known).around(of_kind["estimate"].to_numpy(), kind)
@@ -115,7 +116,7 @@ def test_intervals_hold_the_cases_of_blocks_that_set_none_of_them(seed):
 
 
 def test_what_is_left_out_sets_nothing():
-    table = judged(told_apart(cases(), 0.1, 0.1))
+    table = judged(told_apart(cases(), 0.1))
     changed = table.assign(truth=np.where(table["model"] == "one", 1 - table["truth"], table["truth"]))
     before, after = (left_out(t, "model") for t in (table, changed))
     one = before["model"] == "one"
@@ -129,18 +130,18 @@ def test_what_is_left_out_sets_nothing():
 
 def test_one_model_alone_cannot_be_left_out():
     with pytest.raises(InputError, match="all of one model"):
-        left_out(judged(told_apart(cases(("one",)), 0.1, 0.1)), "model")
+        left_out(judged(told_apart(cases(("one",)), 0.1)), "model")
 
 
 def test_every_block_has_the_same_weight_in_what_intervals_hold():
-    told = left_out(judged(told_apart(cases(), 0.1, 0.1)), "model")
+    told = left_out(judged(told_apart(cases(), 0.1)), "model")
     first = told["unit"] == told["unit"].iloc[0]
     more = pd.concat([told, told[first]]).reset_index(drop=True)
     assert goals(more, ["task"])["coverage_90"][0] == goals(told, ["task"])["coverage_90"][0]
 
 
 def test_a_task_of_a_model_can_be_left_out():
-    table = judged(told_apart(cases(models=("one",)), 0.1, 0.1))
+    table = judged(told_apart(cases(models=("one",)), 0.1))
     both = pd.concat([table, table.assign(task="other", unit=table["unit"] + " other")], ignore_index=True)
     found = left_out(both, "task")
     assert (found["level"] > 0).any()
@@ -174,13 +175,13 @@ def test_what_is_reached_is_counted():
 
 def test_few_blocks_promise_little_and_say_so():
     for blocks, level in ((2, 0), (3, 3 / 4), (6, 6 / 7), (9, 0.9), (30, 0.9)):
-        found = left_out(judged(told_apart(cases(blocks=blocks), 0.1, 0.1)), "model")
+        found = left_out(judged(told_apart(cases(blocks=blocks), 0.1)), "model")
         assert found["level"].max() == pytest.approx(level)  # less where fewer have a like estimate
         assert found["level"].min() >= min(level, 0.5)
 
 
 def test_a_place_that_no_other_model_has_gets_no_interval():
-    table = judged(told_apart(cases(), 0.1, 0.1))
+    table = judged(told_apart(cases(), 0.1))
     alone = table[(table["model"] == "one") | (table["kind"] == WRITES)]
     found = left_out(alone, "model")
     assert len(found) == len(alone)
@@ -193,4 +194,4 @@ def test_a_place_that_no_other_model_has_gets_no_interval():
 def test_what_is_given_by_how_a_case_is_made_is_not_hard():
     table = cases(blocks=1, of_block=2).assign(dose=[0.0, 1.0] * 4, found=["trained"] * 4 + ["probe"] * 4)
     assert len(hard(table)) == 2
-    assert counted(told_apart(table, 0.1, 0.1))["counts"].sum() == len(table)
+    assert counted(told_apart(table, 0.1))["counts"].sum() == len(table)

@@ -3,6 +3,7 @@ controls."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import torch
@@ -33,6 +34,7 @@ from subspace_illusion.subspace.keys import TRAINED, SubspaceKey
 from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.tasks.table import prompts_of, values_of
 from subspace_illusion.verdict.in_memory import look_in_memory
+from subspace_illusion.verdict.rule import SMALLEST_EFFECT
 
 REPLAYED = 6
 """How often a dose replays every prompt besides its patches: as it is and with the signal, and there and back for
@@ -152,7 +154,8 @@ def is_planted(site: Site, halves: Halves, settings: Settings) -> bool:
 
 def plan_of(settings: Settings) -> Plan:
     """What is planted in a component itself."""
-    return Plan([], DOSES, MIXTURES, settings.learning, BATCH, TOLERANCE, settings.seed, evidence=False)
+    asked = dict[str, Any](tolerance=TOLERANCE, smallest_effect=SMALLEST_EFFECT, seed=settings.seed)
+    return Plan([], DOSES, MIXTURES, settings.learning, BATCH, **asked, evidence=False)
 
 
 def _tried(

@@ -14,7 +14,7 @@ import torch
 
 from subspace_illusion.core.checkpoints import first_line
 from subspace_illusion.core.model import Model
-from subspace_illusion.core.replay import Tail, TailOf, replay
+from subspace_illusion.core.replay import Tail, TailOf, alike, replay
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 
@@ -93,7 +93,16 @@ def replaying(model: Model, site: Site, tail: TailOf) -> Callable[[torch.Tensor,
         It raises ``InputError`` if the launches cannot be captured, as where the forward pass asks for a value.
     """
     if not isinstance(tail, Kept) or model.is_spread or model.whole_prompts:
-        return lambda change, index: replay(model, tail(index), {site: change}).logits
+
+        def by_length(change: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+            tails = tail(index)
+            groups = alike(tails.ends + 1)
+            if len(groups) == 1:
+                return replay(model, tails, {site: change}).logits
+            parts = [replay(model, tails.rows(rows), {site: change[rows]}).logits for rows in groups]
+            return torch.cat(parts)[torch.cat(groups).argsort().to(parts[0].device)]
+
+        return by_length
     everything = tail.tail
     captured: dict[int, Any] = {}
 

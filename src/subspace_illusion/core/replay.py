@@ -216,6 +216,19 @@ def padded(parts: Sequence[torch.Tensor], longest: int = 0) -> torch.Tensor:
 
 TailOf = Callable[[torch.Tensor], Tail]
 """Gives the tail of some prompts by their index ``[m]``."""
+PADDED = 1.25
+"""How many times as long as the shortest the longest of some tails that are replayed together may be."""
+
+
+def alike(lengths: torch.Tensor) -> list[torch.Tensor]:
+    """Tails by their lengths ``[n]``, in groups of which little is padding: the index of each group, shortest first."""
+    order = lengths.argsort(stable=True)
+    cuts, shortest = list[int](), 0
+    for place, length in enumerate(lengths[order].tolist()):
+        if place == 0 or length > PADDED * shortest:
+            cuts.append(place)
+            shortest = length
+    return list(order.tensor_split(cuts[1:]))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from subspace_illusion.core.matmul import MatmulDtype
 from subspace_illusion.pipeline.layout import CALIBRATION_PARAMS
 from subspace_illusion.pipeline.params import Parameters
 from subspace_illusion.pipeline.sections import Block, Compute, Count, Dose, Gain, Model, Positive, Section, Share
-from subspace_illusion.planting.mediated import PLACES
+from subspace_illusion.planting.places import PLACES
 from subspace_illusion.subspace.das import Loss
 
 

@@ -13,13 +13,13 @@ from subspace_illusion.core.basis import mean_difference
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
-from subspace_illusion.planting.mediated import Place, Plan, cases_of_dose, of_no_dose, sites_of
+from subspace_illusion.planting.mediated import Plan, cases_of_place
+from subspace_illusion.planting.places import Place, sites_of
 from subspace_illusion.planting.plant import stream_before
 from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.verdict.estimate import kind_of
-from subspace_illusion.verdict.held_out import BY_ITSELF, estimated, told_apart
+from subspace_illusion.verdict.held_out import estimated, told_apart
 from subspace_illusion.verdict.intervals import HERE, Intervals
-from subspace_illusion.verdict.rule import SMALLEST_EFFECT
 
 LEAST_CASES = 10
 """Cases that count, below which they make no interval."""
@@ -57,7 +57,7 @@ def cases_here(train: Pairs, test: Pairs, site: Site, given: Mapping[str, torch.
         plan: What is planted and tried; a dose of 0 is among the doses, the places do not matter.
 
     Returns:
-        A row a case with ``COLUMNS``: what ``planting.mediated.cases_of_dose`` gives (effects as shares of the clean
+        A row a case with ``COLUMNS``: what ``planting.mediated.cases_of_place`` gives (effects as shares of the clean
         LD); what the component does ``by_itself``; whether it is ``large``, ``known`` and a ``twin``, and so ``counts``
         (``verdict.held_out.told_apart``); and where it does, else NaN, the ``estimate`` of the mediated share and its
         ``truth``. No row where the component does not write along the signal, or the stream before it holds none.
@@ -66,13 +66,7 @@ def cases_here(train: Pairs, test: Pairs, site: Site, given: Mapping[str, torch.
         place = Place.of(site.name, site, signal_before(train, site), train, plan.seed)
     except InputError:
         return pd.DataFrame(columns=list(COLUMNS))
-    rows = [
-        case
-        for dose in plan.doses
-        for case in cases_of_dose(place, place.at(train, dose, plan.batch), test, dose, given, plan)
-    ]
-    cases = pd.DataFrame(rows).assign(**_ONE_BLOCK)
-    told = told_apart(cases.assign(by_itself=of_no_dose(cases)), SMALLEST_EFFECT, BY_ITSELF)
+    told = told_apart(cases_of_place(place, train, test, plan, given).assign(**_ONE_BLOCK), plan.smallest_effect)
     counted = estimated(told[told["counts"]])
     return told.join(counted[["estimate", "truth"]])[list(COLUMNS)].round(6)
 
@@ -89,8 +83,8 @@ def signal_before(train: Pairs, site: Site) -> torch.Tensor:
 
 
 def patches_here(given: int, plan: Plan) -> int:
-    """How many patches of all held-out pairs ``cases_here`` makes, for so many directions that are given: of every case
-    its effect, the mediator's and the own difference's; of every dose the whole component."""
+    """How many patches of all held-out pairs ``cases_here`` makes at most, for so many directions that are given: of
+    every case its effect, the mediator's and the own difference's; of every dose the whole component."""
     found = given + _BY_ITSELF_FOUND + plan.mixtures + plan.mixtures // 2
     return len(plan.doses) * (3 * found + 1)
 

@@ -9,7 +9,8 @@ import pandas as pd
 
 from subspace_illusion.core.model import Model, open_model
 from subspace_illusion.core.sites import Site
-from subspace_illusion.planting.mediated import Plan, cases_of_block, sites_read
+from subspace_illusion.planting.mediated import Plan, cases_of_block
+from subspace_illusion.planting.places import sites_read
 from subspace_illusion.subspace.das import training_kinds
 from subspace_illusion.subspace.pairs import Pairs, recorded_pairs
 from subspace_illusion.tasks.make import make_task

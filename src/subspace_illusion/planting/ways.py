@@ -22,6 +22,11 @@ NOISE = 0.3
 """How much of a random direction a mixture has at most, beside the directions that were found."""
 
 
+def is_mixed(found: str) -> bool:
+    """Whether a subspace is a mixture, or a plane of two, and no direction that was found by itself."""
+    return found.startswith((MIXTURE, PLANE))
+
+
 def found_in(
     component: Component,
     different: Component,
@@ -90,31 +95,36 @@ def probe(activations: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     return orthonormal(torch.tensor(fitted.coef_[-1:].T, dtype=torch.float32))
 
 
-def trained_at_once(
-    components: Sequence[Component], das: Mapping[str, Any], seed: int, arbitrary: bool = False
-) -> torch.Tensor:
+def trained_at_once(components: Sequence[Component], das: Mapping[str, Any], seed: int) -> torch.Tensor:
     """What DAS finds at each dose, all in one batch, ``[doses, d, 1]``.
 
     Args:
         components: The component with each dose, in training pairs.
         das: How a run goes.
         seed: Of every run.
-        arbitrary: Whether it learns labels that were tossed up (E12), in all its steps.
     """
-    first, doses, examples = components[0], len(components), examples_of(components)
-    settings = dict[str, Any](das)
-    if arbitrary:
-        examples, settings["min_gain"] = arbitrary_labels(examples, [seed] * doses), 0.0
-    readout = None if first.through is None else first.through.expand(doses, -1, -1)
-    return train_das(
-        first.pairs.model,
-        first.site,
-        examples,
-        rank=1,
-        seeds=[seed] * doses,
-        readout=readout,
-        **settings,
-    ).bases
+    return _trained(components[0], examples_of(components), das, [seed] * len(components))
+
+
+def by_heart(components: Sequence[Component], das: Mapping[str, Any], seed: int) -> torch.Tensor:
+    """What DAS learns from labels that were tossed up (E12), in all its steps, at the full dose, ``[d, 1]``.
+
+    Args:
+        components: The component with each dose, in training pairs, the full dose last.
+        das: How a run goes.
+        seed: Of the tosses and the run.
+    """
+    tossed = arbitrary_labels(examples_of(components), [seed])
+    assert tossed.own is not None
+    at_full = replace(tossed, own=tossed.own[-1:])
+    return _trained(components[-1], at_full, dict(das) | dict(min_gain=0.0), [seed])[0]
+
+
+def _trained(component: Component, examples: Examples, das: Mapping[str, Any], seeds: list[int]) -> torch.Tensor:
+    """One direction a seed, ``[seeds, d, 1]``."""
+    readout = None if component.through is None else component.through.expand(len(seeds), -1, -1)
+    model, site = component.pairs.model, component.site
+    return train_das(model, site, examples, rank=1, seeds=seeds, readout=readout, **das).bases
 
 
 def examples_of(components: Sequence[Component]) -> Examples:

@@ -10,7 +10,7 @@ from subspace_illusion.core.basis import patch_change
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.on_device import at_once
 from subspace_illusion.core.outcome import Outcome
-from subspace_illusion.core.replay import TOKENS, TailOf, replay
+from subspace_illusion.core.replay import TOKENS, TailOf, alike, replay
 from subspace_illusion.core.sites import Site
 
 Key = TypeVar("Key")
@@ -67,9 +67,9 @@ def patch_outcomes(
             vocabulary. Without, ``top1_foil`` is never true.
     """
     parts: dict[Key, list[Outcome]] = {key: [] for key in changes}
-    order = lengths.argsort(stable=True)
-    keys = list(changes)
-    for rows in order.split(min(batch, max(1, TOKENS // int(lengths.max())))):
+    keys, order = list(changes), list[torch.Tensor]()
+    for rows in (part for group in alike(lengths) for part in group.split(_at_most(batch, lengths[group]))):
+        order.append(rows)
         of_rows = tail(rows).to(model.device)
         most = at_once(model, of_rows)
         for first in range(0, len(keys), most):
@@ -80,8 +80,13 @@ def patch_outcomes(
             for key, of_key in zip(together, logits.split(len(rows)), strict=True):
                 parts[key].append(Outcome.of_answers(of_key))
                 on_patch(len(rows))
-    back = order.argsort()
+    back = torch.cat(order).argsort()
     return {key: Outcome.joined(listed).rows(back) for key, listed in parts.items()}
+
+
+def _at_most(batch: int, lengths: torch.Tensor) -> int:
+    """How many pairs at a time, for tails of such lengths."""
+    return min(batch, max(1, TOKENS // int(lengths.max())))
 
 
 def _joined(changes: Sequence[torch.Tensor]) -> torch.Tensor:

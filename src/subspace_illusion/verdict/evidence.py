@@ -2,8 +2,9 @@
 
 Each is a figure of a case. It is turned into an estimate of the mediated share by the isotonic regression that fits
 the cases of the other models best, place by place of the same kind; rising or falling, as the two vary together. The
-estimate's ingredients are also taken as they are. Only errors are compared: intervals of what was fitted would need
-cases that set neither the regression nor the errors.
+estimate's ingredients are also taken as they are. All are compared on the directions that were found by themselves, for
+of mixtures the evidence in common use is not measured. Only errors are: intervals of what was fitted would need cases
+that set neither the regression nor the errors.
 """
 
 from collections.abc import Callable, Mapping
@@ -59,14 +60,14 @@ def compared(cases: pd.DataFrame) -> pd.DataFrame:
         cases: Those of ``held_out.judged``, of two models or more.
 
     Returns:
-        ``evidence, model, kind, cases, units, median_error, mean_error``; a figure that some cases of a kind of place
-        do not have is left out there.
+        ``evidence, model, kind, cases, units, median_error, mean_error``; of a figure that some ``cases`` do not have,
+        as that of arbitrary labels below the full dose, on those that have it.
     """
+    cases = cases[cases["placebo"].notna()].reset_index(drop=True)
     tables = [cases.assign(evidence=ESTIMATE)]
     for name, figure in EVIDENCE.items():
         told = cases.assign(figure=figure(cases))
-        lacks = told.groupby("kind")["figure"].transform(lambda x: x.isna().any())
-        if len(known := told[~lacks].reset_index(drop=True)):
+        if len(known := told[told["figure"].notna()].reset_index(drop=True)):
             tables.append(fitted(known).assign(evidence=name))
             if name in AS_IT_IS:
                 tables.append(known.assign(estimate=known["figure"], evidence=f"{name}{UNFITTED}"))

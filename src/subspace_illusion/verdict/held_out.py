@@ -15,11 +15,9 @@ from subspace_illusion.statistics import table
 from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, OFF_ROUTE, PROBE
 from subspace_illusion.verdict.estimate import KINDS, match_of, mediated_share, share_of
 from subspace_illusion.verdict.intervals import Intervals
+from subspace_illusion.verdict.known import is_known
 from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE, LIMITS, called
 
-BY_ITSELF = 0.1
-"""What a component may do without the signal, as a share of what the full dose adds, and of the effect of a patch, for
-the patch's truth to be known: up to the latter share it could be what the component itself hands on."""
 TWINS = 0.01
 """Two subspaces of a place count once where their effects, what is mediated of them and their own differences' differ
 by no more, as shares of the clean LD: they are the same direction found twice."""
@@ -32,31 +30,24 @@ LOW, HIGH = 0.2, 0.8
 _PLACE = ["model", "task", "block", "place"]
 
 
-def told_apart(cases: pd.DataFrame, smallest_effect: float, by_itself: float) -> pd.DataFrame:
+def told_apart(cases: pd.DataFrame, smallest_effect: float) -> pd.DataFrame:
     """The cases with what decides whether they count.
-
-    A truth is known where the signal arrives in the place, and where next to nothing else does: beside what the signal
-    adds there, and beside the effect itself, which could be that of the component's own mediators (E14).
 
     Args:
         cases: As ``planting.mediated.cases_of_block`` gives them, with ``model`` and ``task``.
         smallest_effect: Share of the clean LD that a large effect exceeds, to either side.
-        by_itself: What the component may do without the signal for the truth to be known, as a share of what the full
-            dose adds and of the effect.
 
     Returns:
-        Their columns and ``unit`` (model, task, block); ``carried``, what the full dose adds to what the whole
-        component does; whether each is ``large``, whether its truth is ``known``, whether it is a ``twin`` of an
-        earlier case of its place, and whether it ``counts``: large, known and no twin.
+        Their columns and ``unit`` (model, task, block); whether each is ``large``, whether its truth is ``known``
+        (``verdict.known``), whether it is a ``twin`` of an earlier case of its place, and whether it ``counts``: large,
+        known and no twin.
     """
     cases = cases.reset_index(drop=True)
-    carried = cases.sort_values("dose").groupby(_PLACE)["whole"].transform("last") - cases["by_itself"]
+    by_itself, carried, effect = (cases[name].to_numpy(dtype=float) for name in ("by_itself", "carried", "effect"))
     told = cases.assign(
         unit=cases["model"] + " " + cases["task"] + " " + cases["block"].astype(str),
-        carried=carried,
         large=cases["effect"].abs() > smallest_effect,
-        known=(carried.abs() > smallest_effect)
-        & (cases["by_itself"].abs() <= by_itself * np.minimum(carried.abs(), cases["effect"].abs())),
+        known=is_known(by_itself, carried, effect, smallest_effect),
         twin=False,
     )
     for _, large in told[told["large"]].groupby(_PLACE, sort=False):
@@ -77,16 +68,18 @@ def counted(cases: pd.DataFrame) -> pd.DataFrame:
     """How many cases of ``told_apart`` count, and why others do not, by model, task, block and place.
 
     Returns:
-        ``large``, ``twins`` and ``counts``, how many there are; what the component does ``by_itself`` and what the full
-        dose adds, ``carried``; and ``error_unknown``, the median of what the estimate errs where the truth does not
-        count as known, beyond what the component by itself could make of it.
+        How many were ``tried``, and of these ``large``, ``twins`` and ``counts``; what the component does ``by_itself``
+        and what the full dose adds, ``carried``; and ``error_unknown``, the median of what the estimate errs where the
+        truth does not count as known, beyond what the component by itself could make of it.
     """
-    told = estimated(cases[cases["large"]])
+    tried = cases.groupby(_PLACE)["found"].transform("size")
+    told = estimated(cases.assign(tried=tried)[cases["large"]])
     slack = (told["by_itself"] / told["effect"]).abs()
     error = ((told["estimate"] - told["truth"]).abs() - slack).clip(lower=0).where(~told["known"] & ~told["twin"])
     found = told.assign(error=error).groupby(_PLACE, sort=False)
     return (
         found.agg(
+            tried=("tried", "first"),
             large=("large", "size"),
             twins=("twin", "sum"),
             counts=("counts", "sum"),

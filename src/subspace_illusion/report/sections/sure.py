@@ -7,8 +7,9 @@ from subspace_illusion.report.sections.calibration import errors_by_kind
 from subspace_illusion.report.words import fixed, with_ends
 from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, TRAINED, SubspaceKey
 from subspace_illusion.verdict.calibration import Calibration
-from subspace_illusion.verdict.held_out import BY_ITSELF, HIGH, LOW
+from subspace_illusion.verdict.held_out import HIGH, LOW
 from subspace_illusion.verdict.judge import Verdict
+from subspace_illusion.verdict.known import BY_ITSELF
 
 
 def sure(
