@@ -120,6 +120,18 @@ def test_every_place_of_a_block_has_its_cases(model: Model, monkeypatch: pytest.
     assert (by_place["carried"] == (full - without).loc[found["place"]].to_numpy()).all()
 
 
+@pytest.mark.parametrize("name", ["attention's output", "stream after"])
+def test_of_the_mediator_all_is_mediated_with_every_dose(model: Model, name: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(known, "BY_ITSELF", 1e9)
+    pairs, place = made(model, name)
+    found = cases_of_place(place, pairs, pairs.different, planned(), {"mediator": place.mediator.unit})
+    alone = found[(found["found"] == "mediator") & (found["dose"] > 0)]
+    assert alone["effect"].abs().min() > 1e-4
+    torch.testing.assert_close(
+        *(torch.tensor(alone[of].to_numpy()) for of in ("mediated", "effect")), rtol=0.01, atol=1e-4
+    )
+
+
 def test_what_could_not_count_is_not_worked_for(llama: Model, monkeypatch: pytest.MonkeyPatch):
     pairs, place = made(llama, "MLP")
     trained = []
@@ -129,7 +141,7 @@ def test_what_could_not_count_is_not_worked_for(llama: Model, monkeypatch: pytes
     assert trained == []
     assert set(found["found"]) == {"mean difference", "probe", "gradient"}
     assert found[["effect", "mediated", "own"]].notna().all(axis=None)
-    assert "placebo" not in found
+    assert found[["placebo", "ablated", "steered", "kept", "arbitrary"]].isna().all(axis=None)
     nothing = cases_of_place(place, pairs, pairs.different, planned(smallest_effect=1e9))
     assert nothing["effect"].notna().all()
     assert nothing[["mediated", "own"]].isna().all(axis=None)

@@ -135,20 +135,19 @@ def cases_of_place(
     whole = Whole({dose: whole_of(component, plan.batch) for dose, component in held_out.items()})
     arbitrary: dict[float, torch.Tensor] = {}
     if not whole.known(np.array(np.inf), plan.smallest_effect):
-        plan, trained = replace(plan, mixtures=0, evidence=False), {}
+        plan, trained = replace(plan, mixtures=0), {}
     elif given is None:
         bases = trained_at_once(list(learnt.values()), plan.das, plan.seed)
         trained = {dose: {TRAINED: basis} for dose, basis in zip(plan.doses, bases, strict=True)}
         arbitrary[plan.doses[-1]] = by_heart(list(learnt.values()), plan.das, plan.seed)
     else:
         trained = {}
-    return pd.DataFrame([
-        case
-        for dose in plan.doses
-        for case in cases_of_dose(
-            place, learnt[dose], held_out[dose], dose, whole, trained.get(dose, given or {}), plan, arbitrary.get(dose)
-        )
-    ])  # fmt: skip
+    rows: list[dict[str, Any]] = []
+    for dose in plan.doses:
+        components, moves = (learnt[dose], held_out[dose]), place.moves(test, dose)
+        found = trained.get(dose, given or {}), arbitrary.get(dose)
+        rows += cases_of_dose(place, *components, dose, moves, whole, plan, *found)
+    return pd.DataFrame(rows)
 
 
 def whole_of(component: Component, batch: int) -> float:
@@ -162,9 +161,10 @@ def cases_of_dose(
     component: Component,
     held_out: Component,
     dose: float,
+    moves: torch.Tensor,
     whole: Whole,
-    given: Mapping[str, torch.Tensor],
     plan: Plan,
+    given: Mapping[str, torch.Tensor],
     arbitrary: torch.Tensor | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Every case of a place with one dose.
@@ -174,9 +174,10 @@ def cases_of_dose(
         component: It with the dose, in training pairs.
         held_out: It in held-out pairs of different values.
         dose: The dose.
+        moves: How far the mediator really moves in these pairs, ``[n]``.
         whole: What the whole component does.
-        given: Directions ``[d, 1]`` that are tried, besides those that are found here.
         plan: What is tried.
+        given: Directions ``[d, 1]`` that are tried, besides those that are found here.
         arbitrary: What DAS learns there from arbitrary labels, ``[d, 1]``, evidence too.
 
     Yields:
@@ -197,7 +198,7 @@ def cases_of_dose(
     patched = held_out.patch({label: held_out.along(basis) for label, basis in found.items()}, plan.batch)
     effects = {label: _share_of_clean(held_out, outcome) for label, outcome in patched.items()}
 
-    own, mean, moves = own_difference(different, acts), mean_held(different), place.moves(held_out.pairs, dose)
+    own, mean = own_difference(different, acts), mean_held(different)
     own_moves = (held_out.change @ own).squeeze(1)
     changes: dict[tuple[str, str], Change] = {}
     for label, basis in found.items():
