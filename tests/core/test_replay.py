@@ -1,6 +1,7 @@
 """The replay is the full forward pass: for every architecture, site, length and batch, forward and backward."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 
 import tiny
 from subspace_illusion.core.model import Model
-from subspace_illusion.core.replay import Tail, record, record_all, replay
+from subspace_illusion.core.on_device import replaying
+from subspace_illusion.core.replay import PADDED, Tail, alike, record, record_all, replay
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.errors import InputError
 
@@ -207,3 +209,29 @@ def test_residual_vectors_are_read_without_the_mean_that_the_norms_remove(point)
         model = tiny.tiny_model(architecture)
         x = record(model, prompts(6, 2, 0), [Site(1, point)]).activations[Site(1, point)]
         assert (x.mean(1).abs().max() < 1e-5) == (architecture == "gpt2")
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=40))
+def test_tails_that_go_together_are_alike_and_none_is_lost(lengths):
+    groups = [group.tolist() for group in alike(torch.tensor(lengths))]
+    assert sorted(index for group in groups for index in group) == list(range(len(lengths)))
+    for group in groups:
+        of_group = [lengths[index] for index in group]
+        assert max(of_group) <= PADDED * min(of_group)
+    shortest = [lengths[group[0]] for group in groups]
+    assert all(later > PADDED * earlier for earlier, later in pairwise(shortest))
+
+
+def test_what_is_trained_on_is_the_same_whatever_is_padded(model: Model):
+    """Tails of one token and of seven go apart, there and back, and come back in their order."""
+    tails = [record(model, prompts(9, 2, at), tail_from=1, position=at).tail for at in (2, 8, 2, 5)]
+    tail, site = Tail.cat([each for each in tails if each is not None]), residual_after(1)
+    index = torch.tensor([7, 0, 2, 5, 4, 1])
+    change = torch.randn(len(index), model.width(site), generator=torch.Generator().manual_seed(0))
+    outcomes = []
+    for run in (replaying(model, site, tail.rows), lambda x, rows: replay(model, tail.rows(rows), {site: x}).logits):
+        x = change.clone().requires_grad_()
+        logits = run(x, index)
+        outcomes.append((logits.detach(), *torch.autograd.grad(logits.square().sum(), x)))
+    for apart, together in zip(*outcomes, strict=True):
+        torch.testing.assert_close(apart, together, rtol=1e-3, atol=1e-3)
