@@ -15,6 +15,7 @@ from subspace_illusion.core.basis import (
     patch_change,
     principal_axes,
     random_basis,
+    spaces,
     split,
     value_means,
 )
@@ -213,3 +214,14 @@ def test_principal_axes_span_the_subspace_the_most_varying_first(seed, k):
     assert torch.allclose(axes @ axes.mT, basis @ basis.mT, atol=1e-5)
     spread = (activations @ axes).var(0)
     assert (spread.diff() <= 1e-3 * spread[0]).all()
+
+
+@given(dims=st.tuples(st.integers(1, 12), st.integers(1, 12)), seed=st.integers(0, 99))
+def test_what_is_seen_and_what_is_not_make_up_a_vector(dims, seed):
+    generator = torch.Generator().manual_seed(seed)
+    readout, x = torch.randn(*dims, generator=generator), torch.randn(5, dims[0], generator=generator)
+    halves = spaces(readout, 1e-5)
+    seen, unread = x @ halves.seen, halves.unread(x)
+    assert unread.shape[1] == dims[0] - halves.seen.shape[1]
+    torch.testing.assert_close(seen.square().sum(1) + unread.square().sum(1), x.square().sum(1), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(halves.unread(readout.T), torch.zeros(dims[1], unread.shape[1]), atol=1e-4, rtol=0)

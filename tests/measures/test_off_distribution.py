@@ -190,11 +190,14 @@ def test_the_rows_of_a_component_are_those_of_its_patches_whole_and_by_each_meth
 
 def test_of_many_pairs_some_are_looked_at(monkeypatch):
     base, source = normal(360, 4, 1), 3 + normal(360, 4, 2)
-    groups = np.repeat(np.arange(120), 3)
-    bootstrap = Bootstrap.of(groups, 30, 0)
-    of = cloud(base, source, random_basis(4, 1, 0))
-    everything, spread = inhomogeneity(of, bootstrap), floor(of, groups, 5, 0)
-    monkeypatch.setattr(module, "MOST_PAIRS", 180)
-    assert inhomogeneity(of, bootstrap)[0] == pytest.approx(everything[0], abs=0.05)
-    assert inhomogeneity(of, bootstrap)[0] != everything[0]
-    assert floor(of, groups, 5, 0) == pytest.approx(spread, abs=0.05)
+    bootstrap, key = Bootstrap.of(np.repeat(np.arange(120), 3), 30, 0), SubspaceKey(TRAINED)
+    asked = ("mlp8", (base, source), None, {key: random_basis(4, 1, 0)}, [key], normal(4, 2, 3), bootstrap)
+    everything, some = [], []
+    for most, rows in ((360, everything), (180, some)):
+        monkeypatch.setattr(module, "MOST_PAIRS", most)
+        rows += distances_of_component(*asked, tolerance=1e-5, halvings=5, seed=0)
+    assert len(everything) == len(some)
+    for all_pairs, fewer in zip(everything, some, strict=True):
+        assert fewer["distance"] == pytest.approx(all_pairs["distance"], abs=0.05)
+        assert fewer["floor"] == pytest.approx(all_pairs["floor"], abs=0.05)
+    assert [row["distance"] for row in everything] != [row["distance"] for row in some]

@@ -23,8 +23,8 @@ A shorter one holds less than a ten thousandth of what its column holds, and nor
 training and rounding left over.
 """
 
-COLUMNS = 1024
-"""Columns of an orthogonal matrix that are made at a time."""
+ROWS = 1024
+"""Vectors that are turned by an orthogonal matrix at a time."""
 
 SMALLEST_AXIS = 1e-5
 """How long an axis of several means has to be beside the longest; float32 rounding makes shorter ones."""
@@ -204,25 +204,41 @@ def row_space(readout: torch.Tensor, tolerance: float) -> torch.Tensor:
     return (torch.linalg.qr(matrix @ seen)[0] if tall else seen).cpu()
 
 
+@dataclass(frozen=True)
+class Spaces:
+    """What a readout sees and what it maps to zero.
+
+    Attributes:
+        seen: Orthonormal basis of the one, ``[d, rank]``.
+        reflectors: Householder reflectors of an orthogonal matrix whose first columns span ``seen``, ``[d, rank]``;
+            its others, an orthonormal basis of what is mapped to zero, would take many times as much memory.
+        sizes: Of the reflectors, ``[rank]``.
+    """
+
+    seen: torch.Tensor
+    reflectors: torch.Tensor
+    sizes: torch.Tensor
+
+    def unread(self, x: torch.Tensor) -> torch.Tensor:
+        """Coordinates of vectors ``[n, d]`` in what is mapped to zero, ``[n, d - rank]``."""
+        rank = self.seen.shape[1]
+        turned = [
+            torch.ormqr(self.reflectors, self.sizes, some.double().mT.to(self.sizes.device), transpose=True)[rank:]
+            for some in x.split(ROWS)
+        ]
+        return torch.cat([some.mT.float().cpu() for some in turned])
+
+
 @lru_cache(maxsize=1)
-def spaces(readout: torch.Tensor, tolerance: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Orthonormal bases of what a readout sees, ``[d, rank]``, and of what it maps to zero, ``[d, d - rank]``; made
-    once, as ``row_space`` is.
+def spaces(readout: torch.Tensor, tolerance: float) -> Spaces:
+    """What a readout sees and what it maps to zero; made once, as ``row_space`` is.
 
     Args:
         readout: ``[d, d_out]``.
         tolerance: As for ``row_space``.
     """
     seen = row_space(readout, tolerance)
-    (d, rank), device = seen.shape, pick_device()
-    reflectors, sizes = torch.geqrf(seen.to(device))
-    unread = torch.empty(d, d - rank)
-    # Columns of the whole orthogonal matrix, which would take twice as much again in double precision.
-    for columns in torch.arange(rank, d).split(COLUMNS):
-        unit = torch.zeros(d, len(columns), dtype=torch.float64)
-        unit[columns, torch.arange(len(columns))] = 1
-        unread[:, columns - rank] = torch.ormqr(reflectors, sizes, unit.to(device)).cpu().float()
-    return seen.float(), unread
+    return Spaces(seen.float(), *torch.geqrf(seen.to(pick_device())))
 
 
 def split(basis: torch.Tensor, readout: torch.Tensor, tolerance: float) -> Split:

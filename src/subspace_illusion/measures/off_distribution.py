@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from sklearn.metrics import euclidean_distances
 
-from subspace_illusion.core.basis import patch_change, spaces
+from subspace_illusion.core.basis import Spaces, patch_change, spaces
 from subspace_illusion.core.seeds import numpy_generator
 from subspace_illusion.statistics import Bootstrap, interval, ratio
 from subspace_illusion.subspace.keys import WHOLE, SubspaceKey
@@ -52,10 +52,6 @@ class Cloud:
     source: torch.Tensor
     patched: torch.Tensor
 
-    def rows(self, rows: np.ndarray) -> "Cloud":
-        """The clouds of some of the pairs."""
-        return Cloud(self.base[rows], self.source[rows], self.patched[rows])
-
     def through(self, matrix: torch.Tensor) -> "Cloud":
         """The cloud as a matrix ``[d, d']`` sees it."""
         return Cloud(self.base @ matrix, self.source @ matrix, self.patched @ matrix)
@@ -76,9 +72,8 @@ def inhomogeneity(points: Cloud, bootstrap: Bootstrap) -> np.ndarray:
         points: The clouds.
         bootstrap: Draws of the pairs' groups, which draw a pair's natural and patched points together.
     """
-    drawn, rows = bootstrap.some(MOST_PAIRS)
-    natural, patched = _standardised(points.rows(rows))
-    counts, unit = drawn.counts.astype(float), drawn.unit
+    natural, patched = _standardised(points)
+    counts, unit = bootstrap.counts.astype(float), bootstrap.unit
     if natural.shape[1] == 0:  # nothing varies, and there is nowhere to go
         return np.zeros(len(counts))
     one, both = (np.eye(counts.shape[1])[places] for places in (unit, np.tile(unit, 2)))
@@ -98,8 +93,7 @@ def floor(points: Cloud, groups: np.ndarray, halvings: int, seed: int) -> float:
     Returns:
         NaN where a half has one group only.
     """
-    drawn, rows = Bootstrap.of(groups, 0, seed).some(MOST_PAIRS)
-    natural, _ = _standardised(points.rows(rows))
+    drawn, (natural, _) = Bootstrap.of(groups, 0, seed), _standardised(points)
     if natural.shape[1] == 0:
         return 0.0
     number, rng = drawn.counts.shape[1], numpy_generator(seed, "halves")
@@ -128,7 +122,7 @@ def looked_at(
     source: torch.Tensor,
     basis: torch.Tensor | None,
     readout: torch.Tensor | None,
-    halves: tuple[torch.Tensor, torch.Tensor] | None,
+    halves: Spaces | None,
     after: tuple[torch.Tensor, torch.Tensor] | None,
 ) -> Iterator[tuple[str, str, Cloud]]:
     """The clouds of one patch, as ``(place, part, cloud)``.
@@ -138,7 +132,7 @@ def looked_at(
         source: Those of the sources, ``[n, d]``.
         basis: The subspace, ``[d, k]``; the whole component where it is ``None``.
         readout: ``[d, d_model]``; ``None`` where what the component holds is itself a vector of the residual stream.
-        halves: What the readout sees and what it maps to zero, as ``bases.spaces`` gives them; ``None`` likewise.
+        halves: What the readout sees and what it maps to zero; ``None`` likewise.
         after: The residual stream that enters the next block, of base prompts and sources, ``[n, d_model]``; ``None``
             where the patch changes it by more than what it writes itself (``Model.hands_on_alone``).
     """
@@ -146,10 +140,9 @@ def looked_at(
     yield COMPONENT, ALL_OF_IT, at
     written = at.patched - at.base
     if readout is not None and halves is not None:
-        seen, unread = halves
-        yield COMPONENT, ACTS, at.through(seen)
-        if unread.shape[1]:
-            yield COMPONENT, UNREAD, at.through(unread)
+        yield COMPONENT, ACTS, at.through(halves.seen)
+        if halves.seen.shape[1] < len(halves.seen):
+            yield COMPONENT, UNREAD, Cloud(*map(halves.unread, (at.base, at.source, at.patched)))
         yield OUTPUT, ALL_OF_IT, at.through(readout)
         if basis is not None:
             yield OUTPUT, WRITTEN, along_what_is_written(at, basis, readout)
@@ -197,7 +190,8 @@ def distances_of_component(
     halvings: int,
     seed: int,
 ) -> Iterator[dict[str, object]]:
-    """How far patching a component leaves the natural distribution: whole, and along each subspace's first seed.
+    """How far patching a component leaves the natural distribution: whole, and along each subspace's first seed; of
+    many pairs by ``MOST_PAIRS``.
 
     Args:
         component: Its name.
@@ -215,6 +209,8 @@ def distances_of_component(
         Rows with ``component``, ``subspace`` and the columns of ``distances``.
     """
     halves = None if readout is None else spaces(readout, tolerance)
+    bootstrap, rows = bootstrap.some(MOST_PAIRS)
+    ends, after = (ends[0][rows], ends[1][rows]), None if after is None else (after[0][rows], after[1][rows])
     first = {key.pooled: bases[key] for key in reversed(list(bases)) if key.pooled in asked}
     floors: dict[tuple[str, str], float] = {}
     for key, basis in {WHOLE: None, **first}.items():
