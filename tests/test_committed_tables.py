@@ -8,6 +8,7 @@ import yaml
 from subspace_illusion.core.sites import Site
 from subspace_illusion.pipeline.layout import VERDICTS
 from subspace_illusion.verdict.estimate import kind_of, match_of, mediated_share
+from subspace_illusion.verdict.shipped import read_calibration
 from test_intervals import RESULTS
 
 ROUNDED = 1e-4
@@ -37,3 +38,17 @@ def test_what_was_seen_is_what_was_judged():
     assert len(both) == len(judged)
     for figure in FIGURES:
         np.testing.assert_allclose(both[figure], both[f"{figure}_judged"], atol=ROUNDED)
+
+
+@pytest.mark.parametrize("name", ["verdicts.csv", "repairs.csv"])
+def test_intervals_are_of_the_calibration_that_is_shipped(name):
+    """Of the cases of other blocks; wider where the share's own interval over groups is."""
+    params = yaml.safe_load((RESULTS.parent / "params.yaml").read_text())
+    sites = {key: Site.parse(of_component["hook"]) for key, of_component in params["components"].items()}
+    planted = read_calibration().planted
+    for row in pd.read_csv(RESULTS / name).dropna(subset=["share"]).to_dict("records"):
+        site = sites[row["component"]]
+        found = planted.without(params["names"]["model"], site.block).predict(row["share"], kind_of(site))
+        assert (row["planted"], row["level"]) == (found.cases, pytest.approx(found.level, abs=ROUNDED))
+        assert row["share_lo"] <= found.low + ROUNDED
+        assert row["share_hi"] >= found.high - ROUNDED

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 import tiny
 from subspace_illusion.core.model import Model
-from subspace_illusion.core.on_device import replaying
+from subspace_illusion.core.on_device import groups, replaying
 from subspace_illusion.core.replay import PADDED, Tail, alike, record, record_all, replay
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.errors import InputError
@@ -220,6 +222,13 @@ def test_tails_that_go_together_are_alike_and_none_is_lost(lengths):
         assert max(of_group) <= PADDED * min(of_group)
     shortest = [lengths[group[0]] for group in groups]
     assert all(later > PADDED * earlier for earlier, later in pairwise(shortest))
+
+
+def test_on_a_gpu_tails_of_all_lengths_go_together():
+    lengths = torch.tensor([5, 1, 3])
+    of_device = {kind: SimpleNamespace(device=torch.device(kind)) for kind in ("cpu", "cuda")}
+    assert [group.tolist() for group in groups(cast(Model, of_device["cuda"]), lengths)] == [[1, 2, 0]]
+    assert [group.tolist() for group in groups(cast(Model, of_device["cpu"]), lengths)] == [[1], [2], [0]]
 
 
 def test_what_is_trained_on_is_the_same_whatever_is_padded(model: Model):

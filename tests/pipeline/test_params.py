@@ -164,6 +164,7 @@ def test_a_wrong_parameter_is_named(tmp_path, place, value, message):
     [
         ("planting.doses", [0.0, 2.0], "planting.doses.1: Input should be less than or equal to 1"),
         ("planting.doses", [0.5, 1.0], "the first must be 0"),
+        ("planting.doses", [0.0, 1.0, 0.5], "every dose must be larger than the one before"),
         ("cases.smollm2_ioi.places", ["nowhere"], "'nowhere' is no place to plant in"),
         ("cases.smollm2_ioi.model", "another", "'another' is none of the models"),
         ("planting.das.min_gain", 1.0, "planting.das.min_gain: Input should be less than 1"),

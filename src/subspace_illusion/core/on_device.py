@@ -58,6 +58,13 @@ def free_bytes(device: torch.device) -> int:
     return int(torch.cuda.mem_get_info(device)[0]) + unused
 
 
+def groups(model: Model, lengths: torch.Tensor) -> list[torch.Tensor]:
+    """Tails by their lengths ``[n]``, the index of those that are replayed together: on a processor those that are
+    ``alike``, on a GPU, where every launch costs more than padding, all."""
+    lengths = lengths.cpu()
+    return alike(lengths) if model.device.type == "cpu" else [lengths.argsort(stable=True)]
+
+
 def at_once(model: Model, tail: Tail) -> int:
     """How often a tail should be in one batch: on a processor until there are ``TOKENS``; on a GPU until there are
     ``ROWS``, or fewer where half of the free memory holds no more."""
@@ -96,11 +103,10 @@ def replaying(model: Model, site: Site, tail: TailOf) -> Callable[[torch.Tensor,
 
         def by_length(change: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
             tails = tail(index)
-            groups = alike(tails.ends + 1)
-            if len(groups) == 1:
+            if len(together := groups(model, tails.ends + 1)) == 1:
                 return replay(model, tails, {site: change}).logits
-            parts = [replay(model, tails.rows(rows), {site: change[rows]}).logits for rows in groups]
-            return torch.cat(parts)[torch.cat(groups).argsort().to(parts[0].device)]
+            parts = [replay(model, tails.rows(rows), {site: change[rows]}).logits for rows in together]
+            return torch.cat(parts)[torch.cat(together).argsort()]
 
         return by_length
     everything = tail.tail

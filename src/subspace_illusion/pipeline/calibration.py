@@ -56,9 +56,11 @@ class Planting(Section):
 
     @field_validator("doses")
     @classmethod
-    def _begin_without(cls, doses: list[float]) -> list[float]:
+    def _rise_from_none(cls, doses: list[float]) -> list[float]:
         if doses[0] != 0:
             raise ValueError("the first must be 0, at which the component shows what it does by itself")
+        if doses != sorted(set(doses)):
+            raise ValueError("every dose must be larger than the one before: the last is the full one")
         return doses
 
 

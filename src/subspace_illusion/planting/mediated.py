@@ -139,7 +139,8 @@ def cases_of_place(
     elif given is None:
         bases = trained_at_once(list(learnt.values()), plan.das, plan.seed)
         trained = {dose: {TRAINED: basis} for dose, basis in zip(plan.doses, bases, strict=True)}
-        arbitrary[plan.doses[-1]] = by_heart(list(learnt.values()), plan.das, plan.seed)
+        if plan.evidence:
+            arbitrary[plan.doses[-1]] = by_heart(list(learnt.values()), plan.das, plan.seed)
     else:
         trained = {}
     rows: list[dict[str, Any]] = []

@@ -70,7 +70,7 @@ def found_in(
     mixed = []
     for number in range(mixtures):
         weights = torch.randn(len(signed), generator=draw).abs() * (torch.rand(len(signed), generator=draw) < 0.5)
-        weights[number % len(signed)] += 0.5  # each way is in some, and none is empty
+        weights[number % len(signed)] += 0.5  # so that none is empty
         random = orthonormal(torch.randn(len(mediator), 1, generator=draw)) * NOISE * torch.rand(1, generator=draw)
         beside = random if nothing is None or number % 3 else random + nothing[:, None]
         mixed.append(torch.stack([w * basis for w, basis in zip(weights, signed, strict=True)]).sum(0) + beside)

@@ -8,9 +8,9 @@ import torch
 from subspace_illusion.core.answers import answers_alone
 from subspace_illusion.core.basis import patch_change
 from subspace_illusion.core.model import Model
-from subspace_illusion.core.on_device import at_once
+from subspace_illusion.core.on_device import at_once, groups
 from subspace_illusion.core.outcome import Outcome
-from subspace_illusion.core.replay import TOKENS, TailOf, alike, replay
+from subspace_illusion.core.replay import TOKENS, TailOf, replay
 from subspace_illusion.core.sites import Site
 
 Key = TypeVar("Key")
@@ -68,7 +68,7 @@ def patch_outcomes(
     """
     parts: dict[Key, list[Outcome]] = {key: [] for key in changes}
     keys, order = list(changes), list[torch.Tensor]()
-    for rows in (part for group in alike(lengths) for part in group.split(_at_most(batch, lengths[group]))):
+    for rows in (part for group in groups(model, lengths) for part in group.split(_at_most(batch, lengths[group]))):
         order.append(rows)
         of_rows = tail(rows).to(model.device)
         most = at_once(model, of_rows)

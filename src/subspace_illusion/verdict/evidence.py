@@ -2,9 +2,9 @@
 
 Each is a figure of a case. It is turned into an estimate of the mediated share by the isotonic regression that fits
 the cases of the other models best, place by place of the same kind; rising or falling, as the two vary together. The
-estimate's ingredients are also taken as they are. All are compared on the directions that were found by themselves, for
-of mixtures the evidence in common use is not measured. Only errors are: intervals of what was fitted would need cases
-that set neither the regression nor the errors.
+estimate's ingredients are also taken as they are. All are compared on directions that people find: not on mixtures, of
+which the evidence in common use is not measured, nor off the route, for which the mediator has to be known. Only errors
+are: intervals of what was fitted would need cases that set neither the regression nor the errors.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.isotonic import IsotonicRegression
 
+from subspace_illusion.subspace.keys import OFF_ROUTE
 from subspace_illusion.verdict.estimate import WRITES, share_of
 
 ESTIMATE = "the estimate"
@@ -54,7 +55,7 @@ UNFITTED = ", as it is"
 
 
 def compared(cases: pd.DataFrame) -> pd.DataFrame:
-    """The median and mean error of the estimate and of everything else on models that were left out, on the same cases.
+    """The median and mean error of the estimate and of everything else on models that were left out.
 
     Args:
         cases: Those of ``held_out.judged``, of two models or more.
@@ -63,7 +64,7 @@ def compared(cases: pd.DataFrame) -> pd.DataFrame:
         ``evidence, model, kind, cases, units, median_error, mean_error``; of a figure that some ``cases`` do not have,
         as that of arbitrary labels below the full dose, on those that have it.
     """
-    cases = cases[cases["placebo"].notna()].reset_index(drop=True)
+    cases = cases[cases["placebo"].notna() & (cases["found"] != OFF_ROUTE)].reset_index(drop=True)
     tables = [cases.assign(evidence=ESTIMATE)]
     for name, figure in EVIDENCE.items():
         told = cases.assign(figure=figure(cases))

@@ -72,15 +72,14 @@ def counted(cases: pd.DataFrame) -> pd.DataFrame:
         and what the full dose adds, ``carried``; and ``error_unknown``, the median of what the estimate errs where the
         truth does not count as known, beyond what the component by itself could make of it.
     """
-    tried = cases.groupby(_PLACE)["found"].transform("size")
-    told = estimated(cases.assign(tried=tried)[cases["large"]])
+    told = estimated(cases)
     slack = (told["by_itself"] / told["effect"]).abs()
-    error = ((told["estimate"] - told["truth"]).abs() - slack).clip(lower=0).where(~told["known"] & ~told["twin"])
-    found = told.assign(error=error).groupby(_PLACE, sort=False)
+    error = ((told["estimate"] - told["truth"]).abs() - slack).clip(lower=0)
+    found = told.assign(error=error.where(told["large"] & ~told["known"] & ~told["twin"])).groupby(_PLACE, sort=False)
     return (
         found.agg(
-            tried=("tried", "first"),
-            large=("large", "size"),
+            tried=("found", "size"),
+            large=("large", "sum"),
             twins=("twin", "sum"),
             counts=("counts", "sum"),
             by_itself=("by_itself", "first"),
