@@ -16,19 +16,17 @@ ROUNDED = 1e-4
 FIGURES = ["fldd", "whole", "own", "match", "share"]
 
 
-@pytest.fixture(scope="module")
-def kinds() -> dict[str, str]:
-    components = yaml.safe_load((RESULTS.parent / "params.yaml").read_text())["components"]
-    return {name: kind_of(Site.parse(of_component["hook"])) for name, of_component in components.items()}
+PARAMS = yaml.safe_load((RESULTS.parent / "params.yaml").read_text())
+SITES = {name: Site.parse(of_component["hook"]) for name, of_component in PARAMS["components"].items()}
 
 
 @pytest.mark.parametrize("name", ["seen.csv", "verdicts.csv"])
-def test_estimates_are_of_the_figures_beside_them(name, kinds):
+def test_estimates_are_of_the_figures_beside_them(name):
     table = pd.read_csv(RESULTS / name).dropna(subset=FIGURES)
     assert len(table) >= 6
     np.testing.assert_allclose(table["match"], match_of(table["fldd"], table["whole"]), atol=ROUNDED)
     for component, rows in table.groupby("component"):
-        estimate = mediated_share(rows["own"].to_numpy(), rows["match"].to_numpy(), kinds[component])
+        estimate = mediated_share(rows["own"].to_numpy(), rows["match"].to_numpy(), kind_of(SITES[component]))
         np.testing.assert_allclose(rows["share"], estimate, atol=ROUNDED)
 
 
@@ -43,12 +41,10 @@ def test_what_was_seen_is_what_was_judged():
 @pytest.mark.parametrize("name", ["verdicts.csv", "repairs.csv"])
 def test_intervals_are_of_the_calibration_that_is_shipped(name):
     """Of the cases of other blocks; wider where the share's own interval over groups is."""
-    params = yaml.safe_load((RESULTS.parent / "params.yaml").read_text())
-    sites = {key: Site.parse(of_component["hook"]) for key, of_component in params["components"].items()}
     planted = read_calibration().planted
     for row in pd.read_csv(RESULTS / name).dropna(subset=["share"]).to_dict("records"):
-        site = sites[row["component"]]
-        found = planted.without(params["names"]["model"], site.block).predict(row["share"], kind_of(site))
+        site = SITES[row["component"]]
+        found = planted.without(PARAMS["names"]["model"], site.block).predict(row["share"], kind_of(site))
         assert (row["planted"], row["level"]) == (found.cases, pytest.approx(found.level, abs=ROUNDED))
         assert row["share_lo"] <= found.low + ROUNDED
         assert row["share_hi"] >= found.high - ROUNDED

@@ -85,9 +85,9 @@ class Whole:
         """What the full dose adds to that."""
         return list(self.with_dose.values())[-1] - self.by_itself
 
-    def known(self, effect: np.ndarray, smallest_effect: float) -> np.ndarray:
-        """Whether the truth of subspaces with such effects ``[n]`` is known."""
-        return is_known(np.array(self.by_itself), np.array(self.carried), effect, smallest_effect)
+    def known(self, effect: float, smallest_effect: float) -> bool:
+        """Whether the truth of a subspace with such an effect is known; of an infinite one, whether any could be."""
+        return bool(is_known(self.by_itself, self.carried, effect, smallest_effect))
 
 
 def cases_of_block(train: Pairs, test: Pairs, block: int, plan: Plan) -> pd.DataFrame:
@@ -133,16 +133,15 @@ def cases_of_place(
     """
     learnt, held_out = ({dose: place.at(pairs, dose, plan.batch) for dose in plan.doses} for pairs in (train, test))
     whole = Whole({dose: whole_of(component, plan.batch) for dose, component in held_out.items()})
+    trained: dict[float, Mapping[str, torch.Tensor]] = {}
     arbitrary: dict[float, torch.Tensor] = {}
-    if not whole.known(np.array(np.inf), plan.smallest_effect):
-        plan, trained = replace(plan, mixtures=0), {}
+    if not whole.known(np.inf, plan.smallest_effect):
+        plan = replace(plan, mixtures=0)
     elif given is None:
         bases = trained_at_once(list(learnt.values()), plan.das, plan.seed)
         trained = {dose: {TRAINED: basis} for dose, basis in zip(plan.doses, bases, strict=True)}
         if plan.evidence:
             arbitrary[plan.doses[-1]] = by_heart(list(learnt.values()), plan.das, plan.seed)
-    else:
-        trained = {}
     rows: list[dict[str, Any]] = []
     for dose in plan.doses:
         components, moves = (learnt[dose], held_out[dose]), place.moves(test, dose)
@@ -209,7 +208,7 @@ def cases_of_dose(
             (label, "mediated"): moved_alone(held_out, basis, u, moves),
             (label, "own"): moved_alone(held_out, basis, own, own_moves),
         }
-        known = whole.known(np.array(effects[label]), plan.smallest_effect)
+        known = whole.known(effects[label], plan.smallest_effect)
         if not (plan.evidence and known) or is_mixed(label):
             continue
         changes |= {

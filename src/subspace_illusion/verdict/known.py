@@ -5,13 +5,14 @@ beside the effect itself, which could be that of the component's own mediators.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 BY_ITSELF = 0.1
 """What a component may do without the signal, as a share of what the full dose adds, and of the effect of a patch, for
 the patch's truth to be known: up to the latter share it could be what the component itself hands on."""
 
 
-def is_known(by_itself: np.ndarray, carried: np.ndarray, effect: np.ndarray, smallest_effect: float) -> np.ndarray:
+def is_known(by_itself: ArrayLike, carried: ArrayLike, effect: ArrayLike, smallest_effect: float) -> np.ndarray:
     """Whether the truth of cases is known.
 
     Args:
