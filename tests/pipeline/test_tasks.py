@@ -73,8 +73,8 @@ def test_the_preset_of_the_papers_facts_on_a_model_as_deep_as_its_own(tmp_path):
 
 
 def test_signals_are_planted_and_models_are_left_out_apart_from_the_rest(project):
-    """A model with random weights carries no signal: three directions are tried in every place, nothing is trained, and no
-    model can be left out."""
+    """A model with random weights carries no signal: in every place three directions are tried and none is trained, and
+    no model can be left out."""
     few = dict(doses=[0.0, 1.0], mixtures=2)
     few["das"] = dict(steps=3, batch=4, lr=0.02, loss="cross_entropy", min_gain=0.0, matmul_dtype="float32")
     project.calibration_params(planting=few)
