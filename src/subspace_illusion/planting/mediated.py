@@ -28,7 +28,7 @@ from subspace_illusion.measures.ablation import ablated, mean_held, steered
 from subspace_illusion.measures.controls import placebo
 from subspace_illusion.measures.own_difference import gradients, moved_alone, own_difference, what_acts
 from subspace_illusion.planting.places import Place, places_of, site_of
-from subspace_illusion.planting.ways import by_heart, found_in, is_mixed, trained_at_once
+from subspace_illusion.planting.ways import by_heart, found_in, is_found_by_itself, trained_at_once
 from subspace_illusion.subspace.component import Component
 from subspace_illusion.subspace.das import train_das
 from subspace_illusion.subspace.keys import PROBE, TRAINED
@@ -36,6 +36,10 @@ from subspace_illusion.subspace.pairs import Pairs
 from subspace_illusion.subspace.patching import Change
 from subspace_illusion.verdict.estimate import kind_of
 from subspace_illusion.verdict.known import is_known
+
+BY_HEART = ("MLP", "MLP's output", "stream after")
+"""One place of each kind, in which DAS is trained on arbitrary labels too: that takes as long as a dose of the signal,
+and gives one number a place."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,7 @@ def cases_of_place(
     elif given is None:
         bases = trained_at_once(list(learnt.values()), plan.das, plan.seed)
         trained = {dose: {TRAINED: basis} for dose, basis in zip(plan.doses, bases, strict=True)}
-        if plan.evidence:
+        if plan.evidence and place.name in BY_HEART:
             arbitrary[plan.doses[-1]] = by_heart(list(learnt.values()), plan.das, plan.seed)
     rows: list[dict[str, Any]] = []
     for dose in plan.doses:
@@ -183,9 +187,9 @@ def cases_of_dose(
     Yields:
         ``place, hook, kind, dose, found``, and what patches do, as shares of the clean LD: ``effect`` of the subspace;
         where that is large, else NaN, ``mediated`` of the mediator alone and ``own`` of the own difference alone; and
-        where the truth is known too, it is no mixture, and the plan has the evidence, ``kept`` of the row part (NaN
-        where nothing is unread), ``placebo``, ``ablated`` (its mean put along the subspace) and ``steered`` (the mean
-        change added to every prompt); of no mixture, and where it was given, ``arbitrary`` of that direction; ``whole``
+        where the truth is known too, it was found by itself, and the plan has the evidence, ``kept`` of the row part
+        (NaN where nothing is unread), ``placebo``, ``ablated`` (its mean put along the subspace) and ``steered`` (the
+        mean change added to every prompt); likewise, and where it was given, ``arbitrary`` of that direction; ``whole``
         of the component, ``by_itself`` without the signal, and what the full dose adds, ``carried``; ``accuracy``, the
         interchange accuracy; ``flipped``, the share of pairs whose LD is below 0; ``probe_cosine``, with the probe's
         direction.
@@ -209,7 +213,7 @@ def cases_of_dose(
             (label, "own"): moved_alone(held_out, basis, own, own_moves),
         }
         known = whole.known(effects[label], plan.smallest_effect)
-        if not (plan.evidence and known) or is_mixed(label):
+        if not (plan.evidence and known and is_found_by_itself(label)):
             continue
         changes |= {
             (label, "placebo"): placebo(held_out.base, held_out.source, basis, random_basis(*basis.shape, plan.seed)),
@@ -226,7 +230,7 @@ def cases_of_dose(
     measured = ("mediated", "own", *(("placebo", "ablated", "steered", "kept", "arbitrary") if plan.evidence else ()))
     for label, basis in found.items():
         of_label = {what: done.get((label, what), np.nan) for what in measured}
-        if ("", "arbitrary") in done and not is_mixed(label):
+        if ("", "arbitrary") in done and is_found_by_itself(label):
             of_label["arbitrary"] = done["", "arbitrary"]
         yield dict(
             place=place.name,

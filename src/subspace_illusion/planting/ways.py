@@ -22,9 +22,10 @@ NOISE = 0.3
 """How much of a random direction a mixture has at most, beside the directions that were found."""
 
 
-def is_mixed(found: str) -> bool:
-    """Whether a subspace is a mixture, or a plane of two, and no direction that was found by itself."""
-    return found.startswith((MIXTURE, PLANE))
+def is_found_by_itself(found: str) -> bool:
+    """Whether a subspace is one that people find: no mixture, no plane of two, and not off the route, for which the
+    mediator has to be known."""
+    return found != OFF_ROUTE and not found.startswith((MIXTURE, PLANE))
 
 
 def found_in(
