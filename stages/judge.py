@@ -58,7 +58,7 @@ def main(
     published = comparable(read_table(PUBLISHED), names.task, found)
     text = headline(results, found, verdicts)
     write_text(HEADLINE, f"{text}\n\nThe whole story is in {RESULTS}/report.html.\n")
-    write_text(README_TABLE, readme_table(found, published, called))
+    write_text(README_TABLE, readme_table(found, published, called, results.roles, verdicts))
 
 
 if __name__ == "__main__":

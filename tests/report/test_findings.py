@@ -117,7 +117,8 @@ def test_without_v_mlp_nothing_is_said_of_it(tmp_path):
     verdicts = made.verdicts()
     assert "v_mlp" not in metrics({}, results, found, verdicts, made.calibration())
     assert "v_mlp" not in headline(results, found, verdicts)
-    assert "v_mlp" not in readme_table(found, read_table(PUBLISHED), claims_table(read_table(CLAIMED), "ioi", found))
+    called = claims_table(read_table(CLAIMED), "ioi", found)
+    assert "v_mlp" not in readme_table(found, read_table(PUBLISHED), called, results.roles, verdicts)
 
 
 def test_another_tasks_words(tmp_path):
@@ -236,15 +237,18 @@ def test_the_readmes_table_is_written_from_the_findings(found):
     called = pd.DataFrame(
         dict(key=["v_true.flip_rate", "v_mlp.effect"], call=["in part", "does not"], claim=["flips", "harms"])
     )
-    lines = readme_table(list(found.values()), published, called).splitlines()
+    roles = dict(v_mlp=made.V_MLP)
+    lines = readme_table(list(found.values()), published, called, roles, made.verdicts()).splitlines()
     assert lines[0] == "|  | here | interval or single values | post or paper, GPT-2 small | claim |"
     flips = (
         "| flip rate (LD < 0), v_true patched | 0.83 | 0.78 to 0.88; seeds: 0.73, 0.93 | about 0.8 (post) | in part |"
     )
     assert flips in lines
-    assert lines[-1] == "Of 2 claims 0 reproduce, 1 in part, 1 fail: harms."
-    assert len(lines) == 2 + len(README_ROWS) + 2 == 10
-    assert "(post)" not in readme_table(list(found.values()), published.iloc[:0], called)
+    assert lines[-3] == "Of 2 claims 0 reproduce, 1 in part, 1 fail: harms."
+    of_mlp = "of its effect an estimated 4 % [2, 6] goes through what its component hands on"
+    assert lines[-1] == f"- v_mlp is illusory: {of_mlp}."
+    assert len(lines) == 2 + len(README_ROWS) + 4 == 12
+    assert "(post)" not in readme_table(list(found.values()), published.iloc[:0], called, {}, {})
 
 
 def test_the_markers_of_a_page():

@@ -15,7 +15,13 @@ from subspace_illusion.report.findings import findings
 from subspace_illusion.report.plots.localise import localise_figure, localise_map_figure
 from subspace_illusion.report.plots.style import BLUE, GREEN, ORANGE, plt
 from subspace_illusion.report.sections import evaluate, localise, prompts, toy_example
-from subspace_illusion.report.sections.calibration import compared_grid, held_out_grid, in_words
+from subspace_illusion.report.sections.calibration import (
+    compared_grid,
+    held_out_grid,
+    in_words,
+    short_compared_grid,
+    short_held_out_grid,
+)
 from subspace_illusion.report.sections.off_distribution import section as off_distribution
 from subspace_illusion.report.sections.sure import cannot_see, sure
 from subspace_illusion.report.sections.verdict import (
@@ -282,6 +288,19 @@ def test_every_model_that_was_left_out_has_a_row_a_kind_of_place():
         "wrong of those called faithful": "0%", "wrong of those called illusory": "0%",
         "inconclusive of either end": "0%",
     }  # fmt: skip
+
+
+def test_in_short_every_kind_of_place_has_one_row():
+    calibration = made.calibration()
+    grid = short_held_out_grid(calibration)
+    assert grid.header[:2] == ["tiny, other left out", "median error"]
+    assert [row[:3] for row in grid.rows] == [
+        ["MLP neurons, heads", "0.05, 0.05", "100%, 100%"],
+        ["residual stream", "0.15, 0.15", "100%, 100%"],
+    ]
+    compared = short_compared_grid(calibration)
+    assert compared.header == ["median error", "MLP neurons, heads", "residual stream"]
+    assert [row[0] for row in compared.rows] == ["the estimate"]
 
 
 def test_what_else_a_verdict_could_rest_on_stands_beside_the_estimate():

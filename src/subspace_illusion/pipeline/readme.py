@@ -21,9 +21,15 @@ from subspace_illusion.pipeline.layout import (
     VERDICTS,
 )
 from subspace_illusion.report.claims import claims_block, of_runs
-from subspace_illusion.report.readme import evidence_table, findings_block, with_block
+from subspace_illusion.report.readme import findings_block, with_block
 from subspace_illusion.report.section import Grid
-from subspace_illusion.report.sections.calibration import compared_grid, goals_grid, held_out_grid
+from subspace_illusion.report.sections.calibration import (
+    compared_grid,
+    goals_grid,
+    held_out_grid,
+    short_compared_grid,
+    short_held_out_grid,
+)
 from subspace_illusion.report.verdicts_block import verdicts_block
 from subspace_illusion.verdict.shipped import read_calibration
 
@@ -39,7 +45,8 @@ def blocks(top: Path) -> Iterator[tuple[Path, str, str]]:
     called = [read_table(top / path, text) for path in (CLAIMS, CLAIMS_ON_FACTS) if (top / path).exists()]
     yield top / README_PAGE, "results", table
     calibration = read_calibration()
-    yield top / README_PAGE, "evidence", evidence_table(calibration)
+    yield top / README_PAGE, "held out", short_held_out_grid(calibration).markdown
+    yield top / README_PAGE, "evidence", short_compared_grid(calibration).markdown
     yield top / VERDICT_PAGE, "held out", held_out_grid(calibration).markdown
     yield top / VERDICT_PAGE, "goals", goals_grid(calibration).markdown
     yield top / VERDICT_PAGE, "evidence", compared_grid(calibration).markdown

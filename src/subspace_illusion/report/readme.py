@@ -1,4 +1,4 @@
-"""The findings in short: the tables of README and docs, the lines for the terminal, and DVC's metrics."""
+"""The findings in short: the blocks of README and docs, the lines for the terminal, and DVC's metrics."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,11 +12,9 @@ from subspace_illusion.report.comparison import in_words
 from subspace_illusion.report.findings import BOOTSTRAP, Finding, own_finding
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.verdict import evidence, reason_of
-from subspace_illusion.report.words import fixed, place, shown, variable_of
+from subspace_illusion.report.words import fixed, percent, place, shown, variable_of
 from subspace_illusion.subspace.keys import TRAINED, SubspaceKey
 from subspace_illusion.verdict.calibration import Calibration
-from subspace_illusion.verdict.estimate import KINDS
-from subspace_illusion.verdict.evidence import ESTIMATE, UNFITTED
 from subspace_illusion.verdict.judge import Verdict
 
 HEADLINE_ROWS: Sequence[str] = (
@@ -56,14 +54,22 @@ README_ROWS: Sequence[str] = (
 """The findings of the README's table, in order: the illusion in six rows."""
 
 
-def readme_table(found: Sequence[Finding], published: pd.DataFrame, called: pd.DataFrame) -> str:
-    """The README's table of results, in Markdown, with the counts of claims below; findings that the run has not made
-    are left out.
+def readme_table(
+    found: Sequence[Finding],
+    published: pd.DataFrame,
+    called: pd.DataFrame,
+    roles: Mapping[str, str],
+    verdicts: Mapping[SubspaceKey, Verdict],
+) -> str:
+    """The README's table of results, in Markdown, with the counts of claims and what was judged below; findings that
+    the run has not made are left out.
 
     Args:
         found: The findings.
         published: As for ``compare``, those that are comparable.
         called: What ``claims_table`` gives.
+        roles: The components by what stands for them, such as v_mlp.
+        verdicts: By component and subspace.
     """
     calls = called[called["call"] != NOT_ASKED].drop_duplicates("key").set_index("key")["call"]
     by_key = {finding.key: finding for finding in found}
@@ -78,28 +84,15 @@ def readme_table(found: Sequence[Finding], published: pd.DataFrame, called: pd.D
                 theirs = f"{in_words(row | dict(note=''))} ({row['source']})"
             cells = (finding.words, fixed(finding.estimate.value), finding.spread, theirs, calls.get(key, ""))
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join([*lines, "", f"{counts(called)}."]) + "\n"
+    judged = [f"- {role} is {_judged(verdicts[SubspaceKey(TRAINED, component=at)])}" for role, at in roles.items()]
+    return "\n".join([*lines, "", f"{counts(called)}.", "", *judged]) + "\n"
 
 
-IN_README = (
-    ESTIMATE,
-    *("own-difference share", f"match with the whole component{UNFITTED}", "the whole component's effect"),
-    *("what is left without the null part", "flip rate", "interchange accuracy", "a placebo's effect over the patch's"),
-    *("steering's effect", "cosine with a probe"),
-)
-"""The rows of the README's table of evidence."""
-
-
-def evidence_table(calibration: Calibration) -> str:
-    """The README's table of what verdicts could rest on, in Markdown: the median error on the model, left out, on which
-    it is largest."""
-    errors = calibration.evidence.pivot_table("median_error", index="evidence", columns="kind", aggfunc="max")
-    kinds = [kind for kind in KINDS if kind in errors]
-    lines = ["| median error | " + " | ".join(kinds) + " |", "| --- |" + " ---: |" * len(kinds)]
-    for name in (name for name in IN_README if name in errors.index):
-        cells = ["" if pd.isna(error) else fixed(float(error)) for error in errors.loc[name, kinds]]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+def _judged(verdict: Verdict) -> str:
+    """A verdict in a line."""
+    if (share := verdict.seen.estimate("share")) is None:
+        return f"{verdict.verdict}: {reason_of(verdict)}."
+    return f"{verdict.verdict}: of its effect an estimated {percent(share)} goes through what its component hands on."
 
 
 def with_block(page: str, name: str, content: str) -> str:

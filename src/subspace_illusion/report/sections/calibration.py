@@ -8,7 +8,8 @@ import pandas as pd
 from subspace_illusion.report.section import Grid
 from subspace_illusion.report.words import fixed
 from subspace_illusion.verdict.calibration import Calibration
-from subspace_illusion.verdict.estimate import KINDS, STREAM
+from subspace_illusion.verdict.estimate import ADDED, KINDS, STREAM, WRITES
+from subspace_illusion.verdict.evidence import ESTIMATE, UNFITTED
 from subspace_illusion.verdict.held_out import HIGH, LOW
 from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE
 
@@ -98,6 +99,37 @@ def compared_grid(calibration: Calibration) -> Grid:
     columns = [(model, kind) for model in calibration.models for kind in KINDS if (model, kind) in errors]
     rows = [[name, *(_error(errors.loc[name, column]) for column in columns)] for name in named]
     return Grid(["median error", *(f"{model}, {kind}" for model, kind in columns)], rows)
+
+
+SHORT_KINDS = {WRITES: "MLP neurons, heads", ADDED: "what a block adds", STREAM: "residual stream"}
+"""The kinds of place, where there is no room to say what they are."""
+SHORT_EVIDENCE = (
+    *(ESTIMATE, f"match with the whole component{UNFITTED}", "cosine with a probe"),
+    *("interchange accuracy", "the whole component's effect", "what is left without the null part"),
+)
+"""The evidence that stands beside the estimate there."""
+
+
+def short_held_out_grid(calibration: Calibration) -> Grid:
+    """What is reached with each model left out, in a line a kind of place: one figure a model."""
+    figures = dict(coverage_90=REACHED["coverage_90"], called="gets a word")
+    figures |= {name: REACHED[name] for name in ("faithful_wrong", "illusory_wrong")}
+    rows = []
+    for kind, words in SHORT_KINDS.items():
+        here = calibration.held_out[calibration.held_out["kind"] == kind]
+        shares = ([_percent(share) or "-" for share in here[name]] for name in figures)
+        cells = ([_error(error) for error in here["median_error"]], *shares)
+        rows.append([words, *(", ".join(of_models) for of_models in cells)])
+    return Grid([f"{', '.join(calibration.models)} left out", "median error", *figures.values()], rows)
+
+
+def short_compared_grid(calibration: Calibration) -> Grid:
+    """The median error of the estimate and of some other evidence, on the model on which it is the largest."""
+    errors = calibration.evidence.pivot_table("median_error", index="evidence", columns="kind", aggfunc="max")
+    kinds = [kind for kind in KINDS if kind in errors]
+    named = [name for name in SHORT_EVIDENCE if name in errors.index]
+    rows = [[name, *(_error(error) for error in errors.loc[name, kinds])] for name in named]
+    return Grid(["median error", *(SHORT_KINDS[kind] for kind in kinds)], rows)
 
 
 def errors_by_kind(calibration: Calibration) -> dict[str, float]:
