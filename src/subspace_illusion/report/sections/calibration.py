@@ -115,11 +115,10 @@ def short_held_out_grid(calibration: Calibration) -> Grid:
     figures = dict(coverage_90=REACHED["coverage_90"], called="gets a word")
     figures |= {name: REACHED[name] for name in ("faithful_wrong", "illusory_wrong")}
     rows = []
-    for kind, words in SHORT_KINDS.items():
-        here = calibration.held_out[calibration.held_out["kind"] == kind]
+    for kind, here in calibration.held_out.groupby("kind", sort=False):
         shares = ([_percent(share) or "-" for share in here[name]] for name in figures)
         cells = ([_error(error) for error in here["median_error"]], *shares)
-        rows.append([words, *(", ".join(of_models) for of_models in cells)])
+        rows.append([SHORT_KINDS[str(kind)], *(", ".join(of_models) for of_models in cells)])
     return Grid([f"{', '.join(calibration.models)} left out", "median error", *figures.values()], rows)
 
 
