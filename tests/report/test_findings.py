@@ -245,8 +245,7 @@ def test_the_readmes_table_is_written_from_the_findings(found):
     )
     assert flips in lines
     assert lines[-3] == "Of 2 claims 0 reproduce, 1 in part, 1 fail: harms."
-    of_mlp = "of its effect an estimated 4 % [2, 6] goes through what its component hands on"
-    assert lines[-1] == f"- v_mlp is illusory: {of_mlp}."
+    assert lines[-1] == "- v_mlp is illusory, with a mediated share of 4 % [2, 6]."
     assert len(lines) == 2 + len(README_ROWS) + 4 == 12
     assert "(post)" not in readme_table(list(found.values()), published.iloc[:0], called, {}, {})
 

@@ -92,7 +92,7 @@ def _judged(verdict: Verdict) -> str:
     """A verdict in a line."""
     if (share := verdict.seen.estimate("share")) is None:
         return f"{verdict.verdict}: {reason_of(verdict)}."
-    return f"{verdict.verdict}: of its effect an estimated {percent(share)} goes through what its component hands on."
+    return f"{verdict.verdict}, with a mediated share of {percent(share)}."
 
 
 def with_block(page: str, name: str, content: str) -> str:
