@@ -189,9 +189,10 @@ def main() -> None:
         patched = test.patch(site, {i: test.along(site, basis) for i, basis in enumerate(bases)}, 200)
         return [round(float((test.ld_clean - outcome.ld[0]).mean()), 4) for outcome in patched.values()]
 
-    kinds: list[MatmulDtype] = ["bfloat16"] if multiplies(device, torch.bfloat16) else []
-    if model.dtype == torch.float32:
-        kinds.insert(0, "float32")
+    of_model: MatmulDtype = "float32" if model.dtype == torch.float32 else "bfloat16"
+    kinds: list[MatmulDtype] = [of_model]
+    if of_model == "float32" and multiplies(device, torch.bfloat16):
+        kinds.append("bfloat16")
     about = machine(device)
     print(f"{batch} pairs a step at {site.name} on {about}", flush=True)
     others = {

@@ -8,6 +8,7 @@ from some_pairs import prompts_and_pairs
 from subspace_illusion.core import recorded, replay
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.sites import Site
+from subspace_illusion.errors import InputError
 from subspace_illusion.subspace.pairs import Pairs, recorded_pairs
 
 SITES = [Site(1, "hook_resid_post"), Site(2, "mlp.hook_post")]
@@ -23,6 +24,22 @@ def pairs_in(model: Model, most: int, **given) -> Pairs:
 def temporary(tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     return tmp_path
+
+
+def test_a_full_disk_is_one_line(llama: Model, temporary: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(recorded, "write_tensors", full)
+    with pytest.raises(InputError, match=r"No space left on device.*TMPDIR"):
+        pairs_in(llama, 0)
+
+
+def test_logits_that_are_no_numbers_are_refused(llama: Model, monkeypatch: pytest.MonkeyPatch):
+    overflown = lambda logits, *_: torch.full((len(logits),), torch.nan)  # noqa: E731
+    monkeypatch.setattr("subspace_illusion.subspace.pairs.logit_difference", overflown)
+    with pytest.raises(InputError, match=r"in 24 of 24 pairs .* no finite numbers in float32"):
+        pairs_in(llama, 2**30)
 
 
 @pytest.mark.parametrize("most", [0, 40_000])

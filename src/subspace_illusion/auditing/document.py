@@ -105,7 +105,7 @@ class ProofOf(Part):
     noise: float = Field(
         default=0.0,
         description="by how much rounding to 16 bits moves an effect, a standard error and a share of the clean logit "
-        "difference; every interval holds it. 0 in float32",
+        "difference; the intervals of verdicts hold it. 0 in float32",
     )
 
 

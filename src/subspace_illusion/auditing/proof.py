@@ -36,6 +36,9 @@ ALLOWED = 1e-3
 ROUNDINGS = 32
 """In 16 bits so many times what a number of size 1 is rounded by at most may be off, likewise: the noise is measured,
 and what is further off is another fault."""
+OF_A_LOGIT = 4
+"""Or so many times what the largest logit is rounded by: where the clean LD is small, it is a small difference of large
+numbers."""
 OTHER_BATCH = 7
 """Pairs at a time in the batches that are beside those of the audit."""
 
@@ -132,7 +135,7 @@ def prove(
         whole = {WHOLE: pairs.along(site, None)}
         first, again = (pairs.patch(site, whole, pairs_at_once)[WHOLE].ld[0] for pairs_at_once in (batch, OTHER_BATCH))
         noise = max(_standard_error(bootstrap, by_pair) for by_pair in (*moved.values(), again - first))
-    replayed, itself = 0.0, off[ITSELF]
+    replayed, itself, largest = 0.0, off[ITSELF], 0.0
     for row, ids in enumerate(tokens):
         here = torch.tensor([row])
         tail = pairs.tail(site.start)(here)
@@ -142,9 +145,10 @@ def prove(
         was, becomes = _each_token(pairs, site, row, change[0])
         set_to = [run_in_full(pairs.model, site, ids, int(tail.read_at[0]), was, value) for value in (becomes, was)]
         replayed = max(replayed, float((patched[0] - set_to[0]).abs().max()))
+        largest = max(largest, float(set_to[1].abs().max()))
         ld = logit_difference(set_to[1][None], pairs.answer[here], pairs.foil[here])
         itself = max(itself, abs(float(ld) - float(pairs.ld_clean[row])))
-    allowed = allowed_share(dtype) * size
+    allowed = max(allowed_share(dtype) * size, OF_A_LOGIT * torch.finfo(dtype).eps * largest)
     return Proof(replayed, itself, off.get(UNREAD), allowed, noise / abs(float(pairs.ld_clean.mean())))
 
 

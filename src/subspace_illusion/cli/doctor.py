@@ -64,7 +64,7 @@ def of_model(given: str) -> Iterator[str]:
     from subspace_illusion.auditing.given import given_model, given_tokenizer
     from subspace_illusion.auditing.settings import Reading
 
-    reading = Reading(dtype="float32")
+    reading = Reading()
     tokenizer, _ = given_tokenizer(given, reading.bos)
     model = given_model(given, reading, tokenizer).model
     bos = model.tokenizer.hf.bos_token

@@ -13,10 +13,12 @@ from tempfile import mkdtemp
 from typing import TypeVar
 
 import torch
+from safetensors import SafetensorError
 
 from subspace_illusion.core.replay import Recording, Tail, padded
 from subspace_illusion.core.sites import Site
-from subspace_illusion.files import read_tensors, remove, write_tensors
+from subspace_illusion.errors import InputError
+from subspace_illusion.files import one_line, read_tensors, remove, write_tensors
 
 Part = TypeVar("Part")
 
@@ -77,6 +79,9 @@ class Recorded:
         Args:
             prompts: Their numbers, all of one length and position.
             recording: What was recorded of them, with their tail.
+
+        Raises:
+            InputError: If what is past the limit cannot be written.
         """
         tail = recording.tail
         assert tail is not None
@@ -122,7 +127,13 @@ class Recorded:
             self._folder = Path(mkdtemp(prefix="subspace-illusion-"))
             weakref.finalize(self, remove, self._folder)  # which is done at exit too
         file = self._folder / f"{number:05}.safetensors"
-        write_tensors(file, tensors)
+        try:
+            write_tensors(file, tensors)
+        except (OSError, SafetensorError) as error:
+            raise InputError(
+                f"what is recorded cannot be written to {self._folder} ({one_line(error)}): let TMPDIR name a folder "
+                "with room, or keep more in memory (recorded_gb)"
+            ) from error
         return file
 
     def _gathered(

@@ -36,7 +36,8 @@ class Limits:
     def told(cls, config: Any) -> Limits:
         """Those that a model's configuration tells."""
         text = config.get_text_config()
-        return cls(getattr(text, "max_position_embeddings", None), int(text.vocab_size))
+        longest = (getattr(text, name, None) for name in ("max_position_embeddings", "max_seq_len"))
+        return cls(next((most for most in longest if most), None), int(text.vocab_size))
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def rounding(page: AuditPage) -> str:
         return ""
     return (
         f"The model runs in {page.about['model']['dtype']}, whose rounding alone moves an effect by {noise:.1g} of the "
-        "clean LD (a standard error); every interval holds that."
+        "clean LD (a standard error); the intervals of verdicts hold that."
     )
 
 

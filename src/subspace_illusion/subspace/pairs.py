@@ -225,7 +225,8 @@ def recorded_pairs(
         most: Bytes of what is recorded that stay in memory; see ``core.recorded``.
 
     Raises:
-        InputError: If the tokens of spans are to be patched each from its own, in a model that runs whole prompts.
+        InputError: If the tokens of spans are to be patched each from its own, in a model that runs whole prompts; if
+            logits are no finite numbers; if what is recorded cannot be put away.
     """
     if span == "all" and model.whole_prompts:
         raise InputError(
@@ -248,6 +249,11 @@ def recorded_pairs(
             (of_side,) = np.nonzero(places >= 0)
             logits = recording.logits[torch.from_numpy(places[of_side])]
             clean[CLEAN[side]][of_side] = logit_difference(logits, answer[of_side], foil[of_side]).double().numpy()
+    if lacking := int((~np.isfinite(list(clean.values()))).any(axis=0).sum()):
+        raise InputError(
+            f"in {lacking} of {len(table)} pairs the logits of answers are no finite numbers in {str(model.dtype)[6:]}: "
+            "run the model in float32 (dtype)"
+        )
     table = table.assign(**clean)
     by_token = None if spans is None else ByToken(recorded)
     return Pairs(model, table, recorded, table[CLEAN["base"]].to_numpy(), by_token, span)
