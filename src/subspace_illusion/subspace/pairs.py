@@ -251,8 +251,8 @@ def recorded_pairs(
             clean[CLEAN[side]][of_side] = logit_difference(logits, answer[of_side], foil[of_side]).double().numpy()
     if lacking := int((~np.isfinite(list(clean.values()))).any(axis=0).sum()):
         raise InputError(
-            f"in {lacking} of {len(table)} pairs the logits of answers are no finite numbers in {str(model.dtype)[6:]}: "
-            "run the model in float32 (dtype)"
+            f"in {lacking} of {len(table)} pairs the logits of answers are no finite numbers in "
+            f"{str(model.dtype)[6:]}: run the model in float32 (dtype)"
         )
     table = table.assign(**clean)
     by_token = None if spans is None else ByToken(recorded)
