@@ -1,11 +1,13 @@
 """Models whose blocks are on several devices, in the processor's memory and on disk."""
 
+import gc
 import json
 
 import pytest
 import torch
 from accelerate.hooks import AlignDevicesHook, add_hook_to_module
 
+import architectures
 import tiny
 from some_pairs import some_pairs
 from subspace_illusion import audit
@@ -62,6 +64,25 @@ def test_blocks_on_disk_compute_what_they_do_in_memory(both):
         assert model.centres is False
     for here, there in zip(*found, strict=True):
         assert torch.equal(here, there)
+
+
+def test_experts_on_disk_are_those_in_memory_and_leave_nothing_behind(tmp_path, monkeypatch):
+    """They are saved one by one and computed with all together, so that transformers saves them anew."""
+    words = tiny.tokenizer()
+    architectures.hf_model("Mixtral", len(words)).save_pretrained(tmp_path / "model")
+    words.save_pretrained(tmp_path / "model")
+    (aside := tmp_path / "aside").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(aside))
+    site, tokens = residual_after(2), torch.tensor([[1, 2, 3], [3, 2, 1]])
+    held = []
+    for where in (None, {"": "cpu", "model.layers.1": "disk"}):
+        model = open_model(tmp_path / "model", device_map=where)
+        held.append(record(model, tokens, [site]).activations[site])
+        assert any(path.is_file() for path in aside.rglob("*")) == model.is_spread
+        del model
+        gc.collect()
+    assert torch.equal(*held)
+    assert list(aside.iterdir()) == []
 
 
 def test_a_map_is_a_setting_of_an_audit_and_is_told(folder, tmp_path):

@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+import weakref
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -150,7 +152,8 @@ def load_model(folder: Path, dtype: Dtype = "float32", device_map: Any = None) -
         folder: The folder, or one that points at it. Nothing is written there, whatever happens to the model.
         dtype: What its weights are kept in.
         device_map: Where its modules go (``core.placed``); ``None`` for the processor's memory. What is to be on disk
-            stays in the folder's own files.
+            stays in the folder's own files, but for weights that are saved otherwise than they are computed with, such
+            as experts one by one: these go to a temporary folder (``TMPDIR``) for as long as the model lives.
 
     Raises:
         InputError: If there is none that can be read.
@@ -159,10 +162,11 @@ def load_model(folder: Path, dtype: Dtype = "float32", device_map: Any = None) -
     check_config(place)
     kept_in = saved_dtype(place) if dtype == "auto" else DTYPES[dtype]
     where: dict[str, Any] = dict(use_safetensors=True, local_files_only=True, device_map=device_map)
+    offloaded = TemporaryDirectory(prefix="subspace-illusion-")
     try:
         with torch.random.fork_rng(devices=[]):  # loading draws from torch's global stream
             model, loaded = _transformers().AutoModelForCausalLM.from_pretrained(
-                place, dtype=kept_in, output_loading_info=True, **where
+                place, dtype=kept_in, output_loading_info=True, offload_folder=offloaded.name, **where
             )
     except Exception as error:  # safetensors, transformers and the JSON parser each raise their own
         raise InputError(f"{place} holds no model that can be read: {first_line(error)}") from error
@@ -171,6 +175,7 @@ def load_model(folder: Path, dtype: Dtype = "float32", device_map: Any = None) -
             f"{place} has no weights for {lacking[0]}{f' and {len(lacking) - 1} others' if lacking[1:] else ''} of the "
             f"{type(model).__name__} that {CONFIG} tells of: give the folder of a whole language model"
         )
+    weakref.finalize(model, offloaded.cleanup)
     return model
 
 
