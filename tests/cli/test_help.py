@@ -26,6 +26,16 @@ def test_help_fits_a_screen_and_has_one_example_that_is_understood(command, monk
     assert parser([command]).parse_args(shlex.split(example)[1:]).run
 
 
+def test_the_help_of_all_names_the_commands_and_how_to_begin(capsys):
+    with pytest.raises(SystemExit):
+        parser([]).parse_args(["--help"])
+    said = capsys.readouterr().out
+    assert all(f"    {command} " in said for command in COMMANDS)
+    assert said.startswith("usage: subspace-illusion COMMAND ...")
+    (example,) = re.findall(r"^  (subspace-illusion .+)$", said, re.MULTILINE)
+    assert parser(["doctor"]).parse_args(shlex.split(example)[1:]).run
+
+
 def test_the_doctor_says_what_is_here_and_that_a_model_will_do(tmp_path, capsys):
     tiny.write_folder(tmp_path)
     doctor.run(Namespace(model=str(tmp_path)))

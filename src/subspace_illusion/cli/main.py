@@ -12,8 +12,9 @@ from subspace_illusion.cli.wording import in_options
 from subspace_illusion.errors import InputError
 
 ABOUT = (
-    "Is this the subspace you are looking for? Checks subspaces of language models for the interpretability illusion."
+    "Is this the subspace you are looking for?\nChecks subspaces of language models for the interpretability illusion."
 )
+FIRST = "to begin with:\n  subspace-illusion doctor path/to/model"
 COMMANDS = ("audit", "localise", "pairs", "compare", "export", "tasks", "doctor")
 """Each a module beside this one: its docstring, with an example in it, ``add_arguments`` and ``run``."""
 EXTRAS = {"dvc": "pipeline", "hydra": "pipeline", "omegaconf": "pipeline", "dask": "cluster", "distributed": "cluster"}
@@ -36,7 +37,7 @@ def parser(asked: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
     Args:
         asked: Words among which the command's is: torch takes seconds, so others are listed with their first line only.
     """
-    whole = argparse.ArgumentParser(prog="subspace-illusion", description=ABOUT)
+    whole = argparse.ArgumentParser(prog="subspace-illusion", description=ABOUT, epilog=FIRST, formatter_class=Help)
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
         about = about_command(name)
