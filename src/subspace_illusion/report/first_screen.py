@@ -11,8 +11,8 @@ from subspace_illusion.verdict.judge import Verdict
 
 TITLE = "Is this the subspace you are looking for?"
 QUESTION = (
-    "Does the model use these directions, or do patches along them work because a part that nothing reads lends its "
-    "variation to a part that lies nearly dormant?"
+    "Does the model use these directions, or do patches along them work because one part, which varies and is "
+    "discarded, lends its variation to another, which the model hardly moves?"
 )
 
 
