@@ -256,6 +256,15 @@ def test_a_rotation_under_any_name_is_put_together(tmp_path):
     assert read(f"{tmp_path / 'w.pt'}#R:1").basis.shape == (D, 1)
 
 
+def test_the_only_tensor_of_the_hooks_width_is_meant_and_named(tmp_path):
+    torch.save(dict(scores=torch.ones(5), w=V, other=FEATURES[:, :7]), tmp_path / "w.pt")
+    own = read(tmp_path / "w.pt")
+    assert is_along(own, V)
+    assert own.note.startswith("took w, the only one of its tensors that may be meant; ")
+    torch.save(dict(mask=V, mean_activation=FEATURES[1]), tmp_path / "w.pt")
+    assert "has several tensors (mask, mean_activation); name one" in complaint(tmp_path / "w.pt")
+
+
 def test_a_probe_beside_other_vectors_is_not_meant_alone(tmp_path):
     torch.save({"R.weight": random_basis(D, 2, 0).T, "W.weight": FEATURES[:2], "W.bias": torch.zeros(2)},
                tmp_path / "w.pt")  # fmt: skip

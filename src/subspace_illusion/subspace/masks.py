@@ -25,7 +25,7 @@ def masks(file: Path, held: Held) -> dict[str, Vectors]:
         if values.is_floating_point() and is_mask:
             hard = bool(((values == 0) | (values == 1)).all())
             refused = f"is a mask, which weighs every neuron for itself and is no direction; {neurons_of(values)}"
-            found[name] = Vectors(values.bool()) if hard else Vectors(values, refused=refused)
+            found[name] = Vectors(values.bool()) if hard else Vectors(values, "a mask", refused=refused)
     return found
 
 

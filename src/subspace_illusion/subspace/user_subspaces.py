@@ -82,6 +82,8 @@ def read_user_subspace(
     every, meant = vectors_in(file, held, width)
     name, rows = _choose(file, every, meant, tensor, rows)
     given = undivided(held, name, every[name], width)
+    if tensor is None and len(every) > 1 and not given.kind:
+        given = given.after(f"took {name}, the only one of its tensors that may be meant")
     where = f"{file}#{name}" if name else str(file)
     choices = where if name else f"{where}#"
     found = _subspace(where, given, width, rows, choices, origin_of(held.said, name))
