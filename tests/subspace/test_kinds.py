@@ -459,7 +459,7 @@ def test_other_vectors_without_negative_numbers_are_directions(tmp_path):
     assert is_along(read(f"{tmp_path / 'sae.npz'}#:3"), FEATURES[3].sigmoid())
 
 
-@pytest.mark.parametrize("name", ["gate", "gates", "mlp.gate_logits", "log_alpha", "logalpha", "z_loga", "qz_loga"])
+@pytest.mark.parametrize("name", ["gate", "gates", "mlp.gate_logits", "log_alpha", "logalpha", "z_loga", "Gate"])
 def test_masks_are_known_by_other_names(tmp_path, name):
     for values, above in ((V[None], "0"), (SOFT, "0.5")):
         torch.save({name: values}, tmp_path / "w.pt")

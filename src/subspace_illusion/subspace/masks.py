@@ -20,7 +20,7 @@ def masks(file: Path, held: Held) -> dict[str, Vectors]:
     are sets of neurons, others are refused."""
     found = {}
     for name, values in held.tensors.items():
-        called = name or file.stem
+        called = (name or file.stem).lower()
         is_mask = _MASK.fullmatch(called) or (_GATE.fullmatch(called) and values.squeeze().ndim == 1)
         if values.is_floating_point() and is_mask:
             hard = bool(((values == 0) | (values == 1)).all())
