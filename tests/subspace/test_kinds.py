@@ -68,6 +68,10 @@ def test_what_lies_deep_in_dictionaries_and_lists_has_a_name(tmp_path):
     torch.save(dict(layer_3=(V.reshape(1, 1, D), None)), tmp_path / "outputs.pt")  # what hooks of a block hand on
     assert (own := read(tmp_path / "outputs.pt")).origin == Origin(layer=3)
     assert is_along(own, V)
+    torch.save({-1: {10: V, 11: FEATURES[1]}, -2: {10: FEATURES[2]}}, tmp_path / "by_position.pt")
+    own = read(f"{tmp_path / 'by_position.pt'}#-1.11")
+    assert is_along(own, FEATURES[1])
+    assert own.origin == Origin(layer=11, position=-1)
     torch.save((V, 0.5), tmp_path / "with_a_threshold.pt")
     assert read(tmp_path / "with_a_threshold.pt").origin == Origin()
 
@@ -77,6 +81,9 @@ def test_numbers_beside_a_direction_are_what_its_file_says_of_it(tmp_path):
     own = read(tmp_path / "w.pt")
     assert is_along(own, V)
     assert str(own.origin) == "layer 10, position -2"
+    np.savez(tmp_path / "w.npz", direction=V.numpy(), layer=np.array([10]), pos=np.int64(-2), bias=np.zeros(1))
+    assert is_along(read(tmp_path / "w.npz"), V)
+    assert str(read(tmp_path / "w.npz").origin) == "layer 10, position -2"
     save_file({"w": V}, tmp_path / "w.safetensors", {"hook_name": "blocks.3.hook_mlp_out", "prepend_bos": "False"})
     origin = read(tmp_path / "w.safetensors").origin
     assert origin == Origin(hook="blocks.3.hook_mlp_out", bos=False)
@@ -169,7 +176,9 @@ def test_folders_of_saes_say_where_they_are_from(tmp_path):
     ("module", "site"),
     [("layers.10", "blocks.10.hook_resid_post"), ("transformer.h.3", "blocks.3.hook_resid_post"),
      ("model.layers.4.self_attn", "blocks.4.hook_attn_out"), ("gpt_neox.layers.0.mlp", "blocks.0.hook_mlp_out"),
-     ("blocks.2.hook_resid_mid", "blocks.2.hook_resid_mid"), ("embed_tokens", None), ("layers.1.mlp.act_fn", None)],
+     ("blocks.2.hook_resid_mid", "blocks.2.hook_resid_mid"), ("embed_tokens", None), ("layers.1.mlp.act_fn", None),
+     ("layers.1.block_sparse_moe", "blocks.1.hook_mlp_out"), ("layers.1.mlp.down_proj", "blocks.1.hook_mlp_out"),
+     ("layers.1.input_layernorm", None)],
 )  # fmt: skip
 def test_modules_are_known_by_the_hooks_that_hold_what_they_give(module, site):
     found = Origin(hook=module).site
@@ -180,7 +189,13 @@ def test_modules_are_known_by_the_hooks_that_hold_what_they_give(module, site):
     ("tensor", "origin"),
     [("layers.7.w", Origin(layer=7)), ("7", Origin(layer=7)), ("layer_7", Origin(layer=7)), ("trained:0", Origin()),
      ("blocks.2.mlp.hook_post:trained:0", Origin(hook="blocks.2.mlp.hook_post")), ("w7", Origin()),
-     ("direction.7", Origin(hook="blocks.7.hook_resid_post"))],
+     ("direction.7", Origin(hook="blocks.7.hook_resid_post")), ("layer_7_direction", Origin(layer=7)),
+     ("L7", Origin(layer=7)), ("layer7/pos-1", Origin(layer=7, position=-1)), ("-1.7", Origin(layer=7, position=-1)),
+     ("(-1, 7)", Origin(layer=7, position=-1)), ("pos_-2.layer_7", Origin(layer=7, position=-2)), ("2.7", Origin()),
+     ("position 3", Origin(position=3)), ("l1_norm", Origin()), ("refusal.7", Origin()),
+     ("blocks.7.hook_resid_post", Origin(hook="blocks.7.hook_resid_post")),
+     ("blocks.7.attn.hook_z.2", Origin(hook="blocks.7.attn.hook_z.2")),
+     ("blocks.7.hook_resid_post.-1", Origin(hook="blocks.7.hook_resid_post"))],
 )  # fmt: skip
 def test_a_tensors_name_may_say_its_layer_or_hook(tensor, origin):
     assert origin_of({}, tensor) == origin
@@ -217,6 +232,54 @@ def test_a_whole_rotation_says_which_columns_it_exchanges(tmp_path, more, column
     torch.testing.assert_close(read(f"{tmp_path / 'intkey.bin'}#:5").basis, rotation[:, [5]])
 
 
+@pytest.mark.parametrize("k", [1, 2])
+@pytest.mark.parametrize("prefix", ["", "intervention/", "layer.3."])
+@pytest.mark.parametrize("batch", [False, True])
+def test_pyrefts_rotation_is_meant_and_not_what_its_coordinates_are_set_to(tmp_path, k, prefix, batch):
+    rotation = random_basis(D, k, 3)
+    source = torch.nn.Linear(D, k).state_dict() | dict(rotate_layer=rotation[None] if batch else rotation)
+    torch.save({f"{prefix}{name}": values for name, values in source.items()}, tmp_path / "loreft.bin")
+    own = read(tmp_path / "loreft.bin")
+    torch.testing.assert_close(own.basis, rotation)
+    assert own.taken_for.startswith("a rotation, ")
+    assert f"weight says what the coordinates of a rotation are set to, and is no subspace; name {prefix}rotate" in (
+        complaint(f"{tmp_path / 'loreft.bin'}#{prefix}weight")
+    )
+
+
+def test_a_rotation_under_any_name_is_put_together(tmp_path):
+    module = torch.nn.Module()
+    module.R = torch.nn.Parameter(random_basis(D, 3, 4))
+    orthogonal(module, "R")
+    torch.save(module.state_dict(), tmp_path / "w.pt")
+    torch.testing.assert_close(read(tmp_path / "w.pt").basis, module.R.detach())
+    assert read(f"{tmp_path / 'w.pt'}#R:1").basis.shape == (D, 1)
+
+
+def test_the_only_tensor_of_the_hooks_width_is_meant_and_named(tmp_path):
+    torch.save(dict(scores=torch.ones(5), w=V, other=FEATURES[:, :7]), tmp_path / "w.pt")
+    own = read(tmp_path / "w.pt")
+    assert is_along(own, V)
+    assert own.note.startswith("took w, the only one of its tensors that may be meant; ")
+    torch.save(dict(mask=V, mean_activation=FEATURES[1]), tmp_path / "w.pt")
+    assert "has several tensors (mask, mean_activation); name one" in complaint(tmp_path / "w.pt")
+
+
+def test_a_probe_beside_other_vectors_is_not_meant_alone(tmp_path):
+    torch.save({"R.weight": random_basis(D, 2, 0).T, "W.weight": FEATURES[:2], "W.bias": torch.zeros(2)},
+               tmp_path / "w.pt")  # fmt: skip
+    assert "has several tensors (R.weight, W.weight); name one" in complaint(tmp_path / "w.pt")
+    layers = torch.nn.Sequential(torch.nn.Linear(D, 2), torch.nn.ReLU(), torch.nn.Linear(2, 1))
+    torch.save(layers.state_dict(), tmp_path / "deep.pt")
+    assert "is the first layer of a probe of several, which reads along no single direction" in complaint(
+        tmp_path / "deep.pt"
+    )
+    np.savez(
+        tmp_path / "w.npz", coef_=V[None].numpy(), intercept_=np.zeros(1), classes_=np.array([0, 1]), scores=[1, 2.0]
+    )
+    assert is_along(read(tmp_path / "w.npz"), V)
+
+
 @pytest.mark.parametrize("boundary", [1.0, 7.0])
 def test_a_boundary_that_holds_all_is_the_whole_component(tmp_path, boundary):
     state, rotation = boundless(intervention_boundaries=torch.tensor([boundary]))
@@ -246,6 +309,77 @@ def test_components_of_standardised_activations_read_the_same_of_activations(tmp
     assert "#pca_std says how activations lie and is no direction; name pca_components" in complaint(
         f"{tmp_path / 'pca.bin'}#pca_std"
     )
+
+
+STD = torch.rand(D, generator=G) + 0.5
+AXES = random_basis(D, 2, 8).T
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        dict(pca_components=AXES, pca_std=STD[None]), dict(components=AXES, std=STD[:, None]),
+        {"pca.components_": AXES, "scaler.scale_": STD, "scaler.mean_": V}, dict(components_=AXES, scaler_scale_=STD),
+        dict(components_=AXES, sigma=STD), {"pca/components_": AXES, "pca/scale_": STD},
+        dict(components_=AXES, act_std=STD, var_=STD**2), dict(pca_components=AXES[None], std_dev=STD),
+        dict(components=AXES.T, stds=STD), dict(components_=AXES, scale=STD, mean=V),
+        {"7.pca.components_": AXES, "7.scaler.scale_": STD},
+        dict(pca_components=AXES.bfloat16(), pca_std=STD.bfloat16()),
+    ],
+)  # fmt: skip
+def test_a_deviation_is_known_by_many_names_and_shapes(tmp_path, tensors):
+    torch.save(tensors, tmp_path / "w.pt")
+    own = read(tmp_path / "w.pt")
+    expected = torch.linalg.qr((AXES / STD).T)[0]
+    torch.testing.assert_close(own.basis @ own.basis.T, expected @ expected.T, atol=2e-2, rtol=0)
+    assert own.taken_for.startswith("principal components of standardised activations, ")
+    assert "divided by the deviation " in own.note
+    probe = {"coef_" if "components" in name else name: values for name, values in tensors.items()}
+    torch.save(probe | dict(coef_=V), tmp_path / "probe.pt")
+    own = read(tmp_path / "probe.pt")
+    assert own.taken_for == "a probe of standardised activations, [12]"
+    torch.testing.assert_close(own.basis[:, 0], (V / STD) / (V / STD).norm(), atol=1e-2, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [dict(var_=STD), dict(inv_std=STD), dict(log_std=STD), dict(scale=STD), dict(scale_=STD * 0),
+     {"scale_": STD, "min_": V}, dict(sigma=STD.sort(descending=True)[0]), dict(std=STD.repeat(3, 1)),
+     {"a.scale_": STD, "b.scale_": 2 * STD}],
+)  # fmt: skip
+@pytest.mark.parametrize("vectors", [dict(components_=AXES), dict(coef_=V, intercept_=torch.zeros(1))])
+def test_what_may_be_a_deviation_and_may_not_is_refused(tmp_path, beside, vectors):
+    torch.save(vectors | beside, tmp_path / "w.pt")
+    assert "beside it, and nothing tells for certain by what activations were divided" in complaint(
+        f"{tmp_path / 'w.pt'}#{next(iter(vectors))}"
+    )
+
+
+def test_a_deviation_is_that_of_the_vectors_in_its_module(tmp_path):
+    tensors = {"layer3.components_": AXES, "layer3.std": STD, "layer4.components_": AXES, "layer4.std": 1 / STD}
+    torch.save(tensors, tmp_path / "w.pt")
+    own = read(f"{tmp_path / 'w.pt'}#layer4.components_:1")
+    assert is_along(own, AXES[1] * STD)
+    assert own.origin == Origin(layer=4)
+    del tensors["layer4.std"]
+    torch.save(tensors, tmp_path / "w.pt")
+    assert read(f"{tmp_path / 'w.pt'}#layer4.components_").taken_for == "principal components, [2, 12]"
+
+
+def test_other_vectors_are_taken_as_they_are_and_the_deviation_beside_them_is_named(tmp_path):
+    torch.save(dict(direction=V, act_std=STD), tmp_path / "w.pt")
+    assert "has several tensors (direction, act_std); name one" in complaint(tmp_path / "w.pt")
+    own = read(f"{tmp_path / 'w.pt'}#direction")
+    assert is_along(own, V)
+    assert "taken as it is, not divided by act_std beside it" in own.note
+    torch.save(dict(W_dec=FEATURES, std=STD), tmp_path / "sae.pt")
+    assert "not divided by std beside it" in read(f"{tmp_path / 'sae.pt'}#:3").note
+
+
+def test_components_that_lean_on_each_other_are_a_list(tmp_path):
+    np.savez(tmp_path / "w.npz", components_=FEATURES[:3].numpy())
+    assert "is a list of 3 directions and no basis" in complaint(tmp_path / "w.npz")
+    assert read(f"{tmp_path / 'w.npz'}#:0").taken_for == "components, [3, 12]"
 
 
 def test_a_probe_of_two_classes_is_the_difference_of_its_rows(tmp_path):
@@ -284,9 +418,56 @@ def test_a_mask_is_refused_and_one_that_only_turns_on_or_off_is_a_set_of_neurons
 
 def test_zeros_and_ones_alone_are_a_mask_or_a_direction(tmp_path):
     np.save(tmp_path / "w.npy", (V > 0).float().numpy())
-    assert "has zeros and ones alone, as a mask over neurons does; save it as bool" in complaint(tmp_path / "w.npy")
+    assert "has no numbers below 0 or above 1, as a mask over neurons does; save the neurons" in complaint(
+        tmp_path / "w.npy"
+    )
     np.save(tmp_path / "w.npy", torch.eye(D)[3].numpy())
     assert is_along(read(tmp_path / "w.npy"), torch.eye(D)[3])
+
+
+SOFT = torch.linspace(0.02, 1, D)
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [SOFT, SOFT[None], SOFT[:, None], SOFT.reshape(1, 1, D), SOFT.bfloat16(), (V > 0).float()[None],
+     (V > 0).half()[:, None], 0.3 * SOFT],
+)  # fmt: skip
+def test_numbers_from_0_to_1_are_a_mask_unless_they_have_unit_length(tmp_path, mask):
+    torch.save(mask, tmp_path / "w.pt")
+    said = complaint(tmp_path / "w.pt")
+    assert "numpy.flatnonzero(mask > 0.5)), and give these; if it is a direction, save it at unit length" in said
+    unit = mask / mask.double().norm()
+    torch.save(unit, tmp_path / "w.pt")
+    assert is_along(read(tmp_path / "w.pt"), unit.float().flatten())
+    with pytest.raises(InputError, match="^mine has no numbers below 0 or above 1"):
+        user_subspace("mine", mask, D)
+
+
+def test_masks_among_vectors_are_found_too(tmp_path):
+    on = (V > 0).float()
+    np.save(tmp_path / "w.npy", torch.stack([on, 1 - on]))
+    for spec in (tmp_path / "w.npy", f"{tmp_path / 'w.npy'}#:1"):
+        assert "has no numbers below 0 or above 1" in complaint(spec)
+
+
+def test_other_vectors_without_negative_numbers_are_directions(tmp_path):
+    for vector in (3 * SOFT, torch.ones(D), 1e-3 * SOFT):
+        np.save(tmp_path / "w.npy", vector)
+        assert is_along(read(tmp_path / "w.npy"), vector)
+    np.savez(tmp_path / "sae.npz", W_dec=FEATURES.sigmoid().numpy())
+    assert is_along(read(f"{tmp_path / 'sae.npz'}#:3"), FEATURES[3].sigmoid())
+
+
+@pytest.mark.parametrize("name", ["gate", "gates", "mlp.gate_logits", "log_alpha", "logalpha", "z_loga", "Gate"])
+def test_masks_are_known_by_other_names(tmp_path, name):
+    for values, above in ((V[None], "0"), (SOFT, "0.5")):
+        torch.save({name: values}, tmp_path / "w.pt")
+        said = complaint(tmp_path / "w.pt")
+        assert f"#{name} is a mask, " in said
+        assert f"numpy.flatnonzero(mask > {above}))" in said
+    torch.save({name: FEATURES[:3]}, tmp_path / "w.pt")  # a matrix of a gated MLP
+    assert is_along(read(f"{tmp_path / 'w.pt'}#:1"), FEATURES[1])
 
 
 def test_a_mask_that_is_alone_in_its_file_is_known_by_the_files_name(tmp_path):
@@ -303,19 +484,21 @@ def test_a_mask_that_is_alone_in_its_file_is_known_by_the_files_name(tmp_path):
         np.array([3, 7], dtype=np.uint8),
         np.isin(np.arange(D), [3, 7]),
         np.isin(np.arange(D), [3, 7]) * 1,
+        np.isin(np.arange(D), [3, 7])[None],
+        np.array([[3], [7]]),
     ],
 )
 def test_a_set_of_neurons_is_the_subspace_of_their_axes(tmp_path, neurons):
     np.save(tmp_path / "neurons.npy", neurons)
     for own in (read(tmp_path / "neurons.npy"), user_subspace("mine", torch.from_numpy(neurons), D)):
         assert torch.equal(own.basis, torch.eye(D)[:, [3, 7]])
-        assert own.taken_for == f"a set of 2 neurons, [{len(neurons)}]"
+        assert own.taken_for == f"a set of 2 neurons, {list(neurons.shape)}"
 
 
 @pytest.mark.parametrize(
     ("numbers", "words"),
     [([3, 3], "holds int64; a subspace needs real"), ([12], "are no neurons from 0 to 11"),
-     ([-1], "are no neurons from 0 to 11"), ([[1, 2]], "holds int64"), ([], "are no neurons")],
+     ([-1], "are no neurons from 0 to 11"), ([[1, 2], [3, 4]], "holds int64"), ([], "are no neurons")],
 )  # fmt: skip
 def test_whole_numbers_that_are_no_set_of_neurons(tmp_path, numbers, words):
     np.save(tmp_path / "w.npy", np.array(numbers, dtype=np.int64))

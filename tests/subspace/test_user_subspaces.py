@@ -119,6 +119,25 @@ def test_nearly_orthogonal_concepts_are_a_list_and_a_rounded_basis_is_one(tmp_pa
     assert read_user_subspace(save(tmp_path / "v.pt", random_basis(d, 5, 0).bfloat16()), d).basis.shape == (d, 5)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_two_concepts_that_hardly_lean_on_each_other_are_a_list(tmp_path, dtype):
+    one, other = random_basis(2000, 2, 1).T
+    for cosine in (0.004, 0.002, 0.001):
+        concepts = torch.stack([one, torch.nn.functional.normalize(other + cosine * one, dim=0)])
+        for saved in (concepts.to(dtype), concepts.to(dtype).float()):
+            with pytest.raises(InputError, match=r"is a list of 2 directions and no basis.*; choose one, as in "):
+                read_user_subspace(save(tmp_path / "w.pt", saved), 2000)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("d", [D, 64, 2000])
+def test_a_rounded_basis_is_one_in_whatever_numbers_it_is_saved(tmp_path, dtype, d):
+    basis = random_basis(d, min(d // 2, 100), 3).to(dtype)
+    for values in (basis, basis.float()):
+        own = read_user_subspace(save(tmp_path / "w.pt", values), d)
+        same_span(own, values.float(), 1e-4)
+
+
 @settings(max_examples=80)
 @given(
     st.integers(2, 24).flatmap(lambda d: st.tuples(st.just(d), st.integers(1, d - 1))),
@@ -134,6 +153,7 @@ def test_the_span_is_the_one_that_was_saved(tmp_path_factory, shape, seed, lying
     columns = random_basis(d, k, seed) * torch.logspace(-2, 2, k)
     if mixed:  # by a matrix that is far from singular
         columns = random_basis(d, k, seed) @ (torch.eye(k) + 0.4 * random_square(k, generator))
+    columns = torch.where((columns >= 0).all(0), -columns, columns)  # or they might be masks
     file = save(tmp_path_factory.mktemp("own") / f"w{suffix}", size * (columns.T if lying else columns))
     same_span(read_user_subspace(file, d, rows=f"0:{k}" if mixed else None), columns, 1e-4)
 

@@ -62,7 +62,9 @@ class Site:
         match = _NAME.fullmatch(name)
         if match is None:
             if found := ours(name):
-                raise InputError(f"'{name}' is a name of another library: here it is {found[0]}, {found[1]}")
+                site, words = found
+                here = words if site is None else f"here it is {site}, {words}"
+                raise InputError(f"'{name}' is a name of another library: {here}")
             raise InputError(
                 f"'{name}' names no site: expected blocks.<block>.<hook>, such as blocks.20.mlp.hook_post, "
                 "or blocks.<block>.attn.hook_z.<head> for one head, with @end behind it to read END"

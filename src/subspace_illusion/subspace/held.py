@@ -67,13 +67,14 @@ def read_held(file: Path) -> Held:
 
 
 def _apart(file: Path, found: Mapping[str, Any], tool: str = "") -> Held:
-    """Tensors, and what stands beside them.
+    """Tensors, and what stands beside them; where there are longer ones, those of one number are numbers.
 
     Raises:
         InputError: If there are no tensors.
     """
     entries = {name: value for name, value in found.items() if isinstance(value, torch.Tensor)}
-    tensors = {name: value for name, value in entries.items() if value.ndim} or entries
+    long = {name: value for name, value in entries.items() if value.numel() != 1}
+    tensors = long or {name: value for name, value in entries.items() if value.ndim} or entries
     if not tensors:
         raise InputError(f"{file} holds no tensors; save the subspace's tensor in it")
     numbers = {name: value.item() for name, value in entries.items() if name not in tensors}

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from subspace_illusion.core.other_names import ours
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 from subspace_illusion.subspace.held import CONTROL_VECTOR
@@ -16,11 +17,15 @@ _BOS = ("prepend_bos", "add_bos", "bos")
 _MODEL = ("model_name", "model", "lm_name", "model_id", "model_hint")
 """What tools call each; of several the first counts."""
 _TRUTH = {"true": True, "false": False}
-_MODULE = re.compile(r"(?:.*\.)?(?:layers|h|blocks)\.(\d+)(?:\.(mlp|self_attn|attention|attn))?")
-_POINTS = {None: "hook_resid_post", "mlp": "hook_mlp_out"}
-"""Where a block's modules hand on, by how transformers calls them; attention where it is none of these."""
-_NAMED = re.compile(r"(?:^|.*\.)(?:layers?|layer_activations|blocks?)[._]?(\d+)(?:\..*)?|\d+")
-"""A tensor's name that says its layer."""
+_NAMED_HOOK = re.compile(r"blocks\.\d+\.(?:\w+\.)*?(?:hook_z\.\d+|hook_\w+)")
+_NAMED_LAYER = re.compile(
+    r"(?:^|[./_ -])(?:(?:layers?|layer_activations|layer_idx|blocks?)[._/ -]?|h[./])(\d+)|(?:^|[./])l(\d+)(?=$|[./])",
+    re.IGNORECASE,
+)
+_NAMED_POSITION = re.compile(r"(?:^|[./_ -])(?:pos|positions?|tok|tokens?)[._/ ]?(-?\d+)", re.IGNORECASE)
+"""What a tensor's own name says."""
+_NUMBERS_ALONE = re.compile(r"[\s\d./,()-]+")
+"""A name of numbers alone: a layer, or a position counted from the end beside it."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +48,12 @@ class Origin:
 
     @property
     def site(self) -> Site | None:
-        """The hook as a site, where it is the name of one or of a module that transformers calls so."""
+        """The hook as a site, where it is the name of one, or of a module that gives what a site holds."""
         try:
             return Site.parse(self.hook)
         except InputError:
-            module = _MODULE.fullmatch(self.hook)
-        return None if module is None else Site(int(module[1]), _POINTS.get(module[2], "hook_attn_out"))
+            site, _ = ours(f"{self.hook}.output") or (None, "")
+        return None if site is None else Site.parse(site)
 
     def __str__(self) -> str:
         """All that is said, in words; empty where nothing is."""
@@ -70,25 +75,39 @@ def origin_of(said: Mapping[str, Any], tensor: str) -> Origin:
         said: The numbers and words beside it, by name.
         tensor: Its name, which may say the layer or, in an audit's own files, the hook.
     """
-    words = {name.rpartition(".")[2].lower(): value for name, value in reversed(list(said.items()))}
+    words = {re.split(r"[./]", name)[-1].lower(): value for name, value in reversed(list(said.items()))}
     hook = next((str(words[name]) for name in _HOOK if words.get(name)), "")
+    name = tensor
     if added := CONTROL_VECTOR.fullmatch(tensor):
         hook = f"blocks.{added[1]}.hook_resid_post"  # to which llama.cpp adds it, and where repeng reads it
+    elif named := _NAMED_HOOK.match(tensor):
+        hook, name = named[0], tensor[named.end() :]
     elif hook and (head := _whole(words.get("hook_head_index"))) is not None:
         hook = f"{hook}.{head}"
-    elif tensor.startswith("blocks.") and ":" in tensor:  # an audit's own subspaces.safetensors
-        hook = tensor.partition(":")[0]
-    layer = None if ":" in tensor else _NAMED.fullmatch(tensor)
-    given = next((number for name in _LAYER if (number := _whole(words.get(name))) is not None), None)
-    position = next((words[name] for name in _POSITION if words.get(name) is not None), None)
+    layer, position = (None, None) if ":" in name else _named(name)  # an audit's own, which may be called anything
+    layers = (layer, *(_whole(words.get(name)) for name in _LAYER))
+    positions = (position, *(words.get(name) for name in _POSITION))
+    place = next((value for value in positions if value is not None), None)
     bos = next((_TRUTH[text] for name in _BOS if (text := str(words.get(name)).lower()) in _TRUTH), None)
     return Origin(
         hook=hook,
-        layer=given if layer is None else int(layer[1] or tensor),
-        position=position if (number := _whole(position)) is None else number,
+        layer=next((value for value in layers if value is not None), None),
+        position=place if (number := _whole(place)) is None else number,
         bos=bos,
         model=next((str(words[name]) for name in _MODEL if words.get(name)), ""),
     )
+
+
+def _named(tensor: str) -> tuple[int | None, int | None]:
+    """The layer and the position in a tensor's name."""
+    if _NUMBERS_ALONE.fullmatch(tensor):
+        numbers = [int(text) for text in re.findall(r"-?\d+", tensor)]
+        layers, positions = [n for n in numbers if n >= 0], [n for n in numbers if n < 0]
+        if len(layers) == 1 and len(positions) < 2:
+            return layers[0], (positions or [None])[0]
+        return None, None
+    layer, position = _NAMED_LAYER.search(tensor), _NAMED_POSITION.search(tensor)
+    return None if layer is None else int(layer[1] or layer[2]), None if position is None else int(position[1])
 
 
 def _whole(value: Any) -> int | None:

@@ -10,14 +10,14 @@ import torch
 from subspace_illusion.core.basis import orthonormal
 from subspace_illusion.errors import InputError
 from subspace_illusion.subspace.held import READERS, not_floats, read_held
-from subspace_illusion.subspace.kinds import Vectors, vectors_in
+from subspace_illusion.subspace.kinds import vectors_in
+from subspace_illusion.subspace.masks import looks_like_mask, neurons_of
 from subspace_illusion.subspace.origin import Origin, origin_of
+from subspace_illusion.subspace.standardised import undivided
+from subspace_illusion.subspace.vectors import Vectors, are_orthogonal, precision_of, unit_rows
 
 ORTHONORMAL = 1e-5
 """How far the columns' inner products may be from 0 and 1 in a basis that is taken as it is."""
-ORTHOGONAL = 1e-3
-"""The largest cosine between two vectors of which nobody says whether they are a basis or a list, for a basis; in short
-floats what these round off."""
 SMALLEST_AXIS = 1e-5
 """How long, beside unit vectors, an axis of their span has to be to count as one; float32 rounding makes shorter ones.
 """
@@ -79,11 +79,14 @@ def read_user_subspace(
             or numbers do not fit, or its vectors depend on one another.
     """
     held = read_held(file)
-    every, meant = vectors_in(file, held)
+    every, meant = vectors_in(file, held, width)
     name, rows = _choose(file, every, meant, tensor, rows)
+    given = undivided(held, name, every[name], width)
+    if tensor is None and len(every) > 1 and not given.kind:
+        given = given.after(f"took {name}, the only one of its tensors that may be meant")
     where = f"{file}#{name}" if name else str(file)
     choices = where if name else f"{where}#"
-    found = _subspace(where, every[name], width, rows, choices, origin_of(held.said, name))
+    found = _subspace(where, given, width, rows, choices, origin_of(held.said, name))
     shape = list(held.tensors.get(name, every[name].values).shape)
     return replace(found, taken_for=f"{found.taken_for}, {shape}{f' of {held.tool}' if held.tool else ''}")
 
@@ -132,10 +135,9 @@ def _choose(
     Raises:
         InputError: If the file has no such tensor, or several and none is named.
     """
-    shown = ", ".join(list(every)[:_NAMES]) + (f" and {len(every) - _NAMES} more" if len(every) > _NAMES else "")
     if tensor is None:
         if len(meant) > 1:
-            raise InputError(f"{file} has several tensors ({shown}); name one, as in {file}#{meant[0]}")
+            raise InputError(f"{file} has several tensors ({_some(meant)}); name one, as in {file}#{meant[0]}")
         return meant[0], rows
     if tensor in every:
         return tensor, rows
@@ -145,7 +147,13 @@ def _choose(
         for end in range(len(pieces), 1, -1):
             if (name := ":".join(pieces[:end])) in every:
                 return name, ":".join(pieces[end:]) or None
-    raise InputError(f"{file} has no tensor {tensor}; it has {shown or 'one without a name, so leave the name out'}")
+    it_has = _some(list(every)) or "one without a name, so leave the name out"
+    raise InputError(f"{file} has no tensor {tensor}; it has {it_has}")
+
+
+def _some(names: Sequence[str]) -> str:
+    """Names in words, the first of many."""
+    return ", ".join(names[:_NAMES]) + (f" and {len(names) - _NAMES} more" if len(names) > _NAMES else "")
 
 
 def _subspace(
@@ -174,7 +182,6 @@ def _subspace(
     shape = list(given.values.shape)
     given = _neurons(where, given, width) if not given.values.dtype.is_floating_point else given
     given = replace(given, values=given.values.detach().to_dense())
-    _check_is_no_mask(where, given)
     notes = [given.done]
     if given.values.ndim > 2 and len(_indices_of(rows)) != given.values.ndim - 1:
         given = replace(given, values=given.values.squeeze())  # axes of one are of no matter
@@ -202,25 +209,14 @@ def _subspace(
     if not 0 < len(vectors) <= width:
         raise InputError(f"{where} has {len(vectors)} vectors in {width} dimensions; {choice}")
     is_open = chosen is None and given.together is None
-    basis, *done = _basis(where, vectors.mT, choice if is_open else None)
+    basis, *done = _basis(where, vectors, choice if is_open else None)
+    if not given.kind and looks_like_mask(vectors):
+        raise InputError(
+            f"{where} has no numbers below 0 or above 1, as a mask over neurons does; {neurons_of(vectors)}; if it is "
+            "a direction, save it at unit length, w / numpy.linalg.norm(w)"
+        )
     kind = given.kind or ("a direction" if basis.shape[1] == 1 else f"a basis of {basis.shape[1]} directions")
     return UserSubspace(basis, "; ".join(note for note in (*notes, *done) if note), kind, origin)
-
-
-def _check_is_no_mask(where: str, given: Vectors) -> None:
-    """Makes sure that a vector is no mask, as far as its numbers tell.
-
-    Raises:
-        InputError: If it has zeros and ones alone, and several of either.
-    """
-    values = given.values
-    if values.ndim != 1 or given.kind or not bool(((values == 0) | (values == 1)).all()):
-        return
-    if 1 < int(values.sum()) < len(values) - 1:
-        raise InputError(
-            f"{where} has zeros and ones alone, as a mask over neurons does; save it as bool for the set of neurons "
-            "that it turns on, or at unit length if it is a direction"
-        )
 
 
 def _choice(choices: str | None, count: int) -> str:
@@ -237,7 +233,8 @@ def _neurons(where: str, given: Vectors, width: int) -> Vectors:
     Raises:
         InputError: If the numbers name no neurons, or all of them.
     """
-    values, dtype = given.values, given.values.dtype
+    values, dtype = given.values.squeeze(), given.values.dtype
+    values = values[None] if values.ndim == 0 else values
     if dtype.is_complex or values.is_quantized or values.ndim != 1:
         raise not_floats(where, str(dtype).removeprefix("torch."))
     is_mask = len(values) == width and bool(((values == 0) | (values == 1)).all())
@@ -360,47 +357,43 @@ def _basis(where: str, vectors: torch.Tensor, choice: str | None) -> tuple[torch
 
     Args:
         where: For messages.
-        vectors: ``[d, k]``, of any floating-point dtype.
+        vectors: ``[k, d]``, of any floating-point dtype.
         choice: How some are chosen, where nobody said that all of them are meant.
 
     Returns:
-        The basis, and what was done to its numbers and its columns.
+        The basis, ``[d, k]``, and what was done to its numbers and its columns.
 
     Raises:
         InputError: If a number is not finite, a vector is zero or depends on the others, or they are a list of which
             some have to be chosen.
     """
-    values = vectors.double()
-    k = values.shape[1]
-    if not values.isfinite().all():
+    k = len(vectors)
+    if not vectors.double().isfinite().all():
         raise InputError(f"{where} holds NaN or infinite numbers; save it without them")
-    largest = values.abs().amax(0)
-    if zero := (largest == 0).nonzero().flatten().tolist():
+    if zero := (vectors.double() == 0).all(1).nonzero().flatten().tolist():
         raise InputError(f"{where} is zero{f' in vector {zero[0]} of {k}' if k > 1 else ''}, which is no direction")
-    scaled = values / largest  # so that the squares of the largest and smallest numbers fit as well
-    norms = scaled.norm(dim=0)
-    unit = scaled / norms
-    precision = torch.finfo(vectors.dtype)
-    cosine = (unit.mT @ unit - torch.eye(k)).abs().max().item()
-    if choice is not None and cosine > max(ORTHOGONAL, precision.eps):
+    unit, lengths = unit_rows(vectors)
+    cosine = (unit @ unit.mT - torch.eye(k)).abs().max().item()
+    if choice is not None and not are_orthogonal(vectors):
         raise InputError(
             f"{where} is a list of {k} directions and no basis, with cosines of up to {cosine:.2g}; {choice}"
         )
+    precision = precision_of(vectors)
     independent = int((torch.linalg.svdvals(unit) > max(SMALLEST_AXIS, precision.eps) * k**0.5).sum())
     if independent < k:
         raise InputError(
             f"{where} has {k} vectors, only {independent} of which are independent; leave out what the others add up to"
         )
-    converted = f"converted from {str(vectors.dtype).removeprefix('torch.')}" if precision.bits < 32 else ""
+    is_short = torch.finfo(vectors.dtype).bits < 32
+    converted = f"converted from {str(vectors.dtype).removeprefix('torch.')}" if is_short else ""
     if cosine > ORTHONORMAL:
         return (
-            orthonormal(unit).float().contiguous(),
+            orthonormal(unit.mT).float().contiguous(),
             converted,
             f"orthonormalised: the largest cosine between two of its vectors was {cosine:.2g}",
         )
-    lengths = norms * largest
     if (lengths - 1).abs().max() <= ORTHONORMAL:
-        return values.float().contiguous(), converted, ""
+        return vectors.mT.float().contiguous(), converted, ""
     sizes = dict.fromkeys(f"{length:.6g}" for length in (lengths.min(), lengths.max()))
     words = "its norm was" if k == 1 else "its vectors' norms were"
-    return unit.float().contiguous(), converted, f"normalised: {words} {' to '.join(sizes)}"
+    return unit.mT.float().contiguous(), converted, f"normalised: {words} {' to '.join(sizes)}"
