@@ -19,7 +19,7 @@ from subspace_illusion.errors import InputError
 from subspace_illusion.files import sha256
 from subspace_illusion.subspace.keys import LABELS, is_label
 from subspace_illusion.subspace.user_subspaces import UserSubspace, parse_spec, read_user_subspace, user_subspace
-from subspace_illusion.tasks.as_read import AsRead, FirstRow
+from subspace_illusion.tasks.as_read import AsRead
 from subspace_illusion.tasks.pairs_file import RawPairs
 from subspace_illusion.tasks.rows import read_rows
 from subspace_illusion.tasks.table import Span
@@ -166,8 +166,7 @@ class GivenPairs:
             InputError: If rows are wrong, and are not to be left out.
         """
         found = self.raw.tokenised(tokenizer, test_share, reading.seed, span)
-        first = FirstRow.told(found.prompts, found.pairs, tokenizer)
-        return found, AsRead(tokenizer.marker, first, [*said, *found.notes])
+        return found, AsRead.of(found.prompts, found.pairs, [*said, *found.notes], tokenizer)
 
 
 def given_pairs(given: Any, reading: Reading) -> GivenPairs:
