@@ -66,7 +66,7 @@ def test_a_second_bos_is_dropped_and_said():
 
 def shown(raw: pd.DataFrame, tokenizer, **how) -> AsRead:
     found = read(raw, tokenizer, **how)
-    return AsRead.of(found.prompts, found.pairs, found.notes, tokenizer)
+    return AsRead.from_tables(found.prompts, found.pairs, found.notes, tokenizer)
 
 
 @pytest.mark.parametrize("chat", [False, True])

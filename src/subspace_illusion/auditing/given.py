@@ -166,7 +166,7 @@ class GivenPairs:
             InputError: If rows are wrong, and are not to be left out.
         """
         found = self.raw.tokenised(tokenizer, test_share, reading.seed, span)
-        return found, AsRead.of(found.prompts, found.pairs, [*said, *found.notes], tokenizer)
+        return found, AsRead.from_tables(found.prompts, found.pairs, [*said, *found.notes], tokenizer)
 
 
 def given_pairs(given: Any, reading: Reading) -> GivenPairs:

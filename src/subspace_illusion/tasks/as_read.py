@@ -106,7 +106,9 @@ class AsRead:
     notes: Sequence[str]
 
     @classmethod
-    def of(cls, prompts: pd.DataFrame, pairs: pd.DataFrame, notes: Sequence[str], tokenizer: Tokenizer) -> "AsRead":
+    def from_tables(
+        cls, prompts: pd.DataFrame, pairs: pd.DataFrame, notes: Sequence[str], tokenizer: Tokenizer
+    ) -> "AsRead":
         """That of the tables, and notes, that ``tasks.tokenise`` makes."""
         marker = tokenizer.hf.bos_token
         begin = [tokens[0] == tokenizer.hf.bos_token_id for tokens in prompts["tokens"]]
