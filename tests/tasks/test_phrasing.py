@@ -243,3 +243,12 @@ def test_rows_that_are_wrong_are_all_said_or_left_out():
     found = read(raw, bpe(), skip_bad_rows=True)
     assert len(found.pairs) == 3
     assert found.notes[0].startswith("2 of 5 rows are left out: row 4: ")
+
+
+@pytest.mark.parametrize("answer", ["\u2581is", "\u0120is"])
+def test_a_tokens_name_is_no_answer(answer):
+    with pytest.raises(
+        InputError, match=r"row 1: the answer is '.is', as a vocabulary writes .*; give it as text, ' is'"
+    ):
+        read(rows(base_answer=answer), bpe())
+    assert len(read(rows(base_answer="\u0120gantija"), bpe()).pairs) == 3

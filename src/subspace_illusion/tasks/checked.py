@@ -23,8 +23,8 @@ _TEXTS = ("base", "source", *ANSWERS)
 _POSITIONS = ("position", "source_position")
 _LABELS = ("value", "source_value", "group", "split", "template", "kind")
 """The columns that are only compared and shown, so that a number will do."""
-_LISTED = re.compile(r"""\s*(\[\s*['"].*['"]\s*\]|\{\s*'.*\})\s*""", re.DOTALL)
-"""What a list of texts, or a mapping of Python's, looks like as text."""
+_LISTED = re.compile(r"""\s*(\[\s*['"].*\]|\{\s*'.*\})\s*""", re.DOTALL)
+"""What a list that begins with a text, or a mapping of Python's, looks like as text."""
 _BETWEEN = ("validation", "valid", "val", "dev")
 
 

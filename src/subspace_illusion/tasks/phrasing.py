@@ -19,6 +19,8 @@ _MARKER = re.compile(
     r"|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|CALL_ID|MODEL_SETTINGS)\]"
 )
 """What tokenizers' special tokens, and the marks of chat templates, look like."""
+_SPACE, _SPACE_OF_BYTES = "\N{LOWER ONE EIGHTH BLOCK}", "\N{LATIN CAPITAL LETTER G WITH DOT ABOVE}"
+"""What vocabularies have for a space before a token; the latter is a letter too."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,24 @@ def check_open_end(tokenizer: Tokenizer) -> None:
         raise InputError(
             f"this model's tokenizer puts {tokenizer.text(last)} behind every text, and no answer can follow that: set "
             "add_eos_token to false in tokenizer_config.json, or take it out of the post_processor in tokenizer.json"
+        )
+
+
+def check_spelling(what: str, text: str, tokenizer: Tokenizer) -> None:
+    """Makes sure that an answer is a text, and not what a vocabulary calls a token that begins with a space.
+
+    Args:
+        what: What messages call it.
+        text: The answer.
+        tokenizer: The model's.
+
+    Raises:
+        InputError: If it is such a name.
+    """
+    if text.startswith(_SPACE) or (text.startswith(_SPACE_OF_BYTES) and text in tokenizer.hf.get_vocab()):
+        raise InputError(
+            f"{what} is {quoted(text)}, as a vocabulary writes a token that begins with a space; give it as text, "
+            f"{quoted(f' {text[1:]}')}"
         )
 
 

@@ -14,7 +14,15 @@ from subspace_illusion.tasks.answer_sets import common, texts_of, within
 from subspace_illusion.tasks.answers import DIRECT, Ends, tell_apart
 from subspace_illusion.tasks.bad_rows import BadRows
 from subspace_illusion.tasks.completed import OPTIONAL, REQUIRED, completed, placed
-from subspace_illusion.tasks.phrasing import PLAIN, Phrased, Phrasing, check_markers, check_open_end, phrased
+from subspace_illusion.tasks.phrasing import (
+    PLAIN,
+    Phrased,
+    Phrasing,
+    check_markers,
+    check_open_end,
+    check_spelling,
+    phrased,
+)
 from subspace_illusion.tasks.positions import Prompt, span_of, token_of
 from subspace_illusion.tasks.quoting import quoted
 from subspace_illusion.tasks.swaps import with_swaps
@@ -279,6 +287,7 @@ class _Rows:
         for what, side in zip(("the answer", "the foil"), answers, strict=True):
             for text in side:
                 check_markers(what, text, self.tokenizer)
+                check_spelling(what, text, self.tokenizer)
         texts = [side.text[side.start : side.stop] for side in sides.values()]
         ends = tell_apart(sides["base"].text, answers[0], answers[1], join, texts, self.words)
         self.tokenizer.check("an answer", [*ends.answers, *ends.foils])
