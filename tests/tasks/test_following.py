@@ -105,6 +105,7 @@ def test_what_follows_directly_is_put_there_without_a_space(prompt, answer):
         ("Example 12:", "30", True),
         ("1. one\n2.", "3", True),
         ("in 1990.", "2", True),
+        ("turn to page 12:", "30", True),
         ("the temperature is -", "5", True),
         ("it happened at 5 p.m.", "he", True),
         ("Well, no.", "but", True),

@@ -293,9 +293,8 @@ def test_ids_under_the_names_that_the_user_gives(write):
     ]
     table, _ = read(row, columns=columns | dict(foil="wrong_idx"))
     assert table[IDS["foil"]].tolist() == [7]
-    assert "'source_answer' is given as ids of tokens" not in complaint(
-        row, columns=columns | dict(source_answer="second")
-    )
+    said = complaint(row, columns=columns | dict(source_answer="second"))
+    assert "'base_answer' is given as ids of tokens and 'source_answer' as text" in said
     assert "'base_answer' is given as ids of tokens and 'foil' as text" in complaint(
         row, columns=columns | dict(foil="first")
     )

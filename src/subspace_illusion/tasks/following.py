@@ -38,7 +38,12 @@ _STATEMENT = re.compile(rf"(?:^|\n)\s*(?:import|from|def|class)\s.*\n\s*{_NAME}"
 _BROKEN_NUMBER = re.compile(
     r"(?:[$\u20ac\u00a3\u00a5]|(?:\b[a-z]+|[=\u2248]) [+-]?)(?P<number>[0-9]{1,3})(?P<mark>[.:])$"
 )
-"""A number behind a word that it does not number, and what may stand in the middle of a longer number."""
+"""A number behind a word, and what may stand in the middle of a longer number."""
+_NUMBERED = re.compile(
+    r"\b(?:page|chapter|section|part|line|row|verse|figure|table|item|step|question|problem|example|exercise|case|task"
+    r"|day|week|round|game|number|note|room) [0-9]+.$"
+)
+"""A number that says which of several."""
 _REST_BEHIND_AN_APOSTROPHE = re.compile(r"(?:t|s|d|m|re|ve|ll)\b")
 
 
@@ -101,11 +106,13 @@ def _goes_on_in_digits(prompt: str, answers: Sequence[str], texts: Sequence[str]
 
 
 def _is_broken(prompt: str, answers: Sequence[str]) -> bool:
-    """Whether a prompt ends in the middle of a decimal number or of a time of day: not behind a word that is numbered,
-    such as Example."""
+    """Whether a prompt ends in the middle of a decimal number or of a time of day; not behind a word that it numbers,
+    such as Example or page."""
     found = _BROKEN_NUMBER.search(prompt)
     minutes = all(re.match(r"[0-5][0-9](?![0-9])", answer) for answer in answers)
-    return found is not None and (found["mark"] == "." or (int(found["number"]) <= 24 and minutes))
+    if found is None or _NUMBERED.search(prompt):
+        return False
+    return found["mark"] == "." or (int(found["number"]) <= 24 and minutes)
 
 
 def _opens(prompt: str, answers: Sequence[str]) -> bool:

@@ -138,7 +138,7 @@ def tokenise(
     check_open_end(tokenizer)
     if phrasing.chat:
         tokenizer.in_chat("said", phrasing.system)  # which refuses what no row can mend
-    placing = "source_position" in raw or source_position is not None
+    source_is_placed = "source_position" in raw or source_position is not None
     kept, added, one_way = placed(raw, position, source_position, name), 0, 0
     if both_ways:
         kept, added, one_way = with_swaps(kept)
@@ -149,7 +149,7 @@ def tokenise(
             if not skip_bad_rows:
                 bad.refuse(remedy)
             raise
-        found = _Rows(tokenizer, phrasing, span, placing)
+        found = _Rows(tokenizer, phrasing, span, source_is_placed)
         wrong = dict(found.read(table))
         bad = bad.and_also(wrong)
         if not skip_bad_rows:
@@ -206,11 +206,12 @@ class _Rows:
         tokenizer: The model's.
         phrasing: How prompts are put to it.
         span: Which tokens of a position of several count.
-        placing: Whether positions in sources are given, and not those in their bases.
+        source_is_placed: Whether positions in sources are given; if not, they are those in the bases.
     """
 
-    def __init__(self, tokenizer: Tokenizer, phrasing: Phrasing, span: Span, placing: bool) -> None:
-        self.tokenizer, self.phrasing, self.span, self.placing = tokenizer, phrasing, span, placing
+    def __init__(self, tokenizer: Tokenizer, phrasing: Phrasing, span: Span, source_is_placed: bool) -> None:
+        self.tokenizer, self.phrasing, self.span = tokenizer, phrasing, span
+        self.source_is_placed = source_is_placed
         self.words = _Remembering(cache(tokenizer.encode), cache(tokenizer.spans))
         self.phrased = cache(lambda side, text: phrased(side, text, phrasing, tokenizer))
         self.prompts = _Prompts()
@@ -305,7 +306,7 @@ class _Rows:
         try:
             named = [token_of(prompt, place)] if self.span == "last" else span_of(prompt, place)
         except InputError as error:
-            if side == "base" or self.placing:
+            if side == "base" or self.source_is_placed:
                 raise
             raise InputError(f"{error}; this is the base's position: give the source its source_position") from error
         return _Prompt(said.text + ends.shared_text, tokens, named[-1], len(named))
