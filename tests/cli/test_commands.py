@@ -327,6 +327,7 @@ def test_a_run_that_is_stopped_says_what_is_left(command, folder, monkeypatch):
     ("words", "message"),
     [
         (("--pairs", "nowhere.csv"), "--pairs nowhere.csv: there is no such file"),
+        (("--pairs", "."), "--pairs . is a folder: name the file in it"),
         (("--model", "nowhere"), "nowhere is neither a folder nor a model"),
         (("--hook", "blocks.9.mlp.hook_post"), "the model has blocks 0 to 3"),
         (("--direction", "nowhere.npy"), "there is no file nowhere.npy"),

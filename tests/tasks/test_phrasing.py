@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from tokenizers import Tokenizer as Inner
+from tokenizers import processors
 
 from made_tokenizers import BOS, CAPITALS, TEMPLATE, bpe
 from subspace_illusion.core.tokenizer import Limits
@@ -62,7 +64,72 @@ def test_a_second_bos_is_dropped_and_said():
     assert not any("second" in note for note in kept.notes)
 
 
-@pytest.mark.parametrize("marker", ["<|endoftext|>", "<|im_start|>", "<bos>", "<start_of_turn>", "</s>"])
+def shown(raw: pd.DataFrame, tokenizer, **how) -> AsRead:
+    found = read(raw, tokenizer, **how)
+    return AsRead.from_tables(found.prompts, found.pairs, found.notes, tokenizer)
+
+
+@pytest.mark.parametrize("chat", [False, True])
+@pytest.mark.parametrize("adds", [False, True])
+@pytest.mark.parametrize("bos", ["auto", "yes", "no"])
+def test_what_is_said_of_the_bos_is_what_the_tokens_are(chat, adds, bos):
+    """Whoever puts it there: the tokenizer, the template, or the user."""
+    tokenizer = replace(bpe(adds, TEMPLATE), bos=bos)
+    for before in ("",) if chat else ("", BOS):
+        found = read(rows(before), tokenizer, phrasing=Phrasing(chat=chat))
+        begins = {tokens[0] == 0 for tokens in found.prompts["tokens"]}
+        assert len(begins) == 1
+        assert shown(rows(before), tokenizer, phrasing=Phrasing(chat=chat)).bos == (BOS if begins == {True} else None)
+        assert begins == {False} or bos != "no"
+        assert all(tokens.count(0) <= 1 for tokens in found.prompts["tokens"])
+
+
+def test_a_bos_before_some_prompts_is_said():
+    raw = pd.concat([rows(BOS)[:1], rows()[1:]])
+    found = shown(raw, bpe())
+    assert found.bos is None
+    assert f"{BOS} stands before 2 of 6 prompts, and not before the others" in found.notes
+
+
+def test_what_begins_every_turn_of_a_chat_is_no_bos():
+    template = "{% for m in messages %}<s>user: {{ m.content }}\n{% endfor %}<s>answer:"
+    found = read(rows(), replace(bpe(False, template), bos="no"), phrasing=Phrasing(chat=True))
+    assert found.prompts["text"][0] == "<s>user: The capital of France is\n<s>answer:"
+
+
+def test_a_tokenizer_that_ends_every_text_is_told():
+    inner = Inner.from_str(bpe().hf.backend_tokenizer.to_str())
+    inner.post_processor = processors.TemplateProcessing(single="$A <unk>", special_tokens=[("<unk>", 1)])
+    hf = bpe().hf.__class__(tokenizer_object=inner, eos_token="<unk>")
+    with pytest.raises(
+        InputError, match="this model's tokenizer puts <unk> behind every text, and no answer can follow"
+    ):
+        read(rows(), replace(bpe(), hf=hf))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<b>", "a < b", "a |> b", "vector<size_t>", "<NAME>", "<filename>", "<API_TOKEN>", "[ARGS]", "<p>", "x <| y"],
+)
+def test_ordinary_text_is_no_marker(text):
+    assert len(read(rows(f"{text} "), bpe()).pairs) == 3
+
+
+@pytest.mark.parametrize(
+    "marker",
+    [
+        *("<|endoftext|>", "<|im_start|>", "<bos>", "<start_of_turn>", "</s>", "<BOS_TOKEN>", "<|turn>", "<turn|>"),
+        *(
+            "[SYSTEM_PROMPT]",
+            "<sop>",
+            "<fim_prefix>",
+            "<end_of_utterance>",
+            "[gMASK]",
+            "<reserved_106>",
+            "[TOOL_CALLS]",
+        ),
+    ],
+)
 def test_a_marker_of_another_tokenizer_is_refused_with_its_rows(marker):
     with pytest.raises(
         InputError, match=r"3 of 3 rows are wrong: row 1: the base has '.*', .* \(likewise rows 2, 3\)$"
@@ -154,6 +221,14 @@ def test_pairs_that_go_one_way_get_their_swaps_where_they_are_asked_for():
     assert (there["answer_id"], there["foil_id"], there["split"]) == (back["foil_id"], back["answer_id"], back["split"])
 
 
+def test_a_pair_whose_foil_is_no_answer_of_its_source_gets_no_swap():
+    """As in RAVEL's tables: what the base's value calls for in the source is nowhere said."""
+    found = read(rows().assign(foil=["Oslo", None, rows()["source_answer"][2]]), bpe(), both_ways=True)
+    assert len(found.pairs) == 5
+    assert "2 pairs are added, the other way round" in found.notes
+    assert any(note.startswith("1 pairs are not added the other way round: their foil is not") for note in found.notes)
+
+
 def test_rows_that_are_wrong_are_all_said_or_left_out():
     raw = pd.concat(
         [rows(), rows(position="zebra").iloc[:1], rows(base_answer="Spain", source_answer="Spain").iloc[1:2]]
@@ -168,3 +243,12 @@ def test_rows_that_are_wrong_are_all_said_or_left_out():
     found = read(raw, bpe(), skip_bad_rows=True)
     assert len(found.pairs) == 3
     assert found.notes[0].startswith("2 of 5 rows are left out: row 4: ")
+
+
+@pytest.mark.parametrize("answer", ["\u2581is", "\u0120is"])
+def test_a_tokens_name_is_no_answer(answer):
+    with pytest.raises(
+        InputError, match=r"row 1: the answer is '.is', as a vocabulary writes .*; give it as text, ' is'"
+    ):
+        read(rows(base_answer=answer), bpe())
+    assert len(read(rows(base_answer="\u0120gantija"), bpe()).pairs) == 3

@@ -1,3 +1,4 @@
+import gzip
 import json
 
 import pytest
@@ -57,3 +58,20 @@ def test_json_may_be_an_object_that_holds_the_list(tmp_path):
     path.write_text('"text"')
     with pytest.raises(InputError, match="holds no list of rows"):
         read_rows(path)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text"), [(".csv.gz", "base;source\na;b\n"), (".jsonl.gz", '{"base":"a","source":"b"}')]
+)
+def test_packed_files_are_read(tmp_path, suffix, text):
+    path = tmp_path / f"pairs{suffix}"
+    path.write_bytes(gzip.compress(text.encode()))
+    assert read_rows(path) == [dict(base="a", source="b")]
+    path.write_bytes(gzip.compress(text.encode())[:-9])
+    with pytest.raises(InputError, match="cannot be read: "):
+        read_rows(path)
+
+
+def test_a_folder_is_no_table(tmp_path):
+    with pytest.raises(InputError, match="is a folder; name the file in it"):
+        read_rows(tmp_path)

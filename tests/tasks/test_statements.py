@@ -75,3 +75,10 @@ def test_what_is_lacking_is_one_line():
         made(CITIES, ["town"])
     with pytest.raises(InputError, match=r"with the label '0'\? Say it in answers \(1=...,0=...\)"):
         made(CITIES, answers={"1": "true"})
+
+
+@pytest.mark.parametrize("text", [None, float("nan"), ["a", "b"], " "])
+def test_a_text_that_is_none_is_told_with_its_row(text):
+    rows = [dict(statement="x", label=1, city="a"), dict(statement=text, label=0, city="a")]
+    with pytest.raises(InputError, match="mine, row 2: the text is .*; give words, or remove the row"):
+        pairs_of_statements(rows, Naming("mine"), ["city"], {"0": "no", "1": "yes"})

@@ -1,11 +1,13 @@
 """Tables as other tools write them, and what is said of them."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.naming import Naming
 from subspace_illusion.tasks.pairs_file import pairs_of
+from subspace_illusion.tasks.rows import read_rows
 from subspace_illusion.tasks.token_ids import IDS
 
 OURS = ["base", "source", "base_answer", "source_answer"]
@@ -122,7 +124,8 @@ def test_answers_as_ids_of_tokens(names, write):
     table, notes = read({"clean": "The key", "corrupted": "The keys", right: write(314), wrong: write(400)})
     several = write(1) == [1, 101]
     ids = ((314, 414), (400, 500)) if several else (314, 400)
-    assert table[[*IDS.values()]].to_dict("records") == [dict(zip(IDS.values(), ids, strict=True))]
+    columns = [IDS["base_answer"], IDS["source_answer"]]
+    assert table[columns].to_dict("records") == [dict(zip(columns, ids, strict=True))]
     assert notes[1].startswith(f"answers are its '{right}' and '{wrong}', ids of tokens")
     assert notes[2:] == []
 
@@ -200,3 +203,134 @@ def test_what_holds_no_pairs_is_told_what_it_is_and_what_a_pair_would_be(columns
     assert said.startswith(f"the table holds {what}")
     assert texts in said or what == "pairs of texts"
     assert "A pair is two prompts that differ in one thing" in said
+
+
+REGIONS = dict(base=["The", " key"], src=["The", " keys"], base_label=" is", src_label=" are")
+EXAMPLE, OTHER = dict(raw_input="The key", raw_output=" is"), dict(raw_input="The keys", raw_output=" are")
+LABELS = dict(label=["A", "B"], text=[" is", " are"])
+CHOICES = dict(prompt="The key", choices=LABELS, answerKey=0, abc_counterfactual=dict(EXAMPLE, choices=[" is", " are"]))
+
+
+@pytest.mark.parametrize(
+    ("row", "answers"),
+    [
+        (REGIONS, (" is", " are")),
+        (dict(input=EXAMPLE, counterfactual_inputs=[OTHER]), (" is", " are")),
+        (
+            dict(input="The key", counterfactual_inputs=["The keys"], base_answer=" is", cf_answer=" are"),
+            (" is", " are"),
+        ),
+        (CHOICES | dict(abc_counterfactual=dict(prompt="The keys", choices=LABELS, answerKey=1)), ("A", "B")),
+    ],
+)
+@pytest.mark.parametrize("layout", ["rows", "tuples", "csv", "csv of arrays", "parquet", "frame of parquet"])
+def test_a_tools_lists_are_read_however_they_are_laid_out(tmp_path, row, answers, layout):
+    path = tmp_path / "table.parquet"
+    pd.DataFrame([row]).to_parquet(path)
+    frame = pd.read_parquet(path)
+    if layout == "rows":
+        rows = [row]
+    elif layout == "tuples":
+        rows = [{column: tuple(cell) if isinstance(cell, list) else cell for column, cell in row.items()}]
+    elif layout == "parquet":
+        rows = read_rows(path)
+    elif layout == "frame of parquet":
+        rows = frame.to_dict("records")
+    else:
+        path = tmp_path / "table.csv"
+        (frame if layout == "csv of arrays" else pd.DataFrame([row])).to_csv(path, index=False)
+        rows = read_rows(path)
+    table, _ = read(*rows)
+    assert table[OURS].to_numpy().tolist() == [["The key", "The keys", *answers]]
+
+
+def test_prompts_and_answers_that_are_broken_lists_are_refused():
+    assert "'base' is \"['The', ' key']\", a list or mapping written as text" in complaint(
+        BOTH | dict(base="['The', ' key']")
+    )
+    assert "'base_answer' is \"['a' 'b' ... 'c']\", a list" in complaint(BOTH | dict(base_answer="['a' 'b' ... 'c']"))
+    assert "'base_answer' is '[1, 2]', a list of numbers" in complaint(BOTH | dict(base_answer="[1, 2]"))
+    assert read(BOTH | dict(base_answer=["[1, 2]"]))[0]["base_answer"].tolist() == ["[1, 2]"]
+
+
+@pytest.mark.parametrize("write", [str, repr, lambda answers: str(np.array(answers)), lambda answers: tuple(answers)])
+def test_answer_sets_of_any_layout(write):
+    table, _ = read(BOTH | dict(base_answer=write([" is", " was"])))
+    assert table["base_answer"].tolist() == [(" is", " was")]
+
+
+@pytest.mark.parametrize("answers", [" are", [" are"], [" are", " were", " have"]])
+def test_several_counterfactuals_need_an_answer_each(answers):
+    row = dict(input="x", counterfactual_inputs=["y", "z"], base_answer="a", cf_answer=answers)
+    assert "row 1 has 2 counterfactual inputs and for their answer " in complaint(row)
+    row = row | dict(cf_answer=["b", "c"], label="b")
+    assert "row 1 has 2 counterfactual inputs and for their label one text" in complaint(row)
+
+
+def test_rows_of_a_tool_that_cannot_be_read_are_all_listed():
+    rows = [MCQA | dict(counterfactual_inputs=[]), MCQA, MCQA | dict(input=3)]
+    said = complaint(*rows)
+    assert said.startswith(
+        "the table: 2 of 3 rows are wrong: row 1 has no counterfactual input; remove it; row 3: no text"
+    )
+    ids = [
+        dict(clean=text, corrupted=f"{text}s", correct_idx=cell, incorrect_idx=4)
+        for text, cell in zip("abc", ["x", 3, None], strict=True)
+    ]
+    assert complaint(*ids).startswith("the table: 2 of 3 rows are wrong: row 1: 'correct_idx' is 'x', which is no id")
+    labels = [dict(clean=one, corrupted=other, label=" is") for one, other in ("ab", "ba", "cq", "dr")]
+    assert "row 3: the corrupted prompt is the clean one of no row" in complaint(*labels)
+
+
+@pytest.mark.parametrize("write", [int, str])
+def test_ids_under_the_names_that_the_user_gives(write):
+    row = dict(first="The key", second="The keys", correct_idx=write(314), incorrect_idx=write(400), wrong_idx=write(7))
+    columns = dict(base="first", source="second", base_answer="correct_idx", source_answer="incorrect_idx")
+    table, notes = read(row, columns=columns)
+    assert table[[IDS["base_answer"], IDS["source_answer"]]].to_numpy().tolist() == [[314, 400]]
+    assert [note.partition(", ids of tokens")[0] for note in notes] == [
+        "answers are its 'correct_idx' and 'incorrect_idx'"
+    ]
+    table, _ = read(row, columns=columns | dict(foil="wrong_idx"))
+    assert table[IDS["foil"]].tolist() == [7]
+    said = complaint(row, columns=columns | dict(source_answer="second"))
+    assert "'base_answer' is given as ids of tokens and 'source_answer' as text" in said
+    assert "'base_answer' is given as ids of tokens and 'foil' as text" in complaint(
+        row, columns=columns | dict(foil="first")
+    )
+
+
+def test_numbers_of_rows_are_no_ids_of_tokens():
+    rows = [
+        dict(clean="The key", corrupted="The keys", clean_id=0, corrupted_id=1, label=" is"),
+        dict(clean="The keys", corrupted="The key", clean_id=1, corrupted_id=0, label=" are"),
+    ]
+    table, _ = read(*rows)
+    assert table[OURS].iloc[0].to_dict() == BOTH
+    assert "has no column 'clean_answer'" in complaint({key: cell for key, cell in rows[0].items() if key != "label"})
+
+
+def test_a_token_is_a_text_or_an_id():
+    names = "clean corrupted correct_token incorrect_token"
+    assert read(called(names))[0][OURS].to_dict("records") == [BOTH]
+    table, _ = read(called(names) | dict(correct_token=3, incorrect_token=4))
+    assert table[IDS["base_answer"]].tolist() == [3]
+    assert "hold numbers, which may be ids of tokens or their texts" in complaint(
+        called(names) | dict(correct_token="3", incorrect_token="4")
+    )
+
+
+def test_a_pair_that_few_repeat_is_a_slip():
+    rows = [BOTH | dict(base=f"The key {number}") for number in range(4)]
+    said = complaint(*rows, rows[1] | dict(base_answer=" was"))
+    assert said == (
+        "the table, row 5 is the same pair as row 2 (base 'The key 1'), with another answer; list both in one cell if "
+        "both are right, or remove one"
+    )
+    table, _ = read(*rows, *(row | dict(base_answer=" was") for row in rows[:2]))
+    assert table["base_answer"].tolist() == [(" is", " was"), (" is", " was"), " is", " is"]
+
+
+def test_white_space_alone_is_told_apart():
+    table, _ = read(BOTH | dict(base_answer="\n", source_answer="\n\n", value="a", source_value="b"))
+    assert table["base_answer"].tolist() == ["\n"]

@@ -119,6 +119,8 @@ class RowRead(Part):
     span: int = Field(
         default=1, description="how many tokens are read and patched, the last of them at the position: those of a span"
     )
+    source: list[str] = Field(default=[], description="the tokens that are read in the source and patched in")
+    source_position: int = Field(default=-1, description="the index of the last of these")
 
 
 class PairsRead(Part):

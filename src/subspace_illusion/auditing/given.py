@@ -19,8 +19,9 @@ from subspace_illusion.errors import InputError
 from subspace_illusion.files import sha256
 from subspace_illusion.subspace.keys import LABELS, is_label
 from subspace_illusion.subspace.user_subspaces import UserSubspace, parse_spec, read_user_subspace, user_subspace
-from subspace_illusion.tasks.as_read import AsRead, FirstRow
+from subspace_illusion.tasks.as_read import AsRead
 from subspace_illusion.tasks.pairs_file import RawPairs
+from subspace_illusion.tasks.quoting import quoted
 from subspace_illusion.tasks.rows import read_rows
 from subspace_illusion.tasks.table import Span
 from subspace_illusion.tasks.tokenise import Tokenised
@@ -166,8 +167,7 @@ class GivenPairs:
             InputError: If rows are wrong, and are not to be left out.
         """
         found = self.raw.tokenised(tokenizer, test_share, reading.seed, span)
-        first = FirstRow.told(found.prompts, found.pairs, tokenizer)
-        return found, AsRead(tokenizer.marker, first, [*said, *found.notes])
+        return found, AsRead.from_tables(found.prompts, found.pairs, [*said, *found.notes], tokenizer)
 
 
 def given_pairs(given: Any, reading: Reading) -> GivenPairs:
@@ -185,12 +185,15 @@ def given_pairs(given: Any, reading: Reading) -> GivenPairs:
         raw = RawPairs.read(read_rows(path), str(path), reading)
         return GivenPairs(raw, dict(file=path.name, sha256=sha256(path)) | _told(raw))
     try:
-        rows = pd.DataFrame(given).to_dict("records")
+        table = pd.DataFrame(given)
+        rows = table.to_dict("records")
     except (ValueError, TypeError) as error:
         raise InputError(
             f"a {type(given).__name__} is no table of pairs: give a file, a data frame, or a list with a mapping of "
             "base, source, base_answer and source_answer for every pair"
         ) from error
+    if twice := [str(column) for column in table.columns[table.columns.duplicated()]]:
+        raise InputError(f"the pairs have the column {quoted(twice[0])} twice; remove or rename one")
     listed = [{str(column): value for column, value in row.items()} for row in rows]
     raw = RawPairs.read(listed, "the pairs", reading)
     return GivenPairs(raw, _told(raw))

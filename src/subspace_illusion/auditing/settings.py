@@ -10,7 +10,8 @@ from subspace_illusion.core.placed import DeviceMap, read_device_map
 from subspace_illusion.core.tokenizer import Dtype
 from subspace_illusion.errors import InputError
 from subspace_illusion.subspace.das import Loss
-from subspace_illusion.tasks.reading import PairsReading, in_python
+from subspace_illusion.tasks.cells import in_python
+from subspace_illusion.tasks.reading import PairsReading
 from subspace_illusion.tasks.table import Span
 
 

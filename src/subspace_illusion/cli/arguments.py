@@ -102,12 +102,11 @@ def count(text: str) -> int:
 
 def given(options: argparse.Namespace) -> dict[str, Any]:
     """The settings among the arguments of ``add_input``."""
-    source = options.position if options.source_position is None else options.source_position
     return dict(
         columns=options.columns,
         counterfactual=options.counterfactual,
         position=options.position,
-        source_position=source,
+        source_position=options.source_position,
         span=options.span,
         join=options.join,
         bos=options.bos,
@@ -129,6 +128,8 @@ def check_files(options: argparse.Namespace) -> None:
     Raises:
         InputError: If not.
     """
+    if options.pairs.is_dir():
+        raise InputError(f"--pairs {options.pairs} is a folder: name the file in it")
     if not options.pairs.is_file():
         raise InputError(f"--pairs {options.pairs}: there is no such file")
     options.out = free_place(options.out)

@@ -50,6 +50,7 @@ from subspace_illusion.pipeline.sections import (
     TracePaths,
     Verdict,
 )
+from subspace_illusion.tasks.positions import LAST
 from subspace_illusion.tasks.reading import PairsReading
 
 NEEDS = {
@@ -170,7 +171,7 @@ class Params(Parameters):
 
     @model_validator(mode="after")
     def _only_a_table_is_read(self) -> "Params":
-        for name, default in PairsReading():
+        for name, default in PairsReading(source_position=LAST):
             if self.names.task != "pairs" and getattr(self.task, name) != default:
                 raise ValueError(f"task.{name} is of the task pairs alone: leave it out")
         return self

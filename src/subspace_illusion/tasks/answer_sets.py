@@ -28,5 +28,5 @@ def spelled(answers: Answers) -> str:
 
 
 def plain(text: str) -> str:
-    """What an answer has in common with those that are the same."""
-    return written_alike(text.strip())
+    """What an answer has in common with those that are the same; white space alone is told apart."""
+    return written_alike(text.strip() or text)

@@ -1,6 +1,5 @@
-"""How an answer follows its prompt, with a space or directly, and where answer and foil part."""
+"""Where an answer and its foil part, put behind their prompt."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -8,19 +7,12 @@ from typing import Literal, Protocol
 
 from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.answer_sets import Answers, texts_of
-from subspace_illusion.tasks.characters import no_space_after
+from subspace_illusion.tasks.following import follows_directly, is_doubtful, joined
 from subspace_illusion.tasks.quoting import quoted
 
 Join = Literal["auto", "direct", "space"]
 """How an answer follows its prompt: directly, after a space, or as the texts tell."""
 JOINED = DIRECT, SPACE = "direct", "space"
-_CLOSING = tuple(".,;:!?)]}'\N{RIGHT SINGLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}")
-_OPENING = tuple("([{\N{LEFT SINGLE QUOTATION MARK}\N{LEFT DOUBLE QUOTATION MARK}")
-_BEFORE_A_WORD = tuple("$\N{EURO SIGN}\N{POUND SIGN}\N{YEN SIGN}#@_\\")
-"""Signs that belong to what follows them."""
-_SIGN = r"=+\-*/<>^|&~\u2192\u00d7"
-_SIGNS = re.compile(rf"(?P<before>[^\s{_SIGN}]?)[{_SIGN}]+$")
-"""Signs that stand with a space on either side or on neither."""
 
 
 class TextTokenizer(Protocol):
@@ -44,6 +36,7 @@ class Ends:
         foils: The foil's.
         direct: Whether the answer follows its prompt directly where a word would have a space before it.
         in_a_character: Whether they part in the middle of a character.
+        doubtful: Whether a space stands before some where it is open whether one should.
     """
 
     shared: tuple[int, ...]
@@ -52,6 +45,7 @@ class Ends:
     foils: tuple[int, ...]
     direct: bool
     in_a_character: bool
+    doubtful: bool = False
 
 
 def tell_apart(
@@ -73,7 +67,8 @@ def tell_apart(
             several go on with the same token where others do not.
     """
     sides = texts_of(answer), texts_of(foil)
-    direct = join == DIRECT or (join == "auto" and follows_directly(prompt, [*sides[0], *sides[1]], texts))
+    both = [*sides[0], *sides[1]]
+    direct = join == DIRECT or (join == "auto" and follows_directly(prompt, both, texts))
     answers, foils = ([(text, _continuation(prompt, text, direct, tokenizer)) for text in side] for side in sides)
     behind = [ids for _, ids in [*answers, *foils]]
     alike = takewhile(lambda ids: len({*ids}) == 1, zip(*behind, strict=False))
@@ -87,7 +82,9 @@ def tell_apart(
     beyond = spans[n][0] if in_a_character else spans[n - 1][1] if n else len(prompt)
     told = whole != joined(prompt, sides[0][0], direct=False)
     of_answer, of_foil = (tuple(dict.fromkeys(ids[n] for _, ids in side)) for side in (answers, foils))
-    return Ends(tuple(behind[0][:n]), whole[len(prompt) : beyond], of_answer, of_foil, told, in_a_character)
+    apart = [text for text in both if joined(prompt, text, direct) == f"{prompt} {text}"]
+    doubtful = join == "auto" and is_doubtful(prompt, apart, texts)
+    return Ends(tuple(behind[0][:n]), whole[len(prompt) : beyond], of_answer, of_foil, told, in_a_character, doubtful)
 
 
 def _check_apart(answer: str, foil: str, behind_answer: Sequence[int], behind_foil: Sequence[int]) -> None:
@@ -115,36 +112,6 @@ def _check_apart(answer: str, foil: str, behind_answer: Sequence[int], behind_fo
             f"the answer {quoted(answer)} and the foil {quoted(foil)} go on with the same token, which cannot stand on "
             "both sides; leave one of them out"
         )
-
-
-def follows_directly(prompt: str, answers: Sequence[str], texts: Sequence[str]) -> bool:
-    """Whether answers follow a prompt with no space between, as far as texts tell.
-
-    They do where the prompt ends in a script without spaces, in a sign that belongs to what follows it ($) or that has
-    no space before it either (2+2=), or in no whole word: in digits that begin a longer number, and letters that begin
-    a longer word, which the texts have (13 after 1352; D after Dursley, if the answer is "urs").
-    """
-    if no_space_after(prompt[-1:] or " ") or prompt.endswith(_BEFORE_A_WORD):
-        return True
-    if sign := _SIGNS.search(prompt):
-        return bool(sign["before"])
-    if all(re.match(r"[0-9]", answer) for answer in answers) and (number := re.search(r"[0-9]+$", prompt)):
-        longer = "|".join(f"{number[0]}[0-9]{{{len(answer.strip())}}}" for answer in answers)
-        begins = any(re.search(rf"(?<![0-9])(?:{longer})(?![0-9])", text) for text in texts)
-        listed = re.search(r"[0-9]\s+[0-9]+$", prompt)
-        return not listed and (begins or not re.search(r"[0-9]\s+[0-9]", prompt))
-    if word := re.search(r"[^\W\d_]+$", prompt):
-        pieces = [answer for answer in answers if re.match(r"[^\W\d_]", answer)]
-        return any(re.search(rf"(?<!\w){word[0]}{re.escape(piece)}", text) for piece in pieces for text in texts)
-    return False
-
-
-def joined(prompt: str, answer: str, direct: bool) -> str:
-    """A prompt and an answer, with a space between them where words need one and none stands there already."""
-    odd = any(prompt.endswith(mark) and prompt.count(mark) % 2 for mark in ('"', "`"))
-    apart = prompt[-1:].isspace() or answer[:1].isspace()
-    together = direct or apart or odd or answer.startswith(_CLOSING) or prompt.endswith(_OPENING)
-    return prompt + ("" if together else " ") + answer
 
 
 def _continuation(prompt: str, answer: str, direct: bool, tokenizer: TextTokenizer) -> list[int]:

@@ -26,6 +26,8 @@ class FirstRow:
         answer: The token of the answer, or those of several.
         foil: Likewise.
         span: How many tokens are read and patched, the last of them at the position.
+        source: The tokens that are read in the source and patched in, if they are told.
+        source_position: The index of the last of these.
     """
 
     base: Sequence[str]
@@ -33,20 +35,28 @@ class FirstRow:
     answer: str | Sequence[str]
     foil: str | Sequence[str]
     span: int = 1
+    source: Sequence[str] = ()
+    source_position: int = -1
 
     @classmethod
     def told(cls, prompts: pd.DataFrame, pairs: pd.DataFrame, tokenizer: Tokenizer) -> "FirstRow":
         """That of the tables that ``tasks.tokenise`` makes."""
         pair = pairs.iloc[0]
-        base = prompts.set_index("prompt").loc[pair["base"]]
+        base, source = (prompts.set_index("prompt").loc[pair[side]] for side in ("base", "source"))
         answer, foil = (_spelled(pair[name], tokenizer) for name in ("answer_id", "foil_id"))
-        words, span = _words([*base["tokens"]], tokenizer), int(base.get("span", 1))
-        return cls(words, int(base["position"]), answer, foil, span)
+        words, others = (_words([*side["tokens"]], tokenizer) for side in (base, source))
+        span, theirs = (int(side.get("span", 1)) for side in (base, source))
+        here, there = (int(side["position"]) for side in (base, source))
+        return cls(words, here, answer, foil, span, others[there - theirs + 1 : there + 1], there)
 
     def __str__(self) -> str:
         first, end = self.position - self.span + 1, self.base[-1]
-        at = ", ".join(repr(token) for token in self.base[first : self.position + 1])
+        at = ", ".join(map(repr, self.base[first : self.position + 1]))
         where = f"token {first}" if self.span == 1 else f"each of tokens {first} to {self.position}"
+        if self.source:
+            begins, ends = self.source_position - len(self.source) + 1, self.source_position
+            theirs = f"token {ends}" if begins == ends else f"tokens {begins} to {ends}"
+            at += f", from {theirs} of the source, {', '.join(map(repr, self.source))}"
         last = len(self.base) - 1
         ends = (0, first, self.position, last)
         near = [place for place in range(last + 1) if any(abs(place - here) <= _SHOWN for here in ends)]
@@ -86,7 +96,7 @@ class AsRead:
     """How the pairs were read.
 
     Attributes:
-        bos: The beginning-of-sequence token that stands before every prompt; ``None`` where none does.
+        bos: The beginning-of-sequence token that stands before every prompt; ``None`` where it does not.
         first_row: The first pair.
         notes: What was done that the table does not say, a sentence each.
     """
@@ -94,6 +104,17 @@ class AsRead:
     bos: str | None
     first_row: FirstRow
     notes: Sequence[str]
+
+    @classmethod
+    def from_tables(
+        cls, prompts: pd.DataFrame, pairs: pd.DataFrame, notes: Sequence[str], tokenizer: Tokenizer
+    ) -> "AsRead":
+        """That of the tables, and notes, that ``tasks.tokenise`` makes."""
+        marker = tokenizer.hf.bos_token
+        begin = [tokens[0] == tokenizer.hf.bos_token_id for tokens in prompts["tokens"]]
+        if any(begin) and not all(begin):
+            notes = [*notes, f"{marker} stands before {sum(begin)} of {len(begin)} prompts, and not before the others"]
+        return cls(marker if all(begin) else None, FirstRow.told(prompts, pairs, tokenizer), notes)
 
     @classmethod
     def told(cls, about: Mapping[str, Any]) -> "AsRead":

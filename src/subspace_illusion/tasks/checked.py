@@ -1,5 +1,6 @@
 """What can be wrong with a raw table of pairs before anything is made tokens."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.answer_sets import common
 from subspace_illusion.tasks.answers import JOINED
 from subspace_illusion.tasks.bad_rows import BadRows
+from subspace_illusion.tasks.cells import Wrong
 from subspace_illusion.tasks.completed import MAY_BE_BLANK, OPTIONAL, REQUIRED, values
 from subspace_illusion.tasks.naming import Naming
 from subspace_illusion.tasks.quoting import at, quoted
@@ -17,9 +19,12 @@ from subspace_illusion.tasks.table import PAIR_KINDS, SAME, SPLITS
 
 OnBad = Callable[[int, str], object]
 """Told of a row that is wrong: its index, and what is wrong, which goes on from the row's name."""
+_TEXTS = ("base", "source", *ANSWERS)
 _POSITIONS = ("position", "source_position")
 _LABELS = ("value", "source_value", "group", "split", "template", "kind")
 """The columns that are only compared and shown, so that a number will do."""
+_LISTED = re.compile(r"""\s*(\[\s*['"].*\]|\{\s*'.*\})\s*""", re.DOTALL)
+"""What a list that begins with a text, or a mapping of Python's, looks like as text."""
 _BETWEEN = ("validation", "valid", "val", "dev")
 
 
@@ -65,6 +70,9 @@ def _cells(table: pd.DataFrame, *columns: str) -> Iterator[tuple[int, str, Any]]
 def _values(table: pd.DataFrame) -> Iterator[tuple[int, str]]:
     """Cells that are empty, or hold something else than they must."""
     for index, column, value in _cells(table, *REQUIRED, *OPTIONAL):
+        if isinstance(value, Wrong):
+            yield index, value.said
+            continue
         blank = value is None or value == "" or value != value
         if blank and column not in MAY_BE_BLANK:
             remedy = "fill it in" + ("" if column in REQUIRED else ", or leave the column out")
@@ -81,6 +89,11 @@ def _values(table: pd.DataFrame) -> Iterator[tuple[int, str]]:
             several = "text, or a list of texts" if column in ANSWERS else "text"
             wanted = "a text or a whole number" if column in _POSITIONS else several
             yield index, f": '{column}' is {quoted(value)}, of type {type(value).__name__}; it must be {wanted}"
+        elif column in _TEXTS and isinstance(value, str) and _LISTED.fullmatch(value):
+            yield (
+                index,
+                f": '{column}' is {quoted(value)}, a list or mapping written as text; give the text alone",
+            )
 
 
 def _words(table: pd.DataFrame) -> Iterator[tuple[int, str]]:
@@ -122,12 +135,18 @@ def _foils(table: pd.DataFrame) -> Iterator[tuple[int, str]]:
 def _twice(table: pd.DataFrame) -> Iterator[tuple[int, str]]:
     """Rows with the base, source and positions of an earlier one."""
     keys = [column for column in PLACE if column in table]
-    first: dict[tuple, int] = {}
-    for index, *key in table[keys].itertuples(name=None):
-        same = tuple(map(str, key))
-        if same in first:
-            yield index, f" is the same pair as row {first[same] + 1} (base {quoted(key[0])}); remove one of them"
-        first.setdefault(same, index)
+    answers = [column for column in ANSWERS if column in table]
+    first: dict[tuple, tuple[int, tuple]] = {}
+    for index, *cells in table[keys + answers].itertuples(name=None):
+        key, said = tuple(map(str, cells[: len(keys)])), tuple(map(str, cells[len(keys) :]))
+        if key not in first:
+            first[key] = index, said
+            continue
+        before, earlier = first[key]
+        other = said != earlier
+        remedy = "list both in one cell if both are right, or remove one" if other else "remove one of them"
+        with_another = ", with another answer" if other else ""
+        yield index, f" is the same pair as row {before + 1} (base {quoted(cells[0])}){with_another}; {remedy}"
 
 
 def _check_groups(table: pd.DataFrame, name: str) -> None:

@@ -1,6 +1,6 @@
 """A raw table of pairs with every column that it may have: what it lacks is made up."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ from scipy.sparse.csgraph import connected_components
 from subspace_illusion.core.seeds import numpy_generator
 from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.answer_sets import Answers, common, spelled
+from subspace_illusion.tasks.positions import LAST
 from subspace_illusion.tasks.quoting import at, quoted
 from subspace_illusion.tasks.table import DIFFERENT, SAME, SPLITS
 
@@ -30,12 +31,36 @@ def values(raw: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({own: answers.get(own, raw.get(own)) for own in given}, index=raw.index)
 
 
-def completed(raw: pd.DataFrame, positions: Mapping[str, str], test_share: float, seed: int, name: str) -> pd.DataFrame:
-    """A raw table of pairs with every column that it may have.
+def placed(raw: pd.DataFrame, position: str, source_position: str | None, name: str) -> pd.DataFrame:
+    """A raw table of pairs with both columns of positions.
 
     Args:
         raw: The table.
-        positions: What stands in for columns of positions.
+        position: Position in the base, if the table does not give it.
+        source_position: Position in the source, likewise; ``None``: what it is in the base.
+        name: What messages call the table.
+
+    Raises:
+        InputError: If positions are given in sources alone.
+    """
+    theirs = raw.get("source_position", [source_position])
+    beside = next((place for place in theirs if place not in (None, LAST)), None)
+    if position == LAST and "position" not in raw and beside is not None:
+        raise InputError(
+            f"{name}: a position is given in the sources ({quoted(beside)}) and none in the bases; give it in a column "
+            f"'position', or as position ('{LAST}' too, in a column, if it is meant)"
+        )
+    table = raw if "position" in raw else raw.assign(position=position)
+    if "source_position" in raw:
+        return table
+    return table.assign(source_position=table["position"] if source_position is None else source_position)
+
+
+def completed(raw: pd.DataFrame, test_share: float, seed: int, name: str) -> pd.DataFrame:
+    """A raw table of pairs with every column that it may have.
+
+    Args:
+        raw: The table, with positions.
         test_share: Share of the groups that make up the test split.
         seed: Of this split.
         name: What messages call the table.
@@ -48,7 +73,7 @@ def completed(raw: pd.DataFrame, positions: Mapping[str, str], test_share: float
     """
     if raw.empty:
         raise InputError(f"{name} has no pairs")
-    constant = {"template": 0, "foil": None, "joined": None, **positions}
+    constant = {"template": 0, "foil": None, "joined": None}
     lacking = {column: value for column, value in constant.items() if column not in raw}
     table = raw.assign(**values(raw), **lacking)
     defaults: dict[str, Callable[[], np.ndarray]] = {

@@ -6,8 +6,11 @@ from typing import Any
 import pandas as pd
 
 from subspace_illusion.errors import InputError
+from subspace_illusion.tasks.answer_sets import plain
+from subspace_illusion.tasks.cells import Wrong, opened
+from subspace_illusion.tasks.completed import REQUIRED
 from subspace_illusion.tasks.naming import Naming
-from subspace_illusion.tasks.quoting import at, quoted
+from subspace_illusion.tasks.quoting import quoted
 
 INPUTS = "input", "counterfactual_inputs"
 """Causalab's columns of inputs and of their counterfactuals."""
@@ -18,7 +21,7 @@ _SOURCE_ANSWERS = (
     *("source_answer", "cf_answer", "counterfactual_answer", "counterfactual_output", "source_output"),
     *("cf_answers", "counterfactual_answers", "counterfactual_outputs"),
 )
-"""Where a row says the answers that its examples do not say; the sources' may be a list, one for each."""
+"""Where a row says the answers that its examples do not say; of several sources the answers are a list, one each."""
 _CALLED_FOR = "label"
 """Where a row says the answer that the source's value calls for in the base."""
 _EXAMPLE = ("prompt", "choices", "answerKey", "answer", "label")
@@ -29,38 +32,58 @@ def one_a_counterfactual(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
     """Causalab's table with one row for each counterfactual, and with our columns.
 
     An input is a text, or a mapping with the text (``raw_input``, ``prompt`` or ``input``) and the answer
-    (``raw_output``, ``answer``, ``label``, or what ``answerKey`` says of ``choices``).
-
-    Raises:
-        InputError: If a row has no counterfactual, or one of the two has no text or no answer.
+    (``raw_output``, ``answer``, ``label``, or what ``answerKey`` says of ``choices``). Where a row has no
+    counterfactual, or one of the two no text or no answer, a cell is ``Wrong``.
     """
+    table = _opened(table, *INPUTS, *_SOURCE_ANSWERS, _CALLED_FOR)
     rows: list[dict[str, Any]] = []
     index: list[int] = []
     if _CALLED_FOR in table and table[_CALLED_FOR].map(lambda answer: isinstance(answer, str | list)).any():
         naming.say(f"its {quoted(_CALLED_FOR)} is taken for the answer that the source's value calls for in the base")
     for number, row in enumerate(table.to_dict("records")):
-        sources = row[INPUTS[1]]
-        sources = sources if isinstance(sources, list) else [sources]
-        if not sources:
-            raise InputError(f"{at(naming.name, number)} has no counterfactual input; remove it")
+        sources = row[INPUTS[1]] if isinstance(row[INPUTS[1]], list) else [row[INPUTS[1]]]
         rest = {column: value for column, value in row.items() if column not in (*INPUTS, *_SOURCE_ANSWERS[1:])}
-        theirs = _first(row, _SOURCE_ANSWERS)
-        for place, source in enumerate(sources):
-            one_each = isinstance(theirs, list) and len(theirs) == len(sources)
-            by_row = dict(base_answer=_first(row, _BASE_ANSWERS), source_answer=theirs[place] if one_each else theirs)
+        theirs = _one_each(_first(row, _SOURCE_ANSWERS), len(sources), "answer")
+        called_for = _one_each(row.get(_CALLED_FOR), len(sources), _CALLED_FOR)
+        for source, answer, called in zip(sources, theirs, called_for, strict=True):
+            by_row = dict(base_answer=_first(row, _BASE_ANSWERS), source_answer=answer)
             by_example = _example(row[INPUTS[0]], "base") | _example(source, "source")
             by_user = {column: row[column] for column in naming.columns}
             pair = {**_said(by_row), **_said(by_example), **by_user}
             for side, column in zip(("base", "source"), INPUTS, strict=True):
-                if not {side, f"{side}_answer"} <= pair.keys():
-                    raise InputError(
-                        f"{at(naming.name, number)}: no text with an answer can be read from the {side} ({column}); "
-                        "it needs raw_input or prompt, and raw_output, answer, label, or choices with an answerKey "
-                        f"that is one of them, or the row a column '{side}_answer'"
-                    )
-            rows.append(_called_for(row.get(_CALLED_FOR), pair) | rest | pair)
-            index.append(number)
+                what = Wrong(
+                    f": no text with an answer can be read from the {side} ({column}); it needs raw_input or prompt, "
+                    "and raw_output, answer, label, or choices with an answerKey that is one of them, or the row a "
+                    f"column '{side}_answer'"
+                )
+                pair |= dict.fromkeys({side, f"{side}_answer"} - pair.keys(), what)
+            rows.append(_called_for(called, pair) | rest | pair)
+        if not sources:
+            rows.append(rest | dict.fromkeys(REQUIRED, Wrong(" has no counterfactual input; remove it")))
+        index += [number] * (len(rows) - len(index))
     return pd.DataFrame(rows, index=index, dtype=object)
+
+
+def _opened(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """A table whose lists and mappings in some columns are such, also where they are written as text."""
+    return table.assign(**{column: table[column].map(opened) for column in columns if column in table})
+
+
+def _one_each(cell: Any, sources: int, what: str) -> list[Any]:
+    """What a row says of each of its counterfactuals; ``Wrong`` where it has several and says not one thing of each.
+
+    Args:
+        cell: What it says; a list may be one for each, or several right answers to the only one.
+        sources: How many counterfactuals it has.
+        what: What messages call what it says.
+    """
+    if isinstance(cell, list) and len(cell) == sources:
+        return cell
+    if sources > 1 and isinstance(cell, str | list):
+        given = f"a list of {len(cell)}" if isinstance(cell, list) else "one text"
+        said = f" has {sources} counterfactual inputs and for their {what} {given}; give a list with one for each"
+        return [Wrong(said)] * sources
+    return [cell] * sources
 
 
 def _called_for(answer: Any, pair: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,22 +91,29 @@ def _called_for(answer: Any, pair: Mapping[str, Any]) -> dict[str, Any]:
     is the base's own. Nothing where there is no such answer.
 
     Args:
-        answer: That answer.
+        answer: That answer, or several.
         pair: The rest of the row.
     """
+    if isinstance(answer, Wrong):
+        return dict(foil=answer)
     if not isinstance(answer, str | list):
         return {}
-    same = str(answer).strip() == str(pair["base_answer"]).strip()
+    given, own = (cell if isinstance(cell, list) else [cell] for cell in (answer, pair["base_answer"]))
+    same = {plain(str(text)) for text in given} == {plain(str(text)) for text in own}
     return dict(value=pair["base_answer"], source_value=answer, foil=None if same else answer)
 
 
 def _first(example: Mapping[str, Any], keys: Sequence[str]) -> Any:
     """What the first of some keys says that says anything."""
-    return next((example[key] for key in keys if example.get(key) is not None), None)
+    return next((value for value in map(example.get, keys) if _says(value)), None)
 
 
 def _said(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if value is not None}
+    return {key: value for key, value in values.items() if _says(value)}
+
+
+def _says(value: Any) -> bool:
+    return value is not None and value == value
 
 
 def _example(example: Any, side: str) -> dict[str, Any]:
@@ -104,6 +134,8 @@ def _choice(example: Mapping[str, Any]) -> Any:
     labels = choices.get("label") if isinstance(choices, dict) else choices
     if not isinstance(labels, list):
         return None
+    if isinstance(key, str) and key not in labels and key.isdecimal():  # as a csv file has a number
+        key = int(key)
     if isinstance(key, int):
         return labels[key] if 0 <= key < len(labels) else None
     return key if key in labels else None
@@ -114,11 +146,12 @@ def published(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
 
     Raises:
         InputError: If there are several kinds of counterfactual, each of which changes another variable, and the user
-            names none of them; or as ``one_a_counterfactual``.
+            names none of them.
     """
     kinds = [str(column) for column in table if str(column).endswith(COUNTERFACTUAL)]
     kind = _kind(kinds, naming)
     own = [column for column in _EXAMPLE if column in table]
+    table = _opened(table, *own, kind)
     return one_a_counterfactual(
         table.drop(columns=[*own, *kinds]).assign(
             **dict(zip(INPUTS, (table[own].to_dict("records"), table[kind]), strict=True))

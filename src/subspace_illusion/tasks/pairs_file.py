@@ -65,8 +65,9 @@ class RawPairs:
         Raises:
             InputError: If rows are wrong, and are not to be left out.
         """
+        table, wrong = in_words(self.table, tokenizer, self.reading.phrasing)
         return tokenise(
-            in_words(self.table, tokenizer, self.bad.name),
+            table,
             tokenizer,
             position=self.reading.position,
             source_position=self.reading.source_position,
@@ -75,7 +76,7 @@ class RawPairs:
             name=self.bad.name,
             phrasing=self.reading.phrasing,
             both_ways=self.reading.both_ways,
-            bad=self.bad,
+            bad=self.bad.and_also(wrong),
             skip_bad_rows=self.reading.skip_bad_rows,
             span=span,
         )

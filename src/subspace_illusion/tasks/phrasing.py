@@ -8,12 +8,19 @@ from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.answers import Join
 from subspace_illusion.tasks.quoting import quoted
 
+_BAR = r"[|\N{FULLWIDTH VERTICAL LINE}]"
 _MARKER = re.compile(
-    r"<[|\N{FULLWIDTH VERTICAL LINE}][^<>\s]{1,40}?[|\N{FULLWIDTH VERTICAL LINE}]>"
-    r"|</?s>|</?(?i:bos|eos|pad|unk|sep|cls|mask|eod|eot)>|<(?:start|end)_of_(?:turn|text|image)>|<extra_id_\d+>"
-    r"|\[(?:CLS|SEP|PAD|UNK|BOS|EOS|g?MASK)\]|\[/?INST\]|<</?SYS>>"
+    rf"<{_BAR}[^<>\s]{{1,40}}>|<[^<>\s]{{1,40}}{_BAR}>|</?s>|<</?SYS>>|<\[[^<>\s]{{1,40}}\]>"
+    r"|</?(?i:bos|eos|bop|eop|sop|sot|eot|eod|pad|unk|sep|cls|g?mask)>|<(?:BOS|EOS|EOP|PAD|UNK|SEP|CLS|MASK)_TOKEN>"
+    r"|<(?:start|end|begin|beginning)_of_[a-z_]{1,20}>|<(?:extra_id|reserved|unused|SPECIAL)_?\d+>"
+    r"|<fim_(?:prefix|middle|suffix|pad)>|<(?:file_sep|repo_name|reponame|gh_stars|empty_output)>"
+    r"|<issue_(?:start|comment|closed)>|<jupyter_(?:start|text|code|output)>|<commit_(?:before|msg|after)>"
+    r"|\[(?:CLS|SEP|PAD|UNK|BOS|EOS|[gs]?MASK|SUFFIX|MIDDLE|IMG_BREAK|IMG_END)\]"
+    r"|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|CALL_ID|MODEL_SETTINGS)\]"
 )
 """What tokenizers' special tokens, and the marks of chat templates, look like."""
+_SPACE, _SPACE_OF_BYTES = "\N{LOWER ONE EIGHTH BLOCK}", "\N{LATIN CAPITAL LETTER G WITH DOT ABOVE}"
+"""What vocabularies have for a space before a token; the latter is a letter too."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ class Phrased:
         text: All of it but for the BOS that stands before every prompt.
         start: Where the user's own words begin.
         stop: Where they end.
-        dropped: Whether they began with that BOS, which is left out.
+        dropped: Whether they began with a BOS, which is left out where one stands before already, or none is to.
     """
 
     text: str
@@ -65,9 +72,7 @@ def phrased(side: str, text: str, phrasing: Phrasing, tokenizer: Tokenizer) -> P
         InputError: If it has a marker that this tokenizer does not know, or any in a chat, if nothing is left of it, or
             if the model has no chat template that takes it.
     """
-    marker, own = tokenizer.marker, text
-    while marker and own.startswith(marker):
-        own = own.removeprefix(marker)
+    own = _without_bos(text, tokenizer)
     check_markers(f"the {side}", own, tokenizer)
     dropped = own != text
     if not phrasing.chat:
@@ -79,9 +84,51 @@ def phrased(side: str, text: str, phrasing: Phrasing, tokenizer: Tokenizer) -> P
         )
     own = own.strip()
     whole, start = tokenizer.in_chat(own, phrasing.system)
-    if marker and whole.startswith(marker):
-        whole, start = whole.removeprefix(marker), start - len(marker)
-    return Phrased(whole, start, start + len(own), dropped)
+    bare = _without_bos(whole, tokenizer)
+    start -= len(whole) - len(bare)
+    return Phrased(bare, start, start + len(own), dropped)
+
+
+def _without_bos(text: str, tokenizer: Tokenizer) -> str:
+    """A text without the BOS that it begins with, if one stands before it already or none is to; not where what some
+    tokenizer calls its BOS begins every turn of a chat."""
+    marker = tokenizer.hf.bos_token if tokenizer.bos == "no" else tokenizer.marker
+    bare = text
+    while marker and bare.startswith(marker):
+        bare = bare.removeprefix(marker)
+    return text if tokenizer.marker is None and marker and marker in bare else bare
+
+
+def check_open_end(tokenizer: Tokenizer) -> None:
+    """Makes sure that a tokenizer puts no token of its own behind a text, where the model is to go on.
+
+    Raises:
+        InputError: If it does.
+    """
+    last = tokenizer.encode("a")[-1:]
+    if last in ([tokenizer.hf.eos_token_id], [tokenizer.hf.sep_token_id]):
+        raise InputError(
+            f"this model's tokenizer puts {tokenizer.text(last)} behind every text, and no answer can follow that: set "
+            "add_eos_token to false in tokenizer_config.json, or take it out of the post_processor in tokenizer.json"
+        )
+
+
+def check_spelling(what: str, text: str, tokenizer: Tokenizer) -> None:
+    """Makes sure that an answer is a text, and not what a vocabulary calls a token that begins with a space.
+
+    Args:
+        what: What messages call it.
+        text: The answer.
+        tokenizer: The model's.
+
+    Raises:
+        InputError: If it is such a name.
+    """
+    if text.startswith(_SPACE) or (text.startswith(_SPACE_OF_BYTES) and text in tokenizer.hf.get_vocab()):
+        raise InputError(
+            f"{what} is {quoted(text)}, as a vocabulary writes a token that begins with a space; give it as text, "
+            f"{quoted(f' {text[1:]}')}"
+        )
 
 
 def check_markers(what: str, text: str, tokenizer: Tokenizer) -> None:

@@ -3,18 +3,13 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from subspace_illusion.core.tokenizer import Bos
 from subspace_illusion.tasks.answers import Join
+from subspace_illusion.tasks.cells import in_python
 from subspace_illusion.tasks.phrasing import Phrasing
 from subspace_illusion.tasks.positions import LAST
-
-
-def in_python(value: Any) -> Any:
-    """What an array or a number of numpy's is in Python."""
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
 def _in_words(value: Any) -> Any:
@@ -32,7 +27,7 @@ class PairsReading(BaseModel):
         columns: By our name of a column of pairs the one that the user's table has for it.
         counterfactual: Which kind, where a table of MIB's has several.
         position: Where the pairs do not say it: ``last``, a token's index, or a text whose last token counts.
-        source_position: The same in the sources.
+        source_position: The same in the sources; by default what it is in their bases.
         join: How answers follow their prompts, where the pairs do not say it: ``direct``, after a ``space``, or, with
             ``auto``, as the texts tell.
         bos: Whether a beginning-of-sequence token stands before prompts; ``auto``: as the model's own tokenizer does.
@@ -49,7 +44,7 @@ class PairsReading(BaseModel):
     )
     counterfactual: str | None = None
     position: Position = LAST
-    source_position: Position = LAST
+    source_position: Position | None = None
     join: Join = "auto"
     bos: Annotated[Bos, BeforeValidator(_in_words)] = "auto"
     chat: bool = False

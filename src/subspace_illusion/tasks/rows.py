@@ -2,8 +2,10 @@
 
 import codecs
 import csv
+import gzip
 import io
 import json
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,12 +27,14 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
     Args:
         path: A file in parquet; csv or tsv, whose separator is told from the first line; jsonl, or json (a list of
-            rows, or an object that holds one). Nothing in it is unpickled.
+            rows, or an object that holds one); all but parquet also with .gz behind it. Nothing in it is unpickled.
 
     Raises:
         InputError: If it is none of these, is not there or cannot be read.
     """
-    read = _READERS.get(path.suffix.lower())
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name the file in it that holds the table of pairs")
+    read = _READERS.get((path.with_suffix("") if _is_packed(path) else path).suffix.lower())
     if read is None:
         raise InputError(f"{path} is none of {', '.join(_READERS)}; save the table of pairs as one of these")
     if not path.is_file():
@@ -38,20 +42,24 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return read(path)
 
 
+def _is_packed(path: Path) -> bool:
+    return path.suffix.lower() == ".gz"
+
+
 def _text(path: Path) -> str:
     """What a text file says, in UTF-8, or in UTF-16 where it begins as spreadsheets begin such a file.
 
     Raises:
-        InputError: If it is in neither.
+        InputError: If it is in neither, or cannot be unpacked.
     """
     try:
-        with path.open("rb") as file:
-            is_wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-        return path.read_text(encoding="utf-16" if is_wide else "utf-8-sig")
+        data = gzip.decompress(path.read_bytes()) if _is_packed(path) else path.read_bytes()
+        is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return io.TextIOWrapper(io.BytesIO(data), "utf-16" if is_wide else "utf-8-sig").read()
     except UnicodeError as error:
         at_byte = f" (byte {error.start})" if isinstance(error, UnicodeDecodeError) else ""
         raise InputError(f"{path} is not UTF-8{at_byte}; save it with that encoding") from error
-    except OSError as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path} cannot be read: {one_line(error)}") from error
 
 

@@ -1,6 +1,5 @@
 """Several right answers of a pair, as tables have them: listed in a cell, or in several rows of the same pair."""
 
-import ast
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -8,7 +7,9 @@ import numpy as np
 import pandas as pd
 
 from subspace_illusion.tasks.answer_sets import Answers, plain, spelled
+from subspace_illusion.tasks.cells import Wrong, opened
 from subspace_illusion.tasks.naming import Naming
+from subspace_illusion.tasks.quoting import quoted
 from subspace_illusion.tasks.token_ids import IDS
 
 ANSWERS = ("base_answer", "source_answer", "foil")
@@ -31,8 +32,11 @@ def with_sets(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
     """
     for column in [column for column in ANSWERS if column in table]:
         found = [_listed(cell) for cell in table[column]]
+        found = [
+            _unlisted(cell, column) if read is cell else read for cell, read in zip(table[column], found, strict=True)
+        ]
         cells = zip(table[column], found, strict=True)
-        if written := sum(isinstance(cell, str) and read != cell for cell, read in cells):
+        if written := sum(isinstance(cell, str) and isinstance(read, tuple) for cell, read in cells):
             naming.say(f"{written} cells of {column!r} are lists, written as text: each answer that they list is right")
         table = table.assign(**{column: pd.Series(found, table.index, dtype=object)})
     for column in [column for column in _VALUES if column in table]:
@@ -44,15 +48,21 @@ def with_sets(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
 
 def _listed(cell: Any) -> Any:
     """What a cell says: a tuple where it lists several texts, the text where it lists one; else the cell."""
-    listed = cell.tolist() if isinstance(cell, np.ndarray) else cell
-    if isinstance(cell, str) and cell.lstrip().startswith("[") and cell.rstrip().endswith("]"):
-        try:
-            listed = ast.literal_eval(cell.strip())
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            return cell
+    listed = opened(cell)
     if not (isinstance(listed, list | tuple) and listed and all(isinstance(text, str) and text for text in listed)):
         return cell
     return _as_cell(listed)
+
+
+def _unlisted(cell: Any, column: str) -> Any:
+    """A cell that lists no texts; ``Wrong`` where it is a list of numbers as text: answers, ids, or that text."""
+    listed = opened(cell) if isinstance(cell, str) else None
+    if not (isinstance(listed, list) and listed and all(isinstance(number, int | float) for number in listed)):
+        return cell
+    return Wrong(
+        f": '{column}' is {quoted(cell)}, a list of numbers; put each into quotes, or the whole cell in a list of one "
+        '(["..."]) if the answer is this text; ids of tokens stand in columns whose names end in _idx'
+    )
 
 
 def _as_cell(texts: Iterable[str]) -> Answers:
@@ -63,7 +73,8 @@ def _as_cell(texts: Iterable[str]) -> Answers:
 
 def merged(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
     """A table in which rows of the same base, source and positions that give other answers are one pair with all of
-    them; rows that say the same twice stay.
+    them, where at least half of the pairs have several such rows. Rows that say the same twice stay, and so does a row
+    that repeats a pair where few do: it is rather a slip.
 
     Args:
         table: Answers are texts or tuples, and whatever is given as ids of tokens has its columns of these.
@@ -73,28 +84,26 @@ def merged(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
     alike = [column for column in _ALIKE if column in table]
     first: dict[tuple[str, ...], int] = {}
     said: dict[tuple[str, ...], set[tuple]] = {}
-    gone = np.zeros(len(table), dtype=bool)
-    joins: list[str] = []
+    joins: list[tuple[int, int]] = []
     for here, key in enumerate(_keys(table, [column for column in PLACE if column in table])):
         before = first.setdefault(key, here)
         answers = tuple(cells[here] for cells in gathered.values())
         seen = said.setdefault(key, set())
-        new, same = answers not in seen, _are_alike(table, alike, before, here)
+        if here != before and answers not in seen and _are_alike(table, alike, before, here):
+            joins.append((before, here))
         seen.add(answers)
-        if here != before and new and same:
-            gone[here] = True
-            joins.append(f"row {table.index[here] + 1} with row {table.index[before] + 1}")
-            for cells in gathered.values():
-                cells[before] = _both(cells[before], cells[here])
-    if not gone.any():
+    if not joins or 2 * len({before for before, _ in joins}) < len(first):
         return table
-    shown = ", ".join(joins[:_SHOWN]) + (", ..." if len(joins) > _SHOWN else "")
+    for before, here in joins:
+        for cells in gathered.values():
+            cells[before] = _both(cells[before], cells[here])
+    shown = ", ".join(f"row {table.index[b] + 1} with row {table.index[a] + 1}" for a, b in joins[:_SHOWN])
     naming.say(
-        f"{gone.sum()} of {len(table)} rows give a pair of an earlier row other answers: all of them are right "
-        f"({shown})"
+        f"{len(joins)} of {len(table)} rows give a pair of an earlier row other answers: all of them are right "
+        f"({shown}{', ...' if len(joins) > _SHOWN else ''})"
     )
     columns = {column: pd.Series(cells, table.index, dtype=object) for column, cells in gathered.items()}
-    return table.assign(**columns)[~gone]
+    return table.assign(**columns)[~np.isin(np.arange(len(table)), [here for _, here in joins])]
 
 
 def _keys(table: pd.DataFrame, columns: Sequence[str]) -> Iterable[tuple[str, ...]]:
@@ -102,7 +111,7 @@ def _keys(table: pd.DataFrame, columns: Sequence[str]) -> Iterable[tuple[str, ..
 
 
 def _are_alike(table: pd.DataFrame, columns: Sequence[str], one: int, other: int) -> bool:
-    return one == other or all(str(table[column].iloc[one]) == str(table[column].iloc[other]) for column in columns)
+    return all(str(table[column].iloc[one]) == str(table[column].iloc[other]) for column in columns)
 
 
 def _both(one: Any, other: Any) -> Any:

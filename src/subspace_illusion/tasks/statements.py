@@ -8,7 +8,7 @@ import pandas as pd
 from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.naming import Naming, renamed
 from subspace_illusion.tasks.not_pairs import LABELS, TEXTS, column_called
-from subspace_illusion.tasks.quoting import quoted
+from subspace_illusion.tasks.quoting import at, quoted
 
 KNOWN = ("text", "label", "answer")
 """What is asked of a row: its text, what the text is, and what the model should say to it."""
@@ -103,7 +103,10 @@ def _known(rows: Sequence[Mapping[str, object]], naming: Naming, answers: Mappin
                 f"{', '.join(found)}; name it in columns ({ours}=...)"
             )
         table = table.rename(columns={theirs: ours})
-    table = table.assign(text=table["text"].map(str), label=table["label"].map(str))
+    for index, text in enumerate(table["text"]):
+        if not isinstance(text, str) or not text.strip():
+            raise InputError(f"{at(naming.name, index)}: the text is {quoted(text)}; give words, or remove the row")
+    table = table.assign(label=table["label"].map(str))
     if "answer" in table:
         return table.assign(answer=table["answer"].map(str))
     labels = list(dict.fromkeys(table["label"]))

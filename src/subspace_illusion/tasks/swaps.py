@@ -3,29 +3,34 @@
 import numpy as np
 import pandas as pd
 
+from subspace_illusion.tasks.answer_sets import within
 from subspace_illusion.tasks.completed import values
 
 _OTHER = dict(base="source", base_answer="source_answer", position="source_position", value="source_value")
 
 
-def with_swaps(raw: pd.DataFrame, position: str, source_position: str) -> tuple[pd.DataFrame, int]:
+def with_swaps(raw: pd.DataFrame) -> tuple[pd.DataFrame, int, int]:
     """A raw table of pairs with each pair of different values the other way round too, where it is not there already.
 
+    A pair whose foil is not its source's answer has no such other way: the source's value calls for one answer in the
+    base and another in the source itself, and nothing says what the base's value calls for there.
+
     Args:
-        raw: The table.
-        position: Position in the base, if the table does not give it.
-        source_position: Position in the source, likewise.
+        raw: The table, with positions.
 
     Returns:
-        The table, the new rows with the index of those that they are made from; and how many are new.
+        The table, the new rows with the index of those that they are made from; how many are new; and how many pairs
+        have no other way.
     """
-    places = dict(position=position, source_position=source_position)
-    table = raw.assign(**values(raw), **{column: place for column, place in places.items() if column not in raw})
+    table = raw.assign(**values(raw))
     swapped = table.rename(columns=_OTHER | {other: one for one, other in _OTHER.items()})[table.columns]
-    if "foil" in table:  # which was given for the other base; by default it is that base's answer
-        swapped = swapped.assign(foil=None)
     prompts = ["base", "source"]
     known = {*table[prompts].itertuples(index=False, name=None)}
     new = [pair not in known for pair in swapped[prompts].itertuples(index=False, name=None)]
     new = np.array(new) & (table["value"] != table["source_value"])
-    return pd.concat([table, swapped[new]]), int(new.sum())
+    if "foil" not in table:
+        return pd.concat([table, swapped[new]]), int(new.sum()), 0
+    foils = zip(table["foil"], table["source_answer"], strict=True)
+    own = np.array([pd.isna(foil) or (within(foil, answer) and within(answer, foil)) for foil, answer in foils])
+    swapped = swapped.assign(foil=None)  # by default it is the answer of the other side
+    return pd.concat([table, swapped[new & own]]), int((new & own).sum()), int((new & ~own).sum())

@@ -1,6 +1,6 @@
 """From a raw table of pairs, in words, to the pipeline's two tables, in tokens; whatever the task."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any
@@ -11,10 +11,18 @@ from subspace_illusion.core.outcome import NONE
 from subspace_illusion.core.tokenizer import Tokenizer
 from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.answer_sets import common, texts_of, within
-from subspace_illusion.tasks.answers import Ends, tell_apart
+from subspace_illusion.tasks.answers import DIRECT, Ends, tell_apart
 from subspace_illusion.tasks.bad_rows import BadRows
-from subspace_illusion.tasks.completed import OPTIONAL, REQUIRED, completed
-from subspace_illusion.tasks.phrasing import PLAIN, Phrased, Phrasing, check_markers, phrased
+from subspace_illusion.tasks.completed import OPTIONAL, REQUIRED, completed, placed
+from subspace_illusion.tasks.phrasing import (
+    PLAIN,
+    Phrased,
+    Phrasing,
+    check_markers,
+    check_open_end,
+    check_spelling,
+    phrased,
+)
 from subspace_illusion.tasks.positions import Prompt, span_of, token_of
 from subspace_illusion.tasks.quoting import quoted
 from subspace_illusion.tasks.swaps import with_swaps
@@ -63,7 +71,7 @@ def tokenise(
     tokenizer: Tokenizer,
     *,
     position: str,
-    source_position: str,
+    source_position: str | None,
     test_share: float,
     seed: int,
     name: str,
@@ -95,7 +103,7 @@ def tokenise(
             number the rows by the index, from 1.
         tokenizer: The model's.
         position: Position in the base, for tables that do not give it.
-        source_position: Position in the source, likewise.
+        source_position: Position in the source, likewise; ``None``: what it is in the base.
         test_share: Share of the groups that make up the test split, for tables that do not give it.
         seed: Seed of this split.
         name: What messages call the table.
@@ -120,24 +128,28 @@ def tokenise(
             not clear; answers cannot be told apart by a token at END, or there is no foil; a marker is another
             tokenizer's; the model does not take the prompt; the prompt has another value elsewhere. If a prompt stands
             in both splits; if there are no two groups to split, or a split has no pair of different values; if a column
-            to carry has the name of one made here.
+            to carry has the name of one made here; if the tokenizer ends every text with a token of its own.
     """
     extra = [column for column in raw.columns if column not in REQUIRED + OPTIONAL]
     if taken := [column for column in extra if column in _COLUMNS + _MADE_LATER]:
         raise InputError(f"{name}: the column {quoted(taken[0])} has the name of one that is made here; rename it")
     bad = bad or BadRows(name, raw.index.nunique())
     remedy = "" if skip_bad_rows is None else SKIP
+    check_open_end(tokenizer)
     if phrasing.chat:
         tokenizer.in_chat("said", phrasing.system)  # which refuses what no row can mend
-    kept, added = with_swaps(raw, position, source_position) if both_ways else (raw, 0)
+    source_is_placed = "source_position" in raw or source_position is not None
+    kept, added, one_way = placed(raw, position, source_position, name), 0, 0
+    if both_ways:
+        kept, added, one_way = with_swaps(kept)
     while True:
         try:
-            table = completed(kept, dict(position=position, source_position=source_position), test_share, seed, name)
+            table = completed(kept, test_share, seed, name)
         except InputError:
             if not skip_bad_rows:
                 bad.refuse(remedy)
             raise
-        found = _Rows(tokenizer, phrasing, span)
+        found = _Rows(tokenizer, phrasing, span, source_is_placed)
         wrong = dict(found.read(table))
         bad = bad.and_also(wrong)
         if not skip_bad_rows:
@@ -149,11 +161,15 @@ def tokenise(
     carried = kept[extra].reset_index(drop=True).apply(_of_one_type)
     notes = [f"{len(bad.said)} of {bad.rows} rows are left out: {bad}"] if bad.said else []
     notes += [f"{added} pairs are added, the other way round"] if added else []
-    notes += found.notes()
-    if goes_one_way(made) and not both_ways:
+    if one_way:
         notes.append(
-            "every pair goes one way, so effects are of that way alone; both_ways (--both-ways) adds the swaps"
+            f"{one_way} pairs are not added the other way round: their foil is not the source's answer, so nothing "
+            "says what the base's value calls for in the source; add such pairs to the table"
         )
+    notes += found.notes()
+    if goes_one_way(made):
+        swaps = "" if both_ways else "; both_ways (--both-ways) adds the swaps"
+        notes.append(f"every pair goes one way, so effects are of that way alone{swaps}")
     prompts = pd.DataFrame(found.prompts.rows)
     if span == "last":
         prompts = prompts.drop(columns="span")
@@ -190,10 +206,12 @@ class _Rows:
         tokenizer: The model's.
         phrasing: How prompts are put to it.
         span: Which tokens of a position of several count.
+        source_is_placed: Whether positions in sources are given; if not, they are those in the bases.
     """
 
-    def __init__(self, tokenizer: Tokenizer, phrasing: Phrasing, span: Span) -> None:
+    def __init__(self, tokenizer: Tokenizer, phrasing: Phrasing, span: Span, source_is_placed: bool) -> None:
         self.tokenizer, self.phrasing, self.span = tokenizer, phrasing, span
+        self.source_is_placed = source_is_placed
         self.words = _Remembering(cache(tokenizer.encode), cache(tokenizer.spans))
         self.phrased = cache(lambda side, text: phrased(side, text, phrasing, tokenizer))
         self.prompts = _Prompts()
@@ -254,7 +272,7 @@ class _Rows:
                 source_value=row.source_value,
             )
         )
-        self._note(row.Index, sides, ends)
+        self._note(row.Index, sides, ends, (base, source))
 
     def _ends(self, row: Any, sides: Mapping[str, Phrased]) -> Ends:
         """Where answer and foil part.
@@ -262,15 +280,16 @@ class _Rows:
         Raises:
             InputError: If they do not, or one has a marker that the tokenizer does not know.
         """
+        join = self.phrasing.join if pd.isna(row.joined) else row.joined
         answers = [
-            tuple(text.lstrip() if self.phrasing.chat else text for text in texts_of(side))
+            tuple(text.lstrip() if self.phrasing.chat and join != DIRECT else text for text in texts_of(side))
             for side in (row.base_answer, row.foil)
         ]
         for what, side in zip(("the answer", "the foil"), answers, strict=True):
             for text in side:
                 check_markers(what, text, self.tokenizer)
+                check_spelling(what, text, self.tokenizer)
         texts = [side.text[side.start : side.stop] for side in sides.values()]
-        join = self.phrasing.join if pd.isna(row.joined) else row.joined
         ends = tell_apart(sides["base"].text, answers[0], answers[1], join, texts, self.words)
         self.tokenizer.check("an answer", [*ends.answers, *ends.foils])
         return ends
@@ -284,16 +303,26 @@ class _Rows:
         tokens = (*self.words.encode(said.text), *ends.shared)
         self.tokenizer.check(f"the {side}", tokens)
         prompt = Prompt(side, said.text, said.start, said.stop, partial(self.words.spans, said.text), len(tokens))
-        named = [token_of(prompt, place)] if self.span == "last" else span_of(prompt, place)
+        try:
+            named = [token_of(prompt, place)] if self.span == "last" else span_of(prompt, place)
+        except InputError as error:
+            if side == "base" or self.source_is_placed:
+                raise
+            raise InputError(f"{error}; this is the base's position: give the source its source_position") from error
         return _Prompt(said.text + ends.shared_text, tokens, named[-1], len(named))
 
-    def _note(self, index: int, sides: Mapping[str, Phrased], ends: Ends) -> None:
+    def _note(self, index: int, sides: Mapping[str, Phrased], ends: Ends, run: Sequence["_Prompt"]) -> None:
         """Keeps in mind what is said of a row that was read."""
+        one = "a second " if self.tokenizer.marker else ""
         noted = {
-            f"a second {self.tokenizer.marker} is left out where prompts begin with it": any(
+            f"{one}{self.tokenizer.hf.bos_token} is left out where prompts begin with it": any(
                 side.dropped for side in sides.values()
             ),
+            "one of base and source is read at its last token and the other before it (position, source_position)": (
+                len({prompt.position == len(prompt.tokens) - 1 for prompt in run}) > 1
+            ),
             "answers follow their prompt directly, without a space (join says otherwise)": ends.direct,
+            "a space is put before an answer that may follow directly (join says otherwise)": ends.doubtful,
             "answer and foil part behind white space alone, so that END is that space": (
                 bool(ends.shared) and not ends.in_a_character and not ends.shared_text.strip()
             ),

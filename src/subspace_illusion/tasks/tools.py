@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from subspace_illusion.errors import InputError
+from subspace_illusion.tasks.cells import in_python, opened
 from subspace_illusion.tasks.clean_corrupted import CLEAN, CORRUPTED, is_clean_corrupted, with_answers
 from subspace_illusion.tasks.completed import OPTIONAL, REQUIRED
 from subspace_illusion.tasks.counterfactuals import COUNTERFACTUAL, INPUTS, one_a_counterfactual, published
@@ -15,6 +16,7 @@ from subspace_illusion.tasks.not_pairs import PAIR, what_it_holds
 from subspace_illusion.tasks.quoting import quoted
 from subspace_illusion.tasks.several_answers import with_sets
 from subspace_illusion.tasks.table import SPLITS
+from subspace_illusion.tasks.token_ids import check_all_are_ids, with_named_ids
 
 _PREFIXES = ("clean_prefix", "patch_prefix")
 
@@ -42,7 +44,9 @@ def in_our_columns(rows: Sequence[Mapping[str, Any]], naming: Naming) -> pd.Data
     Raises:
         InputError: If they are no pairs, or a column that is needed is not there.
     """
-    table = renamed(pd.DataFrame(rows, dtype=object), naming)
+    cells = [{column: in_python(cell) for column, cell in row.items()} for row in rows]
+    notes: list[str] = []
+    table = with_named_ids(renamed(pd.DataFrame(cells, dtype=object), naming), replace(naming, say=notes.append))
     found = [str(column) for column in table.columns]
     known = {*REQUIRED} <= {*found}
     tool = None if known else next((tool for tool in _TOOLS if tool.told_by(found)), None)
@@ -53,8 +57,11 @@ def in_our_columns(rows: Sequence[Mapping[str, Any]], naming: Naming) -> pd.Data
         )
     if tool:
         table = _as_ours(table, tool, naming)
+    for note in notes:
+        naming.say(note)
     if lacking := [column for column in REQUIRED if column not in table]:
         raise InputError(_lacks(lacking[0], found, tool, naming.name))
+    check_all_are_ids(table, naming.name)
     table = with_sets(table, naming)
     ours = [column for column in REQUIRED + OPTIONAL if column in table]
     return table[[*ours, *(column for column in table if column not in ours and _plain(table[column]))]]
@@ -111,10 +118,11 @@ def _join_regions(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
     return table.assign(**{side: table[side].map(_joined) for side in ("base", "src")})
 
 
-def _joined(regions: Any) -> Any:
+def _joined(cell: Any) -> Any:
     """A list of texts as one; whatever else there is, as it is."""
+    regions = opened(cell)
     whole = isinstance(regions, list) and all(isinstance(region, str) for region in regions)
-    return "".join(regions) if whole else regions
+    return "".join(regions) if whole else cell
 
 
 def _is_ravel(found: Collection[str]) -> bool:
