@@ -245,7 +245,7 @@ def test_the_readmes_table_is_written_from_the_findings(found):
     )
     assert flips in lines
     assert lines[-3] == "Of 2 claims 0 reproduce, 1 in part, 1 fail: harms."
-    assert lines[-1] == "- v_mlp is illusory, with a mediated share of 4 % [2, 6]."
+    assert lines[-1] == "- v_mlp is illusory, with a mediated share of 4 % [0, 9]."  # the prediction interval
     assert len(lines) == 2 + len(README_ROWS) + 4 == 12
     assert "(post)" not in readme_table(list(found.values()), published.iloc[:0], called, {}, {})
 

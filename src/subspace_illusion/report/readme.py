@@ -11,8 +11,8 @@ from subspace_illusion.report.claims import NOT_ASKED, counts
 from subspace_illusion.report.comparison import in_words
 from subspace_illusion.report.findings import BOOTSTRAP, Finding, own_finding
 from subspace_illusion.report.results import Results
-from subspace_illusion.report.verdict import evidence, reason_of
-from subspace_illusion.report.words import fixed, percent, place, shown, variable_of
+from subspace_illusion.report.verdict import evidence, in_short, reason_of
+from subspace_illusion.report.words import fixed, place, shown, variable_of
 from subspace_illusion.subspace.keys import TRAINED, SubspaceKey
 from subspace_illusion.verdict.calibration import Calibration
 from subspace_illusion.verdict.judge import Verdict
@@ -84,15 +84,8 @@ def readme_table(
                 theirs = f"{in_words(row | dict(note=''))} ({row['source']})"
             cells = (finding.words, fixed(finding.estimate.value), finding.spread, theirs, calls.get(key, ""))
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    judged = [f"- {role} is {_judged(verdicts[SubspaceKey(TRAINED, component=at)])}" for role, at in roles.items()]
+    judged = [f"- {role} is {in_short(verdicts[SubspaceKey(TRAINED, component=at)])}." for role, at in roles.items()]
     return "\n".join([*lines, "", f"{counts(called)}.", "", *judged]) + "\n"
-
-
-def _judged(verdict: Verdict) -> str:
-    """A verdict in a line."""
-    if (share := verdict.seen.estimate("share")) is None:
-        return f"{verdict.verdict}: {reason_of(verdict)}."
-    return f"{verdict.verdict}, with a mediated share of {percent(share)}."
 
 
 def with_block(page: str, name: str, content: str) -> str:

@@ -48,6 +48,13 @@ def reason_of(verdict: Verdict) -> str:
     return "; ".join([_because(verdict), *(CAUTIONS[caution] for caution in verdict.cautions)])
 
 
+def in_short(verdict: Verdict) -> str:
+    """The word, and the mediated share in its prediction interval, or why it was not asked."""
+    if verdict.share is None or verdict.reason in NOT_ASKED:
+        return f"{verdict.verdict}: {reason_of(verdict)}"
+    return f"{verdict.verdict}, with a mediated share of {percent(verdict.share)}"
+
+
 def why(verdict: Verdict) -> str:
     """The same for a first screen: one sentence without figures, which the tables have, its cautions in short."""
     said = _WHY.get(verdict.reason, "")
