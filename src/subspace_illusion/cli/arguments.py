@@ -22,7 +22,7 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--position", metavar="WHERE", default="last", help="last (the default), a token's index, or a span's text"
     )
-    parser.add_argument("--source-position", metavar="WHERE", help="the same in the sources (default: as --position)")
+    parser.add_argument("--source-position", metavar="WHERE", help="the same in the sources (default: as in the base)")
     parser.add_argument(
         "--span",
         choices=get_args(Span),
