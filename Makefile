@@ -15,7 +15,7 @@ repro: .venv/installed
 tasks: .venv/installed
 	$(ENV) subspace-illusion tasks
 
-calibrate: .venv/installed-cluster  ## planted cases anew, and the estimate on models left out, some two hours
+calibrate: .venv/installed-cluster  ## planted cases anew, and the estimate on models left out, a little over two hours
 	$(ENV) dvc repro stages/calibration/dvc.yaml
 	cp results/calibration/calibration.json src/subspace_illusion/verdict/calibration.json
 
