@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from subspace_illusion.core.activations import CLEAN, SIDES, Activations
+from subspace_illusion.core.checkpoints import dtype_name
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.on_device import Kept, kept
 from subspace_illusion.core.outcome import Outcome, logit_difference
@@ -252,7 +253,7 @@ def recorded_pairs(
     if lacking := int((~np.isfinite(list(clean.values()))).any(axis=0).sum()):
         raise InputError(
             f"in {lacking} of {len(table)} pairs the logits of answers are no finite numbers in "
-            f"{str(model.dtype)[6:]}: run the model in float32 (dtype)"
+            f"{dtype_name(model.dtype)}: run the model in float32 (dtype)"
         )
     table = table.assign(**clean)
     by_token = None if spans is None else ByToken(recorded)

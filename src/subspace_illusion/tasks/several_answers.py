@@ -31,33 +31,28 @@ def with_sets(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
         naming: How it is read.
     """
     for column in [column for column in ANSWERS if column in table]:
-        found = [_listed(cell) for cell in table[column]]
-        found = [
-            _unlisted(cell, column) if read is cell else read for cell, read in zip(table[column], found, strict=True)
-        ]
+        found = [_listed(cell, column) for cell in table[column]]
         cells = zip(table[column], found, strict=True)
         if written := sum(isinstance(cell, str) and isinstance(read, tuple) for cell, read in cells):
             naming.say(f"{written} cells of {column!r} are lists, written as text: each answer that they list is right")
         table = table.assign(**{column: pd.Series(found, table.index, dtype=object)})
     for column in [column for column in _VALUES if column in table]:
-        listed = [_listed(cell) for cell in table[column]]
+        listed = [_listed(cell, column) for cell in table[column]]
         named = [spelled(cell) if isinstance(cell, tuple) else cell for cell in listed]
         table = table.assign(**{column: pd.Series(named, table.index, dtype=object)})
     return table
 
 
-def _listed(cell: Any) -> Any:
-    """What a cell says: a tuple where it lists several texts, the text where it lists one; else the cell."""
+def _listed(cell: Any, column: str) -> Any:
+    """What a cell says: a tuple where it lists several texts, the text where it lists one, else the cell; ``Wrong``
+    where an answer is a list of numbers as text: answers, ids, or that text."""
     listed = opened(cell)
-    if not (isinstance(listed, list | tuple) and listed and all(isinstance(text, str) and text for text in listed)):
+    if not (isinstance(listed, list | tuple) and listed):
         return cell
-    return _as_cell(listed)
-
-
-def _unlisted(cell: Any, column: str) -> Any:
-    """A cell that lists no texts; ``Wrong`` where it is a list of numbers as text: answers, ids, or that text."""
-    listed = opened(cell) if isinstance(cell, str) else None
-    if not (isinstance(listed, list) and listed and all(isinstance(number, int | float) for number in listed)):
+    if all(isinstance(text, str) and text for text in listed):
+        return _as_cell(listed)
+    are_numbers = isinstance(listed, list) and all(isinstance(number, int | float) for number in listed)
+    if column not in ANSWERS or not isinstance(cell, str) or not are_numbers:
         return cell
     return Wrong(
         f": '{column}' is {quoted(cell)}, a list of numbers; put each into quotes, or the whole cell in a list of one "
