@@ -46,7 +46,7 @@ def main(
     inputs = [folder, asked.path]
     units = [unit(cases_of, inputs, pairs=pairs, plan=plan, block=block) for block in asked.blocks]
     say(f"the signal of {asked.task} in {len(asked.places)} places of {len(units)} blocks of {asked.model}")
-    found = pd.concat(run_units(units, compute, "block"), ignore_index=True)
+    found = pd.concat(run_units(units, compute, "block")).sort_values("block", kind="stable", ignore_index=True)
     write_table(CASES / f"{case}.csv", found.assign(model=asked.model, task=asked.task).round(6))
 
 

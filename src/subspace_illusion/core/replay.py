@@ -438,7 +438,8 @@ def replay(
         if model.whole_prompts:
             output = _without_cache(model, tail.tokens, tail.ends)
         else:
-            with _at_end(model, tail.ends, len(steps)):
+            seen = {site.block for site in [*inside, *read]} | {block - 1 for block in entering}
+            with _at_end(model, tail.ends, len(steps), last_mlp=model.n_blocks - 1 not in seen):
                 output = model.bridge.original_model(
                     # Their embedding is thrown away with the blocks before `start`; but some blocks read them again.
                     input_ids=tail.tokens,
@@ -486,8 +487,12 @@ def _entering(model: Model, start: int, residual: torch.Tensor, until: int | Non
 
 
 @contextmanager
-def _at_end(model: Model, ends: torch.Tensor, longest: int) -> Iterator[None]:
-    """Lets only END of each tail be unembedded, for which a vocabulary is too large to be multiplied with all of it."""
+def _at_end(model: Model, ends: torch.Tensor, longest: int, last_mlp: bool = False) -> Iterator[None]:
+    """Lets only END of each tail be unembedded, for which a vocabulary is too large to be multiplied with all of it.
+
+    With ``last_mlp`` the last block's MLP is given END alone too: what it adds to other tokens nobody reads, and its
+    answer for END stands for all.
+    """
     if longest == 1:
         yield
         return
@@ -497,11 +502,19 @@ def _at_end(model: Model, ends: torch.Tensor, longest: int) -> Iterator[None]:
         x = args[0]
         return x[rows.to(x.device), ends.to(x.device)][:, None], *args[1:]
 
-    handle = model.bridge.unembed.register_forward_pre_hook(at_end)
-    try:
+    def for_all(_: Any, args: Any, output: Any) -> Any:
+        of_end, *others = output if isinstance(output, tuple) else (output,)
+        everywhere = of_end.expand(-1, longest, -1)
+        return (everywhere, *others) if isinstance(output, tuple) else everywhere
+
+    with ExitStack() as stack:
+        alone = [model.bridge.unembed]
+        if last_mlp and hasattr(model.bridge.blocks[-1], "mlp"):
+            alone.append(model.bridge.blocks[-1].mlp)
+            stack.callback(alone[-1].register_forward_hook(for_all).remove)
+        for module in alone:
+            stack.callback(module.register_forward_pre_hook(at_end).remove)
         yield
-    finally:
-        handle.remove()
 
 
 def _with_added(activation: torch.Tensor, where: tuple[torch.Tensor, ...], change: torch.Tensor) -> torch.Tensor:
