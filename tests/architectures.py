@@ -24,8 +24,9 @@ from subspace_illusion import Audit, audit
 from subspace_illusion.auditing import call, component
 from subspace_illusion.auditing.settings import Das
 from subspace_illusion.core.model import Model, bridge_model, open_model
-from subspace_illusion.core.replay import Tail, record, replay
+from subspace_illusion.core.replay import record, replay
 from subspace_illusion.core.sites import Site
+from subspace_illusion.core.tail import Tail
 from subspace_illusion.core.tokenizer import Tokenizer
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import write_table

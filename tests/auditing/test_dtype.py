@@ -16,8 +16,9 @@ from subspace_illusion.core import linear
 from subspace_illusion.core.attribution import bends_logits
 from subspace_illusion.core.checkpoints import DTYPES, load_model, saved_dtype
 from subspace_illusion.core.model import Model, bridge_model, open_model
-from subspace_illusion.core.replay import Tail, record, replay
+from subspace_illusion.core.replay import record, replay
 from subspace_illusion.core.sites import Site
+from subspace_illusion.core.tail import Tail
 from subspace_illusion.core.tokenizer import Dtype, Tokenizer
 from subspace_illusion.errors import InputError
 from subspace_illusion.statistics import Bootstrap

@@ -17,8 +17,9 @@ from subspace_illusion.core.activations import (
     with_clean,
 )
 from subspace_illusion.core.model import Model
-from subspace_illusion.core.replay import Tail, record
+from subspace_illusion.core.replay import record
 from subspace_illusion.core.sites import Site, residual_after, residual_entering
+from subspace_illusion.core.tail import Tail
 from subspace_illusion.files import read_json
 
 MLP = Site(2, "mlp.hook_post")

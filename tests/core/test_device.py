@@ -19,8 +19,9 @@ from subspace_illusion.core.basis import random_basis
 from subspace_illusion.core.matmul import matmul_in
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.on_device import Kept, kept, replaying
-from subspace_illusion.core.replay import Tail, record, record_all, replay
+from subspace_illusion.core.replay import record, record_all, replay
 from subspace_illusion.core.sites import Site, residual_after
+from subspace_illusion.core.tail import Tail
 from subspace_illusion.errors import InputError
 from subspace_illusion.subspace import patching
 from subspace_illusion.subspace.das import train_das

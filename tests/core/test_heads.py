@@ -4,8 +4,9 @@ import torch
 import tiny
 from subspace_illusion.core.basis import closeness, orthonormal
 from subspace_illusion.core.heads import readers_readout, replay_holding, score_gradient
-from subspace_illusion.core.replay import Tail, record
+from subspace_illusion.core.replay import record
 from subspace_illusion.core.sites import Site, residual_after, residual_entering
+from subspace_illusion.core.tail import Tail
 from subspace_illusion.errors import InputError
 
 TOKENS = torch.randint(1, 500, (4, 9), generator=torch.Generator().manual_seed(0))

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 import tiny
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.on_device import groups, replaying
-from subspace_illusion.core.replay import PADDED, Tail, alike, record, record_all, replay
+from subspace_illusion.core.replay import record, record_all, replay
 from subspace_illusion.core.sites import Site, residual_after
+from subspace_illusion.core.tail import PADDED, Tail, alike
 from subspace_illusion.errors import InputError
 
 TOLERANCE = 1e-4

@@ -9,8 +9,9 @@ from drawing import drawn
 from subspace_illusion.core.basis import closeness, patch_change, random_basis
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import NONE
-from subspace_illusion.core.replay import Tail, record, replay
+from subspace_illusion.core.replay import record, replay
 from subspace_illusion.core.sites import Site
+from subspace_illusion.core.tail import Tail
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import write_table
 from subspace_illusion.report.plots.style import plt

@@ -26,8 +26,9 @@ from torch.nn.utils.rnn import pad_sequence
 
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import logit_difference
-from subspace_illusion.core.replay import Recording, Tail, record
+from subspace_illusion.core.replay import Recording, record
 from subspace_illusion.core.sites import Site, mlp_input, residual_after, residual_entering
+from subspace_illusion.core.tail import Tail
 from subspace_illusion.files import (
     column,
     read_json,

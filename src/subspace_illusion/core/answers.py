@@ -15,8 +15,9 @@ from subspace_illusion.core.linear import logits_in_float32
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import NONE, Outcome
 from subspace_illusion.core.parts import Weights, linear_modules
-from subspace_illusion.core.replay import TOKENS, Tail, replay
+from subspace_illusion.core.replay import TOKENS, replay
 from subspace_illusion.core.sites import Site
+from subspace_illusion.core.tail import Tail
 
 
 @contextmanager

@@ -16,8 +16,9 @@ from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import logit_difference
 from subspace_illusion.core.parts import norm_at_end, norm_behind
 from subspace_illusion.core.placed import device_of
-from subspace_illusion.core.replay import Recording, Tail, replay
+from subspace_illusion.core.replay import Recording, replay
 from subspace_illusion.core.sites import Site, residual_after
+from subspace_illusion.core.tail import Tail
 from subspace_illusion.errors import InputError
 
 BENT = 1e-2

@@ -10,8 +10,9 @@ from subspace_illusion.core.basis import orthonormal
 from subspace_illusion.core.linear import matrix_of
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.parts import maps_into_heads, norm_before
-from subspace_illusion.core.replay import Tail, replay
+from subspace_illusion.core.replay import replay
 from subspace_illusion.core.sites import Site
+from subspace_illusion.core.tail import Tail
 from subspace_illusion.errors import InputError
 
 

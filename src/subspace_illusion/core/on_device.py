@@ -14,8 +14,9 @@ import torch
 
 from subspace_illusion.core.checkpoints import first_line
 from subspace_illusion.core.model import Model
-from subspace_illusion.core.replay import Tail, TailOf, alike, replay
+from subspace_illusion.core.replay import replay
 from subspace_illusion.core.sites import Site
+from subspace_illusion.core.tail import Tail, TailOf, alike
 from subspace_illusion.errors import InputError
 
 ROWS = 4096

@@ -15,8 +15,9 @@ from typing import TypeVar
 import torch
 from safetensors import SafetensorError
 
-from subspace_illusion.core.replay import Recording, Tail, padded
+from subspace_illusion.core.replay import Recording
 from subspace_illusion.core.sites import Site
+from subspace_illusion.core.tail import Tail, padded
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import one_line, read_tensors, remove, write_tensors
 

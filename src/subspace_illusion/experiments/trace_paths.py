@@ -12,8 +12,9 @@ from subspace_illusion.core.attribution import attention_sites
 from subspace_illusion.core.heads import replay_holding
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import Outcome
-from subspace_illusion.core.replay import Recording, Tail, replay
+from subspace_illusion.core.replay import Recording, replay
 from subspace_illusion.core.sites import Site
+from subspace_illusion.core.tail import Tail
 from subspace_illusion.measures.find_readers import (
     MINOR,
     MOVER,

@@ -20,8 +20,9 @@ import torch
 from subspace_illusion.core.answers import answers_alone
 from subspace_illusion.core.basis import SMALLEST_PART, random_basis, row_space
 from subspace_illusion.core.model import Model
-from subspace_illusion.core.replay import Planted, Tail, replay
+from subspace_illusion.core.replay import replay
 from subspace_illusion.core.sites import Site, residual_after, residual_entering
+from subspace_illusion.core.tail import Planted, Tail
 from subspace_illusion.errors import InputError
 from subspace_illusion.subspace.pairs import Pairs, Prompts
 

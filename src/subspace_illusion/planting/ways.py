@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from subspace_illusion.core.basis import SMALLEST_PART, mean_difference, orthonormal
-from subspace_illusion.core.replay import Planted, Tail
 from subspace_illusion.core.seeds import torch_generator
+from subspace_illusion.core.tail import Planted, Tail
 from subspace_illusion.measures.ablation import which_way
 from subspace_illusion.measures.controls import arbitrary_labels
 from subspace_illusion.planting.plant import PromptsWithSignal, unread

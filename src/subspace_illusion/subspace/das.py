@@ -16,9 +16,9 @@ from subspace_illusion.core.matmul import MatmulDtype, matmul_in
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.on_device import replaying
 from subspace_illusion.core.outcome import cross_entropy, is_one_of, logit_difference
-from subspace_illusion.core.replay import TailOf
 from subspace_illusion.core.seeds import torch_generator
 from subspace_illusion.core.sites import Site
+from subspace_illusion.core.tail import TailOf
 from subspace_illusion.errors import InputError
 from subspace_illusion.subspace.patching import Rows
 from subspace_illusion.tasks.table import DIFFERENT, SAME

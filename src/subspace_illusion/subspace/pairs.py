@@ -16,8 +16,9 @@ from subspace_illusion.core.model import Model
 from subspace_illusion.core.on_device import Kept, kept
 from subspace_illusion.core.outcome import Outcome, logit_difference
 from subspace_illusion.core.recorded import MOST, ByToken, Recorded
-from subspace_illusion.core.replay import Tail, TailOf, record_in_batches
+from subspace_illusion.core.replay import record_in_batches
 from subspace_illusion.core.sites import Site
+from subspace_illusion.core.tail import Tail, TailOf
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import column, read_table
 from subspace_illusion.subspace.das import Examples

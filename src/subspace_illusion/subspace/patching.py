@@ -10,8 +10,9 @@ from subspace_illusion.core.basis import patch_change
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.on_device import at_once, groups
 from subspace_illusion.core.outcome import Outcome
-from subspace_illusion.core.replay import TOKENS, TailOf, replay
+from subspace_illusion.core.replay import TOKENS, replay
 from subspace_illusion.core.sites import Site
+from subspace_illusion.core.tail import TailOf
 
 Key = TypeVar("Key")
 Change = Callable[[torch.Tensor], torch.Tensor]
