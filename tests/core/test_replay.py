@@ -118,6 +118,23 @@ def test_blocks_that_nobody_reads_need_not_run(model, start):
     assert len(ran) == 1
 
 
+def test_the_last_mlp_runs_end_alone_unless_more_of_its_block_is_asked_for(model):
+    tokens, last = prompts(8, 3, 1), residual_after(model.n_blocks - 1)
+    site = Site(1, "mlp.hook_post")
+    full = record(model, tokens, [last], tail_from=1, position=4)
+    given, nothing = [], {site: torch.zeros(3, model.width(site))}
+    handle = model.bridge.blocks[-1].mlp.register_forward_hook(lambda mlp, args, output: given.append(args[0].shape[1]))
+    with torch.no_grad():
+        alone, read = replay(model, full.tail, nothing), replay(model, full.tail, nothing, [last])
+        streams = replay(model, full.tail, nothing, entering=[model.n_blocks])
+    handle.remove()
+    assert given == [1, 4, 4]
+    for run in (alone, read, streams):
+        torch.testing.assert_close(run.logits, full.logits, atol=TOLERANCE, rtol=0)
+    torch.testing.assert_close(read.activations[last], full.activations[last], atol=TOLERANCE, rtol=0)
+    torch.testing.assert_close(streams.entering[model.n_blocks], full.tail.residual[model.n_blocks], atol=1e-3, rtol=0)
+
+
 def test_gradient_equals_that_of_the_full_forward(model):
     site, tokens = Site(1, "mlp.hook_post"), prompts(9, 3, 2)
     weights = torch.randn(3, model.bridge.cfg.d_vocab)
