@@ -25,6 +25,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from subspace_illusion.core.checkpoints import dtype_name
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import atomic_write, one_line
 
@@ -159,7 +160,7 @@ def _check_basis(where: str, basis: torch.Tensor) -> None:
     """
     shape = list(basis.shape)
     if basis.dtype != torch.float32 or len(shape) != 2 or not 0 < shape[1] <= shape[0]:
-        dtype = str(basis.dtype).removeprefix("torch.")
+        dtype = dtype_name(basis.dtype)
         raise InputError(f"{where} is {dtype} {shape}; a basis is float32 [d, k] with k columns, one to d of them")
     error = (basis.mT @ basis - torch.eye(shape[1])).abs().max().item()
     if not error <= ORTHONORMAL:  # NaN is no less

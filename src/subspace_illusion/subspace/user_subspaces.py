@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from subspace_illusion.core.basis import orthonormal
+from subspace_illusion.core.checkpoints import dtype_name
 from subspace_illusion.errors import InputError
 from subspace_illusion.subspace.held import READERS, not_floats, read_held
 from subspace_illusion.subspace.kinds import vectors_in
@@ -236,11 +237,11 @@ def _neurons(where: str, given: Vectors, width: int) -> Vectors:
     values, dtype = given.values.squeeze(), given.values.dtype
     values = values[None] if values.ndim == 0 else values
     if dtype.is_complex or values.is_quantized or values.ndim != 1:
-        raise not_floats(where, str(dtype).removeprefix("torch."))
+        raise not_floats(where, dtype_name(dtype))
     is_mask = len(values) == width and bool(((values == 0) | (values == 1)).all())
     neurons = (values.nonzero().flatten() if is_mask else values).long()
     if not is_mask and (dtype == torch.bool or len(neurons.unique()) < len(neurons)):
-        raise not_floats(where, str(dtype).removeprefix("torch."))
+        raise not_floats(where, dtype_name(dtype))
     if not len(neurons) or not 0 <= int(neurons.min()) <= int(neurons.max()) < width:
         raise InputError(
             f"{where} holds whole numbers that are no neurons from 0 to {width - 1}; save vectors as float32"
@@ -385,7 +386,7 @@ def _basis(where: str, vectors: torch.Tensor, choice: str | None) -> tuple[torch
             f"{where} has {k} vectors, only {independent} of which are independent; leave out what the others add up to"
         )
     is_short = torch.finfo(vectors.dtype).bits < 32
-    converted = f"converted from {str(vectors.dtype).removeprefix('torch.')}" if is_short else ""
+    converted = f"converted from {dtype_name(vectors.dtype)}" if is_short else ""
     if cosine > ORTHONORMAL:
         return (
             orthonormal(unit.mT).float().contiguous(),
