@@ -11,6 +11,7 @@ from subspace_illusion.pipeline.calibration import CalibrationParams, Models
 from subspace_illusion.pipeline.layout import CALIBRATION, CASES, MODELS
 from subspace_illusion.pipeline.stage import run, say
 from subspace_illusion.verdict.calibration import Calibration
+from subspace_illusion.verdict.evidence import compared
 from subspace_illusion.verdict.held_out import counted, goals, hard, judged, left_out, told_apart
 
 
@@ -20,19 +21,20 @@ def main(models: Models, smallest_effect: float) -> None:
     everything = told_apart(pd.concat([read_table(file) for file in files]), smallest_effect)
     cases = judged(everything)
     by_model, by_task, by_block = (left_out(cases, over) for over in ("model", "task", "block"))
-    reached = goals(by_model, ["model", "place"])
-    write_table(CALIBRATION / "held_out.csv", reached)
+    write_table(CALIBRATION / "held_out_in_tasks.csv", goals(by_model, ["model", "task", "kind"]))
     write_table(CALIBRATION / "held_out_hard.csv", goals(hard(by_model), ["model", "kind"]))
     write_table(CALIBRATION / "held_out_found.csv", goals(by_model.assign(found=_ways(by_model)), ["kind", "found"]))
     write_table(CALIBRATION / "held_out_tasks.csv", goals(by_task, ["model", "kind"]))
     write_table(CALIBRATION / "held_out_blocks.csv", goals(by_block, ["model", "kind"]))
     calibration = Calibration.measured(by_model, {model: weights_sha256(MODELS / model) for model in models})
+    write_table(CALIBRATION / "held_out.csv", calibration.places)
     write_table(CALIBRATION / "held_out_kinds.csv", calibration.held_out)
     write_table(CALIBRATION / "held_out_evidence.csv", calibration.evidence)
+    write_table(CALIBRATION / "held_out_evidence_hard.csv", compared(hard(by_model)))
     write_json(CALIBRATION / "calibration.json", calibration.to_json())
     write_table(CALIBRATION / "counted.csv", counted(everything))
     write_table(CALIBRATION / "cases.csv", by_model)
-    say(reached.to_string(index=False))
+    say(calibration.places.to_string(index=False))
 
 
 def _ways(cases: pd.DataFrame) -> pd.Series:

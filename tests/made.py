@@ -195,7 +195,9 @@ def calibration() -> Calibration:
     size = left_out(planted().assign(estimate=0.5), "model").assign(evidence="size of the effect")
     compared = pd.concat([told.assign(evidence=ESTIMATE), size], ignore_index=True)
     by_model, by_evidence = goals(told, ["model", "kind"]), goals(compared, ["evidence", "model", "kind"])
-    return Calibration(Intervals(planted()), {"tiny": "0" * 64, "other": "1" * 64}, by_model, pooled, by_evidence)
+    by_place = goals(told.assign(place=told["kind"]), ["model", "place", "kind"])
+    digests = {"tiny": "0" * 64, "other": "1" * 64}
+    return Calibration(Intervals(planted().assign(held=1.0)), digests, by_model, by_place, pooled, by_evidence)
 
 
 def judged(all_of_them: Mapping[SubspaceKey, Seen]) -> dict[SubspaceKey, Verdict]:

@@ -17,6 +17,7 @@ from subspace_illusion.report.plots.style import BLUE, GREEN, ORANGE, plt
 from subspace_illusion.report.sections import evaluate, localise, prompts, toy_example
 from subspace_illusion.report.sections.calibration import (
     compared_grid,
+    goals_grid,
     held_out_grid,
     in_words,
     short_compared_grid,
@@ -301,6 +302,16 @@ def test_in_short_every_kind_of_place_has_one_row():
     compared = short_compared_grid(calibration)
     assert compared.header == ["median error", "MLP neurons, heads", "residual stream"]
     assert [row[0] for row in compared.rows] == ["the estimate"]
+
+
+def test_goals_are_asked_place_by_place():
+    grid = goals_grid(made.calibration())
+    assert grid.header[:4] == ["model left out", "place", "blocks", "median error at most 0.10, in the stream 0.15"]
+    assert [row[:5] for row in grid.rows] == [
+        [model, kind, "4", f"yes ({error})", "NO (1.00)"]
+        for model in ("other", "tiny")
+        for kind, error in (("writes to the stream", "0.05"), ("the stream", "0.15"))
+    ]
 
 
 def test_what_else_a_verdict_could_rest_on_stands_beside_the_estimate():

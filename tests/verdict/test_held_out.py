@@ -85,6 +85,7 @@ def test_small_effects_twins_and_places_whose_truth_is_not_known_do_not_count():
     assert (of_place[["tried", "large", "twins"]] == [8, 6, 3]).all(axis=None)
     assert of_place.loc[(1, "MLP"), "counts"] == 0
     assert of_place["error_unknown"].notna().tolist() == [False, False, True, True, True, True]
+    assert of_place["slack"].dropna().tolist() == [0.2, 0.2, 0.0, 0.0]
 
 
 def test_a_truth_is_known_where_the_effect_is_more_than_the_component_could_do_by_itself():
@@ -160,10 +161,13 @@ def test_what_is_reached_is_counted():
     table = table.assign(call=called(table["estimate_lo"].to_numpy(), table["estimate_hi"].to_numpy(), LIMITS))
     assert table["call"].tolist() == [ILLUSORY, INCONCLUSIVE, FAITHFUL, ILLUSORY, INCONCLUSIVE]
     (row,) = goals(table, ["model", "place"]).to_dict("records")
+    ends = [row.pop(f"{name}_{end}") for name in ("median_error", "coverage_90") for end in ("lo", "hi")]
+    assert np.isnan(ends).all()  # either block alone gives the same
     assert row == dict(
         model="one", place="MLP", cases=5, units=2, below_02=2, above_08=3, cut=1, median_error=0.0, nothing_error=0.1,
-        told=4, coverage_90=0.5, level=0.5, below_02_called_faithful=0.0, above_08_called_illusory=0.5, called=0.75,
-        faithful_wrong=0.0, illusory_wrong=0.5, below_02_inconclusive=0.5, above_08_inconclusive=0.0, inconclusive=0.5,
+        bias=-0.06, told=4, coverage_90=0.5, level=0.5, missed_above=0.25, below_02_called_faithful=0.0,
+        above_08_called_illusory=0.5, called=0.75, faithful_wrong=0.0, illusory_wrong=0.5, below_02_inconclusive=0.5,
+        above_08_inconclusive=0.0, inconclusive=0.5,
     )  # fmt: skip
     (row,) = goals(table[table["truth"] > 0.5], ["model"]).to_dict("records")
     assert np.isnan(row["below_02_called_faithful"])
@@ -171,6 +175,17 @@ def test_what_is_reached_is_counted():
     (row,) = goals(table[table["level"] == 0], ["model"]).to_dict("records")
     assert (row["told"], row["cases"]) == (0, 1)
     assert np.isnan([row[name] for name in ("coverage_90", "level", "called", "inconclusive")]).all()
+
+
+def test_what_is_reached_lies_in_its_interval_over_blocks():
+    told = left_out(judged(told_apart(cases(), 0.1)), "model")
+    for row in goals(told, ["model", "kind"]).to_dict("records"):
+        for name in ("median_error", "coverage_90"):
+            assert row[f"{name}_lo"] <= row[name] <= row[f"{name}_hi"]
+    alike = told.assign(estimate=told["truth"] - 0.25)
+    (row,) = goals(alike, ["task"]).to_dict("records")
+    assert (row["median_error"], row["bias"]) == (0.25, -0.25)
+    assert np.isnan(row["median_error_lo"])  # which no block can move
 
 
 def test_few_blocks_promise_little_and_say_so():

@@ -116,6 +116,15 @@ def test_a_hook_at_which_nothing_was_planted_is_said():
     assert one(seen(0.9, site=Site.parse("blocks.3.attn.hook_z.1")), planted(0.1)).cautions == (Caution.NO_SUCH_HOOK,)
 
 
+@pytest.mark.parametrize(("held", "is_said"), [(1.0, False), (0.8, True), (np.nan, False)])
+def test_a_hook_at_which_intervals_held_too_little_on_a_model_left_out_is_said(held, is_said):
+    cases = planted(0.2).cases
+    told = one(seen(0.9), Intervals(cases.assign(held=held)))
+    assert (Caution.HELD_LESS in told.cautions) == is_said
+    few = cases.assign(held=np.where(cases["block"] == 9, 0.0, np.nan))  # of one block nothing is said
+    assert Caution.HELD_LESS not in one(seen(0.9), Intervals(few)).cautions
+
+
 def test_the_stream_before_a_block_was_planted_in_behind_the_one_before_it():
     behind = Intervals(planted(0.1).cases.assign(hook="blocks.9.hook_resid_post"))
     assert behind.planted_at(Site.parse("blocks.3.hook_resid_pre"))

@@ -20,6 +20,7 @@ CAUTIONS: Mapping[Caution, str] = {
     Caution.OPPOSED: "the component itself does not move the answer that way, so the estimate could only be zero",
     Caution.BY_DEFINITION: "the estimate is near one by definition, as this is the component's own difference",
     Caution.NO_SUCH_HOOK: "no case was planted at such a hook, only at others of its kind",
+    Caution.HELD_LESS: "on a model that was left out, intervals at such a hook held fewer planted cases than promised",
     Caution.ONE_BLOCK: "without the planted cases of one block the word would be another",
 }
 """What a verdict's reason says of each caution."""

@@ -8,7 +8,7 @@ import pandas as pd
 
 from subspace_illusion.verdict.evidence import compared
 from subspace_illusion.verdict.held_out import goals
-from subspace_illusion.verdict.intervals import COLUMNS, Intervals
+from subspace_illusion.verdict.intervals import COLUMNS, HELD, Intervals
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Calibration:
         digests: sha256 of the weights of the models that they were planted in, by what the cases call them.
         held_out: What is reached on the cases of each model with all of its own left out, by kind of place: columns
             ``model, kind`` and those of ``held_out.goals``.
+        places: The same by place: columns ``model, place, kind`` and those.
         pooled: The same of all of them together, one row.
         evidence: The median error of the estimate, its ingredients and the evidence in common use, as
             ``evidence.compared`` gives it.
@@ -28,6 +29,7 @@ class Calibration:
     planted: Intervals
     digests: Mapping[str, str]
     held_out: pd.DataFrame
+    places: pd.DataFrame
     pooled: Mapping[str, float]
     evidence: pd.DataFrame
 
@@ -40,7 +42,10 @@ class Calibration:
             digests: As the attribute.
         """
         pooled = goals(by_model.assign(all="all"), ["all"]).drop(columns="all").iloc[0].to_dict()
-        return cls(Intervals(by_model), digests, goals(by_model, ["model", "kind"]), pooled, compared(by_model))
+        held = by_model["truth"].between(by_model["estimate_lo"], by_model["estimate_hi"]).astype(float)
+        planted = Intervals(by_model.assign(**{HELD: held.where(by_model["level"] > 0)}))
+        by_kind, by_place = (goals(by_model, ["model", *keys]) for keys in (["kind"], ["place", "kind"]))
+        return cls(planted, digests, by_kind, by_place, pooled, compared(by_model))
 
     def name_of(self, digest: str | None) -> str | None:
         """What the cases call the model with these weights; ``None`` where none are in it."""
@@ -58,13 +63,14 @@ class Calibration:
 
     def to_json(self) -> dict[str, Any]:
         """As values of JSON, from which ``from_json`` makes it again."""
-        shown = self.planted.cases[list(COLUMNS)].round(4)
+        shown = self.planted.cases[[*COLUMNS, HELD]].round(4)
         return dict(
             digests=dict(self.digests),
             pooled={name: _plain(value) for name, value in self.pooled.items()},
             held_out=_columns(self.held_out),
+            places=_columns(self.places),
             evidence=_columns(self.evidence),
-            cases={name: shown[name].tolist() for name in COLUMNS},
+            cases=_columns(shown),
         )
 
     @classmethod
@@ -74,9 +80,9 @@ class Calibration:
         Raises:
             KeyError: If it is none.
         """
-        held_out, evidence = (pd.DataFrame(given[name]) for name in ("held_out", "evidence"))
-        cases = pd.DataFrame({name: given["cases"][name] for name in COLUMNS})
-        return cls(Intervals(cases), given["digests"], held_out, given["pooled"], evidence)
+        held_out, places, evidence = (pd.DataFrame(given[name]) for name in ("held_out", "places", "evidence"))
+        cases = pd.DataFrame({name: given["cases"][name] for name in (*COLUMNS, HELD)}).astype({HELD: float})
+        return cls(Intervals(cases), given["digests"], held_out, places, given["pooled"], evidence)
 
 
 def _columns(table: pd.DataFrame) -> dict[str, list[Any]]:

@@ -5,13 +5,13 @@ Much is true by how cases are made: without a dose nothing is mediated, off the 
 of a component that varies with the signal alone is the mediator. ``hard`` leaves these out.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
 from subspace_illusion.errors import InputError
-from subspace_illusion.statistics import table
+from subspace_illusion.statistics import Bootstrap, interval, table
 from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, OFF_ROUTE, PROBE
 from subspace_illusion.verdict.estimate import KINDS, match_of, mediated_share, share_of
 from subspace_illusion.verdict.intervals import Intervals
@@ -23,6 +23,8 @@ TWINS = 0.01
 by no more, as shares of the clean LD: they are the same direction found twice."""
 CUT = 0.05
 """By how much a mediator alone must do more than the patch for its share to count as cut to 1."""
+RESAMPLES = 1000
+"""Draws of blocks."""
 LOW, HIGH = 0.2, 0.8
 """Up to the one share a subspace should not be called faithful, from the other on not illusory."""
 
@@ -69,13 +71,13 @@ def counted(cases: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         How many were ``tried``, and of these ``large``, ``twins`` and ``counts``; what the component does ``by_itself``
-        and what the full dose adds, ``carried``; and ``error_unknown``, the median of what the estimate errs where the
-        truth does not count as known, beyond what the component by itself could make of it.
+        and what the full dose adds, ``carried``; and, of those whose truth does not count as known, the medians of what
+        the estimate errs, ``error_unknown``, and of how much of that the component by itself could make, ``slack``.
     """
     told = estimated(cases)
-    slack = (told["by_itself"] / told["effect"]).abs()
-    error = ((told["estimate"] - told["truth"]).abs() - slack).clip(lower=0)
-    found = told.assign(error=error.where(told["large"] & ~told["known"] & ~told["twin"])).groupby(_PLACE, sort=False)
+    unknown = told["large"] & ~told["known"] & ~told["twin"]
+    error, slack = (told["estimate"] - told["truth"]).abs(), (told["by_itself"] / told["effect"]).abs()
+    found = told.assign(error=error.where(unknown), slack=slack.where(unknown)).groupby(_PLACE, sort=False)
     return (
         found.agg(
             tried=("found", "size"),
@@ -85,6 +87,7 @@ def counted(cases: pd.DataFrame) -> pd.DataFrame:
             by_itself=("by_itself", "first"),
             carried=("carried", "first"),
             error_unknown=("error", "median"),
+            slack=("slack", "median"),
         )
         .reset_index()
         .round(6)
@@ -154,13 +157,15 @@ def goals(cases: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     Returns:
         One row a group: the columns of ``by``; ``cases``, ``units``, how many have a truth ``below_02`` and
         ``above_08``, and how many were ``cut`` to 1 because the mediator alone does more than the patch;
-        ``median_error``, and ``nothing_error``, that of the best constant; how many are ``told``, in that the others
-        give them an interval. Of these alone: ``coverage_90``, the share that lies in it, every block of the same
-        weight, and the ``level`` that the intervals could promise; ``below_02_called_faithful``,
+        ``median_error``, and ``nothing_error``, that of the best constant; ``bias``, by how much the estimate is too
+        high in the mean; how many are ``told``, in that the others give them an interval. Of these alone:
+        ``coverage_90``, the share that lies in it, every block of the same weight, and the ``level`` that the intervals
+        could promise; ``missed_above``, the share whose truth lies above it; ``below_02_called_faithful``,
         ``above_08_called_illusory``; the share that is ``called``, and of those called
         either word the share whose truth lies on the other side of a half, ``faithful_wrong`` and ``illusory_wrong``;
         the share of either end that is called neither, ``below_02_inconclusive`` and ``above_08_inconclusive``, and the
-        larger one, ``inconclusive``. NaN where there are no such cases.
+        larger one, ``inconclusive``. NaN where there are no such cases. ``median_error`` and ``coverage_90`` have
+        their 95 % interval over blocks, ``_lo`` and ``_hi``.
     """
     return table([dict(zip(by, key, strict=True)) | dict(_reached(here)) for key, here in _groups(cases, by)])
 
@@ -175,14 +180,18 @@ def _reached(cases: pd.DataFrame) -> Iterator[tuple[str, float]]:
     yield from dict(cases=len(cases), units=cases["unit"].nunique()).items()
     yield from dict(below_02=int((truth <= LOW).sum()), above_08=int((truth >= HIGH).sum())).items()
     yield "cut", int((cases["mediated"] / cases["effect"] > 1 + CUT).sum())
-    yield "median_error", float((cases["estimate"] - truth).abs().median())
+    error = cases["estimate"] - truth
+    yield from _over_blocks("median_error", error.abs(), cases["unit"], _medians)
     yield "nothing_error", float((truth - truth.median()).abs().median())
+    yield "bias", float(error.mean())
     told = cases[cases["level"] > 0]
     yield "told", len(told)
     low, high = told[told["truth"] <= LOW], told[told["truth"] >= HIGH]
     held = told["truth"].between(told["estimate_lo"], told["estimate_hi"])
-    yield "coverage_90", float(held.groupby(told["unit"]).mean().mean())
+    of_blocks = held.groupby(told["unit"]).mean()
+    yield from _over_blocks("coverage_90", of_blocks, of_blocks.index, Bootstrap.means)
     yield "level", float(told["level"].mean()) if len(told) else np.nan
+    yield "missed_above", _share(told["truth"] > told["estimate_hi"])
     yield "below_02_called_faithful", _share(low["call"] == FAITHFUL)
     yield "above_08_called_illusory", _share(high["call"] == ILLUSORY)
     yield "called", _share(told["call"] != INCONCLUSIVE)
@@ -191,6 +200,27 @@ def _reached(cases: pd.DataFrame) -> Iterator[tuple[str, float]]:
     neither = [_share(part["call"] == INCONCLUSIVE) for part in (low, high)]
     yield from dict(below_02_inconclusive=neither[0], above_08_inconclusive=neither[1]).items()
     yield "inconclusive", max((share for share in neither if not np.isnan(share)), default=np.nan)
+
+
+def _over_blocks(
+    name: str, values: pd.Series, units: Sequence[str], figure: Callable[[Bootstrap, np.ndarray], np.ndarray]
+) -> Iterator[tuple[str, float]]:
+    """A figure of some values and its interval over blocks drawn anew, which holds it; NaN of nothing."""
+    if not len(values):
+        yield from dict.fromkeys([name, f"{name}_lo", f"{name}_hi"], np.nan).items()
+        return
+    row = interval(name, figure(Bootstrap.of(list(units), RESAMPLES, seed=0), values.to_numpy(dtype=float)))
+    value, low, high = row.values()
+    yield from {name: value, f"{name}_lo": np.minimum(low, value), f"{name}_hi": np.maximum(high, value)}.items()
+
+
+def _medians(bootstrap: Bootstrap, values: np.ndarray) -> np.ndarray:
+    """The median, then that of every draw, ``[1 + resamples]``."""
+    order = np.argsort(values, kind="stable")
+    below = bootstrap.weights[:, order].cumsum(1)
+    medians = values[order][(below >= 0.5).argmax(1)]
+    medians[0] = np.median(values)
+    return medians
 
 
 def _share(holds: pd.Series) -> float:

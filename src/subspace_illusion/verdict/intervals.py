@@ -27,6 +27,8 @@ FEWEST_OF_UNIT = 5
 ROUNDING = 1e-9
 COLUMNS = ("model", "task", "block", "hook", "kind", "estimate", "truth")
 """What is known of a planted case: where it was planted, the estimate and the truth."""
+HELD = "held"
+"""Beside these, whether the interval held the truth when the case's model was left out; NaN where there was none."""
 _UNIT = ["model", "task", "block"]
 SAME_STREAM = {residual_entering(0).point: residual_after(0).point}
 """Points that name the stream between two blocks a second time."""
@@ -63,7 +65,7 @@ class Intervals:
     """Intervals from planted cases.
 
     Attributes:
-        cases: A row a case, with ``COLUMNS`` at least.
+        cases: A row a case, with ``COLUMNS`` at least, and ``HELD`` where models were left out.
         source: Where they were planted: ``ELSEWHERE``, or ``HERE``, which is one block.
     """
 
@@ -82,13 +84,30 @@ class Intervals:
             yield replace(self, cases=self.cases[~here])
 
     def planted_at(self, site: Site) -> bool:
-        """Whether any case was planted at the same point of a block, in whichever block; the stream before a block is
+        """Whether any case was planted at the same point of a block."""
+        return len(self._at(site)) > 0
+
+    def _at(self, site: Site) -> pd.DataFrame:
+        """The cases that were planted at the same point of a block, in whichever block; the stream before a block is
         the one behind the block before it."""
 
         def point(each: Site) -> tuple[str, bool]:
             return SAME_STREAM.get(each.point, each.point), each.head is None
 
-        return point(site) in {point(Site.parse(hook)) for hook in self.cases["hook"].unique()}
+        hooks = [hook for hook in self.cases["hook"].unique() if point(Site.parse(hook)) == point(site)]
+        return self.cases[self.cases["hook"].isin(hooks)]
+
+    def held_at(self, site: Site) -> float | None:
+        """The share of the cases there that lay in their interval when their model was left out, every block alike: of
+        the model of which the least did. ``None`` where that was not asked, or in fewer than ``FEWEST_UNITS`` blocks of
+        every model."""
+        there = self._at(site)
+        if HELD not in there or not there[HELD].notna().any():
+            return None
+        of_blocks = there.dropna(subset=[HELD]).astype({HELD: float}).groupby(_UNIT)[HELD].mean()
+        of_models = of_blocks.groupby("model").agg(["mean", "size"])
+        enough = of_models[of_models["size"] >= FEWEST_UNITS]
+        return float(enough["mean"].min()) if len(enough) else None
 
     def predict(self, estimate: float, kind: str) -> Predicted | None:
         """The interval of one estimate in a kind of place; ``None`` where too little was planted in such places."""

@@ -22,6 +22,8 @@ FEW_GROUPS = 20
 """Groups below which an interval is rough, and a verdict gets a caution."""
 MOST_DIMENSIONS = 2
 """The dimensions that planted cases have at most."""
+HELD_AT_LEAST = 0.85
+"""The share of planted cases that intervals should hold at every kind of hook, on a model that was left out."""
 
 
 class Caution(StrEnum):
@@ -32,6 +34,7 @@ class Caution(StrEnum):
     OPPOSED = "the component itself does not work that way"
     BY_DEFINITION = "the component's own difference by definition"
     NO_SUCH_HOOK = "nothing planted at such a hook"
+    HELD_LESS = "intervals at such a hook held less than promised"
     ONE_BLOCK = "another word without one of the blocks planted in"
 
 
@@ -143,6 +146,8 @@ def _cautions(told: Verdict, planted: Intervals, limits: Limits, *, of_itself: b
         yield Caution.BY_DEFINITION
     if not planted.planted_at(seen.site):
         yield Caution.NO_SUCH_HOOK
+    if (held := planted.held_at(seen.site)) is not None and held < HELD_AT_LEAST:
+        yield Caution.HELD_LESS
     fewer = (predict(seen, each, None) for each in planted.without_each(kind))
     if any(word(each.low, each.high, limits) != told.verdict for each in fewer if each is not None):
         yield Caution.ONE_BLOCK

@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 
 from subspace_illusion.report.section import Grid
-from subspace_illusion.report.words import fixed
+from subspace_illusion.report.words import fixed, with_ends
+from subspace_illusion.statistics import Estimate
 from subspace_illusion.verdict.calibration import Calibration
 from subspace_illusion.verdict.estimate import ADDED, KINDS, STREAM, WRITES
 from subspace_illusion.verdict.evidence import ESTIMATE, UNFITTED
@@ -77,13 +78,18 @@ GOALS: Mapping[str, tuple[str, Callable[[float, str], bool]]] = dict(
 
 
 def goals_grid(calibration: Calibration) -> Grid:
-    """Which of the goals are reached on each model with its own cases left out, by kind of place."""
+    """Which of the goals are reached on each model with its own cases left out, place by place."""
     rows = []
-    for row in calibration.held_out.to_dict("records"):
+    for row in calibration.places.sort_values(["model", "kind", "place"], key=_in_order).to_dict("records"):
         none = "no such cases" if row["told"] else "no interval"
         reached = [_reached(row[name], str(row["kind"]), meets) or none for name, (_, meets) in GOALS.items()]
-        rows.append([str(row["model"]), str(row["kind"]), *reached])
-    return Grid(["model left out", "kind of place", *(words for words, _ in GOALS.values())], rows)
+        rows.append([str(row["model"]), str(row["place"]), str(int(row["units"])), *reached])
+    return Grid(["model left out", "place", "blocks", *(words for words, _ in GOALS.values())], rows)
+
+
+def _in_order(column: pd.Series) -> pd.Series:
+    """Kinds of place as they are listed elsewhere, all else by name."""
+    return column.map(KINDS.index) if column.name == "kind" else column
 
 
 def _reached(value: float | None, kind: str, meets: Callable[[float, str], bool]) -> str:
@@ -103,8 +109,9 @@ def compared_grid(calibration: Calibration) -> Grid:
 
 SHORT_KINDS = {WRITES: "MLP neurons, heads", ADDED: "what a block adds", STREAM: "residual stream"}
 """The kinds of place, where there is no room to say what they are."""
+_MATCH = "match with the whole component"
 SHORT_EVIDENCE = (
-    *(ESTIMATE, f"match with the whole component{UNFITTED}", "cosine with a probe"),
+    *(ESTIMATE, "nothing", _MATCH, f"{_MATCH}{UNFITTED}", "cosine with a probe"),
     *("interchange accuracy", "the whole component's effect", "what is left without the null part"),
 )
 """The evidence that stands beside the estimate there."""
@@ -152,12 +159,22 @@ def _row(row: Mapping[str, Any]) -> list[str]:
     """What a row says of, how many cases there are and the errors on them; then the shares, empty where there are
     none."""
     counts = [str(int(row["cases"])), str(int(row["units"]))]
-    errors = [_error(row["median_error"]), _error(row["nothing_error"]), str(int(row["told"]))]
-    return [str(row["model"]), str(row["kind"]), *counts, *errors, *(_percent(row[name]) for name in REACHED)]
+    median, held = (Estimate.of(row, name) for name in ("median_error", "coverage_90"))
+    errors = ["" if median is None else with_ends(median), _error(row["nothing_error"]), str(int(row["told"]))]
+    shares = ["" if held is None else _in_percent(held)]
+    shares += [_percent(row[name]) for name in REACHED if name != "coverage_90"]
+    return [str(row["model"]), str(row["kind"]), *counts, *errors, *shares]
 
 
 def _error(error: float | None) -> str:
     return "" if error is None or pd.isna(error) else fixed(error)
+
+
+def _in_percent(share: Estimate) -> str:
+    """A share with its interval."""
+    if share.low is None or share.high is None:
+        return _percent(share.value)
+    return f"{_percent(share.value)} [{100 * share.low:.0f}, {100 * share.high:.0f}]"
 
 
 def _percent(share: float | None) -> str:
