@@ -1,3 +1,5 @@
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,8 @@ from subspace_illusion.errors import InputError
 from subspace_illusion.measures.find_readers import Rule
 from subspace_illusion.measures.own_readers import RULE
 from subspace_illusion.pipeline.calibration import CalibrationParams
-from subspace_illusion.pipeline.compose import compose, compose_calibration
+from subspace_illusion.pipeline.compose import compose, compose_calibration, composed
+from subspace_illusion.pipeline.layout import CALIBRATION_PARAMS, PARAMS
 from subspace_illusion.pipeline.params import Params, read_params
 from subspace_illusion.tasks.reading import PairsReading
 
@@ -79,6 +82,21 @@ def test_every_composition_is_valid(tmp_path, components, size):
 def test_every_composition_of_the_calibration_is_valid(tmp_path, model, size):
     path = write(tmp_path, compose_calibration(f"model={model}", f"size={size}"))
     assert read_params(CalibrationParams, path).planting.doses[0] == 0
+
+
+def test_one_file_plants_in_a_model_of_ones_own(tmp_path, monkeypatch):
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    page = (ROOT / "docs/verdict.md").read_text(encoding="utf-8")
+    (mine,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "conf/calibrate/mine.yaml").write_text(mine, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    ((path, made),) = composed("calibrate=mine").items()
+    assert path == CALIBRATION_PARAMS
+    params = read_params(CalibrationParams, write(tmp_path, made))
+    assert set(params.models) == {"smollm2", "gemma3", "mine"}
+    assert params.cases["mine_ioi"].model == "mine"
+    assert "gemma3_ioi" in params.cases
+    assert set(composed("model=gpt2")) == set(composed()) == {PARAMS, CALIBRATION_PARAMS}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Composes params.yaml from conf/, as dvc exp run does, and stages/calibration/params.yaml.
 
 Usage: python -m subspace_illusion.pipeline.compose [model=gpt2 ...]
+
+With calibrate=mine alone, which names a file of conf/calibrate, it is the second that is composed.
 """
 
 import sys
@@ -20,9 +22,15 @@ def compose(*overrides: str) -> dict[str, Any]:
 def compose_calibration(*overrides: str) -> dict[str, Any]:
     """Those of its calibration, ``conf/calibration.yaml``, which takes from the pipeline's what both have."""
     calibration: dict[str, Any] = _composed("calibration", overrides)["calibration"]
-    files = {name: Path(f"conf/model/{name}.yaml").read_text(encoding="utf-8") for name in calibration["models"]}
-    models = {name: yaml.safe_load(text)["model"] for name, text in files.items()}
+    models: dict[str, Any] = {}
+    for named in calibration["models"]:
+        models |= named if isinstance(named, dict) else {named: _model(named)}
     return calibration | dict(models=models)
+
+
+def _model(name: str) -> Any:
+    """Where a model of conf/model is from."""
+    return yaml.safe_load(Path(f"conf/model/{name}.yaml").read_text(encoding="utf-8"))["model"]
 
 
 def _composed(name: str, overrides: tuple[str, ...]) -> dict[str, Any]:
@@ -35,9 +43,14 @@ def _composed(name: str, overrides: tuple[str, ...]) -> dict[str, Any]:
     return composed
 
 
+def composed(*overrides: str) -> dict[Path, dict[str, Any]]:
+    """The parameters that overrides ask for, by the file that they belong in."""
+    of_both = [each for each in overrides if not each.startswith("calibrate=")]
+    of_pipeline = {PARAMS: compose(*of_both)} if of_both or not overrides else {}
+    return of_pipeline | {CALIBRATION_PARAMS: compose_calibration(*overrides)}
+
+
 if __name__ == "__main__":
-    asked = sys.argv[1:]
-    for path, parameters in {PARAMS: compose(*asked), CALIBRATION_PARAMS: compose_calibration(*asked)}.items():
-        path.write_text(
-            yaml.safe_dump(parameters, sort_keys=False, default_flow_style=None, width=120), encoding="utf-8"
-        )
+    for path, parameters in composed(*sys.argv[1:]).items():
+        text = yaml.safe_dump(parameters, sort_keys=False, default_flow_style=None, width=120)
+        path.write_text(text, encoding="utf-8")

@@ -110,11 +110,17 @@ def compared_grid(calibration: Calibration) -> Grid:
 SHORT_KINDS = {WRITES: "MLP neurons, heads", ADDED: "what a block adds", STREAM: "residual stream"}
 """The kinds of place, where there is no room to say what they are."""
 _MATCH = "match with the whole component"
-SHORT_EVIDENCE = (
-    *(ESTIMATE, "nothing", _MATCH, f"{_MATCH}{UNFITTED}", "cosine with a probe"),
-    *("interchange accuracy", "the whole component's effect", "what is left without the null part"),
-)
-"""The evidence that stands beside the estimate there."""
+SHORT_EVIDENCE = {
+    ESTIMATE: ESTIMATE,
+    f"{_MATCH}{UNFITTED}": "`match`",
+    _MATCH: "`match`, fitted",
+    "cosine with a probe": "cosine with a probe",
+    "interchange accuracy": "interchange accuracy",
+    "the whole component's effect": "the whole component's effect",
+    "what is left without the null part": "what is left without the null part",
+    "nothing": "nothing: the best constant",
+}
+"""The evidence that stands beside the estimate there, and what it is called."""
 
 
 def short_held_out_grid(calibration: Calibration) -> Grid:
@@ -133,8 +139,8 @@ def short_compared_grid(calibration: Calibration) -> Grid:
     """The median error of the estimate and of some other evidence, on the model on which it is the largest."""
     errors = calibration.evidence.pivot_table("median_error", index="evidence", columns="kind", aggfunc="max")
     kinds = [kind for kind in KINDS if kind in errors]
-    named = [name for name in SHORT_EVIDENCE if name in errors.index]
-    rows = [[name, *(_error(error) for error in errors.loc[name, kinds])] for name in named]
+    named = {name: words for name, words in SHORT_EVIDENCE.items() if name in errors.index}
+    rows = [[words, *(_error(error) for error in errors.loc[name, kinds])] for name, words in named.items()]
     return Grid(["median error", *(SHORT_KINDS[kind] for kind in kinds)], rows)
 
 
