@@ -76,7 +76,7 @@ def read_held(file: Path) -> Held:
     if any(file.name == weights and (file.parent / config).is_file() for _, weights, config in _SAES):
         return _read_folder(file.parent)
     held = _apart(file, read(file), "gguf" if suffix == ".gguf" else "")
-    return replace(held, said=_said_beside(file) | held.said)
+    return replace(held, said={**_said_beside(file), **held.said})
 
 
 def _said_beside(file: Path) -> dict[str, Any]:

@@ -214,7 +214,7 @@ def _subspace(
         notes.append(f"transposed: it was {shape}")
     vectors = vectors if chosen is None else vectors[chosen]
     if not len(vectors):
-        raise InputError(f"{where} has shape {shape} and holds no numbers; save it anew")
+        raise InputError(f"{where} has 0 vectors in {width} dimensions; save it anew")
     if len(vectors) > width:
         raise InputError(f"{where} has {len(vectors)} vectors in {width} dimensions; {choice}")
     is_open = chosen is None and given.together is None
