@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from subspace_illusion.errors import InputError
+
+_POINTER = b"version https://git-lfs"
+"""How a file begins that stands for one in Git LFS."""
 
 
 @contextmanager
@@ -92,6 +96,30 @@ def remove(path: Path) -> None:
 def one_line(error: BaseException) -> str:
     """What an error says, in one line."""
     return " ".join(str(error).split())
+
+
+def check_is_no_address(path: Path) -> None:
+    """Makes sure that what is to be a file of this machine is none of another.
+
+    Raises:
+        InputError: If it is an address.
+    """
+    if re.match(r"[a-z][a-z0-9]+:/", str(path)):
+        raise InputError(f"{path} is an address; download the file, and name that")
+
+
+def check_has_content(path: Path) -> None:
+    """Makes sure that a file is no empty one, and not what Git LFS leaves in the place of a large one.
+
+    Raises:
+        InputError: If it is.
+    """
+    with path.open("rb") as file:
+        begins = file.read(len(_POINTER))
+    if not begins:
+        raise InputError(f"{path} is an empty file; write or download it anew")
+    if begins == _POINTER:
+        raise InputError(f"{path} is a pointer of Git LFS, and not the file itself; fetch that with: git lfs pull")
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

@@ -93,6 +93,37 @@ def test_numbers_beside_a_direction_are_what_its_file_says_of_it(tmp_path):
     )
 
 
+def test_what_lies_beside_a_file_and_its_own_name_say_where_it_is_from(tmp_path):
+    torch.save(V, tmp_path / "direction.pt")
+    assert read(tmp_path / "direction.pt").origin == Origin()
+    (tmp_path / "direction_metadata.json").write_text(json.dumps(dict(pos=-2, layer=10)))
+    assert read(tmp_path / "direction.pt").origin == Origin(layer=10, position=-2)
+    (tmp_path / "direction_metadata.json").write_text("[1")
+    (tmp_path / "direction.json").write_text(json.dumps(dict(hook=dict(hook_name="blocks.3.hook_mlp_out"))))
+    assert read(tmp_path / "direction.pt").origin == Origin(hook="blocks.3.hook_mlp_out")
+    torch.save(V, tmp_path / "vec_layer_13_of_a_model.pt")
+    assert read(tmp_path / "vec_layer_13_of_a_model.pt").origin == Origin(layer=13)
+    torch.save(V, tmp_path / "17.pt")
+    assert read(tmp_path / "17.pt").origin == Origin()
+
+
+def test_lists_of_numbers_in_json_are_tensors(tmp_path):
+    file = tmp_path / "w.json"
+    file.write_text(json.dumps(dict(modelId="gpt2", layer="5-res", vector=V.tolist())))
+    assert is_along(read(file), V)
+    file.write_text(json.dumps(dict(coef_=[V.tolist()], intercept_=[0.1], classes_=["he", "she"])))
+    assert is_along(own := read(file), V)
+    assert own.taken_for == f"a probe, [1, {D}]"
+    file.write_text(json.dumps({"10": V.tolist(), "11": FEATURES[1].tolist()}))
+    assert is_along(read(f"{file}#11"), FEATURES[1])
+    file.write_text(json.dumps([[1.0], V.tolist()]))  # of different lengths
+    assert is_along(read(f"{file}#1"), V)
+    file.write_text(json.dumps([3, 5]))
+    assert read(file).taken_for == "a set of 2 neurons, [2]"
+    file.write_text("{")
+    assert "cannot be read as json: " in complaint(file)
+
+
 @pytest.mark.parametrize("shape", [(1, 1, D), (1, D), (D, 1), (1, D, 1)])
 def test_axes_of_one_are_of_no_matter(tmp_path, shape):
     torch.save(V.reshape(shape), tmp_path / "w.pt")

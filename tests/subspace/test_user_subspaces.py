@@ -233,7 +233,7 @@ def test_a_square_tensor_leaves_open_what_its_vectors_are_unless_its_name_says_s
         ("4:2", "there is no 4:2 to choose"),
         ("3:3", "there is no 3:3 to choose"),
         ("", "'' are no rows"),
-        ("-1", "'-1' are no rows; write a number, several (3,5,9) or a range (0:4)"),
+        ("-1", "'-1' are no rows; write a number, several (3,5,9) or a range (0:4), from 0"),
         ("1:2:3", "are no rows"),
         ("9" * 5000, "are no rows"),
         ([], "no rows are chosen"),
@@ -414,13 +414,24 @@ def test_broken_files_are_said_to_be(tmp_path, suffix):
     file = tmp_path / f"w{suffix}"
     assert complaint(file) == " is not there; name a file with a subspace"
     whole = save(file, FRAME).read_bytes()
-    for broken in (b"", b"hello there", whole[: len(whole) // 2], whole[:-1], whole[:20]):
+    file.write_bytes(b"")
+    assert complaint(file) == " is an empty file; write or download it anew"
+    file.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 12\n")
+    assert complaint(file).startswith(" is a pointer of Git LFS, ")
+    for broken in (b"hello there", whole[: len(whole) // 2], whole[:-1], whole[:20]):
         file.write_bytes(broken)
         assert re.search(r"cannot be (read as|opened)|holds no array", complaint(file))
 
 
 def test_files_of_other_kinds(tmp_path):
-    assert "is none of .safetensors, .npy, .npz, .pt, .pth, .bin, .gguf" in complaint(tmp_path / "w.h5")
+    assert "is none of .safetensors, .npy, .npz, .pt, .pth, .bin, .gguf, .json" in complaint(tmp_path / "w.h5")
+    assert " is a table of text; save its numbers alone: python -c " in complaint(tmp_path / "w.csv")
+    with pytest.raises(InputError, match="is an address; download the file"):
+        read_user_subspace(Path("https://somewhere.org/w.pt"), D)
+    torch.jit.save(torch.jit.script(torch.nn.Linear(D, 1)), tmp_path / "w.pt")
+    assert complaint(tmp_path / "w.pt").endswith("; save a tensor anew")
+    torch.save(torch.empty(D, device="meta"), tmp_path / "w.pt")
+    assert complaint(tmp_path / "w.pt") == " holds no tensors; save the subspace's tensor in it"
     torch.save({1, 2}, tmp_path / "w.pt")
     assert complaint(tmp_path / "w.pt") == " holds a set; save a tensor, or a dict of tensors by name"
     torch.save({"step": 1}, tmp_path / "w.pt")
@@ -443,6 +454,10 @@ def test_files_of_other_kinds(tmp_path):
 def test_the_command_lines_spelling(text, parts):
     file, tensor, rows = parse_spec(text)
     assert (file, tensor, rows) == (Path(parts[0]), *parts[1:])
+
+
+def test_a_home_folder_is_found_behind_a_label_where_no_shell_does_it():
+    assert parse_spec("~/w.npy#:1") == (Path.home() / "w.npy", None, "1")
 
 
 @pytest.mark.parametrize("text", ["", "#w"])

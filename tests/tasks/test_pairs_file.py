@@ -72,7 +72,7 @@ def test_csv_keeps_words_that_look_like_something_else_and_a_byte_order_mark_goe
     assert read_pairs(path).iloc[0].tolist() == ["A, b", "NA", "None", "007"]
 
 
-@given(st.lists(st.tuples(*[st.text(st.characters(codec="utf-8"), min_size=1)] * 2), min_size=1, unique=True))
+@given(st.lists(st.tuples(*[st.text(st.characters(codec="utf-8")).filter(str.strip)] * 2), min_size=1, unique=True))
 @settings(max_examples=30)
 def test_whatever_text_is_written_as_jsonl_is_read(tmp_path_factory, texts):
     path = tmp_path_factory.mktemp("any") / "pairs.jsonl"
@@ -82,7 +82,7 @@ def test_whatever_text_is_written_as_jsonl_is_read(tmp_path_factory, texts):
 
 def test_files_that_cannot_be_read(tmp_path):
     assert complaint(tmp_path / "none.csv") == "is not there; name a file with a table of pairs"
-    assert complaint(tmp_path / "pairs.pkl").startswith("is none of .parquet, .csv, .tsv, .jsonl, .json;")
+    assert complaint(tmp_path / "pairs.pkl").startswith("is none of .parquet, .csv, .tsv, .jsonl, .ndjson, .json;")
     latin = tmp_path / "latin.csv"
     latin.write_bytes("base,é".encode("latin-1"))
     assert complaint(latin) == "is not UTF-8 (byte 5); save it with that encoding"
@@ -144,6 +144,10 @@ def test_missing_columns(tmp_path):
     [
         (dict(base=None), "row 2: 'base' is missing; fill it in"),
         (dict(source_answer=""), "row 2: 'source_answer' is missing; fill it in"),
+        (dict(source="  "), "row 2: 'source' is '  ', which says that it is missing; fill it in"),
+        (dict(source="<NA>"), "row 2: 'source' is '<NA>', which says that it is missing; fill it in"),
+        (dict(source_answer="nan"), "row 2: 'source_answer' is 'nan', which says that it is missing; fill it in"),
+        (dict(source_answer="None"), None),
         (dict(position=None), "row 2: 'position' is missing; fill it in, or leave the column out"),
         (dict(position=float("nan")), "row 2: 'position' is missing; fill it in, or leave the column out"),
         (dict(base_answer=3), "row 2: 'base_answer' is '3', of type int; it must be text, or a list of texts"),

@@ -113,6 +113,7 @@ def test_several_places_are_told_apart():
     [
         ("the man", "he", "the base has 'he' inside other words alone ('the'): 'the man'; give whole words"),
         ("cafe\u0301", "cafe", "inside other words alone"),
+        ("The man", "2.0", "for its position (the index of a token is a whole number, 2): 'The man'"),
         ("The man", "the", "the base has no 'the' to take for its position (what it has is 'The'): 'The man'; give a"),
         ("it\u2019s", "it's", "what it has is 'it\u2019s'"),
         ("The man", "zebra", "the base has no 'zebra' to take for its position: 'The man'; give a text that it has"),

@@ -1,6 +1,7 @@
 import gzip
 import json
 
+import pandas as pd
 import pytest
 
 from subspace_illusion.errors import InputError
@@ -69,6 +70,59 @@ def test_packed_files_are_read(tmp_path, suffix, text):
     assert read_rows(path) == [dict(base="a", source="b")]
     path.write_bytes(gzip.compress(text.encode())[:-9])
     with pytest.raises(InputError, match="cannot be read: "):
+        read_rows(path)
+
+
+@pytest.mark.parametrize(("suffix", "packed"), [(".csv", True), (".csv.gz", False)])
+def test_a_packed_file_is_told_by_how_it_begins(tmp_path, suffix, packed):
+    path, text = tmp_path / f"pairs{suffix}", b"base,source\na,b\n"
+    path.write_bytes(gzip.compress(text) if packed else text)
+    assert read_rows(path) == [dict(base="a", source="b")]
+
+
+@pytest.mark.parametrize("first", ["sep=;", "SEP=;", '"sep=;"'])
+def test_a_line_for_spreadsheets_is_no_header(tmp_path, first):
+    path = tmp_path / "pairs.csv"
+    path.write_bytes(f"{first}\r\nbase;source\r\na;b\r\n".encode("utf-8-sig"))
+    assert read_rows(path) == [dict(base="a", source="b")]
+
+
+def test_text_with_zeros_is_of_another_encoding(tmp_path):
+    path = tmp_path / "pairs.csv"
+    path.write_bytes("base,source\na,b\n".encode("utf-16-le"))
+    with pytest.raises(InputError, match="is not UTF-8 .*; save it with that encoding"):
+        read_rows(path)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".json", ".parquet"])
+def test_what_stands_for_a_file_in_git_is_none(tmp_path, suffix):
+    path = tmp_path / f"pairs{suffix}"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 12\n")
+    with pytest.raises(InputError, match="is a pointer of Git LFS, .*: git lfs pull"):
+        read_rows(path)
+
+
+@pytest.mark.parametrize("orient", ["columns", "index", "split", "records", "table"])
+def test_whatever_way_pandas_writes_json(tmp_path, orient):
+    path = tmp_path / "pairs.json"
+    pd.DataFrame(ROWS).to_json(path, orient=orient)
+    assert [{name: row[name] for name in ROWS[0]} for row in read_rows(path)] == ROWS
+
+
+def test_json_may_hold_other_lists_beside_the_rows(tmp_path):
+    path = tmp_path / "pairs.json"
+    path.write_text(json.dumps(dict(seq_labels=["one", "two"], word_idxs=dict(one=1), prompts=ROWS)))
+    assert read_rows(path) == ROWS
+    path.write_text(json.dumps(dict(train=ROWS[:1], validation=ROWS[1:])))
+    assert [row["split"] for row in read_rows(path)] == ["train", "validation"]
+    path.write_text("{}")
+    assert read_rows(path) == []
+
+
+def test_where_json_of_several_lines_is_broken_is_said(tmp_path):
+    path = tmp_path / "pairs.json"
+    path.write_text(json.dumps(dict(name="mine", examples=ROWS), indent=1).replace('"source"', "source", 1))
+    with pytest.raises(InputError, match=r"is broken JSON \(Expecting property name .*: line 6 "):
         read_rows(path)
 
 

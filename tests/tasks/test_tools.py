@@ -1,5 +1,7 @@
 """Tables as other tools write them, and what is said of them."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,6 +42,12 @@ def called(names: str, **more) -> dict:
         ("clean corrupted correct incorrect", "EAP-IG"),
         ("clean corrupted label corrupted_label", "EAP-IG"),
         ("clean_prompt corrupt_prompt answer wrong_answer", "EAP-IG"),
+        ("clean_prompt corrupted_prompt correct_answer incorrect_answer", "EAP-IG"),
+        ("Clean Corrupted Clean-Answer Corrupted-Answer", "EAP-IG"),
+        ("prompt corrupted_prompt target corrupted_target", "EAP-IG"),
+        ("cleanPrompt corruptedPrompt cleanAnswer corruptedAnswer", "EAP-IG"),
+        ("base_prompt source_prompt base_label source_label", "prompts by side"),
+        ("original counterfactual original_answer counterfactual_answer", "prompts by side"),
         ("base src base_label src_label", "causalgym"),
         ("input source_input label source_label", "RAVEL"),
         ("input counterfactual_inputs base_answer cf_answer", "causalab"),
@@ -49,7 +57,76 @@ def test_a_tools_table_is_told_by_its_columns_and_the_tool_is_named_first(names,
     table, notes = read(called(names, case="agreement"))
     assert table[OURS].to_dict("records") == [BOTH]
     assert "case" in table
-    assert notes[0].startswith(f"the table is read as a table of {tool}")
+    assert next(note for note in notes if "small letters" not in note).startswith(
+        f"the table is read as a table of {tool}"
+    )
+
+
+def test_names_are_taken_in_small_letters_and_that_is_said():
+    row = dict(zip(("Base", "Source", "base answer", "Source-Answer"), BOTH.values(), strict=True))
+    table, notes = read(row | dict(Position="key", Note="x"))
+    assert table[[*OURS, "position"]].to_dict("records") == [BOTH | dict(position="key")]
+    assert notes == [
+        "the table: columns are taken by their names in small letters: 'Base' for 'base', 'Source' for 'source', "
+        "'base answer' for 'base_answer', 'Source-Answer' for 'source_answer', 'Position' for 'position'"
+    ]
+    table, notes = read(BOTH | dict(Base="another"))
+    assert notes == []
+    assert table["Base"].tolist() == ["another"]
+
+
+@pytest.mark.parametrize("name", ["pos", "token_position", "subject_position", "base_position_idx"])
+def test_a_column_that_may_be_the_position_is_not_passed_over_in_silence(name):
+    _, notes = read(BOTH | {name: 1})
+    assert notes == [
+        f"its '{name}' is carried along and not read; if it says where to read, name it in columns (position={name})"
+    ]
+    assert read(BOTH | {name: 1, "position": "key"})[1] == []
+
+
+@pytest.mark.parametrize("sides", [("base", "source"), ("clean", "corrupted"), ("original", "counterfactual")])
+@pytest.mark.parametrize("write", [lambda said: said, json.dumps, str])
+def test_what_is_said_of_a_side_may_be_a_mapping(sides, write):
+    said = [dict(prompt=BOTH[side], answer=BOTH[f"{side}_answer"]) for side in ("base", "source")]
+    table, notes = read(dict(zip(sides, map(write, said), strict=True)))
+    assert table[OURS].to_dict("records") == [BOTH]
+    assert f"its '{sides[0]}' is a mapping, and is taken apart into {sides[0]}_prompt, {sides[0]}_answer" in notes
+
+
+@pytest.mark.parametrize("write", [float, lambda number: f"{number}.0", lambda number: f"[{number}]"])
+def test_ids_that_pandas_made_fractions_are_ids(write):
+    table, _ = read(dict(clean="a", corrupted="b", correct_idx=write(673), incorrect_idx=write(339)))
+    assert table[[IDS["base_answer"], IDS["source_answer"]]].to_numpy().tolist() == [[673, 339]]
+
+
+def test_several_columns_that_may_be_the_answers_are_asked_about():
+    row = dict(clean="a", corrupted="b", city_idx=1, corrupted_city_idx=2, land_idx=3, corrupted_land_idx=4)
+    assert complaint(row) == (
+        "the table has several columns that may be the answers, 'city_idx' or 'land_idx'; say which in columns "
+        "(base_answer=city_idx,source_answer=corrupted_city_idx)"
+    )
+    columns = dict(base_answer="land_idx", source_answer="corrupted_land_idx")
+    table, _ = read(row, columns=columns)
+    assert table[IDS["base_answer"]].tolist() == [3]
+
+
+def test_prompts_with_one_answer_and_facts_to_edit_are_no_pairs():
+    said = complaint(dict(subject="Lyon", relation="in", prompt="Lyon is in", attribute="France"))
+    assert said.startswith(
+        "the table holds prompts with one answer each ('prompt', 'attribute'), and no counterfactual"
+    )
+    assert "--match COLUMN --columns text=prompt,label=attribute,answer=attribute" in said
+    fact = dict(prompt="{} is in", subject="Lyon", target_new=dict(str="Norway"), target_true=dict(str="France"))
+    said = complaint(dict(case_id=0, requested_rewrite=fact))
+    assert "one prompt ('requested_rewrite.prompt') with two answers ('requested_rewrite.target_true', " in said
+
+
+@pytest.mark.parametrize(
+    "write", [lambda messages: messages, str, json.dumps, lambda messages: json.dumps(messages[0])]
+)
+def test_messages_of_a_chat_are_no_prompt(write):
+    said = complaint(BOTH | dict(base=write([dict(role="user", content="The key")])))
+    assert "messages of a chat; give what the user says as text, which chat (--chat) puts into" in said
 
 
 def test_our_own_columns_are_nobody_elses():

@@ -186,6 +186,8 @@ def given_pairs(given: Any, reading: Reading) -> GivenPairs:
         return GivenPairs(raw, dict(file=path.name, sha256=sha256(path)) | _told(raw))
     try:
         table = pd.DataFrame(given)
+        if any(name is not None for name in table.index.names):
+            table = table.reset_index()
         rows = table.to_dict("records")
     except (ValueError, TypeError) as error:
         raise InputError(

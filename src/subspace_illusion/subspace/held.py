@@ -6,7 +6,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from subspace_illusion.errors import InputError
-from subspace_illusion.files import one_line
+from subspace_illusion.files import check_has_content, check_is_no_address, one_line
 
 CONTROL_VECTOR = re.compile(r"direction\.(\d+)")
 """What a gguf control vector calls the direction that is added to the output of a block."""
@@ -28,6 +28,10 @@ _SAES = (
 _NUMBERS = "biufc"
 """The kinds of numpy's arrays that hold numbers."""
 _PICKLES = (".pkl", ".pickle", ".joblib", ".sav", ".dill")
+_TEXTS = {".csv": ", delimiter=','", ".tsv": "", ".txt": ""}
+"""Tables of text, and what numpy has to be told of what stands between their cells, if it is no white space."""
+_BESIDE = ("{}_metadata.json", "{}.json")
+"""How a file is called that says of another, by that one's name, where it is from."""
 
 
 @dataclass(frozen=True)
@@ -52,18 +56,40 @@ def read_held(file: Path) -> Held:
     Raises:
         InputError: If it is missing, of another kind, refused or broken, or holds no tensors.
     """
+    check_is_no_address(file)
     if file.is_dir():
         return _read_folder(file)
     if (suffix := file.suffix.lower()) in _PICKLES:
         raise InputError(f"{file} is a pickle, which may run anything when it is opened; {_alone(file, 'joblib')}")
+    if suffix in _TEXTS:
+        saved = f"numpy.save('{file.with_suffix('.npy')}', numpy.loadtxt('{file}'{_TEXTS[suffix]}))"
+        raise InputError(
+            f'{file} is a table of text; save its numbers alone: python -c "import numpy; {saved}" (skiprows=1 leaves '
+            "out a line of names, usecols=1 takes a column)"
+        )
     read = READERS.get(suffix)
     if read is None:
         raise InputError(f"{file} is none of {', '.join(READERS)}; save the subspace as one of these")
     if not file.is_file():
         raise InputError(f"{file} is not there; name a file with a subspace")
+    check_has_content(file)
     if any(file.name == weights and (file.parent / config).is_file() for _, weights, config in _SAES):
         return _read_folder(file.parent)
-    return _apart(file, read(file), "gguf" if suffix == ".gguf" else "")
+    held = _apart(file, read(file), "gguf" if suffix == ".gguf" else "")
+    return replace(held, said={**_said_beside(file), **held.said})
+
+
+def _said_beside(file: Path) -> dict[str, Any]:
+    """The numbers and words of a configuration that lies beside a file and is called after it; none where none does."""
+    said: dict[str, Any] = {}
+    for path in (file.with_name(name.format(file.stem)) for name in _BESIDE):
+        if path != file and path.is_file():
+            try:
+                config = json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError, RecursionError):
+                continue
+            said |= dict(_inside(config, path.name)) if isinstance(config, dict) else {}
+    return {name: value for name, value in said.items() if isinstance(value, str | int | float)}
 
 
 def _apart(file: Path, found: Mapping[str, Any], tool: str = "") -> Held:
@@ -72,7 +98,7 @@ def _apart(file: Path, found: Mapping[str, Any], tool: str = "") -> Held:
     Raises:
         InputError: If there are no tensors.
     """
-    entries = {name: value for name, value in found.items() if isinstance(value, torch.Tensor)}
+    entries = {name: value for name, value in found.items() if isinstance(value, torch.Tensor) and not value.is_meta}
     long = {name: value for name, value in entries.items() if value.numel() != 1}
     tensors = long or {name: value for name, value in entries.items() if value.ndim} or entries
     if not tensors:
@@ -185,8 +211,11 @@ def _read_torch(file: Path) -> dict[str, Any]:
         raise InputError(
             f"{file} cannot be opened without unpickling more than tensors, which is refused; {_alone(file, tool)}"
         ) from error
-    except Exception as error:  # a broken pickle may raise anything
-        raise InputError(f"{file} cannot be read as a torch file: {type(error).__name__} {one_line(error)}") from error
+    except (
+        Exception
+    ) as error:  # a broken pickle may raise anything, and torch goes on to say how to open it all the same
+        said = f"{type(error).__name__} {one_line(error)}".partition(". ")[0]
+        raise InputError(f"{file} cannot be read as a torch file: {said}; save a tensor anew") from error
     if not isinstance(value, torch.Tensor | Mapping | list | tuple):
         raise InputError(f"{file} holds a {type(value).__name__}; save a tensor, or a dict of tensors by name")
     return dict(_inside(value))
@@ -208,6 +237,27 @@ def _read_gguf(file: Path) -> dict[str, Any]:
         raise InputError(f"{file} cannot be read as gguf: {type(error).__name__} {one_line(error)}") from error
 
 
+def _read_json(file: Path) -> dict[str, Any]:
+    """The lists of numbers, however deep."""
+    try:
+        return dict(_inside(_with_tensors(json.loads(file.read_text(encoding="utf-8-sig")))))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{file} cannot be read as json: {one_line(error)}") from error
+
+
+def _with_tensors(value: Any) -> Any:
+    """What JSON says, with tensors for its lists of numbers."""
+    if isinstance(value, dict):
+        return {name: _with_tensors(inner) for name, inner in value.items()}
+    if not isinstance(value, list):
+        return value
+    try:
+        array = np.array(value)
+    except ValueError:  # lists of different lengths
+        return [_with_tensors(inner) for inner in value]
+    return _tensor(array) if array.dtype.kind in _NUMBERS else [_with_tensors(inner) for inner in value]
+
+
 READERS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     ".safetensors": _read_safetensors,
     ".npy": _read_numpy,
@@ -216,6 +266,7 @@ READERS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     ".pth": _read_torch,
     ".bin": _read_torch,
     ".gguf": _read_gguf,
+    ".json": _read_json,
 }
 """By a file's ending how it is read; each gives tensors, numbers and words by name."""
 

@@ -87,7 +87,9 @@ def read_user_subspace(
         given = given.after(f"took {name}, the only one of its tensors that may be meant")
     where = f"{file}#{name}" if name else str(file)
     choices = where if name else f"{where}#"
-    found = _subspace(where, given, width, rows, choices, origin_of(held.said, name))
+    # A file of one tensor is often called after where it is from, as in vec_layer_10.pt.
+    called = name or (file.stem if re.search("[A-Za-z]", file.stem) else "")
+    found = _subspace(where, given, width, rows, choices, origin_of(held.said, called))
     shape = list(held.tensors.get(name, every[name].values).shape)
     return replace(found, taken_for=f"{found.taken_for}, {shape}{f' of {held.tool}' if held.tool else ''}")
 
@@ -121,7 +123,12 @@ def parse_spec(text: str) -> tuple[Path, str | None, str | None]:
     if not file:
         raise InputError(f"{text!r} names no file; write file#tensor:rows, such as sae/#W_dec:17 or probe.npy")
     tensor, colon, rows = rest.partition(":")
-    return Path(file), tensor or None, rows if colon else None
+    return _at_home(file), tensor or None, rows if colon else None
+
+
+def _at_home(file: str) -> Path:
+    """A file by its name; a shell leaves the ``~`` of ``label=~/file`` as it is."""
+    return Path.home() / file[2:] if file.startswith("~/") else Path(file)
 
 
 def _choose(
@@ -207,7 +214,9 @@ def _subspace(
     elif transposed:
         notes.append(f"transposed: it was {shape}")
     vectors = vectors if chosen is None else vectors[chosen]
-    if not 0 < len(vectors) <= width:
+    if not len(vectors):
+        raise InputError(f"{where} has 0 vectors in {width} dimensions; save it anew")
+    if len(vectors) > width:
         raise InputError(f"{where} has {len(vectors)} vectors in {width} dimensions; {choice}")
     is_open = chosen is None and given.together is None
     basis, *done = _basis(where, vectors, choice if is_open else None)
@@ -309,7 +318,10 @@ def _vectors(where: str, given: Vectors, shape: Sequence[int], width: int) -> tu
     if not sides:
         raise InputError(f"{where} has shape {list(shape)}; a subspace is [d], [k, d] or [d, k]")
     if width not in sides:
-        raise InputError(f"{where} has shape {list(shape)}, no side of which is the component's width of {width}")
+        raise InputError(
+            f"{where} has shape {list(shape)}, no side of which is the component's width of {width}; choose the hook "
+            "at which it was found"
+        )
     if len(sides) == 1:
         return values[None], False
     if given.rows is None and sides == [width, width] and width > 1:
@@ -341,7 +353,7 @@ def _picked(where: str, rows: str | Sequence[int], count: int) -> list[int]:
     for part in rows.split(",") if isinstance(rows, str) else []:
         match = _RANGE.fullmatch(part)
         if match is None:
-            raise InputError(f"{where}: {rows!r} are no rows; write a number, several (3,5,9) or a range (0:4)")
+            raise InputError(f"{where}: {rows!r} are no rows; write a number, several (3,5,9) or a range (0:4), from 0")
         first = int(match[1])
         ranges.append((first, first + 1 if match[2] is None else int(match[2])))
     for first, stop in ranges:

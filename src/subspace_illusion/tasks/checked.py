@@ -10,12 +10,12 @@ from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.answer_sets import common
 from subspace_illusion.tasks.answers import JOINED
 from subspace_illusion.tasks.bad_rows import BadRows
-from subspace_illusion.tasks.cells import Wrong
+from subspace_illusion.tasks.cells import Wrong, opened
 from subspace_illusion.tasks.completed import MAY_BE_BLANK, OPTIONAL, REQUIRED, values
 from subspace_illusion.tasks.naming import Naming
 from subspace_illusion.tasks.quoting import at, quoted
 from subspace_illusion.tasks.several_answers import ANSWERS, PLACE, merged
-from subspace_illusion.tasks.table import PAIR_KINDS, SAME, SPLITS
+from subspace_illusion.tasks.table import OTHER_SPLITS, PAIR_KINDS, SAME, SPLITS
 
 OnBad = Callable[[int, str], object]
 """Told of a row that is wrong: its index, and what is wrong, which goes on from the row's name."""
@@ -23,9 +23,10 @@ _TEXTS = ("base", "source", *ANSWERS)
 _POSITIONS = ("position", "source_position")
 _LABELS = ("value", "source_value", "group", "split", "template", "kind")
 """The columns that are only compared and shown, so that a number will do."""
+_MISSING = ("nan", "NaN", "<NA>", "NaT")
+"""What pandas makes of a missing cell where it makes everything text."""
 _LISTED = re.compile(r"""\s*(\[\s*['"].*\]|\{\s*'.*\})\s*""", re.DOTALL)
 """What a list that begins with a text, or a mapping of Python's, looks like as text."""
-_BETWEEN = ("validation", "valid", "val", "dev")
 
 
 def checked(table: pd.DataFrame, naming: Naming, on_bad: OnBad | None = None) -> pd.DataFrame:
@@ -77,6 +78,19 @@ def _values(table: pd.DataFrame) -> Iterator[tuple[int, str]]:
         if blank and column not in MAY_BE_BLANK:
             remedy = "fill it in" + ("" if column in REQUIRED else ", or leave the column out")
             yield index, f": '{column}' is missing; {remedy}"
+            continue
+        is_prompt = column in ("base", "source")
+        if isinstance(value, str) and (value in _MISSING or (is_prompt and not value.strip())):
+            remedy = "leave it empty" if column in MAY_BE_BLANK else "fill it in"
+            yield index, f": '{column}' is {quoted(value)}, which says that it is missing; {remedy}"
+            continue
+        if is_prompt and _are_messages(value):
+            yield (
+                index,
+                f": '{column}' is {quoted(value)}, messages of a chat; give what the user says as text, which chat "
+                "(--chat) puts into the model's template, or all of it as the template writes it",
+            )
+            continue
         number = isinstance(value, int) and not isinstance(value, bool)
         fits = (
             blank
@@ -96,10 +110,17 @@ def _values(table: pd.DataFrame) -> Iterator[tuple[int, str]]:
             )
 
 
+def _are_messages(cell: Any) -> bool:
+    """Whether a cell holds messages of a chat, also where they are written as text."""
+    listed = opened(cell)
+    messages = listed if isinstance(listed, list) else [listed]
+    return bool(messages) and all(isinstance(said, dict) and {"role", "content"} <= {*said} for said in messages)
+
+
 def _words(table: pd.DataFrame) -> Iterator[tuple[int, str]]:
     """Splits, kinds and ways to be joined that are none of those that there are."""
     for index, _, split in _cells(table, "split"):
-        if split.lower() in _BETWEEN:
+        if split.lower() in OTHER_SPLITS:
             yield (
                 index,
                 f": the split is {quoted(split)}, and only train and test are used; remove such rows, or call them "

@@ -12,10 +12,10 @@ from subspace_illusion.tasks.quoting import quoted
 from subspace_illusion.tasks.token_ids import NAMED_IDS, are_ids, id_columns, say_ids
 
 _WORDS = ("", "_prompt", "_text", "_input", "_sentence")
-CLEAN = tuple(f"clean{word}" for word in _WORDS)
+CLEAN = *(f"clean{word}" for word in _WORDS), *(word[1:] for word in _WORDS[1:])
 CORRUPTED = tuple(f"{side}{word}" for side in ("corrupted", "corrupt") for word in _WORDS)
-"""The columns of prompts."""
-_ANSWERS = ("answer", "answers", "correct", "label", "target")
+"""The columns of prompts; what is called by the word alone is clean beside what is corrupted."""
+_ANSWERS = ("answer", "answers", "correct", "correct_answer", "correct_answers", "label", "target")
 """How columns are called, but for the side, whose answers are texts."""
 _OF_PROMPTS = (
     *("prompt", "text", "input", "sentence", "token", "row", "pair", "example", "sample", "template", "item", "group"),
@@ -38,7 +38,7 @@ def with_answers(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
     Raises:
         InputError: If no corrupted prompt has an answer where clean ones have, or answers may be ids or texts.
     """
-    named = _answer_columns([str(column) for column in table.columns])
+    named = _answer_columns([str(column) for column in table.columns], naming.name)
     taken = {answer: table[column] for answer, column in named.items() if answer not in table}
     if taken and are_ids({named[answer]: column for answer, column in taken.items()}, naming.name):
         say_ids([named[answer] for answer in taken], naming)
@@ -64,8 +64,12 @@ def with_answers(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
     return table
 
 
-def _answer_columns(found: Collection[str]) -> dict[str, str]:
-    """The columns that tell the answers: texts before ids, of both sides before those of one."""
+def _answer_columns(found: Collection[str], name: str) -> dict[str, str]:
+    """The columns that tell the answers: texts before ids, of both sides before those of one.
+
+    Raises:
+        InputError: If several may, and none is called so.
+    """
     both = {column: _other_side(column, found) for column in found}
     sides = [(column, other) for column, other in both.items() if other]
     texts = [side for side in sides if side[0].removeprefix("clean_") in _ANSWERS]
@@ -74,6 +78,12 @@ def _answer_columns(found: Collection[str]) -> dict[str, str]:
     of_answers = [side for side, whose in ids if whose in _ANSWERS]
     others = [side for side, whose in ids if whose not in _OF_PROMPTS]
     best: tuple[str, ...] = next(iter([*texts, *of_answers, *alone, *others]), ())
+    if best in others[:1] and len(others) > 1:
+        listed = " or ".join(quoted(column) for column, _ in others)
+        raise InputError(
+            f"{name} has several columns that may be the answers, {listed}; say which in columns (base_answer="
+            f"{best[0]},source_answer={best[1]})"
+        )
     return dict(zip(("base_answer", "source_answer"), best, strict=False))
 
 

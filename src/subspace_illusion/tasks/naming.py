@@ -1,6 +1,7 @@
-"""What a table and its columns are called: in messages, and by the user."""
+"""What a table and its columns are called: in messages, by the user, and but for capitals and spaces."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -52,3 +53,30 @@ def renamed(table: pd.DataFrame, naming: Naming, known: tuple[str, ...] = REQUIR
             )
     rest = table[[column for column in found if column not in {*naming.columns, *naming.columns.values()}]]
     return rest.assign(**{ours: table[theirs] for ours, theirs in naming.columns.items()})
+
+
+def plain_name(column: str) -> str:
+    """A column's name in small letters, with ``_`` for what stands between its words."""
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", column.strip())
+    return re.sub(r"[\s_-]+", "_", apart).lower()
+
+
+def plainly_named(table: pd.DataFrame, naming: Naming, known: Collection[str] | None = None) -> pd.DataFrame:
+    """A table whose columns have their plain names, and says so; not where another has that name too.
+
+    Args:
+        table: The table.
+        naming: What messages call it.
+        known: The plain names that count; ``None``: all.
+    """
+    found = [str(column) for column in table.columns]
+    plain = [plain_name(column) for column in found]
+    names = {
+        column: name
+        for column, name in zip(found, plain, strict=True)
+        if column != name and plain.count(name) == 1 and (known is None or name in known)
+    }
+    if names:
+        said = ", ".join(f"{quoted(column)} for '{name}'" for column, name in names.items())
+        naming.say(f"{naming.name}: columns are taken by their names in small letters: {said}")
+    return table.rename(columns=names)

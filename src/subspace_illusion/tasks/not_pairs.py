@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from subspace_illusion.tasks.completed import REQUIRED
+from subspace_illusion.tasks.naming import plain_name
 from subspace_illusion.tasks.quoting import quoted
 
 PAIR = (
@@ -27,6 +28,8 @@ _TWO_ANSWERS = (
     ("positive", "negative"),
 )
 """Two columns of answers to one prompt: contrast pairs, preferences, facts to edit."""
+_ONE_ANSWER = ("attribute", "answer", "answers", "completion", "response", "output", "object", "obj_label")
+"""The one answer to a prompt, as in lists of facts."""
 _CHOICES = ("choices", "options")
 _NUMBERS = ("id", "idx", "index", "unnamed: 0")
 _TWO_TEXTS = (
@@ -37,6 +40,7 @@ _TWO_TEXTS = (
     ("chosen", "rejected"),
     ("honest", "dishonest"),
     ("sentence1", "sentence2"),
+    ("sent_more", "sent_less"),
 )
 """Two columns of texts without an answer."""
 
@@ -66,6 +70,13 @@ def what_it_holds(columns: Sequence[str], name: str) -> str | None:
             f"pairs. {PAIR}; subspace-illusion pairs {name} --match {match} makes pairs of rows that are alike in a "
             "column and have different labels"
         )
+    if text and (answer := column_called(_ONE_ANSWER, columns)):
+        return (
+            f"{name} holds prompts with one answer each ({quoted(text)}, {quoted(answer)}), and no counterfactual "
+            f"pairs: there is no second prompt to patch from. {PAIR}; subspace-illusion pairs {name} --match COLUMN "
+            f"--columns text={text},label={answer},answer={answer} makes pairs of rows that are alike in a column and "
+            "have different answers"
+        )
     if texts := _both(_TWO_TEXTS, columns):
         return (
             f"{name} holds pairs of texts ({texts}) without answers. {PAIR}; add the answers, and say which columns "
@@ -75,8 +86,9 @@ def what_it_holds(columns: Sequence[str], name: str) -> str | None:
 
 
 def column_called(names: Sequence[str], columns: Sequence[str]) -> str | None:
-    """The column that has the first of some names that any has; capital letters and spaces in its own are no matter."""
-    by_name = {column.lower().replace(" ", "_"): column for column in columns}
+    """The column that has the first of some names that any has, for a key of a mapping that of its column with a dot;
+    capital letters and spaces in its own are no matter."""
+    by_name = {plain_name(column.rpartition(".")[2]): column for column in reversed(columns)}
     return next((by_name[name] for name in names if name in by_name), None)
 
 

@@ -17,6 +17,7 @@ from subspace_illusion.tasks.quoting import quoted
 LAST = "last"
 """The position that is a prompt's last token, wherever that is."""
 _INDEX = re.compile(r"\s*[+-]?[0-9]+\s*")
+_FRACTION = re.compile(r"[+-]?[0-9]+\.0*")
 _NAMED = re.compile(r"(?:(?P<beside>after|before):)?(?P<text>.+?)(?:\[(?P<number>-?[0-9]+)\])?", re.DOTALL)
 _SHOWN = 5
 """How many of the places where a text stands are named."""
@@ -160,6 +161,11 @@ def _whole(prompt: Prompt, wanted: str) -> list[_Place]:
     if not places:
         alike = _alike(own, wanted)
         hint = "" if alike is None else f" (what it has is {quoted(alike)})"
+        hint = (
+            f" (the index of a token is a whole number, {wanted.partition('.')[0]})"
+            if _FRACTION.fullmatch(wanted)
+            else hint
+        )
         raise InputError(
             f"the {prompt.side} has no {quoted(wanted)} to take for its position{hint}: {quoted(own)}; give a text "
             f"that it has, a token index or '{LAST}'"

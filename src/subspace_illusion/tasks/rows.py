@@ -5,6 +5,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,12 +15,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from subspace_illusion.errors import InputError
-from subspace_illusion.files import one_line
+from subspace_illusion.files import check_has_content, check_is_no_address, one_line
 from subspace_illusion.tasks.quoting import at, quoted
-from subspace_illusion.tasks.table import SPLITS
+from subspace_illusion.tasks.table import OTHER_SPLITS, SPLITS
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 """What may stand between the cells of a csv file, and what that is called."""
+_PACKED = b"\x1f\x8b"
+"""How what gzip packs begins, whatever the file is called."""
+_SEPARATOR_LINE = re.compile(r'\s*"?sep=.?"?\s*\n', re.IGNORECASE)
+"""A first line that tells a spreadsheet what stands between the cells."""
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -32,6 +37,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     Raises:
         InputError: If it is none of these, is not there or cannot be read.
     """
+    check_is_no_address(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder; name the file in it that holds the table of pairs")
     read = _READERS.get((path.with_suffix("") if _is_packed(path) else path).suffix.lower())
@@ -39,6 +45,8 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         raise InputError(f"{path} is none of {', '.join(_READERS)}; save the table of pairs as one of these")
     if not path.is_file():
         raise InputError(f"{path} is not there; name a file with a table of pairs")
+    if path.stat().st_size:  # an empty table is told as such
+        check_has_content(path)
     return read(path)
 
 
@@ -53,14 +61,18 @@ def _text(path: Path) -> str:
         InputError: If it is in neither, or cannot be unpacked.
     """
     try:
-        data = gzip.decompress(path.read_bytes()) if _is_packed(path) else path.read_bytes()
+        data = path.read_bytes()
+        data = gzip.decompress(data) if data.startswith(_PACKED) else data
         is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        return io.TextIOWrapper(io.BytesIO(data), "utf-16" if is_wide else "utf-8-sig").read()
+        text = io.TextIOWrapper(io.BytesIO(data), "utf-16" if is_wide else "utf-8-sig").read()
     except UnicodeError as error:
         at_byte = f" (byte {error.start})" if isinstance(error, UnicodeDecodeError) else ""
         raise InputError(f"{path} is not UTF-8{at_byte}; save it with that encoding") from error
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path} cannot be read: {one_line(error)}") from error
+    if (place := text.find("\0")) >= 0:
+        raise InputError(f"{path} is not UTF-8 (it has a zero at character {place}); save it with that encoding")
+    return text
 
 
 def _read_csv(path: Path) -> list[dict[str, Any]]:
@@ -70,6 +82,8 @@ def _read_csv(path: Path) -> list[dict[str, Any]]:
         InputError: If it is none.
     """
     text = _text(path)
+    if told := _SEPARATOR_LINE.match(text):
+        text = text[told.end() :]
     separator = _separator(next((line for line in text.splitlines() if line.strip()), ""))
     try:
         found = [row for row in csv.reader(io.StringIO(text), strict=True, delimiter=separator) if row]
@@ -105,29 +119,41 @@ def _read_jsonl(path: Path) -> list[dict[str, Any]]:
 
 def _read_json(path: Path) -> list[dict[str, Any]]:
     """The rows of a file with a list of JSON objects; with one object that holds such a list, one for each split, or
-    what pandas makes of a table, which is its columns; or as jsonl.
+    what pandas makes of a table, which is its columns, or its rows by their names; or as jsonl.
 
     Raises:
         InputError: If it is none of these.
     """
+    text = _text(path)
     try:
-        whole = json.loads(_text(path))
+        whole = json.loads(text)
     except (ValueError, RecursionError):
-        return _read_jsonl(path)
+        is_by_line = text.strip().partition("\n")[0].endswith("}")
+        return _objects(_by_line(text, path) if is_by_line or not text.strip() else _loads(text, f"{path}"), path)
     if not isinstance(whole, dict):
         return _objects(whole, path)
-    if whole and {*whole} <= {*SPLITS} and all(isinstance(rows, list) for rows in whole.values()):
+    if whole and {*whole} <= {*SPLITS, *OTHER_SPLITS} and all(isinstance(rows, list) for rows in whole.values()):
         return [row | dict(split=split) for split, rows in whole.items() for row in _objects(rows, path)]
+    match whole:
+        case {"columns": [*names], "data": [*rows]} if rows and all(isinstance(row, list) for row in rows):
+            if any(len(row) != len(names) for row in rows):
+                raise InputError(f"{path} has {len(names)} columns and rows of another length; mend its data")
+            return [dict(zip(map(str, names), row, strict=True)) for row in rows]
     if (columns := _columns(whole)) is not None:
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     lists = [value for value in whole.values() if isinstance(value, list)]
-    return _objects(lists[0] if len(lists) == 1 else [whole], path)
+    of_rows = [value for value in lists if any(isinstance(row, dict) for row in value)]
+    best = of_rows or lists
+    return _objects(best[0] if len(best) == 1 else [whole] if whole else [], path)
 
 
 def _columns(whole: Mapping[str, Any]) -> dict[str, list[Any]] | None:
-    """The columns of a table that JSON has column by column, as lists or by the rows' names; ``None`` if not."""
+    """The columns of a table that JSON has column by column, as lists or by the rows' names; or row by row,
+    by their numbers; ``None`` if not."""
     named = [value for value in whole.values() if isinstance(value, dict)]
     if len(named) == len(whole) > 1 and all(value.keys() == named[0].keys() for value in named):
+        if all(name.isdecimal() for name in whole) and not all(name.isdecimal() for name in named[0]):
+            return {name: [row[name] for row in named] for name in named[0]}
         return {name: [*value.values()] for name, value in whole.items()}
     listed = [value for value in whole.values() if isinstance(value, list)]
     cells = [cell for value in listed for cell in value]
@@ -188,5 +214,6 @@ _READERS: Mapping[str, Callable[[Path], list[dict[str, Any]]]] = {
     ".csv": _read_csv,
     ".tsv": _read_csv,
     ".jsonl": _read_jsonl,
+    ".ndjson": _read_jsonl,
     ".json": _read_json,
 }

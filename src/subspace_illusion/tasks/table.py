@@ -26,6 +26,8 @@ IOI, AGREEMENT, FACTS, PRONOUN = "ioi", "agreement", "facts", "pronoun"
 """The tasks that are made here; every other is a table of the user's. IOI is the task of the post and the paper, with
 which alone their figures are comparable."""
 SPLITS = ("train", "test")
+OTHER_SPLITS = ("validation", "valid", "val", "dev")
+"""What others call a split that is not used here."""
 DIFFERENT = "different value"
 DIFFERENT_UNRELATED = "different value, unrelated words"
 SAME = "same value"

@@ -117,9 +117,10 @@ def _one_or_all(listed: Sequence[Any]) -> Any:
 
 def _listed(cell: object) -> list[int]:
     """The ids that a cell lists, or the one that it is; none if it is none."""
-    read = int(cell) if isinstance(cell, str) and re.fullmatch(r"\s*[0-9]+\s*", cell) else opened(cell)
+    read = float(cell) if isinstance(cell, str) and re.fullmatch(r"\s*[0-9]{1,15}(?:\.0*)?\s*", cell) else opened(cell)
     listed = read if isinstance(read, list) else [read]
-    numbers = [number for number in listed if type(number) is int and number >= 0]
+    # pandas makes fractions of whole numbers where another row has none
+    numbers = [int(number) for number in listed if type(number) in (int, float) and number >= 0 and number % 1 == 0]
     return numbers if len(numbers) == len(listed) else []
 
 

@@ -1,5 +1,6 @@
 """From a raw table of pairs, in words, to the pipeline's two tables, in tokens; whatever the task."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -39,6 +40,9 @@ _MADE_LATER = (
     *("base_token_index", "source_token_index"),
 )
 """Columns that the table of pairs gets once the model has run."""
+_UNSEEN = re.compile(
+    "[\N{NO-BREAK SPACE}\N{SOFT HYPHEN}\N{ZERO WIDTH SPACE}\N{WORD JOINER}\N{ZERO WIDTH NO-BREAK SPACE}]"
+)
 SKIP = "skip_bad_rows=True leaves them out"
 """How rows that are wrong are left out, as messages say it where that can be asked for."""
 
@@ -327,6 +331,9 @@ class _Rows:
                 bool(ends.shared) and not ends.in_a_character and not ends.shared_text.strip()
             ),
             "answer and foil part in the middle of a character, so that END is a part of one": ends.in_a_character,
+            "a prompt has characters that are not seen, or a space of another kind": any(
+                _UNSEEN.search(side.text) for side in sides.values()
+            ),
         }
         self.rows.add(index)
         self.answers = max(self.answers, len(ends.answers), len(ends.foils))

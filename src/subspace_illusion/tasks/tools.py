@@ -1,5 +1,6 @@
 """Tables of other tools, told by their columns, in our columns."""
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +12,7 @@ from subspace_illusion.tasks.cells import in_python, opened
 from subspace_illusion.tasks.clean_corrupted import CLEAN, CORRUPTED, is_clean_corrupted, with_answers
 from subspace_illusion.tasks.completed import OPTIONAL, REQUIRED
 from subspace_illusion.tasks.counterfactuals import COUNTERFACTUAL, INPUTS, one_a_counterfactual, published
-from subspace_illusion.tasks.naming import Naming, renamed
+from subspace_illusion.tasks.naming import Naming, plain_name, plainly_named, renamed
 from subspace_illusion.tasks.not_pairs import PAIR, what_it_holds
 from subspace_illusion.tasks.quoting import quoted
 from subspace_illusion.tasks.several_answers import with_sets
@@ -19,6 +20,22 @@ from subspace_illusion.tasks.table import SPLITS
 from subspace_illusion.tasks.token_ids import check_all_are_ids, with_named_ids
 
 _PREFIXES = ("clean_prefix", "patch_prefix")
+_POSITION = re.compile(r"(?:(?:base|clean|token|subject|patch)_)?(?:pos|position|tok|token)(?:_?(?:idx|index|id))?")
+"""How columns are called that may say a position."""
+_WORDS = ("prompt", "text", "input", "sentence")
+_ANSWER_WORDS = ("answer", "label", "output", "target")
+_BASES, _SOURCES = ("base", "original"), ("source", "counterfactual")
+_SIDES = (*_BASES, *_SOURCES, "clean", "corrupted", "corrupt")
+"""How columns are called by side and by what they say of it."""
+
+
+def _by_side(sides: Sequence[str], words: Sequence[str]) -> list[str]:
+    """What columns are called that say something of a side."""
+    return [f"{side}_{word}" for side in sides for word in words]
+
+
+_BASE_PROMPTS = [*_by_side(_BASES, _WORDS), "original"]
+_SOURCE_PROMPTS = [*_by_side(_SOURCES, _WORDS), "counterfactual"]
 
 
 @dataclass(frozen=True)
@@ -47,9 +64,11 @@ def in_our_columns(rows: Sequence[Mapping[str, Any]], naming: Naming) -> pd.Data
     cells = [{column: in_python(cell) for column, cell in row.items()} for row in rows]
     notes: list[str] = []
     table = with_named_ids(renamed(pd.DataFrame(cells, dtype=object), naming), replace(naming, say=notes.append))
+    table = _with_sides_opened(plainly_named(table, naming, REQUIRED + OPTIONAL), naming)
+    tool = _tool(table)
+    if tool is None and not {*REQUIRED} <= {*table} and (its := _tool(table.rename(columns=plain_name))):
+        table, tool = plainly_named(table, naming), its
     found = [str(column) for column in table.columns]
-    known = {*REQUIRED} <= {*found}
-    tool = None if known else next((tool for tool in _TOOLS if tool.told_by(found)), None)
     if naming.counterfactual is not None and not (tool and tool.prepare is published):
         raise InputError(
             f"{naming.name} has no columns with kinds of counterfactual, of which {quoted(naming.counterfactual)} "
@@ -60,11 +79,41 @@ def in_our_columns(rows: Sequence[Mapping[str, Any]], naming: Naming) -> pd.Data
     for note in notes:
         naming.say(note)
     if lacking := [column for column in REQUIRED if column not in table]:
-        raise InputError(_lacks(lacking[0], found, tool, naming.name))
+        raise InputError(_lacks(lacking[0], [*found, *_keys(table)], tool, naming.name))
     check_all_are_ids(table, naming.name)
     table = with_sets(table, naming)
+    if "position" not in table and (unread := [column for column in table if _POSITION.fullmatch(plain_name(column))]):
+        naming.say(
+            f"its {quoted(unread[0])} is carried along and not read; if it says where to read, name it in columns "
+            f"(position={unread[0]})"
+        )
     ours = [column for column in REQUIRED + OPTIONAL if column in table]
     return table[[*ours, *(column for column in table if column not in ours and _plain(table[column]))]]
+
+
+def _tool(table: pd.DataFrame) -> _Tool | None:
+    """Whose table it is; ``None`` if it has our columns, or those of no tool."""
+    found = [str(column) for column in table.columns]
+    return None if {*REQUIRED} <= {*found} else next((tool for tool in _TOOLS if tool.told_by(found)), None)
+
+
+def _with_sides_opened(table: pd.DataFrame, naming: Naming) -> pd.DataFrame:
+    """A table with a column for each thing that it says of a side in a mapping, such as ``clean_prompt`` where
+    ``clean`` has a ``prompt``."""
+    for side in [side for side in _SIDES if side in table]:
+        cells = table[side].map(opened)
+        if all(isinstance(cell, dict) and {*_WORDS} & {*cell} for cell in cells):
+            names = {key: f"{side}_{key}" for key in cells.iloc[0]}
+            naming.say(f"its {quoted(side)} is a mapping, and is taken apart into {', '.join(names.values())}")
+            apart = {name: cells.map(lambda cell, key=key: cell.get(key)) for key, name in names.items()}
+            table = table.drop(columns=side).assign(**apart)
+    return table
+
+
+def _keys(table: pd.DataFrame) -> list[str]:
+    """What the mappings of the first row say, each with its column and a dot before it."""
+    first = table.iloc[0].items()
+    return [f"{column}.{key}" for column, cell in first if isinstance(cell, dict) for key in cell]
 
 
 def _as_ours(table: pd.DataFrame, tool: _Tool, naming: Naming) -> pd.DataFrame:
@@ -181,6 +230,17 @@ _TOOLS = (
             source_position=["source_entity"],
         ),
         _split_is_template,
+    ),
+    _Tool(
+        "prompts by side",
+        lambda found: any(name in found for name in _BASE_PROMPTS) and any(name in found for name in _SOURCE_PROMPTS),
+        dict(
+            base=_BASE_PROMPTS,
+            source=_SOURCE_PROMPTS,
+            base_answer=_by_side(_BASES, _ANSWER_WORDS),
+            source_answer=_by_side(_SOURCES, _ANSWER_WORDS),
+        ),
+        _as_it_is,
     ),
     _Tool("causalab", lambda found: {*INPUTS} <= {*found}, {}, one_a_counterfactual),
     _Tool(
