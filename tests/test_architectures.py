@@ -2,6 +2,8 @@
 ``python tests/architectures.py``.
 """
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from transformer_lens.factories.architecture_adapter_factory import SUPPORTED_ARCHITECTURES
@@ -37,6 +39,12 @@ def test_replays_are_full_forward_passes(kind):
     sites = [Site(1, point) for point in PLACES if kind[1].has(Site(1, point))]
     assert len(sites) >= 4
     assert farthest(kind[1], sites) < TOLERANCE
+
+
+@pytest.mark.parametrize("name", ["Falcon", "Llama 4"])
+def test_the_last_mlp_is_run_at_end_alone_also_where_its_block_adds_in_place_or_its_experts_give_a_row(name):
+    model = small_model(name)
+    assert farthest(model, [Site(1, "hook_resid_post")]) < TOLERANCE
 
 
 @pytest.mark.parametrize("name", ["Jamba", "GLM-MoE-DSA"])
@@ -96,6 +104,18 @@ SMALL = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, interme
 def test_a_model_that_looks_ahead_is_refused_when_it_is_opened():
     with pytest.raises(InputError, match=r"^BertLMHeadModel looks ahead: .* give a causal model$"):
         wrapped(BertConfig(**SMALL, initializer_range=0.2))
+
+
+@pytest.mark.parametrize(
+    ("name", "unusual"),
+    [("GPT-2", dict(scale_attn_weights=False)), ("Gemma-3", dict(attn_logit_softcapping=0.5))],
+)
+def test_a_model_that_transformer_lens_runs_otherwise_is_refused_when_it_is_opened(name, unusual, monkeypatch):
+    monkeypatch.setitem(KINDS, name, replace(KINDS[name], shape=KINDS[name].shape | unusual))
+    with pytest.raises(
+        InputError, match=r"^transformer_lens runs the \w+ otherwise than transformers does: .* audited"
+    ):
+        small_model(name)
 
 
 def test_a_model_that_gives_no_numbers_is_refused_when_it_is_opened():

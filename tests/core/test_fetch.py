@@ -268,10 +268,44 @@ def resaved(folder: Path, change: Callable[[str, torch.Tensor], torch.Tensor | N
     save_file({name: x for name, x in changed.items() if x is not None}, file, dict(format="pt"))
 
 
+@pytest.mark.parametrize(
+    ("told", "beside", "named"),
+    [
+        (dict(num_hidden_layers=3), {}, r"model\.layers\.3\.\S+ and 8 others"),
+        ({}, {"model.layers.2.self_attn.q_proj.bias": torch.ones(32)}, r"model\.layers\.2\.self_attn\.q_proj\.bias"),
+    ],
+)
+def test_blocks_and_biases_that_the_configuration_leaves_out_are_not_left_out_silently(tmp_path, told, beside, named):
+    tiny.write_folder(tmp_path, "llama")
+    (tmp_path / "config.json").write_text(json.dumps(json.loads((tmp_path / "config.json").read_text()) | told))
+    file = tmp_path / "model.safetensors"
+    # What older checkpoints hold besides, which is computed today, says nothing of another model.
+    computed = {"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(4)}
+    save_file(load_file(file) | beside | computed, file, dict(format="pt"))
+    with pytest.raises(InputError, match=rf" has weights, {named}, that config\.json leaves out"):
+        open_model(tmp_path)
+
+
 def test_weights_that_a_folder_lacks_are_not_drawn_at_random(own):
     resaved(own, lambda name, x: None if "h.2.mlp" in name else x)
     with pytest.raises(InputError, match=r"own has no weights for .*h\.2\.mlp\S+ and 3 others of the GPT2LMHeadModel"):
         open_model(own)
+
+
+def test_weights_of_another_shape_than_the_configuration_tells_are_named(own):
+    resaved(own, lambda name, x: x[:, 1:].contiguous() if "h.1.mlp.c_fc.weight" in name else x)
+    with pytest.raises(InputError, match=r"has \S+h\.1\.mlp\.c_fc\.weight of shape \(32, \d+\), and a config\.json"):
+        open_model(own)
+
+
+def test_a_file_in_the_place_of_a_folder_is_one_line(tmp_path):
+    (tmp_path / "model.gguf").write_bytes(b"GGUF")
+    with pytest.raises(InputError, match=r"model\.gguf is a file: a model is a folder"):
+        fetch.open_source(str(tmp_path / "model.gguf"))
+
+
+def test_a_line_that_leads_to_the_next_is_said_with_it():
+    assert checkpoints.first_line(ValueError("wrong:\n  too many heads\nsee elsewhere")) == "wrong: too many heads"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import tiny
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.on_device import groups, replaying
-from subspace_illusion.core.replay import record, record_all, replay
+from subspace_illusion.core.replay import _at_end, record, record_all, replay
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.core.tail import PADDED, Tail, alike
 from subspace_illusion.errors import InputError
@@ -262,3 +262,23 @@ def test_what_is_trained_on_is_the_same_whatever_is_padded(model: Model):
         outcomes.append((logits.detach(), *torch.autograd.grad(logits.square().sum(), x)))
     for apart, together in zip(*outcomes, strict=True):
         torch.testing.assert_close(apart, together, rtol=1e-3, atol=1e-3)
+
+
+def test_an_mlp_is_given_end_alone_by_place_or_by_name_and_may_give_more():
+    """What has something for every token is cut and filled up again, and nothing else."""
+    ends, x = torch.tensor([1, 2]), torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0))
+
+    class Mlp(torch.nn.Module):
+        def forward(self, x, scale, beside):
+            assert x.shape == beside.shape == (2, 1, 4)
+            return x * scale + beside, x[:, 0, :2], scale
+
+    mlp, unembed = Mlp(), torch.nn.Identity()
+    bridge = SimpleNamespace(unembed=unembed, blocks=[SimpleNamespace(mlp=mlp)])
+    with _at_end(cast(Model, SimpleNamespace(bridge=bridge)), ends, 3, last_mlp=True):
+        out, in_a_row, scale = mlp(x, torch.tensor(2.0), beside=x)
+        out += x  # as some blocks do
+        assert torch.equal(unembed(out)[:, 0], 4 * x[[0, 1], ends])
+    assert out.shape == x.shape
+    assert in_a_row.shape == (6, 2)
+    assert scale == 2

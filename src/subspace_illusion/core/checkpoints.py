@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+import re
 import weakref
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -166,17 +167,44 @@ def load_model(folder: Path, dtype: Dtype = "float32", device_map: Any = None) -
     try:
         with torch.random.fork_rng(devices=[]):  # loading draws from torch's global stream
             model, loaded = _transformers().AutoModelForCausalLM.from_pretrained(
-                place, dtype=kept_in, output_loading_info=True, offload_folder=offloaded.name, **where
+                place,
+                dtype=kept_in,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # which are refused below, by name
+                offload_folder=offloaded.name,
+                **where,
             )
     except Exception as error:  # safetensors, transformers and the JSON parser each raise their own
         raise InputError(f"{place} holds no model that can be read: {first_line(error)}") from error
+    if unlike := sorted(loaded["mismatched_keys"]):
+        name, saved, told = unlike[0]
+        raise InputError(
+            f"{place} has {name} of shape {tuple(saved)}, and a {CONFIG} that tells of {tuple(told)}: give it the "
+            "configuration that its weights were trained with"
+        )
     if lacking := sorted(loaded["missing_keys"]):  # transformers draws them at random
         raise InputError(
             f"{place} has no weights for {lacking[0]}{f' and {len(lacking) - 1} others' if lacking[1:] else ''} of the "
             f"{type(model).__name__} that {CONFIG} tells of: give the folder of a whole language model"
         )
+    if beside := sorted(name for name in loaded["unexpected_keys"] if _is_left_out(model, name)):
+        raise InputError(
+            f"{place} has weights, {beside[0]}{f' and {len(beside) - 1} others' if beside[1:] else ''}, that {CONFIG} "
+            "leaves out, so another model would run: give it the configuration that they were trained with"
+        )
     weakref.finalize(model, offloaded.cleanup)
     return model
+
+
+def _is_left_out(model: Any, name: str) -> bool:
+    """Whether a weight that was saved, and not loaded, has its place in a model: a bias of a linear module that has
+    none, or what is in an earlier block too. Blocks that only help to predict further tokens are no part of it."""
+    around, _, leaf = name.rpartition(".")
+    if leaf in getattr(dict(model.named_modules()).get(around), "_parameters", ()):
+        return True
+    if getattr(model.config, "num_nextn_predict_layers", None):
+        return False
+    return re.sub(r"\.\d+\.", ".0.", name, count=1) in dict(model.named_parameters())
 
 
 def saved_dtype(folder: Path) -> torch.dtype:
@@ -268,6 +296,6 @@ def reopened(tokenizer: Any) -> Any | None:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line that an error has to say."""
+    """The first line that an error has to say, with the next where it only leads to that."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    return " ".join(lines[: 2 if lines[0].endswith(":") else 1]) if lines else type(error).__name__

@@ -169,6 +169,11 @@ def open_source(name: str) -> tuple[Path, dict[str, str]]:
         place, pointer = model_folder(folder), pointer_of(folder) or {}
         found = {key: pointer[key] for key in ("repository", "revision") if key in pointer}
         found = found or dict(path=str(place.resolve()))
+    elif folder.is_file():
+        raise InputError(
+            f"{name} is a file: a model is a folder with its configuration, safetensors weights and tokenizer, as "
+            "save_pretrained of transformers writes it, which reads gguf files too (from_pretrained with gguf_file)"
+        )
     else:
         repository, _, revision = name.partition("@")
         try:

@@ -6,7 +6,7 @@ runs the model brings them over.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -17,6 +17,7 @@ import torch
 
 from subspace_illusion.core.checkpoints import first_line, load_model, open_tokenizer
 from subspace_illusion.core.device import multiplies, pick_device
+from subspace_illusion.core.forwards import forwards
 from subspace_illusion.core.linear import in_float32, logits_in_float32, matrix_of, rounded_once
 from subspace_illusion.core.parts import (
     Weights,
@@ -24,6 +25,7 @@ from subspace_illusion.core.parts import (
     given_by,
     has_experts,
     how_blocks_run,
+    linear_in,
     linear_modules,
     norm_at_end,
     norm_before,
@@ -41,6 +43,10 @@ LEAST_READOUTS = 2**28
 
 PROBE_LENGTH = 11
 """Tokens of the prompts that tell what the hooks hold; a number that no model has heads or dimensions."""
+
+SAME, ROUNDINGS = 1e-3, 32
+"""How far the logits of transformer_lens may be from those of transformers, as a share of their size: so much, or so
+many times what the dtype rounds a number of size 1 by."""
 
 
 def open_model(
@@ -74,22 +80,63 @@ def bridge_model(hf_model: Any, tokenizer: Tokenizer, device: torch.device | Non
     """Wraps a loaded HF model, in place, in a TransformerBridge, on a device, or, with ``None``, where it is.
 
     Raises:
-        InputError: If transformer_lens has no adapter for the architecture.
+        InputError: If transformer_lens has no adapter for the architecture, or one that leaves out what the model does.
     """
     from transformer_lens.model_bridge import TransformerBridge
 
     try:
+        hf_model = (hf_model if device is None else hf_model.to(device)).eval()
+        own = _logits_alone(hf_model)
         with _without_processors():
             bridge = TransformerBridge.boot_transformers(
                 name,
-                hf_model=(hf_model if device is None else hf_model.to(device)).eval(),
+                hf_model=hf_model,
                 tokenizer=tokenizer.hf,
                 device=str(device or device_of(hf_model, torch.device("cpu"))),
             )
     except Exception as error:  # the adapters raise whatever their architecture makes them raise
         said = first_line(error).partition(" Available architectures")[0]  # of which there are some hundred and sixty
         raise InputError(f"transformer_lens cannot wrap the {type(hf_model).__name__}: {said}") from error
-    return wrap_bridge(bridge, tokenizer)
+    model = wrap_bridge(bridge, tokenizer)
+    _check_same(own, model)
+    return model
+
+
+def _logits_alone(hf_model: Any) -> torch.Tensor | None:
+    """What a model says of a short prompt before transformer_lens wraps it; ``None`` where it cannot be run so."""
+    try:
+        first, device = next(hf_model.parameters()), device_of(hf_model, torch.device("cpu"))
+        with forwards(_rounding(first.dtype, first.device, linear_in(hf_model))):
+            return _short_run(hf_model, device)
+    except Exception:  # every architecture raises its own, and will again as soon as it is wrapped
+        return None
+
+
+def _short_run(hf_model: Any, device: torch.device) -> torch.Tensor:
+    with torch.no_grad():
+        logits: torch.Tensor = hf_model(
+            input_ids=torch.arange(PROBE_LENGTH, device=device)[None], use_cache=False
+        ).logits
+    return logits.float().cpu()
+
+
+def _check_same(own: torch.Tensor | None, model: Model) -> None:
+    """Makes sure that a model says the same as before it was wrapped: transformer_lens computes attention anew, and a
+    configuration may ask for what it does not know of.
+
+    Raises:
+        InputError: If not.
+    """
+    if own is None:
+        return
+    found = _short_run(model.bridge.original_model, model.device)
+    off, size = (float(x.norm()) for x in (found - own, own))
+    if off > max(SAME, ROUNDINGS * torch.finfo(model.dtype).eps) * size:
+        raise InputError(
+            f"transformer_lens runs the {type(model.bridge.original_model).__name__} otherwise than transformers does: "
+            f"their logits differ by {off / size:.1g} of their size, so another model would be audited; it leaves out "
+            "what is unusual in the configuration, such as a scale or a cap in attention"
+        )
 
 
 @contextmanager
@@ -119,15 +166,22 @@ def wrap_bridge(bridge: Any, tokenizer: Tokenizer) -> Model:
     embedding = next(bridge.parameters()).device
     device = torch.device(bridge.cfg.device) if placed_on(bridge.original_model) else embedding
     dtype = next(bridge.parameters()).dtype
-    if dtype.itemsize == 2 and embedding.type == "cpu" and not multiplies(embedding, dtype):
-        for module, weights in linear_modules(bridge, 0).items():
-            if not is_offloaded(module):
-                module.__dict__["forward"] = partial(_rounded_once, weights)
+    for module, forward in _rounding(dtype, embedding, linear_modules(bridge, 0)).items():
+        module.__dict__["forward"] = forward
     for module, weights in linear_modules(bridge, len(bridge.blocks)).items():
         if weights()[0].dtype != torch.float32:
             module.__dict__["forward"] = partial(_logits_in_float32, weights)
     returned, whole_prompts = how_blocks_run(bridge, device)
     return Model(bridge, tokenizer, device, _centres(bridge, device), returned, whole_prompts)
+
+
+def _rounding(
+    dtype: torch.dtype, device: torch.device, linear: Mapping[torch.nn.Module, Weights]
+) -> dict[torch.nn.Module, Callable[..., Any]]:
+    """What linear modules do in the place of their own products, by module: nothing else where the device has those."""
+    if dtype.itemsize != 2 or device.type != "cpu" or multiplies(device, dtype):
+        return {}
+    return {module: partial(_rounded_once, of) for module, of in linear.items() if not is_offloaded(module)}
 
 
 def _logits_in_float32(weights: Weights, x: torch.Tensor) -> torch.Tensor:

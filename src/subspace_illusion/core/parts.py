@@ -62,10 +62,15 @@ module that is offloaded come and go."""
 
 def linear_modules(bridge: Any, start: int) -> dict[torch.nn.Module, Weights]:
     """The linear modules from a block on, the unembedding among them, with what gives their weights."""
+    return linear_in(*bridge.blocks[start:], bridge.unembed)
+
+
+def linear_in(*parts: torch.nn.Module) -> dict[torch.nn.Module, Weights]:
+    """The linear modules of some modules, with what gives their weights."""
     from transformers.pytorch_utils import Conv1D
 
     found: dict[torch.nn.Module, Weights] = {}
-    for part in (*bridge.blocks[start:], bridge.unembed):
+    for part in parts:
         for module in part.modules():
             if isinstance(module, torch.nn.Linear):
                 found[module] = partial(_weights_of, module, False)

@@ -305,14 +305,22 @@ def _at_end(model: Model, ends: torch.Tensor, longest: int, last_mlp: bool = Fal
         return
     rows = torch.arange(len(ends), device=ends.device)
 
-    def at_end(_: Any, args: Any) -> Any:
-        x = args[0]
-        return x[rows.to(x.device), ends.to(x.device)][:, None], *args[1:]
+    def of_end(x: Any) -> Any:
+        if not isinstance(x, torch.Tensor) or x.shape[:2] != (len(ends), longest):
+            return x
+        return x[rows.to(x.device), ends.to(x.device)][:, None]
+
+    def at_end(_: Any, args: Any, kwargs: Any) -> Any:
+        return tuple(of_end(x) for x in args), {name: of_end(x) for name, x in kwargs.items()}
+
+    def of_all(x: Any) -> Any:
+        # Experts may give the tokens of all prompts in one row. A copy, as some blocks add to it in place.
+        if not isinstance(x, torch.Tensor) or x.shape[:-1] not in ((len(ends),), (len(ends), 1)):
+            return x
+        return x.repeat_interleave(longest, dim=x.ndim - 2)
 
     def for_all(_: Any, args: Any, output: Any) -> Any:
-        of_end, *others = output if isinstance(output, tuple) else (output,)
-        everywhere = of_end.expand(-1, longest, -1)
-        return (everywhere, *others) if isinstance(output, tuple) else everywhere
+        return tuple(of_all(x) for x in output) if isinstance(output, tuple) else of_all(output)
 
     with ExitStack() as stack:
         alone = [model.bridge.unembed]
@@ -320,7 +328,7 @@ def _at_end(model: Model, ends: torch.Tensor, longest: int, last_mlp: bool = Fal
             alone.append(model.bridge.blocks[-1].mlp)
             stack.callback(alone[-1].register_forward_hook(for_all).remove)
         for module in alone:
-            stack.callback(module.register_forward_pre_hook(at_end).remove)
+            stack.callback(module.register_forward_pre_hook(at_end, with_kwargs=True).remove)
         yield
 
 
