@@ -309,6 +309,8 @@ def test_nothing_is_planted_in_a_map_nor_where_it_takes_long(llama, monkeypatch,
     said = capsys.readouterr().out.splitlines()[0]
     assert re.search(r", some \d+ s; no cases are planted there, which would take some \d+ s more$", said)
     assert long.document.settings["calibrate"] is True
+    assert re.search(r"in the component itself: that would take some \d+ s$", long.document.planting)
+    assert every.document.planting.startswith("no cases were planted in the components themselves")
 
 
 @pytest.fixture

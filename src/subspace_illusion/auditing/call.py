@@ -82,6 +82,7 @@ def audit(
         sites, empty = _apart(sites, halves)
         bases = {SubspaceKey.user(label): subspace.basis for label, subspace in read.items()}
         planting = pace * sum(cost_of(site, halves, len(bases), chosen).get("planting", 0) for site in sites)
+        whether = _planted_or_not(asked.settings, chosen, planting)
         chosen = chosen if planting <= LONGEST_PLANTING else chosen.planting_nothing
         work = sum(sum(cost_of(site, halves, len(bases), chosen).values()) for site in sites)
         if progress:
@@ -96,6 +97,7 @@ def audit(
                 settings=asked.settings.model_dump(mode="json"),
                 versions=_versions(),
                 notes=notes,
+                planting=whether,
                 left_out=[site.name for site in empty],
             )
             read_at = _with_tokens(marked, prompts, opened.model)
@@ -154,6 +156,23 @@ def _with_tokens(pairs: pd.DataFrame, prompts: pd.DataFrame, model: Model) -> pd
     found = dict(text=by_number["text"], token_index=by_number["position"], token=words)
     sides = {f"{side}_{what}": pairs[side].map(column) for side in ("base", "source") for what, column in found.items()}
     return pairs.assign(**sides)
+
+
+def _planted_or_not(asked: Settings, chosen: Settings, seconds: float) -> str:
+    """Whether cases are planted in the component itself, and why not; empty where nothing can be.
+
+    Args:
+        asked: The settings as given.
+        chosen: Those for so many components.
+        seconds: How long planting takes.
+    """
+    if not asked.calibrate:
+        return "no cases were planted in the component itself, as was asked"
+    if not chosen.calibrate:
+        return "no cases were planted in the components themselves: they are in one that stands alone, at one token"
+    if seconds > LONGEST_PLANTING:
+        return f"no cases were planted in the component itself: that would take some {rounded(seconds)} s"
+    return "cases were planted in the component itself too" if seconds else ""
 
 
 def _first_line(

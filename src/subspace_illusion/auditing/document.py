@@ -171,6 +171,9 @@ class Document(Part):
         description="by the label of each subspace of yours: what it was taken for, what was done to make a basis, "
         "what its file says of itself, and in what the run differs from that"
     )
+    planting: str = Field(
+        default="", description="whether cases were planted in the component itself, which widen intervals, and why not"
+    )
     left_out: list[str] = Field(description="hooks at which base and source do not differ, so that nothing was patched")
     remarks: dict[str, str] = Field(
         default_factory=dict, description="by hook, what was left out there or holds only in part, and why"

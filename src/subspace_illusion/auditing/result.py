@@ -65,8 +65,8 @@ class Audit(Findings):
     Attributes:
         pairs: The table of pairs, with what was kept and which token of base and source was read.
         about: ``model``, ``pairs``, ``reading`` (how these were read), ``settings``, ``versions``; ``notes``, by the
-            label of each subspace of the user's what it was taken for; ``left_out``, hooks at which there was nothing
-            to patch; values of JSON.
+            label of each subspace of the user's what it was taken for; ``planting``, whether cases were planted in the
+            component itself; ``left_out``, hooks at which there was nothing to patch; values of JSON.
     """
 
     pairs: pd.DataFrame
@@ -134,6 +134,7 @@ class Audit(Findings):
             reading=PairsRead(**self.about["reading"]),
             settings={**self.about["settings"], "hooks": [site.name for site in self.sites]},
             notes=self.about["notes"],
+            planting=self.about["planting"],
             left_out=self.about["left_out"],
             remarks=dict(self.remarks),
             proof=ProofOf(**vars(self.proof)),
@@ -310,6 +311,7 @@ class Audit(Findings):
                 settings=document.settings,
                 versions=document.versions,
                 notes=document.notes,
+                planting=document.planting,
                 left_out=document.left_out,
             ),
         )

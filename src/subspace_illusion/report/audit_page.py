@@ -147,6 +147,7 @@ def write_page(page: AuditPage, target: Path) -> None:
             notes=page.about.get("notes", {}),
             remarks=page.remarks,
             rules=rules(page.calibration, SMALLEST_EFFECT),
+            planting=_sentence(page.about.get("planting", "")),
             limits=[limits_grid(SMALLEST_EFFECT), levels_grid(page.calibration)],
             held_out=held_out_grid(page.calibration),
             cannot_see=cannot_see(page.calibration),
@@ -198,6 +199,11 @@ def _pictures(page: AuditPage) -> list[Picture]:
         figure = by_block_figure(with_keys(page.by_block))
         pictures.append(Picture("by_block", "Effect by block, a line a subspace, verdicts as markers", figure))
     return [*pictures, planted_picture(page.calibration)]
+
+
+def _sentence(said: str) -> str:
+    """What is said somewhere as a line, as a sentence of the page; nothing of nothing."""
+    return f"{said[0].upper()}{said[1:]}." if said else ""
 
 
 def _map_grid(by_block: pd.DataFrame) -> Grid:
