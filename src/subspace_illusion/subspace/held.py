@@ -211,9 +211,8 @@ def _read_torch(file: Path) -> dict[str, Any]:
         raise InputError(
             f"{file} cannot be opened without unpickling more than tensors, which is refused; {_alone(file, tool)}"
         ) from error
-    except (
-        Exception
-    ) as error:  # a broken pickle may raise anything, and torch goes on to say how to open it all the same
+    except Exception as error:  # a broken pickle may raise anything
+        # What torch says behind its first sentence is how to open the file all the same.
         said = f"{type(error).__name__} {one_line(error)}".partition(". ")[0]
         raise InputError(f"{file} cannot be read as a torch file: {said}; save a tensor anew") from error
     if not isinstance(value, torch.Tensor | Mapping | list | tuple):
