@@ -40,8 +40,12 @@ def of_table(table: pd.DataFrame) -> Iterator[Interval]:
 def of_json(content: object, place: str = "") -> Iterator[Interval]:
     if isinstance(content, Mapping):
         for figure, low, high in triples(list(content)):
-            if content[low] is not None:
-                yield f"{place}.{figure}", content[figure], content[low], content[high]
+            columns = [
+                each if isinstance(each, list) else [each] for each in (content[figure], content[low], content[high])
+            ]
+            for value, *ends in zip(*columns, strict=True):
+                if None not in ends:
+                    yield f"{place}.{figure}", value, *ends
         for name, ends in content.items():
             if name.endswith("_ci"):
                 yield f"{place}.{name}", content[name.removesuffix("_ci")], *ends
@@ -60,24 +64,7 @@ def intervals(path: Path) -> list[Interval]:
 FILES = sorted(path for ending in ("csv", "json") for path in RESULTS.rglob(f"*.{ending}"))
 
 
-OLD = (
-    "calibration.csv",
-    "calibration/natural.csv",
-    "calibration/natural_ioi.csv",
-    "calibration/planted_agreement.csv",
-    "calibration/planted_ioi.csv",
-)
-"""Tables of the score's calibration, from before distances were mended; `apart` is folded at 0 there. The mediated
-share takes their place."""
-
-
-def of_file(path: Path) -> object:
-    name = str(path.relative_to(RESULTS))
-    marks = [pytest.mark.xfail(strict=True, reason="measured before the mend")] if name in OLD else []
-    return pytest.param(path, id=name, marks=marks)
-
-
-@pytest.mark.parametrize("path", map(of_file, FILES))
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(RESULTS).as_posix())
 def test_every_interval_holds_its_figure(path):
     outside = [each for each in intervals(path) if not each[2] - ROUNDED <= each[1] <= each[3] + ROUNDED]
     assert outside == []

@@ -181,7 +181,7 @@ def _rounding(
     """What linear modules do in the place of their own products, by module: nothing else where the device has those."""
     if dtype.itemsize != 2 or device.type != "cpu" or multiplies(device, dtype):
         return {}
-    return {module: partial(_rounded_once, of) for module, of in linear.items() if not is_offloaded(module)}
+    return {module: partial(_rounded_once, weights) for module, weights in linear.items() if not is_offloaded(module)}
 
 
 def _logits_in_float32(weights: Weights, x: torch.Tensor) -> torch.Tensor:
