@@ -142,12 +142,12 @@ def write_page(page: AuditPage, target: Path) -> None:
             pairs=_counts(page.pairs),
             as_read=[
                 *page.about["pairs"].get("read", []),
-                *(line[0].upper() + line[1:] for line in (page.reading.left_open() if page.reading else ())),
+                *map(_capital, page.reading.left_open() if page.reading else ()),
             ],
             notes=page.about.get("notes", {}),
             remarks=page.remarks,
             rules=rules(page.calibration, SMALLEST_EFFECT),
-            planting=_sentence(page.about.get("planting", "")),
+            planting=_capital(page.about.get("planting", "")),
             limits=[limits_grid(SMALLEST_EFFECT), levels_grid(page.calibration)],
             held_out=held_out_grid(page.calibration),
             cannot_see=cannot_see(page.calibration),
@@ -201,9 +201,9 @@ def _pictures(page: AuditPage) -> list[Picture]:
     return [*pictures, planted_picture(page.calibration)]
 
 
-def _sentence(said: str) -> str:
-    """What is said somewhere as a line, as a sentence of the page; nothing of nothing."""
-    return f"{said[0].upper()}{said[1:]}." if said else ""
+def _capital(line: str) -> str:
+    """A line as a sentence of the page begins."""
+    return line[:1].upper() + line[1:]
 
 
 def _map_grid(by_block: pd.DataFrame) -> Grid:

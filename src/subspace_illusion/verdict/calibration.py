@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from subspace_illusion.verdict.evidence import compared
-from subspace_illusion.verdict.held_out import goals
+from subspace_illusion.verdict.held_out import goals, is_held
 from subspace_illusion.verdict.intervals import COLUMNS, HELD, Intervals
 
 
@@ -42,8 +42,8 @@ class Calibration:
             digests: As the attribute.
         """
         pooled = goals(by_model.assign(all="all"), ["all"]).drop(columns="all").iloc[0].to_dict()
-        held = by_model["truth"].between(by_model["estimate_lo"], by_model["estimate_hi"]).astype(float)
-        planted = Intervals(by_model.assign(**{HELD: held.where(by_model["level"] > 0)}))
+        held = is_held(by_model).astype(float).where(by_model["level"] > 0)
+        planted = Intervals(by_model.assign(**{HELD: held}))
         by_kind, by_place = (goals(by_model, ["model", *keys]) for keys in (["kind"], ["place", "kind"]))
         return cls(planted, digests, by_kind, by_place, pooled, compared(by_model))
 

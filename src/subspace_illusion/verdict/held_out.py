@@ -147,6 +147,11 @@ def left_out(cases: pd.DataFrame, over: str) -> pd.DataFrame:
     return pd.concat(parts).sort_index()
 
 
+def is_held(cases: pd.DataFrame) -> pd.Series:
+    """Whether the truth of each case of ``left_out`` lies in its interval."""
+    return cases["truth"].between(cases["estimate_lo"], cases["estimate_hi"])
+
+
 def goals(cases: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """What the estimate and its intervals reach.
 
@@ -187,8 +192,7 @@ def _reached(cases: pd.DataFrame) -> Iterator[tuple[str, float]]:
     told = cases[cases["level"] > 0]
     yield "told", len(told)
     low, high = told[told["truth"] <= LOW], told[told["truth"] >= HIGH]
-    held = told["truth"].between(told["estimate_lo"], told["estimate_hi"])
-    of_blocks = held.groupby(told["unit"]).mean()
+    of_blocks = is_held(told).groupby(told["unit"]).mean()
     yield from _over_blocks("coverage_90", of_blocks, of_blocks.index, Bootstrap.means)
     yield "level", float(told["level"].mean()) if len(told) else np.nan
     yield "missed_above", _share(told["truth"] > told["estimate_hi"])

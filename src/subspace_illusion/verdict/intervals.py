@@ -102,7 +102,7 @@ class Intervals:
         the model of which the least did. ``None`` where that was not asked, or in fewer than ``FEWEST_UNITS`` blocks of
         every model."""
         there = self._at(site)
-        if HELD not in there or not there[HELD].notna().any():
+        if HELD not in there:
             return None
         of_blocks = there.dropna(subset=[HELD]).astype({HELD: float}).groupby(_UNIT)[HELD].mean()
         of_models = of_blocks.groupby("model").agg(["mean", "size"])
