@@ -86,7 +86,7 @@ def test_every_composition_of_the_calibration_is_valid(tmp_path, model, size):
 
 def test_one_file_plants_in_a_model_of_ones_own(tmp_path, monkeypatch):
     shutil.copytree(ROOT / "conf", tmp_path / "conf")
-    page = (ROOT / "docs/verdict.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/calibration.md").read_text(encoding="utf-8")
     (mine,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     (tmp_path / "conf/calibrate/mine.yaml").write_text(mine, encoding="utf-8")
     monkeypatch.chdir(tmp_path)

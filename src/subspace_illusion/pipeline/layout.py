@@ -5,6 +5,7 @@ from pathlib import Path
 README_PAGE = Path("README.md")
 REPRODUCTION = Path("docs/reproduction.md")
 VERDICT_PAGE = Path("docs/verdict.md")
+CALIBRATION_PAGE = Path("docs/calibration.md")
 MODELS_PAGE = Path("docs/models.md")
 PARAMS = Path("params.yaml")
 CALIBRATION_PARAMS = Path("stages/calibration/params.yaml")

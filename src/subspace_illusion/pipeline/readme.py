@@ -9,6 +9,7 @@ from pathlib import Path
 from subspace_illusion.files import read_table
 from subspace_illusion.pipeline.layout import (
     ARCHITECTURES,
+    CALIBRATION_PAGE,
     CLAIMS,
     CLAIMS_ON_FACTS,
     HEADLINE,
@@ -48,8 +49,8 @@ def blocks(top: Path) -> Iterator[tuple[Path, str, str]]:
     yield top / README_PAGE, "held out", short_held_out_grid(calibration).markdown
     yield top / README_PAGE, "evidence", short_compared_grid(calibration).markdown
     yield top / VERDICT_PAGE, "held out", held_out_grid(calibration).markdown
-    yield top / VERDICT_PAGE, "goals", goals_grid(calibration).markdown
-    yield top / VERDICT_PAGE, "evidence", compared_grid(calibration).markdown
+    yield top / CALIBRATION_PAGE, "goals", goals_grid(calibration).markdown
+    yield top / CALIBRATION_PAGE, "evidence", compared_grid(calibration).markdown
     tried = read_table(top / ARCHITECTURES, ("architecture", "works", "why")).fillna("")
     yield top / MODELS_PAGE, "architectures", Grid(list(tried.columns), tried.to_numpy().tolist()).markdown
     yield top / REPRODUCTION, "findings", findings_block(lines)
