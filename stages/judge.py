@@ -19,7 +19,8 @@ from subspace_illusion.pipeline.sections import Components, Experiments, Labels,
 from subspace_illusion.pipeline.stage import run, say
 from subspace_illusion.report.claims import claims_table
 from subspace_illusion.report.comparison import comparable
-from subspace_illusion.report.findings import bars, decomposition, findings, findings_table
+from subspace_illusion.report.findings.every import findings
+from subspace_illusion.report.findings.tables import bars, decomposition, findings_table
 from subspace_illusion.report.readme import headline, metrics, readme_table
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.verdict import verdict_table

@@ -21,7 +21,7 @@ from subspace_illusion.pipeline.stage import run, say
 from subspace_illusion.report.claims import claims_table
 from subspace_illusion.report.comparison import all_published, comparable, compare
 from subspace_illusion.report.contents import whole_report
-from subspace_illusion.report.findings import findings
+from subspace_illusion.report.findings.every import findings
 from subspace_illusion.report.page import render
 from subspace_illusion.report.results import Results
 from subspace_illusion.verdict.judge import judge

@@ -21,7 +21,9 @@ from subspace_illusion.report.claims import (
     counts,
     of_runs,
 )
-from subspace_illusion.report.findings import Finding, findings, kept_attributions
+from subspace_illusion.report.findings.every import findings
+from subspace_illusion.report.findings.finding import Finding
+from subspace_illusion.report.findings.readers import kept_attributions
 from subspace_illusion.report.sections.claims import section
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.tasks.table import FACTS, IOI

@@ -8,7 +8,8 @@ from subspace_illusion.files import read_table
 from subspace_illusion.pipeline.layout import PUBLISHED, PUBLISHED_FACTS
 from subspace_illusion.report.comparison import COMPARISON_COLUMNS as OF_COMPARISON
 from subspace_illusion.report.comparison import PUBLISHED_MEASURES, agree, all_published, comparable, compare
-from subspace_illusion.report.findings import Finding, findings
+from subspace_illusion.report.findings.every import findings
+from subspace_illusion.report.findings.finding import Finding
 from subspace_illusion.statistics import Estimate
 
 ROOT = Path(__file__).parents[2]

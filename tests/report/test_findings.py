@@ -12,7 +12,9 @@ from subspace_illusion.files import read_table
 from subspace_illusion.pipeline.layout import CLAIMED, PUBLISHED
 from subspace_illusion.report.calibration import metrics_of
 from subspace_illusion.report.claims import claims_table
-from subspace_illusion.report.findings import BOOTSTRAP, Finding, decomposition, findings, findings_table
+from subspace_illusion.report.findings.every import findings
+from subspace_illusion.report.findings.finding import BOOTSTRAP, Finding
+from subspace_illusion.report.findings.tables import decomposition, findings_table
 from subspace_illusion.report.first_screen import verdict_lines
 from subspace_illusion.report.readme import (
     HEADLINE_ROWS,
@@ -307,4 +309,4 @@ def test_judging_draws_nothing():
                 assert not node.module.startswith("matplotlib"), path
                 of = ROOT / f"src/{node.module.replace('.', '/')}.py"
                 left |= {of} - seen if of.exists() else set()
-    assert ROOT / "src/subspace_illusion/report/findings.py" in seen
+    assert ROOT / "src/subspace_illusion/report/findings/every.py" in seen

@@ -11,7 +11,7 @@ import pytest
 import made
 from drawing import drawn, intervals, points, shown, words
 from subspace_illusion.core.sites import Site
-from subspace_illusion.report.findings import findings
+from subspace_illusion.report.findings.every import findings
 from subspace_illusion.report.plots.localise import localise_figure, localise_map_figure
 from subspace_illusion.report.plots.style import BLUE, GREEN, ORANGE, plt
 from subspace_illusion.report.sections import evaluate, localise, prompts, toy_example

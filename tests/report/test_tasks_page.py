@@ -11,7 +11,7 @@ from drawing import drawn, points, shown, words
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import write_json, write_table
 from subspace_illusion.report import tasks_page
-from subspace_illusion.report.findings import decomposition
+from subspace_illusion.report.findings.tables import decomposition
 from subspace_illusion.report.plots.style import GREY, plt
 from subspace_illusion.report.plots.tasks_page import tasks_figure
 from subspace_illusion.report.tasks_page import effects_shown, overview, read_tasks, section, write_page

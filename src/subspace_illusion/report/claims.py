@@ -7,7 +7,7 @@ import pandas as pd
 
 from subspace_illusion.errors import InputError
 from subspace_illusion.report.comparison import OF_ANY_TASK, above_chance, agree
-from subspace_illusion.report.findings import Finding
+from subspace_illusion.report.findings.finding import Finding
 from subspace_illusion.report.words import fixed
 from subspace_illusion.statistics import Estimate, table
 from subspace_illusion.tasks.table import IOI

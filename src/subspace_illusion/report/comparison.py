@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from subspace_illusion.report.findings import Finding, fact_key
+from subspace_illusion.report.findings.facts import fact_key
+from subspace_illusion.report.findings.finding import Finding
 from subspace_illusion.report.words import fixed
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.tasks.table import IOI

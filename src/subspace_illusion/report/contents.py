@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from subspace_illusion.report.comparison import NOT_RUN
-from subspace_illusion.report.findings import Finding
+from subspace_illusion.report.findings.finding import Finding
 from subspace_illusion.report.first_screen import QUESTION, TITLE, names_meant, verdict_lines
 from subspace_illusion.report.page import Report, draw, draw_picture
 from subspace_illusion.report.results import Results

@@ -9,7 +9,8 @@ from subspace_illusion.errors import InputError
 from subspace_illusion.report.calibration import metrics_of
 from subspace_illusion.report.claims import NOT_ASKED, counts
 from subspace_illusion.report.comparison import in_words
-from subspace_illusion.report.findings import BOOTSTRAP, Finding, own_finding
+from subspace_illusion.report.findings.finding import BOOTSTRAP, Finding
+from subspace_illusion.report.findings.subspaces import own_finding
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.verdict import evidence, in_short, reason_of
 from subspace_illusion.report.words import fixed, place, shown, variable_of

@@ -6,7 +6,7 @@ import pandas as pd
 
 from subspace_illusion.experiments.trace_paths import READERS
 from subspace_illusion.measures.find_readers import OTHER
-from subspace_illusion.report.findings import kept_attributions
+from subspace_illusion.report.findings.readers import kept_attributions
 from subspace_illusion.report.plots.trace_paths import trace_paths_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section

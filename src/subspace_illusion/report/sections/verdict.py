@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 
-from subspace_illusion.report.findings import Finding, own_finding
+from subspace_illusion.report.findings.finding import Finding
+from subspace_illusion.report.findings.subspaces import own_finding
 from subspace_illusion.report.plots.verdict import planted_figure, verdict_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture
