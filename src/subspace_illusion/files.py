@@ -21,6 +21,10 @@ from subspace_illusion.errors import InputError
 
 _POINTER = b"version https://git-lfs"
 """How a file begins that stands for one in Git LFS."""
+_PAGE = re.compile(rb"\s*<(?:!doctype html|html)\b", re.IGNORECASE)
+"""How a web page begins, which a download can be that went wrong."""
+_BEGINNING = 64
+"""Bytes of a file that tell these."""
 
 
 @contextmanager
@@ -109,17 +113,19 @@ def check_is_no_address(path: Path) -> None:
 
 
 def check_has_content(path: Path) -> None:
-    """Makes sure that a file is no empty one, and not what Git LFS leaves in the place of a large one.
+    """Makes sure that a file is no empty one, no web page, and not what Git LFS leaves in the place of a large one.
 
     Raises:
         InputError: If it is.
     """
     with path.open("rb") as file:
-        begins = file.read(len(_POINTER))
+        begins = file.read(_BEGINNING)
     if not begins:
         raise InputError(f"{path} is an empty file; write or download it anew")
-    if begins == _POINTER:
+    if begins.startswith(_POINTER):
         raise InputError(f"{path} is a pointer of Git LFS, and not the file itself; fetch that with: git lfs pull")
+    if _PAGE.match(begins):
+        raise InputError(f"{path} is a web page, and not the file itself; download that file anew")
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

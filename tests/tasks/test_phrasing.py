@@ -64,6 +64,13 @@ def test_a_second_bos_is_dropped_and_said():
     assert not any("second" in note for note in kept.notes)
 
 
+@pytest.mark.parametrize(("written", "is_said"), [("Q: who?\\nA: ", True), ("Q: who?\nA: ", False), (r"\nu ", False)])
+def test_a_lines_end_that_is_written_out_is_said(written, is_said):
+    """In a table it is easily two characters, a backslash and an n."""
+    found = read(rows(written), bpe())
+    assert any("a backslash and an n" in note for note in found.notes) is is_said
+
+
 def shown(raw: pd.DataFrame, tokenizer, **how) -> AsRead:
     found = read(raw, tokenizer, **how)
     return AsRead.from_tables(found.prompts, found.pairs, found.notes, tokenizer)

@@ -102,6 +102,14 @@ def test_what_stands_for_a_file_in_git_is_none(tmp_path, suffix):
         read_rows(path)
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".json", ".parquet"])
+def test_a_web_page_is_no_table(tmp_path, suffix):
+    path = tmp_path / f"pairs{suffix}"
+    path.write_text("\n<!DOCTYPE html>\n<html><body>404, not found</body></html>")
+    with pytest.raises(InputError, match="is a web page, .*; download that file anew"):
+        read_rows(path)
+
+
 @pytest.mark.parametrize("orient", ["columns", "index", "split", "records", "table"])
 def test_whatever_way_pandas_writes_json(tmp_path, orient):
     path = tmp_path / "pairs.json"

@@ -43,6 +43,8 @@ _MADE_LATER = (
 _UNSEEN = re.compile(
     "[\N{NO-BREAK SPACE}\N{SOFT HYPHEN}\N{ZERO WIDTH SPACE}\N{WORD JOINER}\N{ZERO WIDTH NO-BREAK SPACE}]"
 )
+_WRITTEN_OUT = re.compile(r"\\n(?![a-z])")
+"""A line's end as a program writes it; before a small letter it begins a command of LaTeX."""
 SKIP = "skip_bad_rows=True leaves them out"
 """How rows that are wrong are left out, as messages say it where that can be asked for."""
 
@@ -333,6 +335,9 @@ class _Rows:
             "answer and foil part in the middle of a character, so that END is a part of one": ends.in_a_character,
             "a prompt has characters that are not seen, or a space of another kind": any(
                 _UNSEEN.search(side.text) for side in sides.values()
+            ),
+            "a prompt has a backslash and an n where a line may have been meant to end": any(
+                _WRITTEN_OUT.search(side.text) for side in sides.values()
             ),
         }
         self.rows.add(index)
