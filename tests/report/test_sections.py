@@ -22,6 +22,7 @@ from subspace_illusion.report.sections.calibration import (
     in_words,
     short_compared_grid,
     short_held_out_grid,
+    words_grid,
 )
 from subspace_illusion.report.sections.off_distribution import section as off_distribution
 from subspace_illusion.report.sections.sure import cannot_see, sure
@@ -312,6 +313,19 @@ def test_goals_are_asked_place_by_place():
         for model in ("other", "tiny")
         for kind, error in (("writes to the stream", "0.05"), ("the stream", "0.15"))
     ]
+
+
+def test_which_estimates_get_a_word_is_told_in_stretches():
+    calibration = made.calibration()
+    assert words_grid(calibration).rows == [
+        ["writes to the stream", "0.00 to 0.45", "0.55 to 1.00"],
+        ["added to the stream", "never", "never"],
+        ["the stream", "0.00 to 0.35", "0.65 to 1.00"],
+    ]
+    cases = calibration.planted.cases
+    wide = cases["truth"].where((cases["estimate"] < 0.9) | (cases["kind"] == "the stream"), 0)
+    grid = words_grid(replace(calibration, planted=Intervals(cases.assign(truth=wide))))
+    assert grid.rows[0] == ["writes to the stream", "0.00 to 0.45", "0.55 to 0.89"]
 
 
 def test_what_else_a_verdict_could_rest_on_stands_beside_the_estimate():

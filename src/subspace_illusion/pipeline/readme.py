@@ -30,6 +30,7 @@ from subspace_illusion.report.sections.calibration import (
     held_out_grid,
     short_compared_grid,
     short_held_out_grid,
+    words_grid,
 )
 from subspace_illusion.report.verdicts_block import verdicts_block
 from subspace_illusion.verdict.shipped import read_calibration
@@ -49,6 +50,7 @@ def blocks(top: Path) -> Iterator[tuple[Path, str, str]]:
     yield top / README_PAGE, "held out", short_held_out_grid(calibration).markdown
     yield top / README_PAGE, "evidence", short_compared_grid(calibration).markdown
     yield top / VERDICT_PAGE, "held out", held_out_grid(calibration).markdown
+    yield top / VERDICT_PAGE, "words", words_grid(calibration).markdown
     yield top / CALIBRATION_PAGE, "goals", goals_grid(calibration).markdown
     yield top / CALIBRATION_PAGE, "evidence", compared_grid(calibration).markdown
     tried = read_table(top / ARCHITECTURES, ("architecture", "works", "why")).fillna("")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from subspace_illusion.report.section import Grid
@@ -12,7 +13,7 @@ from subspace_illusion.verdict.calibration import Calibration
 from subspace_illusion.verdict.estimate import ADDED, KINDS, STREAM, WRITES
 from subspace_illusion.verdict.evidence import ESTIMATE, UNFITTED
 from subspace_illusion.verdict.held_out import HIGH, LOW
-from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE
+from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE, LIMITS, called
 
 WRONG = dict(
     below_02_called_faithful=f"up to {LOW:g}, called {FAITHFUL}",
@@ -96,6 +97,24 @@ def _reached(value: float | None, kind: str, meets: Callable[[float, str], bool]
     if value is None or pd.isna(value):
         return ""
     return f"{'yes' if meets(value, kind) else 'NO'} ({fixed(value)})"
+
+
+def words_grid(calibration: Calibration) -> Grid:
+    """Which estimates get which word on a model that nothing was planted in, by kind of place: from the planted cases'
+    interval alone, which others widen."""
+    estimates, rows = np.linspace(0, 1, 101), []
+    for kind in KINDS:
+        low, high, _, cases = calibration.planted.around(estimates, kind)
+        words = np.where(cases > 0, called(low, high, LIMITS), INCONCLUSIVE)
+        rows.append([kind, *(_stretches(estimates, words == word) for word in (ILLUSORY, FAITHFUL))])
+    return Grid(["kind of place", *(f"{word} if the estimate is" for word in (ILLUSORY, FAITHFUL))], rows)
+
+
+def _stretches(values: np.ndarray, chosen: np.ndarray) -> str:
+    """Which of some values are chosen, in words: the first and the last of each stretch."""
+    stretches = np.split(np.flatnonzero(chosen), np.flatnonzero(np.diff(np.flatnonzero(chosen)) > 1) + 1)
+    ends = [tuple(fixed(values[at]) for at in (stretch[0], stretch[-1])) for stretch in stretches if len(stretch)]
+    return ", ".join(first if first == last else f"{first} to {last}" for first, last in ends) or "never"
 
 
 def compared_grid(calibration: Calibration) -> Grid:
