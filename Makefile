@@ -3,6 +3,8 @@
 .PHONY: repro tasks calibrate test quick-test docs params readme clean
 
 BIN := .venv/bin
+# Without compiling modules that nobody imports, which takes longer than all else.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 # Two files of tests at a time, the longest first.
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
 # A shell variable, so that a path with a space in it stays one word.
@@ -45,20 +47,20 @@ readme: .venv/installed  ## the findings in README and docs/ from results/
 
 .venv/installed: requirements.lock pyproject.toml
 	python3 -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(PIP) -r requirements.lock
+	$(PIP) --no-deps --editable .
 	@touch $@
 
 .venv/installed-cluster: .venv/installed requirements-cluster.lock  ## for compute.scheduler
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-cluster.lock
+	$(PIP) -r requirements-cluster.lock
 	@touch $@
 
 .venv/installed-test: .venv/installed-cluster requirements-test.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.lock
+	$(PIP) -r requirements-test.lock
 	@touch $@
 
 .venv/installed-docs: .venv/installed requirements-docs.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.lock
+	$(PIP) -r requirements-docs.lock
 	@touch $@
 
 clean:
