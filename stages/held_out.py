@@ -12,7 +12,7 @@ from subspace_illusion.pipeline.layout import CALIBRATION, CASES, MODELS
 from subspace_illusion.pipeline.stage import run, say
 from subspace_illusion.verdict.calibration import Calibration
 from subspace_illusion.verdict.evidence import compared
-from subspace_illusion.verdict.held_out import counted, goals, hard, judged, left_out, told_apart
+from subspace_illusion.verdict.held_out import counted, goals, hard, judged, left_out, told_apart, ways
 
 
 def main(models: Models, smallest_effect: float) -> None:
@@ -23,7 +23,7 @@ def main(models: Models, smallest_effect: float) -> None:
     by_model, by_task, by_block = (left_out(cases, over) for over in ("model", "task", "block"))
     write_table(CALIBRATION / "held_out_in_tasks.csv", goals(by_model, ["model", "task", "kind"]))
     write_table(CALIBRATION / "held_out_hard.csv", goals(hard(by_model), ["model", "kind"]))
-    write_table(CALIBRATION / "held_out_found.csv", goals(by_model.assign(found=_ways(by_model)), ["kind", "found"]))
+    write_table(CALIBRATION / "held_out_found.csv", goals(by_model.assign(found=ways(by_model)), ["kind", "found"]))
     write_table(CALIBRATION / "held_out_tasks.csv", goals(by_task, ["model", "kind"]))
     write_table(CALIBRATION / "held_out_blocks.csv", goals(by_block, ["model", "kind"]))
     calibration = Calibration.measured(by_model, {model: weights_sha256(MODELS / model) for model in models})
@@ -35,11 +35,6 @@ def main(models: Models, smallest_effect: float) -> None:
     write_table(CALIBRATION / "counted.csv", counted(everything))
     write_table(CALIBRATION / "cases.csv", by_model)
     say(calibration.places.to_string(index=False))
-
-
-def _ways(cases: pd.DataFrame) -> pd.Series:
-    """How each direction was found, all mixtures together."""
-    return cases["found"].str.replace(r" \d+$", "", regex=True)
 
 
 if __name__ == "__main__":

@@ -42,10 +42,9 @@ def main(
     say(f"judging the subspaces of {len(components)} components, a second")
     results = Results.of_run(names.model, names.task, components, v_true, v_mlp, dict(experiments), RESULTS, DATA)
     found, calibration = findings(results), read_calibration(verdict.calibration)
-    seen = read_seen(read_table(SEEN))
     limits = Limits(verdict.illusory_up_to, verdict.faithful_from)
     by = calibration.planted, names.model, verdict.smallest_effect, limits
-    verdicts = judge(seen, *by)
+    verdicts = judge(read_seen(read_table(SEEN)), *by)
     write_table(VERDICTS, verdict_table(verdicts))
     repairs = (read_seen(read_table(REPAIRS / f"{name}.parquet")) for name in experiments.repair)
     repaired = {key: one for each in repairs for key, one in each.items()}

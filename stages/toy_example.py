@@ -1,4 +1,4 @@
-"""Computes the post's abstract example, its two base prompts, its generalisation, and the cancelling heads (E0)."""
+"""Computes the post's abstract example, its two bases, its generalisation, and the cancelling heads (E0)."""
 
 from subspace_illusion.experiments.toy_example import toy_example as make_tables
 from subspace_illusion.files import write_json

@@ -21,7 +21,7 @@ LIBRARY = ROOT / "src/subspace_illusion"
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 CALIBRATION = yaml.safe_load((ROOT / "stages/calibration/dvc.yaml").read_text())
 STAGES = DVC["stages"] | CALIBRATION["stages"]
-OF_ONE = ("components", "tasks", "texts", "models", "cases")
+OF_ONE = ("components", "texts", "models", "cases")
 """Sections of which some stages read one entry, named on their command line."""
 PLUMBING = ("errors.py", "files.py", "pipeline/")
 """What holds no science and no layout: a change there makes no result stale."""

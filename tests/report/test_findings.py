@@ -175,7 +175,7 @@ def test_a_share_that_was_not_asked_is_shown_nowhere():
 def test_v_mlp_without_a_null_part_is_named(tmp_path):
     table = made.effects()
     results = made.results(tmp_path, {"effects.csv": table[table["subspace"] != NULL]})
-    with pytest.raises(InputError, match=r"roles.v_mlp is 'mlp8'.*hidden activations"):
+    with pytest.raises(InputError, match=r"v_mlp is 'mlp8'.*no null part"):
         findings(results)
 
 

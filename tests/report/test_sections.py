@@ -10,6 +10,7 @@ import pytest
 
 import made
 from drawing import drawn, intervals, points, shown, words
+from subspace_illusion.core.outcome import NONE
 from subspace_illusion.core.sites import Site
 from subspace_illusion.report.findings.every import findings
 from subspace_illusion.report.plots.localise import localise_figure, localise_map_figure
@@ -112,6 +113,15 @@ def test_the_prompts_of_any_task_have_an_example_a_value_with_the_token_in_brack
     ]
 
 
+def test_several_right_answers_are_shown_in_the_row_that_was_read(tmp_path):
+    pairs = made.pairs()
+    sets = pairs.assign(answer_id=[[answer, 1] for answer in pairs["answer_id"]], foil_id=[[0, NONE]] * len(pairs))
+    changed = {"prompts.parquet": made.prompts().assign(position=1), "activations/pairs.parquet": sets}
+    row = prompts.read_row(made.results(tmp_path, changed, task="pairs", spell=spell))
+    assert [list(row.answer), list(row.foil)] == [[" is", " keys"], ["The"]]
+    assert row.base[row.position] == " keys"
+
+
 def test_of_many_values_a_few_are_shown(tmp_path):
     many = pd.concat([made.pairs()] * 5, ignore_index=True)
     many["base_value"] = [f"value {place:02d}" for place in range(len(many))]
@@ -182,7 +192,11 @@ def test_the_map_writes_the_largest_share_of_every_kind_of_token():
 
 
 def test_the_map_of_nothing_is_drawn_too():
-    drawn(localise_map_figure(made.mapped().assign(fldd=0.0)))
+    figure = drawn(localise_map_figure(made.mapped().assign(fldd=0.0)))
+    (image,) = figure.axes[0].images
+    low, high = image.get_clim()
+    assert np.isfinite([low, high]).all()
+    assert low < high
 
 
 OPTIONAL = (

@@ -1,7 +1,6 @@
 """Tasks side by side on one page."""
 
 import re
-import sys
 
 import pandas as pd
 import pytest
@@ -10,7 +9,6 @@ import made
 from drawing import drawn, points, shown, words
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import write_json, write_table
-from subspace_illusion.report import tasks_page
 from subspace_illusion.report.findings.tables import decomposition
 from subspace_illusion.report.plots.style import GREY, plt
 from subspace_illusion.report.plots.tasks_page import tasks_figure
@@ -102,11 +100,10 @@ def test_the_page_is_one_file_with_its_pictures_inside(folder):
     assert (folder / "index.html").read_text() == html
 
 
-def test_a_folder_without_tasks_or_with_half_a_run_is_one_clear_line(folder, tmp_path, monkeypatch):
+def test_a_folder_without_tasks_or_with_half_a_run_is_one_clear_line(folder, tmp_path):
     with pytest.raises(InputError, match="no folder with a metrics.json"):
         read_tasks(tmp_path / "nowhere")
     write_json(folder / "ioi/metrics.json", {"run": {"state": "out of date"}})
-    monkeypatch.setattr(sys, "argv", ["tasks_page", str(folder), str(folder / "index")])
-    with pytest.raises(SystemExit, match=r"^error: .*sums up no whole run"):
-        tasks_page.main()
+    with pytest.raises(InputError, match="sums up no whole run"):
+        write_page(folder, folder / "index")
     assert pd.read_csv(folder / "ioi/verdicts.csv").shape[0] == 4

@@ -93,8 +93,8 @@ def record(
         tail_from: The first block whose keys, values and entering residual stream the tail holds; ``None`` for none.
         changes: Changes ``[n, d]`` to add, by site. Replays are tested against this.
         position: Index of the token that is read and changed; END by default.
-        starts: The blocks whose entering residual stream the tail holds; by default all from ``tail_from`` on.
         span: How many tokens are, the last of them at the position; ``None`` for it alone.
+        starts: The blocks whose entering residual stream the tail holds; by default all from ``tail_from`` on.
     """
     n_blocks, (n, length) = model.n_blocks, tokens.shape
     last = length - 1 if position is None else position

@@ -113,7 +113,7 @@ def random_mlp(
         stand: The random MLPs.
         test: Held-out pairs.
         real: What patches of the real MLP did to the held-out pairs: LD under its trained subspace and with the whole
-            residual stream after its block patched, as ``evaluate.by_pair`` gives it.
+            residual stream after its block patched, as ``measures.effects.by_pair`` gives it.
         seed: Seed of the bootstrap.
         resamples: Draws of the bootstrap, over cases; of the row that pools the random MLPs, over these too.
         batch: Pairs at a time.

@@ -244,7 +244,7 @@ def toy_example(dimensions: Sequence[int], seed: int) -> dict[str, Any]:
         seed: Of the random inputs on which the generalisation is tried.
 
     Returns:
-        ``patches``, ``base prompts``, ``generalisation`` and ``cancelling_heads``, which has the tables ``patches``,
+        ``patches``, ``bases``, ``generalisation`` and ``cancelling_heads``, which has the tables ``patches``,
         ``change_of_basis`` and ``patches_in_new_basis``.
     """
     heads = {name: HEADS_PATCHES[name] for name in ("positive head", "negative head")}

@@ -42,7 +42,7 @@ class Classes:
     values: torch.Tensor
 
     def oriented(self, basis: torch.Tensor) -> torch.Tensor:
-        """A basis ``[d, k]`` with the signs that ``bases.oriented`` gives it here."""
+        """A basis ``[d, k]`` with the signs that ``core.basis.oriented`` gives it here."""
         return oriented(basis, self.activations, self.values)
 
 

@@ -42,6 +42,7 @@ SUMMARIES = (
     *(RESULTS / name for name in ("report.html", "report.md", "comparison.csv", "findings.csv")),
     *(RESULTS / name for name in ("decompose.csv", "bars.csv")),
     VERDICTS,
+    REPAIRED,
     README_TABLE,
     CLAIMS,
     HEADLINE,

@@ -50,14 +50,14 @@ from subspace_illusion.pipeline.sections import (
     TracePaths,
     Verdict,
 )
-from subspace_illusion.tasks.positions import LAST
 from subspace_illusion.tasks.reading import PairsReading
 
-NEEDS = {
-    "trace_paths": "find_readers", "split_directions": "find_readers", "facts": "cache_text",
-    "recover_directions": "cache_text", "read_signs": "cache_text", "compare_mlps": "cache_text",
-}  # fmt: skip
-"""The experiments that read what another leaves."""
+NEEDS = (
+    ("trace_paths", "find_readers"), ("split_directions", "find_readers"), ("facts", "cache_text"),
+    ("facts", "localise"), ("recover_directions", "cache_text"), ("read_signs", "cache_text"),
+    ("compare_mlps", "cache_text"),
+)  # fmt: skip
+"""The experiments that read what another leaves, each with that one."""
 OF_TEXTS = ("cache_text", "recover_directions", "read_signs", "compare_mlps")
 """The experiments whose list names texts."""
 OF_COMPONENTS = (
@@ -161,7 +161,7 @@ class Params(Parameters):
         for name in self.experiments.random_mlp:
             if self.components[name].at.readout != ("mlp", "out"):
                 raise ValueError(f"experiments.random_mlp: '{name}' is not an MLP's hidden activations")
-        for experiment, needed in NEEDS.items():
+        for experiment, needed in NEEDS:
             if getattr(self.experiments, experiment) and not getattr(self.experiments, needed):
                 raise ValueError(f"experiments.{experiment} needs experiments.{needed}, which is empty")
         for experiment, task in (("tell_names", "ioi"), ("facts", "facts")):
@@ -171,7 +171,7 @@ class Params(Parameters):
 
     @model_validator(mode="after")
     def _only_a_table_is_read(self) -> "Params":
-        for name, default in PairsReading(source_position=LAST):
+        for name, default in PairsReading():
             if self.names.task != "pairs" and getattr(self.task, name) != default:
                 raise ValueError(f"task.{name} is of the task pairs alone: leave it out")
         return self

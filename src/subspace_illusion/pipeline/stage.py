@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 SUMMING_UP = ("judge", "report")
 """The stages that write what ``outdate`` takes back."""
-CALIBRATING = ("fetch_models", "plant_cases", "held_out", "plant", "calibrate")
+CALIBRATING = ("fetch_models", "plant_cases", "held_out")
 """The stages that no run's summary rests on until their outcome is put in place."""
 
 
@@ -35,8 +35,8 @@ def run(
 
     Args:
         main: The stage. Each of its arguments that has the name and the type of a section of the parameters is given
-            that section, one of the type ``parameters`` all of them; any other, ``component`` or ``task``, is a name of
-            the section ``components`` or ``tasks``, taken from the command line.
+            that section, one of the type ``parameters`` all of them; any other, ``component`` or ``text``, is a name of
+            the section ``components`` or ``texts``, taken from the command line.
         about: The script's docstring, shown by ``--help``.
         parameters: The file of parameters that it reads; the file is checked whole.
         fetches: Whether the stage may ask the Hugging Face hub for something.

@@ -23,8 +23,6 @@ NIL = 0.05
 ALGEBRA = "v_mlp.null_only"
 """Findings that cannot come out otherwise."""
 
-PUBLISHED_MEASURES = ("clean", "ld", "effect", "accuracy", "share", "plain")
-
 OF_ANY_TASK = ("recovery.", "signs.", "facts.")
 """Findings on ordinary text, which do not depend on the task, and of facts, which no other task has."""
 

@@ -49,7 +49,7 @@ def verdict_lines(
     for key, verdict in verdicts.items():
         role = (roles or {}).get(key)
         name = shown(key) if role is None else f"{shown(key)} ({role})"
-        share = "" if verdict.share is None else with_ends(verdict.share)
+        share = with_ends(verdict.share)
         share = NO_SHARE if verdict.reason in NOT_ASKED else share
         lines.append(VerdictLine(name, key.component, verdict.verdict, share, why(verdict)))
     return lines

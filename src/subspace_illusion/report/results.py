@@ -135,6 +135,11 @@ class Results:
         """The table of pairs with their clean LD, whether the model gets them right and whether they are kept."""
         return self.large("activations/pairs.parquet")
 
+    @cached_property
+    def n_blocks(self) -> int:
+        """How many blocks the model has, by what ``localise`` found in each."""
+        return int(self.table("localise/components.csv")["block"].max()) + 1
+
     @property
     def at_end(self) -> bool:
         """Whether components are read and patched at END."""

@@ -21,13 +21,13 @@ class Grid:
 
     @classmethod
     def of(cls, table: pd.DataFrame, columns: Mapping[str, str], measures: Collection[str] = ()) -> "Grid":
-        """Columns of a data frame, by their name in the basis, under headings in words; measures with intervals."""
+        """Columns of a data frame, by their name in it, under headings in words; measures with intervals."""
 
         def cell(row: Mapping[str, Any], name: str) -> str:
             if name not in measures:
                 return in_words(row[name])
             estimate = Estimate.of(row, name)
-            return "" if estimate is None else with_ends(estimate)
+            return with_ends(estimate)
 
         rows = [[cell(row, name) for name in columns] for row in table.to_dict("records")]
         return cls(list(columns.values()), rows)

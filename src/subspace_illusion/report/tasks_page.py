@@ -1,11 +1,8 @@
 """Tasks side by side: what carries the variable of each, and what only seems to.
 
-From one folder a task, each with the results of a run, one page as Markdown and as HTML:
-``python -m subspace_illusion.report.tasks_page results/tasks results/tasks/index``.
+From one folder a task, each with the results of a run, one page as Markdown and as HTML.
 """
 
-import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,7 +173,7 @@ def _subspaces(task: TaskResults) -> Grid:
         for key in in_order(key for key in task.verdicts if key.component == component):
             figures = [task.effect(patched) for patched in (WHOLE.at(component), key, key.of_part(ROW))]
             verdict = task.verdicts[key]
-            cells = ["" if figure is None else with_ends(figure) for figure in figures]
+            cells = [with_ends(figure) for figure in figures]
             rows.append([component, shown(key), *cells, *share_cells(verdict), verdict["verdict"], verdict["reason"]])
     header = ["component", "subspace", "effect, whole component", "subspace", "its row part"]
     header += ["mediated share", "promised", "verdict", "because"]
@@ -220,18 +217,3 @@ def write_page(folder: Path, out: Path) -> None:
         pages = tasks_page(tasks, partial, figures.name)
     for ending, page in zip((".html", ".md"), pages, strict=True):
         write_text(out.with_name(out.name + ending), page)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="one folder a task, with the results of its run")
-    parser.add_argument("out", type=Path, help="the page to write, without an ending")
-    arguments = parser.parse_args()
-    try:
-        write_page(arguments.folder, arguments.out)
-    except InputError as error:
-        sys.exit(f"error: {error}")
-
-
-if __name__ == "__main__":
-    main()

@@ -36,8 +36,11 @@ def fixed(x: float) -> str:
     return f"{round(x, 2) + 0.0:.2f}"
 
 
-def with_ends(estimate: Estimate) -> str:
-    """A figure with its interval where that can be seen, or with the single values that it is the mean of, or alone."""
+def with_ends(estimate: Estimate | None) -> str:
+    """A figure with its interval where that can be seen, or with the single values that it is the mean of, or alone;
+    empty where there is none."""
+    if estimate is None:
+        return ""
     value = fixed(estimate.value)
     if estimate.low is not None and estimate.high is not None:
         low, high = fixed(estimate.low), fixed(estimate.high)

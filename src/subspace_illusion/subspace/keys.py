@@ -19,11 +19,10 @@ GRADIENT = "gradient"
 RANDOM = "random"
 WHOLE_COMPONENT = "whole component"
 PROBE = "probe"
-ARBITRARY_LABELS = "arbitrary labels"
 OFF_ROUTE = "off the route"
-PLANTED_ALONE = (PROBE, ARBITRARY_LABELS, OFF_ROUTE)
-"""Methods of planted cases alone: a probe's weights, DAS on arbitrary labels, and DAS on what a component holds beside
-what it was made to carry."""
+PLANTED_ALONE = (PROBE, OFF_ROUTE)
+"""Methods of planted cases alone: a probe's weights, and DAS on what a component holds beside what it was made to
+carry."""
 METHODS = (WHOLE_COMPONENT, TRAINED, MEAN_DIFFERENCE, GRADIENT, RANDOM, *PLANTED_ALONE)
 """How a subspace was found, besides by the user; in the order in which tables and pictures show them."""
 

@@ -111,7 +111,7 @@ def read_pairs(
         say: Told what the table is taken for, and what is assumed.
 
     Returns:
-        The columns ``REQUIRED`` of ``tasks.tokenise``, those of ``OPTIONAL`` that the file has, and the file's others
+        The columns ``REQUIRED`` of ``tasks.completed``, those of ``OPTIONAL`` that the file has, and the file's others
         except where they hold lists or tables. Answers are texts, or tuples where several are right: a cell lists them,
         or several rows give a pair one each. Answers that are given as ids have those of ``tasks.token_ids`` too. The
         index is the row's number in the file, from 0; it repeats where a row makes several pairs.

@@ -120,6 +120,11 @@ def hard(cases: pd.DataFrame) -> pd.DataFrame:
     return cases[(cases["dose"] > 0) & ~given]
 
 
+def ways(cases: pd.DataFrame) -> pd.Series:
+    """How each direction was found, all mixtures together, and all planes."""
+    return cases["found"].str.replace(r" \d+$", "", regex=True)
+
+
 def left_out(cases: pd.DataFrame, over: str) -> pd.DataFrame:
     """Every case with the interval that the others give, ``estimate_lo`` and ``estimate_hi``, its ``level`` and the
     ``call``; from 0 to 1, of level 0, where the others tell nothing.

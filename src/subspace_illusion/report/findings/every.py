@@ -15,14 +15,13 @@ def findings(results: Results) -> list[Finding]:
     """Every finding of a run, in the order in which one reads them; what was left out has none.
 
     Raises:
-        InputError: If v_mlp has no row and null part.
+        InputError: If v_mlp has no null part.
     """
     if results.v_mlp is not None:
         v_mlp = SubspaceKey(TRAINED, component=results.v_mlp)
         if not {v_mlp.of_part(ROW), v_mlp.of_part(NULL)} <= set(results.effects):
             raise InputError(
-                f"roles.v_mlp is '{results.v_mlp}', which has no row part and null part: take an MLP's hidden "
-                "activations"
+                f"v_mlp is '{results.v_mlp}', an MLP no wider than the residual stream: it has no null part"
             )
     parts = (
         of_example, of_clean, of_v_true, of_v_mlp, of_parts, of_dormant, of_own, of_paths, of_kept, of_split, of_names,

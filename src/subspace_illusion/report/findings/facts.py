@@ -16,7 +16,7 @@ def of_facts(results: Results) -> Iterator[Finding]:
     """What patches and rank-1 edits of facts do, at the first block and at the later ones of the first half (E16)."""
     for component in results.ran("facts"):
         patched, edited = (with_keys(results.table(f"facts/{component}/{name}.csv")) for name in ("by_block", "edits"))
-        middle = (int(results.table("localise/components.csv")["block"].max()) + 1) / 2
+        middle = results.n_blocks / 2
         per_pair = patched["what"] == ONE
         for name, words, rows, measure in (
             (
@@ -53,7 +53,7 @@ def of_facts_by_depth(results: Results) -> Iterator[Finding]:
     """Facts block by block (E16), at the published depths: what was measured at the block that is nearest to each."""
     for component in results.ran("facts")[:1]:
         tables = {name: results.table(f"facts/{component}/{name}.csv") for name in ("by_block", "edits")}
-        blocks = int(results.table("localise/components.csv")["block"].max()) + 1
+        blocks = results.n_blocks
         for row in results.large("published_facts.csv").to_dict("records"):
             name, about, measure = FACT_FINDINGS[row["quantity"]]
             rows = tables[name]

@@ -185,7 +185,7 @@ def _row(row: Mapping[str, Any]) -> list[str]:
     none."""
     counts = [str(int(row["cases"])), str(int(row["units"]))]
     median, held = (Estimate.of(row, name) for name in ("median_error", "coverage_90"))
-    errors = ["" if median is None else with_ends(median), _error(row["nothing_error"]), str(int(row["told"]))]
+    errors = [with_ends(median), _error(row["nothing_error"]), str(int(row["told"]))]
     shares = ["" if held is None else _in_percent(held)]
     shares += [_percent(row[name]) for name in REACHED if name != "coverage_90"]
     return [str(row["model"]), str(row["kind"]), *counts, *errors, *shares]

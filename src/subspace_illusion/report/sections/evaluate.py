@@ -128,7 +128,7 @@ def _patches(effects: pd.DataFrame, components: Sequence[str], keys: Sequence[Su
 def _measure(row: dict, measure: str) -> str:
     """A measure with its interval; nothing where the row has none."""
     estimate = Estimate.of(row, measure)
-    return "" if estimate is None else with_ends(estimate)
+    return with_ends(estimate)
 
 
 def _answer(pooled: pd.DataFrame, results: Results) -> str:

@@ -38,7 +38,6 @@ def section(results: Results) -> Iterator[Section]:
     for name in results.ran("facts"):
         patched, edited = (results.table(f"facts/{name}/{table}.csv") for table in ("by_block", "edits"))
         patched = with_keys(patched)
-        blocks = int(results.table("localise/components.csv")["block"].max()) + 1
         own = patched[patched["what"].isin([ONE, WHOLE_MLP])]
         without = edited.set_index("block")["no_subspace"].dropna()
         few = sorted(without[without > MOST_WITHOUT].index)
@@ -47,7 +46,7 @@ def section(results: Results) -> Iterator[Section]:
             {words: _by_block(own, "subspace", key, "interchange_accuracy") for key, words in PATCHES.items()},
             {words: _by_block(drawn, "what", what, "rewrite") for what, words in EDITS.items()},
             results.large("published_facts.csv"),
-            blocks,
+            results.n_blocks,
         )
         about = dict(block="block", what="fitted to", subspace="patched")
         directions = patched[patched["subspace"] == SubspaceKey(TRAINED)]

@@ -42,7 +42,7 @@ def read_row(results: Results) -> FirstRow | None:
         return None
     pair = pairs.iloc[0]
     base = results.prompts.set_index("prompt").loc[pair["base"]]
-    answer, foil = (results.spell([int(pair[name])]) for name in ("answer_id", "foil_id"))
+    answer, foil = (_each(pair[name], results.spell) for name in ("answer_id", "foil_id"))
     return FirstRow([results.spell([int(token)]) for token in base["tokens"]], int(base["position"]), answer, foil)
 
 
@@ -101,7 +101,7 @@ def _by_value(results: Results) -> Grid:
         row = [str(pair["base_value"]), prompt["text"]]
         if results.spell is not None:
             row[1] = marked(list(prompt["tokens"]), int(prompt["position"]), results.spell) or prompt["text"]
-            row += [" or ".join(_each(pair[name], results.spell)) for name in ("answer_id", "foil_id")]
+            row += [" or ".join(map(str.strip, _each(pair[name], results.spell))) for name in ("answer_id", "foil_id")]
         rows.append(row)
     header = ["value", "prompt", *(["answer", "foil"] if results.spell is not None else [])]
     return Grid(header, sorted(rows))
@@ -109,7 +109,7 @@ def _by_value(results: Results) -> Grid:
 
 def _each(ids: Any, spell: Callable[[Sequence[int]], str]) -> list[str]:
     """The texts of the right answers of a side."""
-    return [spell([token]).strip() for token in np.atleast_1d(ids).tolist() if token != NONE]
+    return [spell([token]) for token in np.atleast_1d(ids).tolist() if token != NONE]
 
 
 def marked(tokens: Sequence[int], position: int, spell: Callable[[Sequence[int]], str]) -> str | None:

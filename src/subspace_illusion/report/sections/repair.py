@@ -54,5 +54,5 @@ def _cells(key: SubspaceKey, row: Mapping[str, Any], results: Results) -> list[s
         Estimate.of(results.effects.get(key, {}), "fldd"),
         *(Estimate.of(row, name) for name in ("fldd", "whole")),
     ]
-    measured = ["" if each is None else with_ends(each) for each in figures]
+    measured = [with_ends(each) for each in figures]
     return [key.component, shown(key), *measured, *share_cells(row), str(row["verdict"])]

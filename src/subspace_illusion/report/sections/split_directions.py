@@ -88,7 +88,7 @@ def _parts(table: pd.DataFrame) -> Grid:
             of_draws = here.loc[here["draw"].notna() & (here["draw"] != POOLED), "effect"]
             for row in here[here["draw"].isna() | (here["draw"] == POOLED)].to_dict("records"):
                 measures = [Estimate.of(row, measure) for measure in _MEASURES]
-                effect, *more = ["" if estimate is None else with_ends(estimate) for estimate in measures]
+                effect, *more = [with_ends(estimate) for estimate in measures]
                 spread = f"{of_draws.min():.2f} to {of_draws.max():.2f}" if len(of_draws) else ""
                 norms = [in_words(row["norm"]), in_words(row["chance_norm"])]
                 rows.append([shown(key), part, *norms, effect, spread, *more])
@@ -109,7 +109,7 @@ def _shares(table: pd.DataFrame) -> Grid:
                 estimate = Estimate.of(row, measure)
                 single = here.loc[here["seed"] != POOLED, measure].dropna() if measure in here else []
                 each = ", ".join(with_ends(Estimate(x)) for x in single)
-                cells += ["" if estimate is None else with_ends(estimate), each]
+                cells += [with_ends(estimate), each]
             rows.append([shown(key), *cells])
     header = [cell for words in _SHARES.values() for cell in (f"effect {words}, over the whole's", "single seeds")]
     return Grid(["direction", *header], rows)

@@ -99,7 +99,7 @@ def _groups(groups: pd.DataFrame) -> Grid:
     for row in groups[groups["seed"] == POOLED].to_dict("records"):
         single = groups.loc[(groups["seed"] != POOLED) & (groups["group"] == row["group"]), _SHARE].dropna()
         measures = (Estimate.of(row, measure) for measure in ("effect", _SHARE))
-        figures = ["" if estimate is None else with_ends(estimate) for estimate in measures]
+        figures = [with_ends(estimate) for estimate in measures]
         each = ", ".join(with_ends(Estimate(x)) for x in single)
         rows.append([row["group"], str(row["heads"] or ""), *figures, each])
     header = ["taken from the patched run", "heads", "effect (LD lost)", "share of the patch's effect"]

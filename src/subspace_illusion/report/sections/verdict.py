@@ -113,7 +113,7 @@ def evidence_grid(verdicts: Verdicts) -> Grid:
     for key, verdict in verdicts.items():
         asked = verdict.reason not in NOT_ASKED
         figures = [*(verdict.seen.estimate(name) for name in EVIDENCE), verdict.share if asked else None]
-        cells = ["" if each is None else with_ends(each) for each in figures]
+        cells = [with_ends(each) for each in figures]
         source = "too little planted in such places" if verdict.predicted is None else interval_from(verdict.predicted)
         if not asked:
             cells[-1], source = NO_SHARE, ""
