@@ -1,8 +1,8 @@
 """Trains subspaces of random MLPs in the place of a real one, and patches them beside it (E8)."""
 
 from subspace_illusion.core.model import open_model
-from subspace_illusion.experiments.random_mlp import check_is_mlp, train_random_mlps
 from subspace_illusion.experiments.random_mlp import random_mlp as patch_random_mlps
+from subspace_illusion.experiments.random_mlp import train_random_mlps
 from subspace_illusion.files import read_table, write_table
 from subspace_illusion.pipeline.layout import ACTIVATIONS, MODEL, OUTCOMES, RESULTS
 from subspace_illusion.pipeline.sections import Components, Das, Learning, RandomMlp
@@ -26,7 +26,6 @@ def main(
     seed: int,
 ) -> None:
     site, rank, draws = components[component].at, components[component].rank, random_mlp.draws
-    check_is_mlp(component, site)
     model = open_model(MODEL)
     train = cached_pairs(model, ACTIVATIONS, "train", *training_kinds(same_value))
     test = cached_pairs(model, ACTIVATIONS, "test", DIFFERENT)

@@ -102,6 +102,12 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
+def first_line(error: BaseException) -> str:
+    """The first line that an error has to say, with the next where it only leads to that."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[: 2 if lines[0].endswith(":") else 1]) if lines else type(error).__name__
+
+
 def check_is_no_address(path: Path) -> None:
     """Makes sure that what is to be a file of this machine is none of another.
 
@@ -176,12 +182,30 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a safetensors file, mapped: only what is looked at is read from the disk."""
+    """The tensors of a safetensors file that was made here, as ``read_safetensors`` reads them.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
+    try:
+        return read_safetensors(path)[0]
+    except InputError as error:
+        raise InputError(f"{error}; remove it and run again what wrote it") from error
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """The tensors of a safetensors file, mapped, so that only what is looked at is read from the disk; and what it says
+    of them.
+
+    Raises:
+        InputError: If it cannot be read as one.
+    """
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            return tensors, dict(file.metadata() or {})
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{path} cannot be read ({one_line(error)}); remove it and run again what wrote it") from error
+        raise InputError(f"{path} cannot be read as safetensors: {one_line(error)}") from error
 
 
 def read_lines(path: Path) -> list[str]:

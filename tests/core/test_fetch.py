@@ -21,7 +21,7 @@ from subspace_illusion.core.model import open_model
 from subspace_illusion.core.pointer import hashes, model_folder
 from subspace_illusion.core.replay import record
 from subspace_illusion.errors import InputError
-from subspace_illusion.files import hash_of, sha256
+from subspace_illusion.files import first_line, hash_of, sha256
 
 COMMIT = "0" * 40
 MODEL = dict(repository="someone/tiny", revision=COMMIT)
@@ -305,7 +305,7 @@ def test_a_file_in_the_place_of_a_folder_is_one_line(tmp_path):
 
 
 def test_a_line_that_leads_to_the_next_is_said_with_it():
-    assert checkpoints.first_line(ValueError("wrong:\n  too many heads\nsee elsewhere")) == "wrong: too many heads"
+    assert first_line(ValueError("wrong:\n  too many heads\nsee elsewhere")) == "wrong: too many heads"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from subspace_illusion.experiments.compare_mlps import (
     READ,
     RECOVERED,
     SINGLE,
-    RandomMlp,
+    DrawnMlp,
     compare_duplicates,
     compare_mlps,
     near_duplicates,
@@ -35,13 +35,13 @@ def test_blocks_are_spread_evenly():
 
 def test_what_a_random_mlp_computes_has_the_spread_asked_for():
     normed, spread = noise(2000, 32), {"gate": 0.7, "in": 0.2}
-    gated = RandomMlp.draw(normed, 64, spread, True, 0)
+    gated = DrawnMlp.draw(normed, 64, spread, True, 0)
     assert gated.bias is None
     assert (normed @ gated.inner).std() == pytest.approx(0.7, rel=1e-3)
     assert (normed @ gated.up).std() == pytest.approx(0.2, rel=1e-3)
     gate = normed @ gated.inner
     torch.testing.assert_close(gated.hidden(normed), gate * gate.sigmoid() * (normed @ gated.up))
-    plain = RandomMlp.draw(normed, 512, spread, False, 0)
+    plain = DrawnMlp.draw(normed, 512, spread, False, 0)
     assert plain.up is None
     sums = normed @ plain.inner + plain.bias
     assert sums.std() == pytest.approx(0.7, rel=0.05)

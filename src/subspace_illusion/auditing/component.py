@@ -216,6 +216,12 @@ def _distances(
     return table(list(left))
 
 
+def step_cost(site: Site, halves: Halves, settings: Settings) -> float:
+    """The work of a step of DAS with all seeds, there and back, in the same unit as ``cost_of``."""
+    blocks = halves.train.model.n_blocks - site.start + 1
+    return 2 * settings.das.batch * len(settings.seeds) * blocks * halves.train.tokens
+
+
 def cost_of(site: Site, halves: Halves, users: int, settings: Settings) -> dict[str, float]:
     """The work of every phase of ``look_at``, roughly, in blocks that tokens go through: what the bar and forecasts go
     by.
@@ -227,7 +233,7 @@ def cost_of(site: Site, halves: Halves, users: int, settings: Settings) -> dict[
         settings: What is made.
     """
     blocks = halves.train.model.n_blocks - site.start + 1  # unembedding and readers are worth one and more
-    learnt = 2 * settings.das.batch * len(settings.seeds) * blocks * halves.train.tokens  # a step, there and back
+    learnt = step_cost(site, halves, settings)
     patched = len(halves.test) * blocks * halves.test.tokens  # one patch of all pairs
     subspaces, parts = users + 1 + settings.train, 6 if site.readout else 10
     cost = dict(patch=patched * (parts + 3) * subspaces, distances=patched * parts * subspaces, proof=2 * patched)

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 import torch
 
-from subspace_illusion.auditing.proof import allowed_share, run_in_full
+from subspace_illusion.auditing.proof import run_in_full
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.replay import record, replay
+from subspace_illusion.core.rounding import allowed_share
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 

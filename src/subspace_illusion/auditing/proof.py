@@ -21,6 +21,7 @@ from subspace_illusion.core.basis import row_space, split_by
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.outcome import logit_difference
 from subspace_illusion.core.replay import replay
+from subspace_illusion.core.rounding import allowed_share
 from subspace_illusion.core.seeds import torch_generator
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
@@ -30,12 +31,6 @@ from subspace_illusion.subspace.patching import Change
 
 TRIED = 4
 """Pairs that are run in full beside their replay, at every component."""
-ALLOWED = 1e-3
-"""What may be off, as a share of the mean clean LD: a hundredth of the smallest effect that is judged."""
-
-ROUNDINGS = 32
-"""In 16 bits so many times what a number of size 1 is rounded by at most may be off, likewise: the noise is measured,
-and what is further off is another fault."""
 OF_A_LOGIT = 4
 """Or so many times what the largest logit is rounded by: where the clean LD is small, it is a small difference of large
 numbers."""
@@ -98,11 +93,6 @@ class Proof:
                     f"{where}: {words} by {off:.2g}, where {self.allowed:.2g} is allowed; figures of this model would "
                     "not be its own, so the audit stops"
                 )
-
-
-def allowed_share(dtype: torch.dtype) -> float:
-    """What may be off in a model of a dtype, as a share of the size of what is compared."""
-    return max(ALLOWED, ROUNDINGS * torch.finfo(dtype).eps)
 
 
 def prove(

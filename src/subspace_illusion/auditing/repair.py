@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from subspace_illusion.auditing.component import Halves
+from subspace_illusion.auditing.component import Halves, step_cost
 from subspace_illusion.auditing.findings import REPAIR
 from subspace_illusion.auditing.progress import Progress
 from subspace_illusion.auditing.result import Audit
@@ -76,8 +76,7 @@ def repair(
     """
     train, test = halves.train, halves.test.different
     blocks = train.model.n_blocks - site.start + 1
-    step = 2 * settings.das.batch * len(settings.seeds) * blocks * train.tokens
-    progress.more(work := step * settings.das.steps)
+    progress.more(work := step_cost(site, halves, settings) * settings.das.steps)
     with progress.phase(f"repairing at {site.name}", work, settings.das.steps) as step_done:
         runs = dict[str, Any](rank=settings.rank, seeds=settings.seeds, on_step=step_done)
         bases = trained_within(train, site, acts, **runs, **settings.learning)

@@ -49,7 +49,7 @@ def sites_of(component: Site) -> list[Site]:
     """What a component's experiments read: itself, where its replay starts, the residual stream after it, and what an
     MLP reads where it is an MLP's hidden activations (for the random MLPs)."""
     sites = [component, residual_entering(component.start), residual_after(component.block)]
-    if component.readout == ("mlp", "out"):
+    if component.is_mlp_hidden:
         sites.append(mlp_input(component.block))
     return list(dict.fromkeys(sites))
 

@@ -27,6 +27,7 @@ from subspace_illusion.core.pointer import CONFIG, WEIGHTS, hashes, model_folder
 from subspace_illusion.core.seeds import derive
 from subspace_illusion.core.tokenizer import Dtype, Limits, Tokenizer
 from subspace_illusion.errors import InputError
+from subspace_illusion.files import first_line
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 """The dtypes that a model runs in, by name."""
@@ -293,9 +294,3 @@ def reopened(tokenizer: Any) -> Any | None:
     except Exception:  # whatever transformers and the hub's client raise
         return None
     return own if own.get_vocab() == tokenizer.get_vocab() else None
-
-
-def first_line(error: BaseException) -> str:
-    """The first line that an error has to say, with the next where it only leads to that."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[: 2 if lines[0].endswith(":") else 1]) if lines else type(error).__name__

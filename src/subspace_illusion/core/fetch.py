@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TypedDict
 
-from subspace_illusion.core.checkpoints import check_folder, convert_gguf, first_line
+from subspace_illusion.core.checkpoints import check_folder, convert_gguf
 from subspace_illusion.core.pointer import FILES, WEIGHTS, model_folder, point_at_folder, point_at_hub, pointer_of
 from subspace_illusion.errors import InputError
-from subspace_illusion.files import atomic_folder, sha256
+from subspace_illusion.files import atomic_folder, first_line, sha256
 
 
 class Wheel(TypedDict):

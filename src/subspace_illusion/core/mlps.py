@@ -72,13 +72,13 @@ def hidden_from_residual(model: Model, block: int, residual: torch.Tensor) -> to
 
     Different blocks may run at the same time in several threads; one block may not.
     """
-    mlp = model.bridge.blocks[block].mlp
+    mlp = mlp_of(model, block)
     return torch.cat([mlp_forward(mlp, through_norm(model, block, rows))[0] for rows in residual.split(ROWS)])
 
 
 def pre_activations(model: Model, block: int, normed: torch.Tensor) -> dict[str, torch.Tensor]:
     """What the linear maps into a block's MLP give, ``[n, d_mlp]``: ``in`` and, where it is gated, ``gate``."""
-    mlp = model.bridge.blocks[block].mlp
+    mlp = mlp_of(model, block)
     with torch.no_grad():
         there = normed.to(device_of(mlp, model.device))
         return {name: linear(there).cpu() for name, linear in maps_in(mlp).items()}
@@ -87,7 +87,7 @@ def pre_activations(model: Model, block: int, normed: torch.Tensor) -> dict[str,
 def weight_matrices(model: Model, block: int) -> dict[str, torch.Tensor]:
     """The weights of a block's MLP: ``W_in`` and, where it is gated, ``W_gate``, ``[d_model, d_mlp]``; ``W_out``."""
     d = model.bridge.cfg.d_model
-    maps = maps_in(model.bridge.blocks[block].mlp)
+    maps = maps_in(mlp_of(model, block))
     readout = model.readout(Site(block, "mlp.hook_post"))
     assert readout is not None
     return {f"W_{name}": matrix_of(linear, d, model.device) for name, linear in maps.items()} | {"W_out": readout}

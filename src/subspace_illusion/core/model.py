@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from subspace_illusion.core.checkpoints import first_line, load_model, open_tokenizer
+from subspace_illusion.core.checkpoints import load_model, open_tokenizer
 from subspace_illusion.core.device import multiplies, pick_device
 from subspace_illusion.core.forwards import forwards
 from subspace_illusion.core.linear import in_float32, logits_in_float32, matrix_of, rounded_once
@@ -31,9 +31,11 @@ from subspace_illusion.core.parts import (
     norm_before,
 )
 from subspace_illusion.core.placed import DeviceMap, device_of, fitted, is_offloaded, placed_on
+from subspace_illusion.core.rounding import allowed_share
 from subspace_illusion.core.sites import Site, Writer, residual_entering
 from subspace_illusion.core.tokenizer import Dtype, Tokenizer
 from subspace_illusion.errors import InputError
+from subspace_illusion.files import first_line
 
 _IN_NORMS = (".hook_scale", ".hook_normalized")
 """Hooks inside a norm, which the bridge computes in a way of its own once they are changed."""
@@ -43,10 +45,6 @@ LEAST_READOUTS = 2**28
 
 PROBE_LENGTH = 11
 """Tokens of the prompts that tell what the hooks hold; a number that no model has heads or dimensions."""
-
-SAME, ROUNDINGS = 1e-3, 32
-"""How far the logits of transformer_lens may be from those of transformers, as a share of their size: so much, or so
-many times what the dtype rounds a number of size 1 by."""
 
 
 def open_model(
@@ -131,7 +129,7 @@ def _check_same(own: torch.Tensor | None, model: Model) -> None:
         return
     found = _short_run(model.bridge.original_model, model.device)
     off, size = (float(x.norm()) for x in (found - own, own))
-    if off > max(SAME, ROUNDINGS * torch.finfo(model.dtype).eps) * size:
+    if off > allowed_share(model.dtype) * size:
         raise InputError(
             f"transformer_lens runs the {type(model.bridge.original_model).__name__} otherwise than transformers does: "
             f"their logits differ by {off / size:.1g} of their size, so another model would be audited; it leaves out "
@@ -318,7 +316,7 @@ class Model:
                 f"'{site.name}' is not what the block before gives, which a replay begins with; take "
                 f"{residual_entering(site.block).name}"
             )
-        if site.readout == ("mlp", "out") and has_experts(self.bridge.blocks[site.block].mlp):
+        if site.is_mlp_hidden and has_experts(self.bridge.blocks[site.block].mlp):
             raise InputError(
                 f"'{site.name}': the MLP of block {site.block} is a mixture of experts, whose hidden activations have "
                 f"no single matrix behind them; take what it gives, blocks.{site.block}.hook_mlp_out"

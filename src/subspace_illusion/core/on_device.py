@@ -12,12 +12,12 @@ from typing import Any
 
 import torch
 
-from subspace_illusion.core.checkpoints import first_line
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.replay import replay
 from subspace_illusion.core.sites import Site
 from subspace_illusion.core.tail import Tail, TailOf, alike
 from subspace_illusion.errors import InputError
+from subspace_illusion.files import first_line
 
 ROWS = 4096
 """Tails in one batch on a GPU: more are hardly faster, and the same number every time gives the same last digits."""

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 
 from subspace_illusion.core.caches import every_position
-from subspace_illusion.core.checkpoints import dtype_name, first_line
+from subspace_illusion.core.checkpoints import dtype_name
 from subspace_illusion.core.sites import MATRICES, Writer, residual_after
 from subspace_illusion.errors import InputError
+from subspace_illusion.files import first_line
 
 SEEN_AHEAD, ROUNDINGS = 1e-4, 4
 """How far a token may move the logits at the one before it, beside the largest of them, by rounding: so much, or so

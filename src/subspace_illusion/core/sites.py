@@ -116,6 +116,11 @@ class Site:
         return _READOUTS.get(self.point)
 
     @property
+    def is_mlp_hidden(self) -> bool:
+        """Whether the site is an MLP's hidden activations, which its output matrix reads."""
+        return self.readout == ("mlp", "out")
+
+    @property
     def leaves_block(self) -> bool:
         """Whether the site is the residual stream that leaves its block."""
         return self.point in _RESIDUAL_OUT

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from subspace_illusion.errors import InputError
+from subspace_illusion.files import one_line
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 """What a model's weights are kept in; ``auto`` is what they are saved in."""
@@ -152,5 +153,4 @@ class Tokenizer:
         try:
             return str(self.hf.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
         except Exception as error:  # templates raise whatever they like
-            said_of_it = " ".join(str(error).split())
-            raise InputError(f"this model's chat template takes no such messages: {said_of_it}") from error
+            raise InputError(f"this model's chat template takes no such messages: {one_line(error)}") from error

@@ -45,7 +45,7 @@ SHORTEST = 0.25
 
 
 @dataclass(frozen=True)
-class RandomMlp:
+class DrawnMlp:
     """The half of an MLP that makes hidden activations, with random weights.
 
     Attributes:
@@ -61,7 +61,7 @@ class RandomMlp:
     @classmethod
     def draw(
         cls, normed: torch.Tensor, width: int, spread: dict[str, float], gated: bool, seed: int, *labels: object
-    ) -> "RandomMlp":
+    ) -> "DrawnMlp":
         """Draws standard normal weights and scales them.
 
         On the given inputs, the sums that go into the non-linearity get the standard deviation ``spread["gate"]`` (and
@@ -167,9 +167,9 @@ def _mlps(
     mlps = [(dict(mlp=OWN_MLP, width=width, block=block), own)]
     for name, neurons in ((GELU, wide), (GELU, width), (GATED, width)):
         about: dict[str, Any] = dict(mlp=name, width=neurons, block=block)
-        drawn = RandomMlp.draw(normed, neurons, spread, name == GATED, seed, *about.values())
+        drawn = DrawnMlp.draw(normed, neurons, spread, name == GATED, seed, *about.values())
 
-        def hidden_at(changed: torch.Tensor, drawn: RandomMlp = drawn) -> torch.Tensor:
+        def hidden_at(changed: torch.Tensor, drawn: DrawnMlp = drawn) -> torch.Tensor:
             return drawn.hidden(through_norm(model, block, changed))
 
         if all(about != other for other, _ in mlps):  # the two widths may be one

@@ -44,7 +44,7 @@ def sites_of_blocks(model: Model, site: Site, blocks: Sequence[int]) -> list[Sit
     Raises:
         InputError: If it is no MLP's hidden activations, or the model lacks a block.
     """
-    if site.readout != ("mlp", "out"):
+    if not site.is_mlp_hidden:
         raise InputError(f"facts are patched in MLPs' hidden activations, and '{site.name}' is none")
     if beyond := [block for block in blocks if not 0 <= block < model.n_blocks]:
         raise InputError(f"facts.blocks: there is no block {beyond[0]}, the model has 0 to {model.n_blocks - 1}")

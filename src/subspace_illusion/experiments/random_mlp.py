@@ -26,7 +26,7 @@ def check_is_mlp(component: str, site: Site) -> None:
     Raises:
         InputError: If not.
     """
-    if site.readout != ("mlp", "out"):
+    if not site.is_mlp_hidden:
         raise InputError(
             f"random_mlp: '{component}' ({site.name}) is not an MLP's hidden activations, so no random MLP can "
             "stand in for it; take a component at mlp.hook_post"

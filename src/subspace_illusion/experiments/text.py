@@ -13,11 +13,11 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from subspace_illusion.core.checkpoints import first_line
 from subspace_illusion.core.fetch import check_hash, download_wheel
 from subspace_illusion.core.seeds import numpy_generator, torch_generator
 from subspace_illusion.core.tokenizer import Tokenizer
 from subspace_illusion.errors import InputError
+from subspace_illusion.files import first_line
 
 SKIPPED = 8
 """First positions of a sequence, which are left out: models park massive activations there, a hundred times the norm

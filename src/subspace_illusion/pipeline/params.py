@@ -7,6 +7,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from subspace_illusion.errors import InputError
+from subspace_illusion.files import one_line
 from subspace_illusion.pipeline.layout import PARAMS
 from subspace_illusion.pipeline.sections import (
     Cache,
@@ -142,7 +143,7 @@ class Params(Parameters):
                 raise ValueError(f"{role} is '{name}', whose train is false; it needs a trained subspace")
         if not self.components[self.v_true].at.in_residual:
             raise ValueError(f"v_true is '{self.v_true}', which is not in the residual stream")
-        if self.v_mlp is not None and self.components[self.v_mlp].at.readout != ("mlp", "out"):
+        if self.v_mlp is not None and not self.components[self.v_mlp].at.is_mlp_hidden:
             raise ValueError(f"v_mlp is '{self.v_mlp}', which is not an MLP's hidden activations")
         return self
 
@@ -159,7 +160,7 @@ class Params(Parameters):
             if not self.components[name].at.in_residual:
                 raise ValueError(f"experiments.split_directions: '{name}' is not in the residual stream")
         for name in self.experiments.random_mlp:
-            if self.components[name].at.readout != ("mlp", "out"):
+            if not self.components[name].at.is_mlp_hidden:
                 raise ValueError(f"experiments.random_mlp: '{name}' is not an MLP's hidden activations")
         for experiment, needed in NEEDS:
             if getattr(self.experiments, experiment) and not getattr(self.experiments, needed):
@@ -209,7 +210,7 @@ def read_params(kind: type[P], path: Path | None = None) -> P:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        raise InputError(f"{path} is not YAML: {one_line(error)}") from error
     except ValidationError as error:
         first = error.errors()[0]
         place = first["loc"]

@@ -135,6 +135,12 @@ class Results:
         """The table of pairs with their clean LD, whether the model gets them right and whether they are kept."""
         return self.large("activations/pairs.parquet")
 
+    def controls(self, component: str) -> pd.DataFrame | None:
+        """What the controls of a component, and the random model in its place, did; ``None`` where neither ran."""
+        folders = [folder for folder in ("controls", "random_model") if component in self.ran(folder)]
+        tables = [self.table(f"{folder}/{component}.csv") for folder in folders]
+        return pd.concat(tables, ignore_index=True) if tables else None
+
     @cached_property
     def n_blocks(self) -> int:
         """How many blocks the model has, by what ``localise`` found in each."""

@@ -22,12 +22,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from subspace_illusion.core.checkpoints import dtype_name
 from subspace_illusion.errors import InputError
-from subspace_illusion.files import atomic_write, one_line
+from subspace_illusion.files import atomic_write, read_safetensors
 
 FORMAT = "subspace-illusion/1"
 ABOUT = ("model", "model_sha256", "hook", "position", "task", "seeds")
@@ -70,12 +69,7 @@ def read_subspace_file(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, s
     Raises:
         InputError: If it cannot be read or has another layout.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            about = dict(file.metadata() or {})
-            bases = {label: file.get_tensor(label) for label in file.keys()}  # noqa: SIM118 (no mapping)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path} cannot be read as safetensors: {one_line(error)}") from error
+    bases, about = read_safetensors(path)
     if about.get("format") != FORMAT:
         raise InputError(
             f"{path} is of format {about.get('format')!r} and not {FORMAT!r}; one of its tensors can still be read "

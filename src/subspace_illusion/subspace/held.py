@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 
 from subspace_illusion.errors import InputError
-from subspace_illusion.files import check_has_content, check_is_no_address, one_line
+from subspace_illusion.files import check_has_content, check_is_no_address, one_line, read_safetensors
 
 CONTROL_VECTOR = re.compile(r"direction\.(\d+)")
 """What a gguf control vector calls the direction that is added to the output of a block."""
@@ -157,12 +156,8 @@ def _read_config(file: Path) -> dict[str, Any]:
 
 
 def _read_safetensors(file: Path) -> dict[str, Any]:
-    try:
-        with safe_open(file, framework="pt") as opened:
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (no mapping)
-            return (opened.metadata() or {}) | tensors
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{file} cannot be read as safetensors: {one_line(error)}") from error
+    tensors, about = read_safetensors(file)
+    return about | tensors
 
 
 def _read_numpy(file: Path) -> dict[str, Any]:

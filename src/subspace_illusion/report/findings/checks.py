@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import pandas as pd
-
 from subspace_illusion.measures.controls import ON_ARBITRARY, PLACEBO, RANDOM_DIRECTION, RANDOM_MODEL, SAME_VALUE, SELF
 from subspace_illusion.report.findings.finding import Finding, measured, pooled_rows, with_range
 from subspace_illusion.report.results import Results
@@ -67,11 +65,10 @@ def of_neurons(results: Results) -> Iterator[Finding]:
 def of_controls(results: Results) -> Iterator[Finding]:
     """What patching and training do where there is nothing to find (E12)."""
     for role, component in results.roles.items():
-        folders = [folder for folder in ("controls", "random_model") if component in results.ran(folder)]
-        if not folders:
+        every = results.controls(component)
+        if every is None:
             continue
-        tables = [results.table(f"{folder}/{component}.csv") for folder in folders]
-        rows = pd.concat(tables, ignore_index=True).drop_duplicates("control").set_index("control")
+        rows = every.drop_duplicates("control").set_index("control")
         for key, control in CONTROL_FINDINGS.items():
             if control in rows.index:
                 words = f"effect, {control} ({role}'s place)"

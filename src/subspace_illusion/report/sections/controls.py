@@ -36,9 +36,10 @@ Row = Mapping[str, Any]
 
 def section(results: Results) -> Iterator[Section]:
     """One section a component."""
-    for name in dict.fromkeys((*results.ran("controls"), *results.ran("random_model"))):
-        folders = [folder for folder in ("controls", "random_model") if name in results.ran(folder)]
-        every = pd.concat([results.table(f"{folder}/{name}.csv") for folder in folders], ignore_index=True)
+    for name in results.components:
+        every = results.controls(name)
+        if every is None:
+            continue
         by_control: dict[str, Row] = {row["control"]: row for row in every.to_dict("records")}
         yield Section(
             f"E12  Controls at {name}",
