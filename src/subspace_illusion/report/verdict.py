@@ -66,9 +66,11 @@ def why(verdict: Verdict) -> str:
         said = _BEYOND[verdict.verdict]
         if verdict.verdict == FAITHFUL and _incomplete(verdict.seen):
             said += "; incomplete, for it does less than the whole component"
-    return "; ".join([said, *(caution.value for caution in verdict.cautions)])
+    return "; ".join([said, *(_IN_SHORT.get(caution, caution.value) for caution in verdict.cautions)])
 
 
+_IN_SHORT = {Caution.OPPOSED: "the component works the other way, so that 0 was the only possible estimate"}
+"""Cautions in other words than their own."""
 _WHY: Mapping[Reason, str] = {
     Reason.FEW_GROUPS: "the held-out pairs are of too few groups for an interval",
     Reason.SMALL_EFFECT: "the patch does too little to ask what its effect goes through",

@@ -18,8 +18,7 @@ import pandas as pd
 from subspace_illusion.core.seeds import numpy_generator
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import read_yaml
-from subspace_illusion.tasks.cases import Filled, check_sentences, dealt, four_pairs
-from subspace_illusion.tasks.ioi import check_templates
+from subspace_illusion.tasks.cases import Filled, check_sentences, check_templates, dealt, four_pairs
 from subspace_illusion.tasks.table import SPLITS
 
 NUMBERS = ("singular", "plural")

@@ -3,13 +3,31 @@ pairs of a case."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from subspace_illusion.core.seeds import numpy_generator
 from subspace_illusion.errors import InputError
 from subspace_illusion.tasks.table import DIFFERENT, SAME, SPLITS
 
 Word = TypeVar("Word")
+
+
+def check_templates(templates: Any, name: str) -> dict[str, list[str]]:
+    """Makes sure that what a file of templates holds is two lists of sentences.
+
+    Args:
+        templates: What it holds.
+        name: The file's name.
+
+    Raises:
+        InputError: If not.
+    """
+    if not isinstance(templates, dict) or set(templates) != set(SPLITS):
+        raise InputError(f"{name} must hold two lists of sentences, train and test")
+    for split, listed in templates.items():
+        if not isinstance(listed, list) or not all(isinstance(template, str) for template in listed):
+            raise InputError(f"{name}: {split} must be a list of sentences")
+    return templates
 
 
 def check_sentences(templates: Mapping[str, Sequence[str]], check: Callable[[str], None]) -> None:

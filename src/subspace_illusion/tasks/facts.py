@@ -15,7 +15,7 @@ import pandas as pd
 from subspace_illusion.core.seeds import numpy_generator
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import one_line, read_yaml
-from subspace_illusion.tasks.ioi import check_templates
+from subspace_illusion.tasks.cases import check_templates, dealt
 from subspace_illusion.tasks.table import DIFFERENT, SAME, SPLITS
 
 FACT_COLUMNS = ("relation", "subject", "answer")
@@ -72,10 +72,7 @@ def make_facts(
     _check_facts(facts, templates)
     for relation, listed in templates.items():
         _check_sentences(relation, listed, facts["subject"])
-    subjects = numpy_generator(seed, "split", "subjects").permutation(sorted(set(facts["subject"]))).tolist()
-    n_test = round(len(subjects) * test_share)
-    of_split = dict(test=subjects[:n_test], train=subjects[n_test:])
-
+    of_split = dealt(sorted(set(facts["subject"])), "subjects", 0, test_share, seed)
     rows: list[dict] = []
     for split in SPLITS:
         own = facts[facts["subject"].isin(of_split[split])]
@@ -83,15 +80,15 @@ def make_facts(
         for relation in templates:
             couples_of = _couples(own[own["relation"] == relation], numpy_generator(seed, "couples", split, relation))
             by_relation.append([(relation, couple) for couple in couples_of])
-        dealt = [turn for turn in chain(*zip_longest(*by_relation)) if turn is not None]
-        if len(dealt) < couples[split]:
+        in_turn = [turn for turn in chain(*zip_longest(*by_relation)) if turn is not None]
+        if len(in_turn) < couples[split]:
             raise InputError(
-                f"{couples[split]} {split} couples of facts are asked for, but the facts give {len(dealt)}; "
+                f"{couples[split]} {split} couples of facts are asked for, but the facts give {len(in_turn)}; "
                 "add facts, ask for fewer or change the share of test subjects"
             )
         before = accumulate((len(listed[split]) for listed in templates.values()), initial=0)
         first = dict(zip(templates, before, strict=False))
-        for number, (relation, couple) in enumerate(dealt[: couples[split]]):
+        for number, (relation, couple) in enumerate(in_turn[: couples[split]]):
             about = dict(group=f"{split}-{number}", split=split, relation=relation)
             rows += [pair | about for pair in _pairs(couple, templates[relation][split], first[relation])]
     return pd.DataFrame(rows)

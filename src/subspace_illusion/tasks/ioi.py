@@ -9,7 +9,6 @@ import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
@@ -17,6 +16,7 @@ import torch
 from subspace_illusion.core.seeds import numpy_generator
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import read_lines, read_yaml
+from subspace_illusion.tasks.cases import check_sentences, check_templates, dealt
 from subspace_illusion.tasks.table import DIFFERENT, DIFFERENT_UNRELATED, NO_ANSWER, SAME, SPLITS
 
 SLOTS = ("first", "second", "subject", "place", "object")
@@ -61,24 +61,6 @@ def single_token_words(words: Words, word_id: Callable[[str], int | None]) -> tu
         kept[kind] = [word for word in dict.fromkeys(listed) if word_id(word) is not None]
         dropped[kind] = [word for word in dict.fromkeys(listed) if word_id(word) is None]
     return Words(**kept), dropped
-
-
-def check_templates(templates: Any, name: str) -> dict[str, list[str]]:
-    """Makes sure that what a file of templates holds is two lists of sentences.
-
-    Args:
-        templates: What it holds.
-        name: The file's name.
-
-    Raises:
-        InputError: If not.
-    """
-    if not isinstance(templates, dict) or set(templates) != set(SPLITS):
-        raise InputError(f"{name} must hold two lists of sentences, train and test")
-    for split, listed in templates.items():
-        if not isinstance(listed, list) or not all(isinstance(template, str) for template in listed):
-            raise InputError(f"{name}: {split} must be a list of sentences")
-    return templates
 
 
 def check_template(template: str) -> None:
@@ -132,35 +114,20 @@ def make_prompts(
         InputError: If a template is wrong, in both splits, or no template is left; if there are too few words; if
             prompts of one template differ in length.
     """
-    for split in SPLITS:
-        if not templates.get(split):
-            raise InputError(f"there are no {split} templates")
-        for template in templates[split]:
-            check_template(template)
-    if shared := set(templates["train"]) & set(templates["test"]):
-        raise InputError(f"template '{shared.pop()}' stands in both splits")
-
-    pools = {split: {} for split in SPLITS}  # type: dict[str, dict[str, list[str]]]
-    for kind, listed in vars(words).items():
-        needed = 4 if kind == "names" else 1
-        order = numpy_generator(seed, "split", kind).permutation(sorted(listed)).tolist()
-        n_test = round(len(order) * test_share)
-        pools["test"][kind], pools["train"][kind] = order[:n_test], order[n_test:]
-        for split in SPLITS:
-            if len(pools[split][kind]) < needed:
-                raise InputError(
-                    f"too few {kind} are one token for this tokenizer: {len(pools[split][kind])} are left for the "
-                    f"{split} split, {needed} are needed; add {kind} or change prompts.test_share"
-                )
-
+    check_sentences(templates, check_template)
+    which = " that are one token for this tokenizer"
+    of_kind = {
+        kind: dealt(sorted(listed), kind, 4 if kind == "names" else 1, test_share, seed, which)
+        for kind, listed in vars(words).items()
+    }
     rows: list[dict] = []
     for split in SPLITS:
         rng = numpy_generator(seed, "fill", split)
         for number in range(cases[split]):
             # Templates take turns, so that each has its share.
             place_in_list = number % len(templates[split])
-            a, b, c, d = rng.choice(pools[split]["names"], 4, replace=False).tolist()
-            place, thing = (str(rng.choice(pools[split][kind])) for kind in ("places", "objects"))
+            a, b, c, d = rng.choice(of_kind["names"][split], 4, replace=False).tolist()
+            place, thing = (str(rng.choice(of_kind[kind][split])) for kind in ("places", "objects"))
             for pattern, (first, second, subject, io) in dict(
                 ABB=(a, b, b, a), BAB=(b, a, b, a), CDD=(c, d, d, c), DCD=(d, c, d, c)
             ).items():
