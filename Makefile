@@ -18,7 +18,7 @@ tasks: .venv/installed
 	$(ENV) subspace-illusion tasks
 
 # With of=mine by conf/calibrate/mine.yaml, such as with a model of yours besides.
-calibrate: .venv/installed-cluster  ## planted cases anew, and the estimate on models left out, a little over two hours
+calibrate: .venv/installed-cluster  ## planted cases anew, and the estimate on models left out, some two hours
 	$(if $(of),$(ENV) python -m subspace_illusion.pipeline.compose calibrate=$(of))
 	$(ENV) dvc repro stages/calibration/dvc.yaml
 	cp results/calibration/calibration.json src/subspace_illusion/verdict/calibration.json
