@@ -118,7 +118,7 @@ def test_several_right_answers_are_shown_in_the_row_that_was_read(tmp_path):
     sets = pairs.assign(answer_id=[[answer, 1] for answer in pairs["answer_id"]], foil_id=[[0, NONE]] * len(pairs))
     changed = {"prompts.parquet": made.prompts().assign(position=1), "activations/pairs.parquet": sets}
     row = prompts.read_row(made.results(tmp_path, changed, task="pairs", spell=spell))
-    assert [list(row.answer), list(row.foil)] == [[" is", " keys"], ["The"]]
+    assert [list(row.answer), list(row.foil)] == [[" singer", " keys"], ["The"]]
     assert row.base[row.position] == " keys"
 
 
