@@ -3,8 +3,7 @@
 .PHONY: repro tasks calibrate test quick-test docs params readme clean
 
 BIN := .venv/bin
-# Without compiling modules that nobody imports, which takes longer than all else.
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Two files of tests at a time, the longest first.
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
 # A shell variable, so that a path with a space in it stays one word.
