@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from subspace_illusion.pipeline.calibration import CalibrationParams
-from subspace_illusion.pipeline.layout import CALIBRATION_PARAMS
+from subspace_illusion.pipeline.layout import CALIBRATION_PARAMS, SUMMARIES
 from subspace_illusion.pipeline.params import Parameters, Params
-from subspace_illusion.pipeline.stage import sections_of
+from subspace_illusion.pipeline.stage import SUMMING_UP, sections_of
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "src/subspace_illusion"
@@ -210,6 +210,12 @@ def test_only_the_pipeline_knows_where_things_lie():
 def test_no_file_of_the_pipeline_is_long():
     for name, most in {"dvc.yaml": 450, "params.yaml": 200}.items():
         assert len((ROOT / name).read_text().splitlines()) < most
+
+
+def test_what_sums_up_a_run_is_taken_back_whole():
+    """A run that is half made leaves nothing of the one before it; the metrics say so themselves."""
+    written = {name for stage in SUMMING_UP for out in STAGES[stage]["outs"] for name in out}
+    assert written <= {path.as_posix() for path in SUMMARIES}
 
 
 def test_no_stage_is_long():

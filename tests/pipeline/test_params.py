@@ -84,6 +84,12 @@ def test_every_composition_of_the_calibration_is_valid(tmp_path, model, size):
     assert read_params(CalibrationParams, path).planting.doses[0] == 0
 
 
+def test_facts_ask_for_the_blocks_that_localise_names(tmp_path):
+    path = write(tmp_path, changed(compose("task=facts"), "experiments.localise", []))
+    with pytest.raises(InputError, match=r"experiments\.facts needs experiments\.localise, which is empty"):
+        read_params(Params, path)
+
+
 def test_one_file_plants_in_a_model_of_ones_own(tmp_path, monkeypatch):
     shutil.copytree(ROOT / "conf", tmp_path / "conf")
     page = (ROOT / "docs/calibration.md").read_text(encoding="utf-8")

@@ -95,18 +95,23 @@ def test_text_with_zeros_is_of_another_encoding(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".json", ".parquet"])
-def test_what_stands_for_a_file_in_git_is_none(tmp_path, suffix):
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (
+            "version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 12\n",
+            "is a pointer of Git LFS, .*: git lfs pull",
+        ),
+        (
+            "\n<!DOCTYPE html>\n<html><body>404, not found</body></html>",
+            "is a web page, .*; download that file anew",
+        ),
+    ],
+)
+def test_what_stands_in_a_tables_place_is_none(tmp_path, suffix, content, complaint):
     path = tmp_path / f"pairs{suffix}"
-    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 12\n")
-    with pytest.raises(InputError, match="is a pointer of Git LFS, .*: git lfs pull"):
-        read_rows(path)
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".json", ".parquet"])
-def test_a_web_page_is_no_table(tmp_path, suffix):
-    path = tmp_path / f"pairs{suffix}"
-    path.write_text("\n<!DOCTYPE html>\n<html><body>404, not found</body></html>")
-    with pytest.raises(InputError, match="is a web page, .*; download that file anew"):
+    path.write_text(content)
+    with pytest.raises(InputError, match=complaint):
         read_rows(path)
 
 

@@ -112,7 +112,8 @@ def words_grid(calibration: Calibration) -> Grid:
 
 def _stretches(values: np.ndarray, chosen: np.ndarray) -> str:
     """Which of some values are chosen, in words: the first and the last of each stretch."""
-    stretches = np.split(np.flatnonzero(chosen), np.flatnonzero(np.diff(np.flatnonzero(chosen)) > 1) + 1)
+    places = np.flatnonzero(chosen)
+    stretches = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
     ends = [tuple(fixed(values[at]) for at in (stretch[0], stretch[-1])) for stretch in stretches if len(stretch)]
     return ", ".join(first if first == last else f"{first} to {last}" for first, last in ends) or "never"
 

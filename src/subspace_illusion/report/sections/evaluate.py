@@ -127,8 +127,7 @@ def _patches(effects: pd.DataFrame, components: Sequence[str], keys: Sequence[Su
 
 def _measure(row: dict, measure: str) -> str:
     """A measure with its interval; nothing where the row has none."""
-    estimate = Estimate.of(row, measure)
-    return with_ends(estimate)
+    return with_ends(Estimate.of(row, measure))
 
 
 def _answer(pooled: pd.DataFrame, results: Results) -> str:
