@@ -10,7 +10,8 @@ import os
 from subspace_illusion.core.mlps import record_residuals
 from subspace_illusion.core.model import open_model
 from subspace_illusion.core.sampling import sample_text
-from subspace_illusion.experiments.text import Text, choose_rows, read_documents, read_hub, read_wheel, tokenise
+from subspace_illusion.experiments.documents import read_documents, read_hub, read_wheel
+from subspace_illusion.experiments.text import Text, choose_rows, tokenise
 from subspace_illusion.files import write_tensors
 from subspace_illusion.pipeline.layout import MODEL, TEXTS
 from subspace_illusion.pipeline.sections import CacheText, Texts

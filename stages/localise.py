@@ -10,7 +10,6 @@ from subspace_illusion.measures.localise import (
     RULE_IN_WORDS,
     all_sites,
     map_tokens,
-    origin,
     swaps_of,
     window_of,
 )
@@ -44,7 +43,7 @@ def main(localise: Localise, resamples: int, seed: int) -> None:
         write_table(folder / "layers.csv", layers.reset_index())
         write_table(folder / "map.csv", tokens)
         write_json(folder / "window.json", dict(rule=RULE_IN_WORDS, pairs=len(pairs), **vars(window)))
-    say(f"{origin(window.writes)}, block {window.reads} reads it, between them the MLPs of blocks {window.mlps}")
+    say(str(window))
 
 
 if __name__ == "__main__":

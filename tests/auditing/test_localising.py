@@ -14,7 +14,7 @@ def found_at(low: float, *points: str) -> Localised:
     rows += [dict(site=f"blocks.2.{point}", kind=point, fldd=0.0, fldd_lo=0.0, fldd_hi=0.0) for point in points]
     tokens = pd.DataFrame([dict(block=2, tokens="position", fldd=0.5)])
     as_read = AsRead(None, FirstRow(["a"], 0, "b", "c"), [])
-    return Localised(pd.DataFrame(rows), tokens, Window(1, 3, [2]), 24, as_read)
+    return Localised(pd.DataFrame(rows), tokens, Window(1, 3, [2] if points else []), 24, as_read)
 
 
 @pytest.mark.parametrize(("low", "carried"), [(0.4, True), (0.05, False)])
@@ -35,4 +35,4 @@ def test_hooks_are_suggested_only_where_the_residual_stream_carries_something(lo
 def test_what_is_suggested_is_there(points, suggested):
     found = found_at(0.4, *points)
     assert [site.name for site in found.suggested] == ["blocks.1.hook_resid_post", *suggested]
-    assert ("no MLP between them" in str(found)) == (not suggested)
+    assert ("no MLP lies between" in str(found)) == (not suggested)

@@ -21,7 +21,6 @@ from subspace_illusion.measures.localise import (
     all_sites,
     localise,
     map_tokens,
-    origin,
     swaps_of,
     window_of,
 )
@@ -70,11 +69,9 @@ class Localised:
                 f"nowhere by {SMALLEST_EFFECT:g} of the clean one: the variable is not read from there."
             )
         shares = self.tokens.pivot(index="block", columns="tokens", values="fldd").round(2)
-        blocks = [site.block for site in self.mlps]
-        between = f"between them the MLPs of blocks {blocks}" if blocks else "no MLP between them"
         return (
             f"Share of the clean logit difference lost, the residual stream patched by kind of token:\n\n{shares}\n\n"
-            f"On {self.pairs} pairs: {origin(self.window.writes)}, block {self.window.reads} reads it, {between}.\n"
+            f"On {self.pairs} pairs: {self.window}.\n"
             f"Worth an audit: {' '.join(f'--hook {site.name}' for site in self.suggested)}"
         )
 

@@ -7,6 +7,7 @@ differs between base and source to END.
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 import torch
@@ -263,10 +264,17 @@ class Window:
     reads: int
     mlps: list[int]
 
+    @classmethod
+    def of(cls, saved: Mapping[str, Any]) -> "Window":
+        """As it was saved in ``window.json``."""
+        return cls(saved["writes"], saved["reads"], saved["mlps"])
 
-def origin(writes: int) -> str:
-    """Where the variable comes from, in words."""
-    return "the token itself has it, before any block" if writes == TOKEN_ITSELF else f"block {writes} writes it"
+    def __str__(self) -> str:
+        of_token = self.writes == TOKEN_ITSELF
+        origin = "the token itself has it, before any block" if of_token else f"block {self.writes} writes it"
+        many = f"the MLPs of blocks {', '.join(map(str, self.mlps))} lie"
+        lie = {0: "no MLP lies", 1: f"the MLP of block {(self.mlps or [0])[0]} lies"}.get(len(self.mlps), many)
+        return f"{origin}, and block {self.reads} reads it; {lie} between"
 
 
 def window_of(localised: pd.DataFrame, parallel_blocks: bool) -> Window:

@@ -12,12 +12,11 @@ import pandas as pd
 
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import atomic_folder, read_json, read_table, write_text
-from subspace_illusion.measures.localise import TOKEN_ITSELF, origin
+from subspace_illusion.measures.localise import TOKEN_ITSELF, Window
 from subspace_illusion.report.page import draw, draw_picture, fill_in
 from subspace_illusion.report.plots.localise import localise_map_figure
 from subspace_illusion.report.plots.tasks_page import tasks_figure
 from subspace_illusion.report.section import Grid, Picture, Section
-from subspace_illusion.report.sections.localise import between
 from subspace_illusion.report.verdict import cautions_said, share_cells
 from subspace_illusion.report.words import MANY_VALUES, in_order, shown, variable_of, with_ends
 from subspace_illusion.statistics import Estimate
@@ -121,8 +120,8 @@ def _window(task: TaskResults) -> str:
     """Where the variable comes from and the block that reads it."""
     if task.window is None:
         return ""
-    writes = task.window["writes"]
-    return f"{'the token itself' if writes == TOKEN_ITSELF else f'block {writes}'} / block {task.window['reads']}"
+    window = Window.of(task.window)
+    return f"{'the token itself' if window.writes == TOKEN_ITSELF else f'block {window.writes}'} / block {window.reads}"
 
 
 def _counted(task: TaskResults, verdict: str) -> str:
@@ -143,11 +142,7 @@ def section(task: TaskResults) -> Section:
         pictures.append(Picture(f"map__{task.name}", alt, localise_map_figure(task.tokens)))
     found = ""
     if task.window is not None:
-        window = task.window
-        found = (
-            f" By {window['pairs']} training pairs {origin(window['writes'])}, and block {window['reads']} reads it; "
-            f"{between(window['mlps'])} between."
-        )
+        found = f" By {task.window['pairs']} training pairs {Window.of(task.window)}."
     return Section(
         task.name,
         f"Which subspaces carry {variable_of(run['task'])}?",

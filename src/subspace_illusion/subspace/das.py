@@ -62,6 +62,52 @@ class Examples:
         """How many dimensions token ids have that every run shares."""
         return 1 + self.target_id.ndim - self.changes.ndim
 
+    def chosen(self, runs: torch.Tensor, places: torch.Tensor) -> "Batch":
+        """What some runs learn from in one step.
+
+        Args:
+            runs: Which, ``[r]``.
+            places: Which of the pairs that each learns from, ``[r, b]``.
+        """
+        index = places if self.own is None else self.own[runs].gather(1, places)
+
+        def rows(values: Rows, shared_dims: int) -> torch.Tensor:
+            """Of values that every run shares, or of each run's own."""
+            if isinstance(values, torch.Tensor) and values.ndim > shared_dims:
+                return values[runs[:, None], index]
+            return values[index]
+
+        of_activations = 3 if self.token_by_token else 2
+        return Batch(
+            index,
+            rows(self.base, of_activations),
+            rows(self.source, of_activations),
+            rows(self.target_id, self.shared_dims).flatten(0, 1),
+            rows(self.other_id, self.shared_dims).flatten(0, 1),
+            rows(self.changes, 1),
+        )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What r runs learn from in one step, b pairs each.
+
+    Attributes:
+        index: The pairs, ``[r, b]``.
+        base: Activations of the base prompts, ``[r, b, d]``, token by token with a dimension more.
+        source: Those of the sources, the same shape.
+        target_id: As in ``Examples``, ``[r * b]`` or ``[r * b, k]``.
+        other_id: Likewise.
+        changes: Likewise, ``[r, b]``.
+    """
+
+    index: torch.Tensor
+    base: torch.Tensor
+    source: torch.Tensor
+    target_id: torch.Tensor
+    other_id: torch.Tensor
+    changes: torch.Tensor
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -141,12 +187,6 @@ def train_das(
     raw = [basis.requires_grad_() for basis in orthonormal(torch.stack(start) * allowed)]
     running = torch.arange(len(seeds))
 
-    def of_runs(values: Rows, shared_dims: int, index: torch.Tensor) -> torch.Tensor:
-        """Rows ``index [running, batch]`` of values that every run shares, or of each run's own."""
-        if isinstance(values, torch.Tensor) and values.ndim > shared_dims:
-            return values[running[:, None], index]
-        return values[index]
-
     def of_tokens(matrices: torch.Tensor) -> torch.Tensor:
         """A matrix of each run, ``[runs, ...]``, as it is multiplied with the tokens of a run's examples."""
         return matrices[:, None] if examples.token_by_token else matrices
@@ -160,20 +200,13 @@ def train_das(
     replayed = replaying(model, site, examples.tail)
     with matmul_in(model, matmul_dtype, site.start):
         for step in range(steps):
-            index = torch.stack([next(order[run]) for run in running.tolist()])  # [running, batch]
-            if examples.own is not None:
-                index = examples.own[running].gather(1, index)
-            dimensions = 3 if examples.token_by_token else 2
-            base, source = (of_runs(x, dimensions, index) for x in (examples.base, examples.source))
+            some = examples.chosen(running, torch.stack([next(order[run]) for run in running.tolist()]))
             bases = orthonormal(torch.stack([raw[run] for run in running.tolist()]) * allowed[running])
-            change = patch_change(base, source, of_tokens(bases))
+            change = patch_change(some.base, some.source, of_tokens(bases))
             if readout is not None:
                 change = change @ of_tokens(readout[running])
-            logits = replayed(change.flatten(0, 1), index.flatten())
-            target, other = (
-                of_runs(ids, examples.shared_dims, index).flatten(0, 1).to(logits.device)
-                for ids in (examples.target_id, examples.other_id)
-            )
+            logits = replayed(change.flatten(0, 1), some.index.flatten())
+            target, other = some.target_id.to(logits.device), some.other_id.to(logits.device)
             if loss == "cross_entropy":
                 losses = cross_entropy(logits, target)
             else:
@@ -188,18 +221,11 @@ def train_das(
             optimizer.step()
             schedule.step()
             right = is_one_of(logits.detach().argmax(-1), target).view(len(running), -1).cpu()
-            changes = of_runs(examples.changes, 1, index)
             for place, run in enumerate(running.tolist()):
                 history[run].append(float(by_run[place].detach()))
-                curve.append(
-                    dict(
-                        seed=seeds[run],
-                        step=step,
-                        loss=history[run][-1],
-                        accuracy_change=float(right[place][changes[place]].float().mean()),
-                        accuracy_keep=float(right[place][~changes[place]].float().mean()),
-                    )
-                )
+                changed = some.changes[place]
+                accuracies = (float(right[place][of].float().mean()) for of in (changed, ~changed))
+                curve.append((seeds[run], step, history[run][-1], *accuracies))
             on_step(float(by_run.detach().mean()))
             running = torch.tensor([run for run in running.tolist() if not _ended(history[run], a_pass, min_gain)])
             if not len(running):
@@ -209,7 +235,7 @@ def train_das(
         raise InputError(
             f"the subspaces at {site.name} stopped being numbers in the last step: lower das.lr (now {lr})"
         )
-    return Trained(bases, pd.DataFrame(curve))
+    return Trained(bases, pd.DataFrame(curve, columns=["seed", "step", *CURVE]))
 
 
 def training_kinds(same_value: bool) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from subspace_illusion.measures.localise import EMBEDDED, RESIDUAL, TOKEN_ITSELF, origin
+from subspace_illusion.measures.localise import EMBEDDED, RESIDUAL, TOKEN_ITSELF, Window
 from subspace_illusion.report.plots.localise import localise_figure, localise_map_figure
 from subspace_illusion.report.results import Results
 from subspace_illusion.report.section import Grid, Picture, Section
@@ -17,7 +17,8 @@ def section(results: Results) -> Iterator[Section]:
         return
     found, localised = results.json("localise/window.json"), results.table("localise/components.csv")
     tokens = results.table("localise/map.csv")
-    writes, reads = found["writes"], found["reads"]
+    window = Window.of(found)
+    writes, reads = window.writes, window.reads
     after = (localised["kind"] == RESIDUAL) & localised["block"].between(writes - 1, reads + 1)
     before = (localised["kind"] == EMBEDDED) & (writes <= 0)
     around = localised[after | before]
@@ -26,7 +27,7 @@ def section(results: Results) -> Iterator[Section]:
     yield Section(
         "E2  Where the variable is",
         f"Which block writes {variable_of(results.task)} to {token}, and which reads it?",
-        f"By this rule {origin(writes)}, and block {reads} reads it; {between(found['mlps'])} between.",
+        f"By this rule {window}.",
         f"{found['rule']} Measured on {localised['pairs'].iloc[0]} training pairs: where to look for a subspace is "
         "chosen by this, and held-out pairs must have no say in it. "
         "The first table has the residual stream around them. The map patches the residual stream at one kind of "
@@ -57,12 +58,6 @@ def section(results: Results) -> Iterator[Section]:
             _mapped(tokens),
         ],
     )
-
-
-def between(mlps: list[int]) -> str:
-    """Which MLPs lie between the block that writes and the one that reads, before "between"."""
-    many = f"the MLPs of blocks {', '.join(map(str, mlps))} lie"
-    return {0: "no MLP lies", 1: f"the MLP of block {mlps[0] if mlps else ''} lies"}.get(len(mlps), many)
 
 
 def _mapped(tokens: pd.DataFrame) -> Grid:
