@@ -29,7 +29,8 @@ from random_llama import random_llama
 from subspace_illusion.core.checkpoints import dtype_name
 from subspace_illusion.core.device import multiplies
 from subspace_illusion.core.matmul import MatmulDtype
-from subspace_illusion.core.model import Model, open_model
+from subspace_illusion.core.model import Model
+from subspace_illusion.core.opening import open_model
 from subspace_illusion.core.parts import linear_modules
 from subspace_illusion.core.sites import Site, residual_entering
 from subspace_illusion.files import column, read_table, write_json

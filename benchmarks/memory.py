@@ -1,10 +1,11 @@
 """The most memory that an audit takes beside the weights, in a random model as wide as Qwen2.5-1.5B.
 
-    python benchmarks/memory.py TOKENIZER [--blocks N] [--behind N] [--pairs N ...] [--tokens N ...] [--recorded-gb GB]
+    python benchmarks/memory.py TOKENIZER [--blocks N] [--behind N] [--width N] [--pairs N ...] [--tokens N ...]
 
 TOKENIZER is a folder with a tokenizer that knows some English words, such as data/model. Every line is a process of its
 own: the peak of its resident memory (the weights are a mapped file, and count), what the weights take, and how much may
 be, 1.25 times the weights and 1.5 GB. What is over the weights does not depend on the number of blocks, but for tails.
+A narrow model shows whether it depends on how many pairs there are, and how long, where a wide one would take hours.
 Lines are added to benchmarks/results/memory.csv, and the picture is drawn anew.
 """
 
@@ -29,18 +30,24 @@ TABLE = Path(__file__).parent / "results/memory.csv"
 WORDS = ("the", "man", "house", "river", "cold", "walk", "green", "stone", "paper", "tree", "water", "light", "big")
 
 
-def write_model(folder: Path, tokenizer: Path, blocks: int) -> None:
-    """Writes a model in bfloat16 and a tokenizer."""
+def write_model(folder: Path, tokenizer: Path, blocks: int, width: int) -> None:
+    """Writes a model in bfloat16, its stream and MLPs of such a width, and a tokenizer."""
     import torch
     from transformers import AutoModelForCausalLM, Qwen2Config
 
-    shape: dict[str, Any] = QWEN_WIDE | dict(num_hidden_layers=blocks)
+    sizes = dict(hidden_size=width, intermediate_size=hidden(width), num_hidden_layers=blocks)
+    shape: dict[str, Any] = QWEN_WIDE | sizes
     config = Qwen2Config(**shape)
     config.architectures = ["Qwen2ForCausalLM"]
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(folder)
     for file in tokenizer.glob("*token*"):
         shutil.copy(file, folder)
+
+
+def hidden(width: int) -> int:
+    """How wide the MLPs are, in the proportion of the model as it is."""
+    return QWEN_WIDE["intermediate_size"] * width // QWEN_WIDE["hidden_size"]
 
 
 def draw(table: pd.DataFrame, path: Path) -> None:
@@ -52,7 +59,8 @@ def draw(table: pd.DataFrame, path: Path) -> None:
 
     figure, axis = plt.subplots(figsize=(7, 0.5 * len(table) + 1.2), layout="constrained")
     names = [
-        f"{row['blocks']} blocks, {row['pairs']:,} pairs of {row['tokens']} tokens" for row in table.to_dict("records")
+        f"{row['blocks']} blocks of {row['d_model']}, {row['pairs']:,} pairs of {row['tokens']} tokens"
+        for row in table.to_dict("records")
     ]
     axis.barh(names, table["weights_gb"], label="weights")
     axis.barh(names, table["peak_gb"] - table["weights_gb"], left=table["weights_gb"], label="over them, at most")
@@ -74,14 +82,14 @@ def rows(pairs: int, tokens: int) -> list[dict[str, str]]:
     return found
 
 
-def one(folder: str, hook: str, pairs: int, tokens: int, gigabytes: float) -> tuple[float, float]:
+def one(folder: str, hook: str, neurons: int, pairs: int, tokens: int, gigabytes: float) -> tuple[float, float]:
     """The peak of an audit of one random direction that trains nothing, in gigabytes, and its seconds."""
     import torch
 
     from subspace_illusion import audit
 
     start = time.perf_counter()
-    mine = torch.randn(8960, generator=torch.Generator().manual_seed(0))
+    mine = torch.randn(neurons, generator=torch.Generator().manual_seed(0))
     given = dict(train=False, calibrate=False, filter_incorrect=False, recorded_gb=gigabytes)
     audit(folder, rows(pairs, tokens), hook, {"mine": mine}, **given)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, time.perf_counter() - start
@@ -93,6 +101,7 @@ def main() -> None:
     parser.add_argument("tokenizer", type=Path, help="a folder with a tokenizer")
     parser.add_argument("--blocks", type=int, default=28, help="of the model; 28 make 1.5 billion weights")
     parser.add_argument("--behind", type=int, default=14, help="blocks from the audited one on")
+    parser.add_argument("--width", type=int, default=QWEN_WIDE["hidden_size"], help="of the residual stream")
     parser.add_argument("--pairs", type=int, nargs="+", default=[24, 200])
     parser.add_argument("--tokens", type=int, nargs="+", default=[20, 500])
     parser.add_argument("--recorded-gb", type=float, default=0.25)
@@ -102,22 +111,26 @@ def main() -> None:
         print(*one(*json.loads(options.one)))
         return
     with TemporaryDirectory() as folder:
-        write_model(Path(folder), options.tokenizer, options.blocks)
+        write_model(Path(folder), options.tokenizer, options.blocks, options.width)
         weights = sum(file.stat().st_size for file in Path(folder).glob("*.safetensors")) / 1e9
         for pairs in options.pairs:
             for tokens in options.tokens:
                 hook = f"blocks.{options.blocks - options.behind}.mlp.hook_post"
-                asked = [folder, hook, pairs, tokens, options.recorded_gb]
+                asked = [folder, hook, hidden(options.width), pairs, tokens, options.recorded_gb]
                 run = [sys.executable, __file__, str(options.tokenizer), "--one", json.dumps(asked)]
                 done = subprocess.run(run, check=True, stdout=subprocess.PIPE, text=True)
                 peak, seconds = map(float, done.stdout.splitlines()[-1].split())
-                about = dict(blocks=options.blocks, behind=options.behind, pairs=pairs, tokens=tokens)
+                about = dict(
+                    blocks=options.blocks, behind=options.behind, d_model=options.width, pairs=pairs, tokens=tokens
+                )
                 about |= dict(recorded_gb=options.recorded_gb, weights_gb=round(weights, 2), peak_gb=round(peak, 2))
                 about |= dict(allowed_gb=round(1.25 * weights + 1.5, 2), seconds=round(seconds))
                 print(about, flush=True)
                 before = [pd.read_csv(TABLE)] if TABLE.exists() else []
                 table = pd.concat([*before, pd.DataFrame([about])])
-                table = table.drop_duplicates(["blocks", "behind", "pairs", "tokens", "recorded_gb"], keep="last")
+                table = table.drop_duplicates(
+                    ["blocks", "behind", "d_model", "pairs", "tokens", "recorded_gb"], keep="last"
+                )
                 write_table(TABLE, table)
                 draw(table, TABLE.with_suffix(".png"))
 

@@ -6,7 +6,8 @@ import torch
 
 from subspace_illusion.core.checkpoints import Tokenizer
 from subspace_illusion.core.device import pick_device
-from subspace_illusion.core.model import Model, bridge_model
+from subspace_illusion.core.model import Model
+from subspace_illusion.core.opening import bridge_model
 
 
 def random_llama(dtype: str = "float32", **shape: Any) -> Model:

@@ -9,7 +9,7 @@ and whether it is kept: with cache.filter_incorrect, pairs that the model gets w
 import shutil
 
 from subspace_illusion.core.activations import cache_shard, finish_cache, megabytes, shards_of, sites_of, with_clean
-from subspace_illusion.core.model import open_model
+from subspace_illusion.core.opening import open_model
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import atomic_folder, read_table
 from subspace_illusion.pipeline.layout import ACTIVATIONS, MODEL, PAIRS, PROMPTS

@@ -8,7 +8,7 @@ dataset. A path is read once: after a change there, run dvc repro -f cache_text.
 import os
 
 from subspace_illusion.core.mlps import record_residuals
-from subspace_illusion.core.model import open_model
+from subspace_illusion.core.opening import open_model
 from subspace_illusion.core.sampling import sample_text
 from subspace_illusion.experiments.documents import read_documents, read_hub, read_wheel
 from subspace_illusion.experiments.text import Text, choose_rows, tokenise

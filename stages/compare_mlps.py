@@ -6,7 +6,7 @@ the post.
 
 from typing import Any
 
-from subspace_illusion.core.model import open_model
+from subspace_illusion.core.opening import open_model
 from subspace_illusion.experiments.compare_mlps import compare_duplicates, spread_blocks
 from subspace_illusion.experiments.compare_mlps import compare_mlps as compare
 from subspace_illusion.experiments.recover_directions import rank_weights

@@ -1,6 +1,6 @@
 """Patches and trains where there is nothing to find, at one component (E12). See also random_model.py."""
 
-from subspace_illusion.core.model import open_model
+from subspace_illusion.core.opening import open_model
 from subspace_illusion.files import read_table, write_table
 from subspace_illusion.measures.controls import measure_controls
 from subspace_illusion.pipeline.layout import ACTIVATIONS, DECOMPOSITIONS, MODEL, RESULTS, SUBSPACES

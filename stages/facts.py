@@ -1,7 +1,7 @@
 """Patches facts block by block along one direction per pair and along a shared one, and as rank-1 edits (E16)."""
 
 from subspace_illusion.core.edits import covariances
-from subspace_illusion.core.model import open_model
+from subspace_illusion.core.opening import open_model
 from subspace_illusion.experiments.fact_directions import sites_of_blocks
 from subspace_illusion.experiments.facts import facts_pairs, facts_tables
 from subspace_illusion.experiments.text import Text

@@ -1,7 +1,7 @@
 """Finds the heads that read the variable, by how they respond when a whole component, v_true's, is patched (E3)."""
 
 from subspace_illusion.core.activations import Activations
-from subspace_illusion.core.model import open_model
+from subspace_illusion.core.opening import open_model
 from subspace_illusion.files import atomic_folder, write_json, write_table
 from subspace_illusion.measures.find_readers import (
     MINOR,

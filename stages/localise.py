@@ -3,7 +3,7 @@
 And the residual stream at every kind of token: where, in block and prompt, the variable lives.
 """
 
-from subspace_illusion.core.model import open_model
+from subspace_illusion.core.opening import open_model
 from subspace_illusion.files import atomic_folder, read_table, write_json, write_table
 from subspace_illusion.measures.localise import (
     EMBEDDED,

@@ -1,6 +1,6 @@
 """Trains subspaces of some of a component's dimensions, more and more of them, and patches each (E11)."""
 
-from subspace_illusion.core.model import open_model
+from subspace_illusion.core.opening import open_model
 from subspace_illusion.experiments.neuron_sweep import linear_fit, random_supports
 from subspace_illusion.experiments.neuron_sweep import neuron_sweep as patch_neurons
 from subspace_illusion.files import read_table, write_json, write_table

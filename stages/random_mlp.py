@@ -1,6 +1,6 @@
 """Trains subspaces of random MLPs in the place of a real one, and patches them beside it (E8)."""
 
-from subspace_illusion.core.model import open_model
+from subspace_illusion.core.opening import open_model
 from subspace_illusion.experiments.random_mlp import random_mlp as patch_random_mlps
 from subspace_illusion.experiments.random_mlp import train_random_mlps
 from subspace_illusion.files import read_table, write_table

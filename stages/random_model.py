@@ -3,7 +3,7 @@
 from subspace_illusion.core.checkpoints import open_tokenizer
 from subspace_illusion.core.checkpoints import random_model as randomised
 from subspace_illusion.core.device import pick_device
-from subspace_illusion.core.model import bridge_model
+from subspace_illusion.core.opening import bridge_model
 from subspace_illusion.core.sites import residual_after
 from subspace_illusion.files import read_table, write_table
 from subspace_illusion.measures.random_model import random_model_control

@@ -1,6 +1,6 @@
 """Reads signs written into the residual stream from the hidden activations of every MLP, on one text (E10)."""
 
-from subspace_illusion.core.model import open_model
+from subspace_illusion.core.opening import open_model
 from subspace_illusion.experiments.read_signs import read_signs as classify
 from subspace_illusion.experiments.text import Text
 from subspace_illusion.files import read_tensors, write_table

@@ -1,6 +1,6 @@
 """Recovers random directions of the residual stream from the hidden activations of every MLP, on one text (E9)."""
 
-from subspace_illusion.core.model import open_model
+from subspace_illusion.core.opening import open_model
 from subspace_illusion.experiments.recover_directions import recover_directions as recover
 from subspace_illusion.experiments.text import Text
 from subspace_illusion.files import read_tensors, write_table

@@ -3,7 +3,7 @@ no illusion?"""
 
 from typing import Any
 
-from subspace_illusion.core.model import open_model
+from subspace_illusion.core.opening import open_model
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import write_table
 from subspace_illusion.measures.effects import Subspaces

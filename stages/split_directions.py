@@ -3,7 +3,7 @@
 import torch
 
 from subspace_illusion.core.heads import score_gradient, with_matrices
-from subspace_illusion.core.model import open_model
+from subspace_illusion.core.opening import open_model
 from subspace_illusion.files import read_table, write_table
 from subspace_illusion.measures.find_readers import READER, heads_reached, listed, name_of
 from subspace_illusion.measures.split_directions import count

@@ -1,6 +1,6 @@
 """Follows the effect of one component's trained subspaces through the heads downstream to the answer (E3)."""
 
-from subspace_illusion.core.model import open_model
+from subspace_illusion.core.opening import open_model
 from subspace_illusion.experiments.trace_paths import PATCH, group_table, groups_of, head_table, trace
 from subspace_illusion.files import atomic_folder, read_table, write_table
 from subspace_illusion.measures.find_readers import heads_reached

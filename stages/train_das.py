@@ -4,7 +4,7 @@ from subspace_illusion.core.activations import Activations
 from subspace_illusion.core.checkpoints import weights_sha256
 from subspace_illusion.core.device import pick_device
 from subspace_illusion.core.matmul import resolved
-from subspace_illusion.core.model import open_model
+from subspace_illusion.core.opening import open_model
 from subspace_illusion.files import atomic_folder, write_table
 from subspace_illusion.pipeline.layout import ACTIVATIONS, MODEL, RESULTS, SUBSPACES
 from subspace_illusion.pipeline.sections import Components, Das, Labels, Learning

@@ -23,7 +23,8 @@ from kinds import KINDS
 from subspace_illusion import Audit, audit
 from subspace_illusion.auditing import call, component
 from subspace_illusion.auditing.settings import Das
-from subspace_illusion.core.model import Model, bridge_model, open_model
+from subspace_illusion.core.model import Model
+from subspace_illusion.core.opening import bridge_model, open_model
 from subspace_illusion.core.replay import record, replay
 from subspace_illusion.core.sites import Site
 from subspace_illusion.core.tail import Tail

@@ -21,7 +21,8 @@ import architectures
 import tiny
 from architectures import TOLERANCE, audited, farthest, places, small_model
 from kinds import KINDS, NOT_TRIED
-from subspace_illusion.core.model import Model, bridge_model
+from subspace_illusion.core.model import Model
+from subspace_illusion.core.opening import bridge_model
 from subspace_illusion.core.sites import Site
 from subspace_illusion.core.tokenizer import Tokenizer
 from subspace_illusion.errors import InputError

@@ -20,7 +20,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from subspace_illusion.core.model import Model, bridge_model
+from subspace_illusion.core.model import Model
+from subspace_illusion.core.opening import bridge_model
 from subspace_illusion.core.tokenizer import Tokenizer
 
 CPU = torch.device("cpu")

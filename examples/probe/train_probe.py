@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from subspace_illusion.core.model import open_model
+from subspace_illusion.core.opening import open_model
 from subspace_illusion.core.replay import record_all
 from subspace_illusion.core.sites import Site
 from subspace_illusion.tasks.pairs_file import read_pairs

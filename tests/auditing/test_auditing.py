@@ -17,7 +17,7 @@ from some_pairs import prompts_and_pairs, some_pairs
 from subspace_illusion import Audit, audit
 from subspace_illusion.auditing import call, component, document, result
 from subspace_illusion.auditing.findings import PLANTED, REPAIR, TABLES, joined
-from subspace_illusion.auditing.given import GivenModel
+from subspace_illusion.auditing.given_model import GivenModel
 from subspace_illusion.auditing.progress import Progress
 from subspace_illusion.auditing.proof import Proof, prove
 from subspace_illusion.auditing.settings import TOLERANCE, Das

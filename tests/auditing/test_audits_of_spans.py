@@ -7,7 +7,7 @@ import torch
 
 import tiny
 from subspace_illusion import Audit, audit
-from subspace_illusion.auditing.given import given_pairs
+from subspace_illusion.auditing.given_pairs import given_pairs
 from subspace_illusion.auditing.settings import Das, Reading
 from subspace_illusion.core.basis import random_basis
 from subspace_illusion.core.model import Model

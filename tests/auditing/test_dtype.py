@@ -15,7 +15,8 @@ from subspace_illusion.auditing.settings import TOLERANCE, Das
 from subspace_illusion.core import linear
 from subspace_illusion.core.attribution import bends_logits
 from subspace_illusion.core.checkpoints import DTYPES, load_model, saved_dtype
-from subspace_illusion.core.model import Model, bridge_model, open_model
+from subspace_illusion.core.model import Model
+from subspace_illusion.core.opening import bridge_model, open_model
 from subspace_illusion.core.replay import record, replay
 from subspace_illusion.core.sites import Site
 from subspace_illusion.core.tail import Tail

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 import tiny
 from subspace_illusion.core import checkpoints, fetch, pointer
 from subspace_illusion.core.checkpoints import open_tokenizer, random_model, weights_sha256
-from subspace_illusion.core.model import open_model
+from subspace_illusion.core.opening import open_model
 from subspace_illusion.core.pointer import hashes, model_folder
 from subspace_illusion.core.replay import record
 from subspace_illusion.errors import InputError

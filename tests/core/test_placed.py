@@ -11,12 +11,13 @@ import architectures
 import tiny
 from some_pairs import some_pairs
 from subspace_illusion import audit
-from subspace_illusion.auditing.given import given_model
+from subspace_illusion.auditing.given_model import given_model
 from subspace_illusion.auditing.settings import Settings
 from subspace_illusion.core.checkpoints import open_tokenizer
 from subspace_illusion.core.heads import readers_readout
 from subspace_illusion.core.matmul import matmul_in
-from subspace_illusion.core.model import Model, open_model
+from subspace_illusion.core.model import Model
+from subspace_illusion.core.opening import open_model
 from subspace_illusion.core.placed import device_of, read_device_map
 from subspace_illusion.core.replay import record, replay
 from subspace_illusion.core.sites import Site, residual_after

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pandas as pd
 
 from made_tokenizers import BOS, bpe
-from subspace_illusion.auditing.given import given_pairs
+from subspace_illusion.auditing.given_pairs import given_pairs
 from subspace_illusion.auditing.settings import Reading
 from subspace_illusion.tasks.make import make_task
 from subspace_illusion.tasks.reading import PairsReading

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from made_tokenizers import CAPITALS, all_kinds, bpe
-from subspace_illusion.auditing.given import given_pairs
+from subspace_illusion.auditing.given_pairs import given_pairs
 from subspace_illusion.auditing.settings import Reading
 from subspace_illusion.errors import InputError
 

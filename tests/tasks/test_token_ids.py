@@ -7,7 +7,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from made_tokenizers import TEMPLATE, all_kinds, bpe
-from subspace_illusion.auditing.given import given_pairs
+from subspace_illusion.auditing.given_pairs import given_pairs
 from subspace_illusion.auditing.settings import Reading
 from subspace_illusion.core.tokenizer import Tokenizer
 from subspace_illusion.tasks.following import joined

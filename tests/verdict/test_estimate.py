@@ -13,7 +13,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 import tiny
 from subspace_illusion.core.basis import orthonormal
-from subspace_illusion.core.model import bridge_model
+from subspace_illusion.core.opening import bridge_model
 from subspace_illusion.core.sites import Site, residual_after
 from subspace_illusion.core.tokenizer import Tokenizer
 from subspace_illusion.measures.own_difference import moved_alone, own_difference, what_acts

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from subspace_illusion.auditing.given import GivenPairs, given_pairs, given_tokenizer
+from subspace_illusion.auditing.given_model import given_tokenizer
+from subspace_illusion.auditing.given_pairs import GivenPairs, given_pairs
 from subspace_illusion.auditing.settings import Settings
 from subspace_illusion.core.tokenizer import Tokenizer
 from subspace_illusion.errors import InputError

@@ -14,7 +14,8 @@ from subspace_illusion.auditing.asked import Asked
 from subspace_illusion.auditing.component import Halves, cost_of, look_at
 from subspace_illusion.auditing.findings import joined
 from subspace_illusion.auditing.fitness import WHOLE_PROMPTS
-from subspace_illusion.auditing.given import given_model, given_sites, given_subspaces
+from subspace_illusion.auditing.given_model import given_model
+from subspace_illusion.auditing.given_subspaces import given_sites, given_subspaces
 from subspace_illusion.auditing.noted import notes_on
 from subspace_illusion.auditing.progress import Progress, how_read, rounded, run_in, say_how_read
 from subspace_illusion.auditing.repair import repaired

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from subspace_illusion.auditing.given import given_sites, given_subspaces
+from subspace_illusion.auditing.given_subspaces import given_sites, given_subspaces
 from subspace_illusion.core.checkpoints import read_config
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from subspace_illusion.auditing.fitness import check_replays, replays
-from subspace_illusion.auditing.given import given_model, given_pairs, given_tokenizer
+from subspace_illusion.auditing.given_model import given_model, given_tokenizer
+from subspace_illusion.auditing.given_pairs import given_pairs
 from subspace_illusion.auditing.progress import Progress, how_read, rounded, run_in, say_how_read
 from subspace_illusion.auditing.settings import Reading
 from subspace_illusion.core.checkpoints import dtype_name

@@ -61,7 +61,7 @@ def of_model(given: str) -> Iterator[str]:
         InputError: If it will not.
     """
     from subspace_illusion.auditing.fitness import WHOLE_PROMPTS, check_replays, replays
-    from subspace_illusion.auditing.given import given_model, given_tokenizer
+    from subspace_illusion.auditing.given_model import given_model, given_tokenizer
     from subspace_illusion.auditing.settings import Reading
 
     reading = Reading()

@@ -12,7 +12,7 @@ from subspace_illusion.auditing.asked import Asked
 from subspace_illusion.auditing.call import audit, said, what_is_done
 from subspace_illusion.auditing.configured import Configured
 from subspace_illusion.auditing.findings import joined
-from subspace_illusion.auditing.given import subspaces_of_width
+from subspace_illusion.auditing.given_subspaces import subspaces_of_width
 from subspace_illusion.auditing.noted import notes_on
 from subspace_illusion.auditing.progress import how_read, say_how_read
 from subspace_illusion.auditing.result import Audit

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from subspace_illusion.core.activations import Activations
-from subspace_illusion.core.model import open_model
+from subspace_illusion.core.opening import open_model
 from subspace_illusion.core.outcome import Outcome
 from subspace_illusion.core.sites import Site
 from subspace_illusion.files import hash_of

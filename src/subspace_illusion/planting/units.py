@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from subspace_illusion.core.model import Model, open_model
+from subspace_illusion.core.model import Model
+from subspace_illusion.core.opening import open_model
 from subspace_illusion.core.sites import Site
 from subspace_illusion.planting.mediated import Plan, cases_of_block
 from subspace_illusion.planting.places import sites_read
