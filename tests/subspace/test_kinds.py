@@ -398,13 +398,23 @@ def test_a_deviation_is_that_of_the_vectors_in_its_module(tmp_path):
 
 
 def test_other_vectors_are_taken_as_they_are_and_the_deviation_beside_them_is_named(tmp_path):
-    torch.save(dict(direction=V, act_std=STD), tmp_path / "w.pt")
-    assert "has several tensors (direction, act_std); name one" in complaint(tmp_path / "w.pt")
-    own = read(f"{tmp_path / 'w.pt'}#direction")
+    torch.save(dict(mean=V.roll(1), act_std=STD, direction=V), tmp_path / "w.pt")
+    own = read(tmp_path / "w.pt")
     assert is_along(own, V)
     assert "taken as it is, not divided by act_std beside it" in own.note
     torch.save(dict(W_dec=FEATURES, std=STD), tmp_path / "sae.pt")
     assert "not divided by std beside it" in read(f"{tmp_path / 'sae.pt'}#:3").note
+
+
+@pytest.mark.parametrize("name", ["std", "act_std", "variance", "sigma"])
+def test_how_activations_spread_is_no_direction_wherever_it_stands(tmp_path, name):
+    torch.save({name: STD}, tmp_path / "w.pt")
+    np.save(tmp_path / f"{name}.npy", STD.numpy())
+    torch.save({"mean": V, name: STD}, tmp_path / "both.pt")
+    for file in ("w.pt", f"{name}.npy", "both.pt", "both.pt#mean", f"both.pt#{name}"):
+        assert "says by its name how activations lie and is no direction" in complaint(f"{tmp_path / file}")
+    torch.save({name: V}, tmp_path / "signed.pt")
+    assert is_along(read(tmp_path / "signed.pt"), V)
 
 
 def test_components_that_lean_on_each_other_are_a_list(tmp_path):

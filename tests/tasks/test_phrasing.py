@@ -71,6 +71,22 @@ def test_a_lines_end_that_is_written_out_is_said(written, is_said):
     assert any("a backslash and an n" in note for note in found.notes) is is_said
 
 
+@pytest.mark.parametrize(("end", "is_said"), [(" ", True), ("", False), ("\n", False)])
+def test_a_space_that_prompts_end_in_is_said(end, is_said):
+    table = rows()
+    table[["base", "source"]] += end
+    table[["base_answer", "source_answer"]] = " " + table[["base_answer", "source_answer"]]
+    found = read(table, bpe())
+    assert any("a prompt ends in a space, so that END is that space" in note for note in found.notes) is is_said
+
+
+def test_a_part_of_a_character_goes_by_its_name_in_the_vocabulary():
+    table = rows().assign(base_answer="\u732b", source_answer="\u7a7f")
+    first = shown(table, bpe()).first_row
+    assert "\N{REPLACEMENT CHARACTER}" not in str(first)
+    assert "(part of a character)" in str(first)
+
+
 def shown(raw: pd.DataFrame, tokenizer, **how) -> AsRead:
     found = read(raw, tokenizer, **how)
     return AsRead.from_tables(found.prompts, found.pairs, found.notes, tokenizer)

@@ -55,6 +55,16 @@ def complaint(text: str, place: object) -> str:
     return str(error.value)
 
 
+def test_a_number_that_is_a_word_elsewhere_is_no_index():
+    assert "has '2' as a word, which is not its token 2: '2+4='; give '2[0]' for the word, or -2 for" in complaint(
+        "2+4=", "2"
+    )
+    assert "has no token 1990: it has 9, numbered from 0; '1990[0]' is the word" in complaint("in 1990 we", "1990")
+    assert read("2+4=", "2[0]") == "2"
+    assert read("2+4=", 2) == read("2+4=", "-2") == "4"
+    assert read("1+2=", "2") == "2"
+
+
 @given(TEXTS, st.sampled_from([piece for piece in PIECES if not piece[0].isdigit()]), st.data())
 @settings(max_examples=50)
 def test_what_is_read_is_what_is_named_or_an_error(text, wanted, data):

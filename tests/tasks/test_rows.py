@@ -132,6 +132,14 @@ def test_json_may_hold_other_lists_beside_the_rows(tmp_path):
     assert read_rows(path) == []
 
 
+def test_rows_as_the_hubs_viewer_serves_them_and_by_their_names(tmp_path):
+    rows = [dict(base=f"a{n}", source=f"b{n}", base_answer="x", source_answer="y") for n in range(3)]
+    served = dict(features=[dict(name="base")], rows=[dict(row_idx=n, row=row) for n, row in enumerate(rows)])
+    for said in (served, {f"row {n}": row for n, row in enumerate(rows)}):
+        (tmp_path / "w.json").write_text(json.dumps(said))
+        assert read_rows(tmp_path / "w.json") == rows
+
+
 def test_where_json_of_several_lines_is_broken_is_said(tmp_path):
     path = tmp_path / "pairs.json"
     path.write_text(json.dumps(dict(name="mine", examples=ROWS), indent=1).replace('"source"', "source", 1))

@@ -144,6 +144,17 @@ def test_any_table_is_read_by_the_names_that_the_user_gives():
     assert swapped[["base", "source"]].to_dict("records") == [dict(base="The keys", source="The key")]
 
 
+def test_what_a_mapping_holds_is_named_with_a_dot():
+    row = dict(a=dict(text="The man said"), b=dict(text="The men said"), x=dict(to=" is"), y=" are")
+    assert "found are a, b, x, y, a.text, b.text, x.to; if it is called otherwise there" in complaint(row)
+    named = dict(base="a.text", source="b.text", base_answer="x.to", source_answer="y")
+    table, _ = read(row, columns=named)
+    assert table.iloc[0][["base", "source", "base_answer", "source_answer"]].tolist() == [
+        *("The man said", "The men said", " is", " are")
+    ]
+    assert "has no column 'a.words', which is to be its 'base'" in complaint(row, columns=named | dict(base="a.words"))
+
+
 def test_names_that_the_user_gives_come_before_a_tools():
     row = called("clean corrupted correct incorrect", other=" was")
     table, _ = read(row, columns=dict(source_answer="other"))

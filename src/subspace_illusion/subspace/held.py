@@ -26,6 +26,8 @@ _SAES = (
 """The tools that save an SAE as a folder: its weights and its configuration."""
 _NUMBERS = "biufc"
 """The kinds of numpy's arrays that hold numbers."""
+_OF_NUMPY = b"\x93NUMPY"
+"""How an array of numpy begins, whatever the file is called."""
 _PICKLES = (".pkl", ".pickle", ".joblib", ".sav", ".dill")
 _TEXTS = {".csv": ", delimiter=','", ".tsv": "", ".txt": ""}
 """Tables of text, and what numpy has to be told of what stands between their cells, if it is no white space."""
@@ -67,9 +69,9 @@ def read_held(file: Path) -> Held:
             "out a line of names, usecols=1 takes a column)"
         )
     read = READERS.get(suffix)
-    if read is None:
+    if read is None and (suffix or file.exists()):
         raise InputError(f"{file} is none of {', '.join(READERS)}; save the subspace as one of these")
-    if not file.is_file():
+    if read is None or not file.is_file():
         raise InputError(f"{file} is not there; name a file with a subspace")
     check_has_content(file)
     if any(file.name == weights and (file.parent / config).is_file() for _, weights, config in _SAES):
@@ -162,6 +164,8 @@ def _read_safetensors(file: Path) -> dict[str, Any]:
 
 def _read_numpy(file: Path) -> dict[str, Any]:
     """An array, or those of an archive, whatever the file is called."""
+    if zipfile.is_zipfile(file) and any(name.endswith("data.pkl") for name in zipfile.ZipFile(file).namelist()):
+        raise InputError(f"{file} is a file of torch.save; call it .pt")
     try:
         opened = np.load(file, allow_pickle=False, mmap_mode="c")
         if not isinstance(opened, np.ndarray):
@@ -197,6 +201,10 @@ def _tensor(array: np.ndarray) -> torch.Tensor:
 
 
 def _read_torch(file: Path) -> dict[str, Any]:
+    with file.open("rb") as opened:
+        is_of_numpy = opened.read(len(_OF_NUMPY)) == _OF_NUMPY
+    if is_of_numpy:
+        raise InputError(f"{file} is a file of numpy.save; call it .npy")
     try:
         with warnings.catch_warnings(action="ignore"):
             value = torch.load(file, map_location="cpu", weights_only=True)
@@ -271,7 +279,7 @@ def _alone(file: Path, tool: str) -> str:
     return (
         "save the vector alone, if you trust the file: "
         f"python -c \"import numpy, {tool}; numpy.save('{file.with_suffix('.npy')}', {load})\" "
-        "(a probe's .coef_, a dictionary's entry)"
+        "(with what is meant behind the load: a probe's .coef_, a module's .weight.detach(), a dictionary's entry)"
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from subspace_illusion.subspace.held import Held
 from subspace_illusion.subspace.masks import masks
 from subspace_illusion.subspace.rotations import first, is_part, rotations
-from subspace_illusion.subspace.standardised import divided, statistics
+from subspace_illusion.subspace.standardised import divided, statistics, statistics_alone
 from subspace_illusion.subspace.vectors import Vectors, are_orthogonal, as_rows, beside, called
 
 _COMPONENTS = re.compile(r"(?:.*_)?components?_?")
@@ -40,14 +40,15 @@ def vectors_in(file: Path, held: Held, width: int) -> tuple[dict[str, Vectors], 
     for found in (rotations(file, held), _features(held, "decoder", _DECODERS), _features(held, "encoder", _ENCODERS)):
         known = found | known
         meant = meant or [name for name, vectors in found.items() if not vectors.refused]
-    for found in (masks(file, held), _components(held, width), _probes(held, width)):
+    for found in (masks(file, held), _components(held, width), _probes(held, width), statistics_alone(file, held)):
         known = found | known
     every |= known
     wide = [name for name, vectors in every.items() if width in vectors.values.shape or not _is_float(vectors)]
     able = [name for name in wide if every[name].kind or not every[name].refused]
     if any(every[name].kind for name in able):
         able = [name for name in able if _is_float(every[name])]  # a probe's classes are no set of neurons
-    return every, meant or able or list(every)
+    unable = [name for name in wide if every[name].refused]
+    return every, meant or able or unable[:1] or list(every)
 
 
 def _is_float(vectors: Vectors) -> bool:

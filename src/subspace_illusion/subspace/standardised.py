@@ -3,6 +3,7 @@ read of standardised ones."""
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
@@ -13,6 +14,8 @@ _DEVIATION = r"standard_?deviations?|std_?deviations?|std_?devs?|deviations?|std
 _SCALE = r"scales?"
 _SPREAD = re.compile(rf"(?:.*[^a-z])?(?:r|inv)?(?:{_DEVIATION}|{_SCALE}|variances?|vars?)(?:[^a-z].*)?")
 """Names of what says how far activations, or something else, spread."""
+_SPREADS = re.compile(rf"(?:.*_)?(?:{_DEVIATION}|variances?|vars?)_?")
+"""Those that nothing else is called."""
 _DIVIDES = re.compile(rf"(?:.*_)?(?:{_DEVIATION})_?|(?:.*_)?scale_|(?:.*_)?scaler_scale")
 """Those of what activations were divided by; the others may be inverse, squared, or multiplied with."""
 _PLAIN_SCALE = re.compile(rf"(?:.*_)?{_SCALE}")
@@ -62,6 +65,16 @@ def undivided(held: Held, name: str, vectors: Vectors, width: int) -> Vectors:
     if not spreads or _SPREAD.fullmatch(called(name)) or "of standardised" in vectors.kind:
         return vectors
     return vectors.after(f"taken as it is, not divided by {' or '.join(spreads)} beside it")
+
+
+def statistics_alone(file: Path, held: Held) -> dict[str, Vectors]:
+    """What says how activations lie, wherever it stands: a deviation or a variance, by its own or the file's name, and
+    a mean beside one."""
+    named = {name: called(name) or file.stem.lower() for name in held.tensors}
+    spreads = [name for name, values in held.tensors.items() if _SPREADS.fullmatch(named[name]) and (values >= 0).all()]
+    means = [name for name in held.tensors if spreads and _MEAN.fullmatch(named[name])]
+    refused = "says by its name how activations lie and is no direction; save it under another name if it is one"
+    return {name: Vectors(held.tensors[name], refused=refused) for name in (*spreads, *means)}
 
 
 def statistics(held: Held, beside: str, width: int) -> dict[str, Vectors]:

@@ -76,14 +76,25 @@ def _words(ids: Sequence[int], tokenizer: Tokenizer) -> list[str]:
         pieces = (ids[start : start + parts] for parts in range(1, _PARTS + 1))
         whole = next((piece for piece in pieces if _BROKEN not in tokenizer.text(piece)), ids[start : start + 1])
         text, parts = tokenizer.text(whole), len(whole)
+        if _BROKEN in text:
+            words.append(_piece(whole[0], tokenizer))
+            continue
         words += [text] if parts == 1 else [f"{text} ({part}/{parts})" for part in range(1, parts + 1)]
     return words
+
+
+def _piece(token: int, tokenizer: Tokenizer) -> str:
+    """What the vocabulary calls a token that is a part of a character alone."""
+    return f"{tokenizer.hf.convert_ids_to_tokens(token)} (part of a character)"
 
 
 def _spelled(ids: Any, tokenizer: Tokenizer) -> str | list[str]:
     """The text of a token id, or of each of a side's several."""
     listed = [ids] if np.ndim(ids) == 0 else [token for token in ids if token != NONE]
-    texts = [tokenizer.text([int(token)]) for token in listed]
+    texts = [
+        text if _BROKEN not in (text := tokenizer.text([int(token)])) else _piece(int(token), tokenizer)
+        for token in listed
+    ]
     return texts[0] if len(texts) == 1 else texts
 
 

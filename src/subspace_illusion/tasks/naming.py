@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from subspace_illusion.errors import InputError
+from subspace_illusion.tasks.cells import opened
 from subspace_illusion.tasks.completed import OPTIONAL, REQUIRED
 from subspace_illusion.tasks.quoting import quoted
 
@@ -17,7 +18,8 @@ class Naming:
 
     Attributes:
         name: What messages call the table.
-        columns: By our name of a column the one that the table has for it, where the user says so.
+        columns: By our name of a column the one that the table has for it, where the user says so; of a mapping's key
+            with its column and a dot before it.
         counterfactual: Which of several kinds of counterfactual the user wants.
         say: Told in a line what the table was taken for, and what was assumed.
     """
@@ -39,6 +41,8 @@ def renamed(table: pd.DataFrame, naming: Naming, known: tuple[str, ...] = REQUIR
     Raises:
         InputError: If there is no such column, in the table or among ours.
     """
+    inner = {theirs: _inside(table, theirs) for theirs in naming.columns.values() if theirs not in table}
+    table = table.assign(**{theirs: cells for theirs, cells in inner.items() if cells is not None})
     found = [str(column) for column in table.columns]
     for ours, theirs in naming.columns.items():
         if ours not in known:
@@ -53,6 +57,16 @@ def renamed(table: pd.DataFrame, naming: Naming, known: tuple[str, ...] = REQUIR
             )
     rest = table[[column for column in found if column not in {*naming.columns, *naming.columns.values()}]]
     return rest.assign(**{ours: table[theirs] for ours, theirs in naming.columns.items()})
+
+
+def _inside(table: pd.DataFrame, path: str) -> pd.Series | None:
+    """What the mappings of a column have under a key, for the column's name, a dot and the key; ``None`` where one has
+    no such key."""
+    column, _, key = path.partition(".")
+    cells = table[column].map(opened) if column in table else pd.Series()
+    if not len(cells) or not all(isinstance(cell, dict) and key in cell for cell in cells):
+        return None
+    return cells.map(lambda cell: cell[key])
 
 
 def plain_name(column: str) -> str:

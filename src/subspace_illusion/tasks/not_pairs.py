@@ -1,6 +1,7 @@
 """Tables that hold something else than pairs, told by their columns: what they are, and what a pair would be."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from subspace_illusion.tasks.completed import REQUIRED
 from subspace_illusion.tasks.naming import plain_name
@@ -53,6 +54,7 @@ def what_it_holds(columns: Sequence[str], name: str) -> str | None:
         name: What messages call it.
     """
     text, label = column_called(TEXTS, columns), column_called(LABELS, columns)
+    file = name if Path(name).suffix else "FILE"
     choices, answers = column_called(_CHOICES, columns), _both(_TWO_ANSWERS, columns)
     if text and (choices or answers):
         what = f"contrast pairs, one prompt ({quoted(text)}) with two answers ({answers})"
@@ -67,13 +69,13 @@ def what_it_holds(columns: Sequence[str], name: str) -> str | None:
         match = others[0] if others else "COLUMN"
         return (
             f"{name} holds statements with labels ({quoted(text)}, {quoted(label)}), one a row, and no counterfactual "
-            f"pairs. {PAIR}; subspace-illusion pairs {name} --match {match} makes pairs of rows that are alike in a "
+            f"pairs. {PAIR}; subspace-illusion pairs {file} --match {match} makes pairs of rows that are alike in a "
             "column and have different labels"
         )
     if text and (answer := column_called(_ONE_ANSWER, columns)):
         return (
             f"{name} holds prompts with one answer each ({quoted(text)}, {quoted(answer)}), and no counterfactual "
-            f"pairs: there is no second prompt to patch from. {PAIR}; subspace-illusion pairs {name} --match COLUMN "
+            f"pairs: there is no second prompt to patch from. {PAIR}; subspace-illusion pairs {file} --match COLUMN "
             f"--columns text={text},label={answer},answer={answer} makes pairs of rows that are alike in a column and "
             "have different answers"
         )
@@ -87,8 +89,10 @@ def what_it_holds(columns: Sequence[str], name: str) -> str | None:
 
 def column_called(names: Sequence[str], columns: Sequence[str]) -> str | None:
     """The column that has the first of some names that any has, for a key of a mapping that of its column with a dot;
-    capital letters and spaces in its own are no matter."""
-    by_name = {plain_name(column.rpartition(".")[2]): column for column in reversed(columns)}
+    capital letters and spaces in its own are no matter. A key that several mappings have tells of two sides."""
+    plain = {column: plain_name(column.rpartition(".")[2]) for column in columns}
+    keys = [plain[column] for column in columns if "." in column]
+    by_name = {name: column for column, name in reversed(plain.items()) if "." not in column or keys.count(name) == 1}
     return next((by_name[name] for name in names if name in by_name), None)
 
 

@@ -2,7 +2,8 @@
 or all of that text's tokens, its span.
 
 A text names whole words: "he" is not found inside "the". Where it stands in a prompt several times, ``he[0]`` is the
-first of them and ``he[-1]`` the last; ``after:he`` and ``before:he`` are the tokens beside it.
+first of them and ``he[-1]`` the last; ``after:he`` and ``before:he`` are the tokens beside it. A number is an index, or
+refused where the prompt has it as a word elsewhere.
 """
 
 import re
@@ -80,9 +81,26 @@ def _tokens(prompt: Prompt, place: object, first: bool) -> Sequence[int]:
     if not _INDEX.fullmatch(wanted):
         return _named(prompt, wanted, first)
     index = int(wanted) if int(wanted) >= 0 else prompt.length + int(wanted)
+    number = wanted.strip()
+    words = _words_called(prompt, number) if isinstance(place, str) and number.isdecimal() else []
+    word = quoted(f"{number}[0]")
     if not 0 <= index < prompt.length:
-        raise InputError(f"the {prompt.side} has no token {wanted}: it has {prompt.length}, numbered from 0")
+        hint = f"; {word} is the word" if words else ""
+        raise InputError(f"the {prompt.side} has no token {wanted}: it has {prompt.length}, numbered from 0{hint}")
+    if words and all(index != place.tokens[-1] for place in words):
+        raise InputError(
+            f"the {prompt.side} has {quoted(number)} as a word, which is not its token {number}: {quoted(prompt.own)}; "
+            f"give {word} for the word, or {index - prompt.length} for the token"
+        )
     return [index]
+
+
+def _words_called(prompt: Prompt, number: str) -> list["_Place"]:
+    """Where a prompt has a number as a word of its own."""
+    try:
+        return [place for place in _whole(prompt, number) if place.tokens]
+    except InputError:
+        return []
 
 
 def _named(prompt: Prompt, wanted: str, first: bool) -> Sequence[int]:

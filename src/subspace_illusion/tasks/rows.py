@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from subspace_illusion.errors import InputError
 from subspace_illusion.files import check_has_content, check_is_no_address, one_line
+from subspace_illusion.tasks.completed import REQUIRED
 from subspace_illusion.tasks.quoting import at, quoted
 from subspace_illusion.tasks.table import OTHER_SPLITS, SPLITS
 
@@ -119,7 +120,8 @@ def _read_jsonl(path: Path) -> list[dict[str, Any]]:
 
 def _read_json(path: Path) -> list[dict[str, Any]]:
     """The rows of a file with a list of JSON objects; with one object that holds such a list, one for each split, or
-    what pandas makes of a table, which is its columns, or its rows by their names; or as jsonl.
+    what pandas makes of a table, which is its columns, or its rows by their names; with what the hub's viewer
+    serves, rows beside their numbers; or as jsonl.
 
     Raises:
         InputError: If it is none of these.
@@ -143,8 +145,15 @@ def _read_json(path: Path) -> list[dict[str, Any]]:
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     lists = [value for value in whole.values() if isinstance(value, list)]
     of_rows = [value for value in lists if any(isinstance(row, dict) for row in value)]
-    best = of_rows or lists
+    numbered = [[row["row"] for row in rows] for rows in of_rows if _are_numbered(rows)]
+    best = numbered or of_rows or lists
     return _objects(best[0] if len(best) == 1 else [whole] if whole else [], path)
+
+
+def _are_numbered(rows: list[Any]) -> bool:
+    """Whether each row stands beside its number, as the hub's viewer serves them."""
+    numbered = (isinstance(row, dict) and "row_idx" in row and isinstance(row.get("row"), dict) for row in rows)
+    return bool(rows) and all(numbered)
 
 
 def _columns(whole: Mapping[str, Any]) -> dict[str, list[Any]] | None:
@@ -152,7 +161,8 @@ def _columns(whole: Mapping[str, Any]) -> dict[str, list[Any]] | None:
     by their numbers; ``None`` if not."""
     named = [value for value in whole.values() if isinstance(value, dict)]
     if len(named) == len(whole) > 1 and all(value.keys() == named[0].keys() for value in named):
-        if all(name.isdecimal() for name in whole) and not all(name.isdecimal() for name in named[0]):
+        of_rows = not {*REQUIRED} & {*whole} and not all(name.isdecimal() for name in named[0])
+        if of_rows and (all(name.isdecimal() for name in whole) or {*REQUIRED} <= {*named[0]}):
             return {name: [row[name] for row in named] for name in named[0]}
         return {name: [*value.values()] for name, value in whole.items()}
     listed = [value for value in whole.values() if isinstance(value, list)]

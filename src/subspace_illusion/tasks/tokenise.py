@@ -332,6 +332,9 @@ class _Rows:
             "answer and foil part behind white space alone, so that END is that space": (
                 bool(ends.shared) and not ends.in_a_character and not ends.shared_text.strip()
             ),
+            "a prompt ends in a space, so that END is that space; end it in a word, and let the answers begin with the "
+            "space": any(prompt.text[-1:] == " " == self.tokenizer.text(prompt.tokens[-1:]) for prompt in run)
+            and not ends.shared,
             "answer and foil part in the middle of a character, so that END is a part of one": ends.in_a_character,
             "a prompt has characters that are not seen, or a space of another kind": any(
                 _UNSEEN.search(side.text) for side in sides.values()
