@@ -92,6 +92,13 @@ def test_links_lead_somewhere(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
+def test_lists_are_lists_on_the_site_too(page):
+    """Its Markdown takes four spaces for what belongs to an item, and two lists in a row for one."""
+    assert not re.search(r"^ {1,3}```", text_of(page), re.MULTILINE)
+    assert not re.search(r"^- .*\n(?: +.*\n)*\n1\. ", text_of(page), re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
 def test_results_that_are_named_are_there(page):
     for path in re.findall(r"`((?:results|stages|tests|benchmarks)/[\w./]+)`", text_of(page)):
         assert (ROOT / path).exists(), path

@@ -486,6 +486,8 @@ def test_several_hooks_share_one_run_of_the_prompts_and_give_a_map(llama, monkey
         (dict(hook="blocks.*.mlp.*"), "stands for all blocks"),
         (dict(hook="blocks.1.attn.hook_z.*"), "'blocks.1.attn.hook_z.\\*': \\* stands for all blocks"),
         (dict(hook="blocks.1*.mlp.hook_post"), "stands for all blocks"),
+        (dict(hook="model.layers.*.mlp"), r"in blocks\.\*\. alone; here it is blocks\.\*\.hook_mlp_out"),
+        (dict(hook="blocks.1.mlp"), "what other libraries call so is blocks.1.hook_mlp_out; block 1 has"),
         (dict(hook=3), "3 names no hook"),
         (dict(subspaces=torch.ones(64)), "subspaces are a Tensor: give them by label"),
         (dict(subspaces=["w.npy"]), "subspaces are a list"),

@@ -259,6 +259,8 @@ def test_what_is_neither_folder_nor_of_the_hub_is_one_line(hub):
     hub("")
     with pytest.raises(InputError, match=r"^smollm2 is neither a folder nor .* can give: no smollm2$"):
         fetch.open_source("smollm2")
+    with pytest.raises(InputError, match=r"^/smollm2 is neither a folder nor .*: there is nothing in that place$"):
+        fetch.open_source("/smollm2")
 
 
 def resaved(folder: Path, change: Callable[[str, torch.Tensor], torch.Tensor | None]) -> None:
@@ -308,6 +310,15 @@ def test_a_line_that_leads_to_the_next_is_said_with_it():
     assert first_line(ValueError("wrong:\n  too many heads\nsee elsewhere")) == "wrong: too many heads"
 
 
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+
+
+def called(folder: Path, **changes: str) -> None:
+    """Writes other values into a configuration."""
+    file = folder / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -315,8 +326,12 @@ def test_a_line_that_leads_to_the_next_is_said_with_it():
         (lambda own: (own / "config.json").write_text("{"), "own holds no configuration that can be read"),
         (lambda own: (own / "model.safetensors").rename(own / "model.bin"), "own .* it has no safetensors weights"),
         (lambda own: (own / "model.safetensors").write_bytes(b"short"), "model.safetensors holds no weights"),
-        (lambda own: (own / "tokenizer.json").unlink(), "own holds no tokenizer"),
-        (lambda own: (own / "config.json").write_text(json.dumps(dict(model_type="vit"))), "own holds no model"),
+        (lambda own: (own / "model.safetensors").write_text(POINTER), "is a pointer of Git LFS"),
+        (lambda own: (own / "tokenizer.json").unlink(), "own holds no tokenizer that can be read: copy"),
+        (lambda own: (own / "tokenizer.json").write_text("{"), r"own holds no tokenizer that can be read \("),
+        (lambda own: called(own, model_type="vit"), "own .* a ViTConfig is no configuration of a causal"),
+        (lambda own: called(own, model_type="t5"), "own holds a t5, an encoder with a decoder"),
+        (lambda own: called(own, activation_function="swooglu"), "its config.json has 'swooglu', which transformers"),
         (
             lambda own: (own / "adapter_config.json").write_text("{}"),
             "own has an adapter_config.json: ",

@@ -35,6 +35,8 @@ from subspace_illusion.errors import InputError
         ("transformer.blocks.7.ffn", "blocks.7.hook_mlp_out"),
         ("hidden_states[0]", "blocks.0.hook_resid_pre"),
         ("outputs.hidden_states[11]", "blocks.10.hook_resid_post"),
+        ("hidden_states.11", "blocks.10.hook_resid_post"),
+        ("model.layers.10.mlp@end", "blocks.10.hook_mlp_out"),
     ],
 )
 def test_places_of_other_libraries_are_answered_with_ours(theirs, here):

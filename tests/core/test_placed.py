@@ -118,6 +118,12 @@ def test_maps_that_are_none(wrong, words):
         audit("no model", tiny.EXAMPLE, MLP.name, device_map=wrong)
 
 
+def test_a_map_in_a_broken_file_is_said_to_be_none(tmp_path):
+    (tmp_path / "map.json").write_text('{"a":')
+    with pytest.raises(InputError, match=r"^device_map \S+map.json is no JSON: write a mapping"):
+        read_device_map(str(tmp_path / "map.json"))
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
@@ -126,6 +132,7 @@ def test_maps_that_are_none(wrong, words):
             SPREAD | {"model.layer.0": "cpu"},
             "'model.layer.0', which the model does not have.*its blocks model.layers.0",
         ),
+        ({"": "cpu", "model.embed_tokens": "disk"}, "has the embedding, model.embed_tokens, on disk"),
     ],
 )
 def test_maps_of_another_model(folder, wrong, words):

@@ -35,6 +35,7 @@ def report():
     return Report(
         title="A title",
         question="What <is> asked?",
+        run="Asked of <one>.",
         lines=[VerdictLine("trained", "mlp8", "illusory", "0.04 [0.00, 0.09]", "Because.")],
         verdict=picture("verdict"),
         row=FirstRow(["When", " Anna", " to"], 1, " Anna", " Paul"),

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import torch
 
+from subspace_illusion.core.other_names import ours
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 from subspace_illusion.subspace.keys import LABELS, is_label
@@ -29,7 +30,9 @@ def given_sites(hooks: str | Sequence[str], n_blocks: int) -> list[Site]:
         if not isinstance(hook, str):
             raise InputError(f"{hook!r} names no hook: give text, such as blocks.20.mlp.hook_post")
         if "*" in hook.removeprefix(EVERY):
-            raise InputError(f"'{hook}': * stands for all blocks, in {EVERY} alone; name the hook and the head")
+            here = (ours(hook.replace("*", "0")) or (None, ""))[0]
+            hint = "name the hook and the head" if here is None else f"here it is {here.replace('blocks.0.', EVERY)}"
+            raise InputError(f"'{hook}': * stands for all blocks, in {EVERY} alone; {hint}")
         blocks = range(n_blocks) if hook.startswith(EVERY) else [0]
         sites += [Site.parse(hook.replace(EVERY, f"blocks.{block}.")) for block in blocks]
     for site in sites:

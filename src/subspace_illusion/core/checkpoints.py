@@ -27,12 +27,14 @@ from subspace_illusion.core.pointer import CONFIG, WEIGHTS, hashes, model_folder
 from subspace_illusion.core.seeds import derive
 from subspace_illusion.core.tokenizer import Dtype, Limits, Tokenizer
 from subspace_illusion.errors import InputError
-from subspace_illusion.files import first_line
+from subspace_illusion.files import check_has_content, first_line
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 """The dtypes that a model runs in, by name."""
 ADAPTER = "adapter_config.json"
 """What a folder has that holds what was learnt beside a model, and mostly not the model."""
+_UNRECOGNISED = re.compile(r"Unrecognized configuration class <class '(?:\w+\.)*(\w+)'>")
+"""What transformers says of a configuration of another kind of model."""
 _SAVED_AS = {"F64": torch.float32, "F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
 """What is read of safetensors by their own names for dtypes."""
 
@@ -104,6 +106,7 @@ def check_folder(folder: Path) -> None:
         )
     try:
         for file in weights:
+            check_has_content(file)
             with safe_open(file, framework="pt"):  # which reads the header, and that the file is as long as it says
                 pass
     except (OSError, SafetensorError) as error:
@@ -129,7 +132,16 @@ def meta_model(folder: Path) -> Any:
         with torch.random.fork_rng(devices=[]), torch.device("meta"):
             return _transformers().AutoModelForCausalLM.from_config(config)
     except Exception as error:  # every architecture raises its own
-        raise InputError(f"{folder} holds no model that can be read: {first_line(error)}") from error
+        raise InputError(f"{folder} holds no model that can be read: {_said_by(error)}") from error
+
+
+def _said_by(error: Exception) -> str:
+    """The first line of what transformers raises, in words where it has none."""
+    if isinstance(error, KeyError):
+        return f"its {CONFIG} has {first_line(error)}, which transformers does not know"
+    if unknown := _UNRECOGNISED.match(str(error)):
+        return f"a {unknown[1]} is no configuration of a causal language model"
+    return first_line(error)
 
 
 def check_config(folder: Path) -> None:
@@ -176,7 +188,7 @@ def load_model(folder: Path, dtype: Dtype = "float32", device_map: Any = None) -
                 **where,
             )
     except Exception as error:  # safetensors, transformers and the JSON parser each raise their own
-        raise InputError(f"{place} holds no model that can be read: {first_line(error)}") from error
+        raise InputError(f"{place} holds no model that can be read: {_said_by(error)}") from error
     if unlike := sorted(loaded["mismatched_keys"]):
         name, saved, told = unlike[0]
         raise InputError(
@@ -184,9 +196,11 @@ def load_model(folder: Path, dtype: Dtype = "float32", device_map: Any = None) -
             "configuration that its weights were trained with"
         )
     if lacking := sorted(loaded["missing_keys"]):  # transformers draws them at random
+        own = (getattr(model.config, "architectures", None) or [type(model).__name__])[0]
+        called = "" if own == type(model).__name__ else f" ({CONFIG} calls itself that of a {own})"
         raise InputError(
             f"{place} has no weights for {lacking[0]}{f' and {len(lacking) - 1} others' if lacking[1:] else ''} of the "
-            f"{type(model).__name__} that {CONFIG} tells of: give the folder of a whole language model"
+            f"{type(model).__name__} that would run{called}: give the folder of a whole language model"
         )
     if beside := sorted(name for name in loaded["unexpected_keys"] if _is_left_out(model, name)):
         raise InputError(
@@ -253,9 +267,15 @@ def read_config(folder: Path) -> Any:
     """
     place = model_folder(folder)
     try:
-        return _transformers().AutoConfig.from_pretrained(place, local_files_only=True)
+        config = _transformers().AutoConfig.from_pretrained(place, local_files_only=True)
     except Exception as error:  # transformers and the JSON parser each raise their own
-        raise InputError(f"{place} holds no configuration that can be read: {first_line(error)}") from error
+        raise InputError(f"{place} holds no configuration that can be read: {_said_by(error)}") from error
+    if getattr(config, "is_encoder_decoder", False):
+        raise InputError(
+            f"{place} holds a {config.model_type}, an encoder with a decoder: give a causal language model, which has "
+            "one row of blocks"
+        )
+    return config
 
 
 def random_model(folder: Path, seed: int) -> Any:
@@ -283,7 +303,12 @@ def open_tokenizer(folder: Path) -> Tokenizer:
     try:
         hf = _transformers().AutoTokenizer.from_pretrained(place, local_files_only=True)
     except Exception as error:  # transformers and the JSON parser each raise their own
-        raise InputError(f"{place} holds no tokenizer that can be read: {first_line(error)}") from error
+        # Where there is none, transformers lists what it would take.
+        said = "" if "instantiate the backend tokenizer" in str(error) else f" ({first_line(error)})"
+        raise InputError(
+            f"{place} holds no tokenizer that can be read{said}: copy the model's there, tokenizer.json and "
+            "tokenizer_config.json"
+        ) from error
     return Tokenizer(hf, limits=Limits.told(read_config(folder)))
 
 

@@ -174,6 +174,8 @@ def open_source(name: str) -> tuple[Path, dict[str, str]]:
             f"{name} is a file: a model is a folder with its configuration, safetensors weights and tokenizer, as "
             "save_pretrained of transformers writes it, which reads gguf files too (from_pretrained with gguf_file)"
         )
+    elif name.startswith(("/", ".", "~")):  # which no repository's name does
+        raise InputError(f"{name} is neither a folder nor a model of the hub: there is nothing in that place")
     else:
         repository, _, revision = name.partition("@")
         try:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from subspace_illusion.core.linear import matrix_of
+from subspace_illusion.core.other_names import ours
 from subspace_illusion.core.parts import (
     factor_behind,
     given_by,
@@ -122,8 +123,11 @@ class Model:
         activation = self._probe.get(site.hook)
         if activation is None:
             names = [name.split(".", 2)[2] for name in self._probe if name.startswith(f"blocks.{site.block}.")]
+            here = (ours(site.hook) or (None, ""))[0]
             raise InputError(
-                f"'{site.name}': the model has no hook '{site.hook}' that fires; block {site.block} has "
+                f"'{site.name}': the model has no hook '{site.hook}' that fires; "
+                + (f"what other libraries call so is {here}; " if here else "")
+                + f"block {site.block} has "
                 + ", ".join(name for name in names if name.count(".") < 2)
             )
         if site.write_hook not in self._probe:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 _MODULE = re.compile(r"(?:^|[.\]])(?:layers?|h|blocks?)(?:\.(\d+)|\[(\d+)\])(?:\.(.+))?$", re.IGNORECASE)
-_HIDDEN = re.compile(r"hidden_states?\[(-?\d+)\]", re.IGNORECASE)
+_HIDDEN = re.compile(r"hidden_states?(?:\[(-?\d+)\]|\.(-?\d+)$)", re.IGNORECASE)
 _NORM = re.compile(r".*norm.*|ln(?:_?\w+)?", re.IGNORECASE)
 _EXPERTS = re.compile(r"(?:\w+_)?experts?", re.IGNORECASE)
 _READS, _GIVES = ("input", "inputs"), ("output", "outputs")
@@ -53,7 +53,7 @@ def ours(name: str) -> tuple[str | None, str] | None:
         No site, and the sites around the place, where there is none in it; ``None`` where nothing tells.
     """
     if entry := _HIDDEN.search(name):
-        return _hidden(int(entry[1]))
+        return _hidden(int(entry[1] or entry[2]))
     module = _MODULE.search(name)
     if module is None:
         return None

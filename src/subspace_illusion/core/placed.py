@@ -35,7 +35,10 @@ def read_device_map(given: Any) -> DeviceMap:
     if isinstance(given, str) and given.endswith(".json"):
         if not Path(given).is_file():
             raise InputError(f"device_map {given}: there is no such file")
-        found = read_json(Path(given))
+        try:
+            found = read_json(Path(given))
+        except InputError as error:
+            raise InputError(f"device_map {given} is no JSON: write a mapping of modules to devices") from error
         name = f"device_map {given}"
     else:
         found, name = given, "device_map"
@@ -96,7 +99,21 @@ def fitted(device_map: DeviceMap, folder: Path) -> DeviceMap:
             f"device_map has '{unknown[0]}', which the model does not have; its modules are "
             f"{', '.join(name for name, _ in model.named_children())}, and its blocks {blocks}.0 and so on"
         )
-    return dict(_innermost(model, "", None, device_map, set(getattr(model, "all_tied_weights_keys", ()))))
+    found = dict(_innermost(model, "", None, device_map, set(getattr(model, "all_tied_weights_keys", ()))))
+    embedding = next(name for name, module in names.items() if module is model.get_input_embeddings())
+    if found.get(next((name for name in _around(embedding) if name in found), "")) == "disk":
+        raise InputError(
+            f"device_map has the embedding, {embedding}, on disk, where transformer_lens cannot run it: put it on cpu"
+        )
+    return found
+
+
+def _around(name: str) -> Iterator[str]:
+    """A module's name, and those of the modules that it lies in, the innermost first."""
+    while name:
+        yield name
+        name = name.rpartition(".")[0]
+    yield ""
 
 
 def _innermost(

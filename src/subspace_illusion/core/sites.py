@@ -61,7 +61,7 @@ class Site:
         """
         match = _NAME.fullmatch(name)
         if match is None:
-            if found := ours(name):
+            if found := ours(name.removesuffix("@end")):
                 site, words = found
                 here = words if site is None else f"here it is {site}, {words}"
                 raise InputError(f"'{name}' is a name of another library: {here}")

@@ -265,15 +265,18 @@ class Window:
     mlps: list[int]
 
     @classmethod
-    def of(cls, saved: Mapping[str, Any]) -> "Window":
+    def told(cls, saved: Mapping[str, Any]) -> "Window":
         """As it was saved in ``window.json``."""
         return cls(saved["writes"], saved["reads"], saved["mlps"])
 
     def __str__(self) -> str:
         of_token = self.writes == TOKEN_ITSELF
         origin = "the token itself has it, before any block" if of_token else f"block {self.writes} writes it"
-        many = f"the MLPs of blocks {', '.join(map(str, self.mlps))} lie"
-        lie = {0: "no MLP lies", 1: f"the MLP of block {(self.mlps or [0])[0]} lies"}.get(len(self.mlps), many)
+        blocks = self.mlps
+        in_a_row = len(blocks) > 3 and blocks == list(range(blocks[0], blocks[-1] + 1))
+        named = f"{blocks[0]} to {blocks[-1]}" if in_a_row else ", ".join(map(str, blocks))
+        many = f"the MLPs of blocks {named} lie"
+        lie = {0: "no MLP lies", 1: f"the MLP of block {named} lies"}.get(len(blocks), many)
         return f"{origin}, and block {self.reads} reads it; {lie} between"
 
 

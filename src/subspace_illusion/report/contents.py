@@ -46,6 +46,7 @@ from subspace_illusion.report.sections.verdict import (
     rules,
     verdict_picture,
 )
+from subspace_illusion.report.words import place, variable_of
 from subspace_illusion.subspace.keys import TRAINED, SubspaceKey
 from subspace_illusion.verdict.calibration import Calibration
 from subspace_illusion.verdict.judge import Verdict
@@ -125,6 +126,7 @@ def whole_report(
     return Report(
         title=TITLE,
         question=QUESTION,
+        run=_run(results),
         lines=verdict_lines(verdicts, roles),
         meant=names_meant(verdicts),
         verdict=verdict,
@@ -145,4 +147,13 @@ def whole_report(
             "Versions": Grid(["library", "version"], [[name, version(name)] for name in LIBRARIES]),
             "Model files": Grid(["file", "sha256"], [[name, digest] for name, digest in hashes.items()]),
         },
+    )
+
+
+def _run(results: Results) -> str:
+    """What was asked, of whom and on how much."""
+    measured = results.table("effects.csv", text=("seed",)).iloc[0]
+    return (
+        f"Asked of {results.model} for {variable_of(results.task)} at {place(results.at_end)}; effects are measured on "
+        f"{measured['pairs']} held-out pairs of {measured['groups']} groups."
     )

@@ -23,6 +23,7 @@ class Report:
     Attributes:
         title: Its title.
         question: What was asked, in one sentence.
+        run: Model, task, token and pairs, in one sentence.
         lines: A verdict a line.
         meant: What names in these lines mean.
         verdict: The estimates as a picture.
@@ -44,6 +45,7 @@ class Report:
 
     title: str
     question: str
+    run: str
     lines: Sequence[VerdictLine]
     meant: str
     verdict: Picture

@@ -22,7 +22,7 @@ from subspace_illusion.report.words import MANY_VALUES, in_order, shown, variabl
 from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.keys import MEAN_DIFFERENCE, POOLED, ROW, WHOLE, SubspaceKey, with_keys
 from subspace_illusion.tasks.table import FACTS
-from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE
+from subspace_illusion.verdict.rule import FAITHFUL, ILLUSORY, INCONCLUSIVE, SMALLEST_EFFECT
 
 TITLE = "What carries the variable, and what only seems to"
 CANNOT_TELL = {FACTS: f" But {MANY_VALUES}: these rows tell what one direction does, not where facts are."}
@@ -106,13 +106,9 @@ def overview(tasks: Sequence[TaskResults]) -> Grid:
     """One row a task: what was asked, where, on how many pairs, and how the verdicts came out."""
     rows = []
     for task in tasks:
-        run, pairs = task.metrics["run"], task.metrics["pairs"]
         counts = [_counted(task, verdict) for verdict in (FAITHFUL, ILLUSORY, INCONCLUSIVE)]
-        about = [task.name, variable_of(run["task"]), run["model"], run["position"]]
-        of_pairs = [str(pairs["kept"]), str(pairs["left_out"]), task.measured_on]
-        rows.append([*about, *of_pairs, _window(task), *counts])
-    header = ["task", "variable", "model", "position", "pairs kept", "left out", "held-out pairs (groups)"]
-    header += ["written / read"]
+        rows.append([task.name, variable_of(task.metrics["run"]["task"]), task.measured_on, _window(task), *counts])
+    header = ["task", "variable", "held-out pairs (groups)", "written / read"]
     return Grid([*header, *(f"{verdict} subspaces" for verdict in (FAITHFUL, ILLUSORY, INCONCLUSIVE))], rows)
 
 
@@ -120,7 +116,7 @@ def _window(task: TaskResults) -> str:
     """Where the variable comes from and the block that reads it."""
     if task.window is None:
         return ""
-    window = Window.of(task.window)
+    window = Window.told(task.window)
     return f"{'the token itself' if window.writes == TOKEN_ITSELF else f'block {window.writes}'} / block {window.reads}"
 
 
@@ -128,7 +124,7 @@ def _counted(task: TaskResults, verdict: str) -> str:
     """How many subspaces have a verdict, and how many of them with a caution."""
     reasons = [row["reason"] for row in task.verdicts.values() if row["verdict"] == verdict]
     careful = sum(bool(cautions_said(reason)) for reason in reasons)
-    return f"{len(reasons)}, {careful} with a caution" if careful else str(len(reasons))
+    return f"{len(reasons)} ({careful} with a caution)" if careful else str(len(reasons))
 
 
 def section(task: TaskResults) -> Section:
@@ -142,14 +138,15 @@ def section(task: TaskResults) -> Section:
         pictures.append(Picture(f"map__{task.name}", alt, localise_map_figure(task.tokens)))
     found = ""
     if task.window is not None:
-        found = f" By {task.window['pairs']} training pairs {Window.of(task.window)}."
+        found = f" By {task.window['pairs']} training pairs {Window.told(task.window)}."
     return Section(
         task.name,
         f"Which subspaces carry {variable_of(run['task'])}?",
         f"{_told(task)} of the subspaces that were judged.",
         f"Model {run['model']}, position {run['position']}; {pairs['kept']} pairs kept, {pairs['left_out']} left out; "
         f"effects on {task.measured_on} held-out pairs (groups).{found} Effects are shares of the clean logit "
-        f"difference that are lost, with 95 % bootstrap intervals over groups.{CANNOT_TELL.get(run['task'], '')}",
+        "difference that are lost, with 95 % bootstrap intervals over groups; one whose interval is not beyond "
+        f"{SMALLEST_EFFECT:g} is too small to ask.{CANNOT_TELL.get(run['task'], '')}",
         pictures,
         [_subspaces(task)],
     )

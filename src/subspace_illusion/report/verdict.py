@@ -69,14 +69,17 @@ def why(verdict: Verdict) -> str:
     return "; ".join([said, *(_IN_SHORT.get(caution, caution.value) for caution in verdict.cautions)])
 
 
-_IN_SHORT = {Caution.OPPOSED: "the component works the other way, so that 0 was the only possible estimate"}
+_IN_SHORT = {
+    Caution.OPPOSED: "the component works the other way, so that 0 was the only possible estimate",
+    Caution.ONE_BLOCK: CAUTIONS[Caution.ONE_BLOCK],
+}
 """Cautions in other words than their own."""
 _WHY: Mapping[Reason, str] = {
     Reason.FEW_GROUPS: "the held-out pairs are of too few groups for an interval",
     Reason.SMALL_EFFECT: "the patch does too little to ask what its effect goes through",
     Reason.IN_NOISE: "the effect is no more than the model's rounding alone does",
     Reason.LITTLE_PLANTED: "too little was planted in such places, so no interval is known",
-    Reason.ACROSS: "the interval lies on both sides",
+    Reason.ACROSS: "the interval leaves room for either word",
 }
 _BEYOND = {
     FAITHFUL: "most of the effect is what the component itself hands on",

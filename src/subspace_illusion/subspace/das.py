@@ -224,7 +224,7 @@ def train_das(
             for place, run in enumerate(running.tolist()):
                 history[run].append(float(by_run[place].detach()))
                 changed = some.changes[place]
-                accuracies = (float(right[place][of].float().mean()) for of in (changed, ~changed))
+                accuracies = (float(right[place][which].float().mean()) for which in (changed, ~changed))
                 curve.append((seeds[run], step, history[run][-1], *accuracies))
             on_step(float(by_run.detach().mean()))
             running = torch.tensor([run for run in running.tolist() if not _ended(history[run], a_pass, min_gain)])

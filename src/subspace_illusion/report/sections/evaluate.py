@@ -13,6 +13,7 @@ from subspace_illusion.statistics import Estimate
 from subspace_illusion.subspace.keys import (
     BOTH,
     LENT_HALF,
+    NULL,
     OWN,
     OWN_HALF,
     POOLED,
@@ -58,6 +59,7 @@ def section(results: Results) -> Iterator[Section]:
         "mean in the place of what is held along the subspace, and steering adds the mean change between the values. "
         f"{' '.join(_sentences_of(pooled, results))}".rstrip(),
         [
+            *_illusion_picture(effects, results),
             Picture(
                 "evaluate",
                 "Effect of patching every subspace of every component",
@@ -72,6 +74,19 @@ def section(results: Results) -> Iterator[Section]:
         grids,
     )
     yield from _by_sentence(results, roles)
+
+
+def _illusion_picture(effects: pd.DataFrame, results: Results) -> Iterator[Picture]:
+    """v_mlp, its parts and its whole component, where it has parts."""
+    trained = SubspaceKey(TRAINED)
+    keys = [WHOLE, trained, trained.of_part(ROW), trained.of_part(NULL)]
+    there = set(effects.loc[effects["component"] == results.v_mlp, "subspace"])
+    if results.v_mlp is not None and {*keys} <= there:
+        yield Picture(
+            "illusion",
+            f"Effect of patching {results.v_mlp}, the direction that DAS finds in it, and that direction's parts",
+            evaluate_figure(effects, [results.v_mlp], keys),
+        )
 
 
 def _own_picture(effects: pd.DataFrame, results: Results, own: Sequence[SubspaceKey]) -> Iterator[Picture]:

@@ -17,7 +17,7 @@ def section(results: Results) -> Iterator[Section]:
         return
     found, localised = results.json("localise/window.json"), results.table("localise/components.csv")
     tokens = results.table("localise/map.csv")
-    window = Window.of(found)
+    window = Window.told(found)
     writes, reads = window.writes, window.reads
     after = (localised["kind"] == RESIDUAL) & localised["block"].between(writes - 1, reads + 1)
     before = (localised["kind"] == EMBEDDED) & (writes <= 0)
