@@ -1,6 +1,6 @@
 """The most memory that an audit takes beside the weights, in a random model as wide as Qwen2.5-1.5B.
 
-    python benchmarks/memory.py TOKENIZER [--blocks N] [--behind N] [--width N] [--pairs N ...] [--tokens N ...]
+    python benchmarks/memory.py TOKENIZER [--blocks N] [--width N] [--pairs N ...] [--tokens N ...] [--train]
 
 TOKENIZER is a folder with a tokenizer that knows some English words, such as data/model. Every line is a process of its
 own: the peak of its resident memory (the weights are a mapped file, and count), what the weights take, and how much may
@@ -60,6 +60,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     figure, axis = plt.subplots(figsize=(7, 0.5 * len(table) + 1.2), layout="constrained")
     names = [
         f"{row['blocks']} blocks of {row['d_model']}, {row['pairs']:,} pairs of {row['tokens']} tokens"
+        f"{', DAS' if row['trained'] else ''}"
         for row in table.to_dict("records")
     ]
     axis.barh(names, table["weights_gb"], label="weights")
@@ -82,15 +83,16 @@ def rows(pairs: int, tokens: int) -> list[dict[str, str]]:
     return found
 
 
-def one(folder: str, hook: str, neurons: int, pairs: int, tokens: int, gigabytes: float) -> tuple[float, float]:
-    """The peak of an audit of one random direction that trains nothing, in gigabytes, and its seconds."""
+def one(folder: str, hook: str, neurons: int, pairs: int, tokens: int, gb: float, train: bool) -> tuple[float, float]:
+    """The peak of an audit of one random direction, in gigabytes, and its seconds; ``train`` says whether DAS trains
+    another, and cases are planted where that is quick."""
     import torch
 
     from subspace_illusion import audit
 
     start = time.perf_counter()
     mine = torch.randn(neurons, generator=torch.Generator().manual_seed(0))
-    given = dict(train=False, calibrate=False, filter_incorrect=False, recorded_gb=gigabytes)
+    given = dict(train=train, calibrate=train, filter_incorrect=False, recorded_gb=gb)
     audit(folder, rows(pairs, tokens), hook, {"mine": mine}, **given)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, time.perf_counter() - start
 
@@ -105,6 +107,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, nargs="+", default=[24, 200])
     parser.add_argument("--tokens", type=int, nargs="+", default=[20, 500])
     parser.add_argument("--recorded-gb", type=float, default=0.25)
+    parser.add_argument("--train", action="store_true", help="DAS, and planted cases, too")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
@@ -116,20 +119,21 @@ def main() -> None:
         for pairs in options.pairs:
             for tokens in options.tokens:
                 hook = f"blocks.{options.blocks - options.behind}.mlp.hook_post"
-                asked = [folder, hook, hidden(options.width), pairs, tokens, options.recorded_gb]
+                asked = [folder, hook, hidden(options.width), pairs, tokens, options.recorded_gb, options.train]
                 run = [sys.executable, __file__, str(options.tokenizer), "--one", json.dumps(asked)]
                 done = subprocess.run(run, check=True, stdout=subprocess.PIPE, text=True)
                 peak, seconds = map(float, done.stdout.splitlines()[-1].split())
                 about = dict(
                     blocks=options.blocks, behind=options.behind, d_model=options.width, pairs=pairs, tokens=tokens
                 )
-                about |= dict(recorded_gb=options.recorded_gb, weights_gb=round(weights, 2), peak_gb=round(peak, 2))
+                about |= dict(trained=options.train, recorded_gb=options.recorded_gb)
+                about |= dict(weights_gb=round(weights, 2), peak_gb=round(peak, 2))
                 about |= dict(allowed_gb=round(1.25 * weights + 1.5, 2), seconds=round(seconds))
                 print(about, flush=True)
                 before = [pd.read_csv(TABLE)] if TABLE.exists() else []
                 table = pd.concat([*before, pd.DataFrame([about])])
                 table = table.drop_duplicates(
-                    ["blocks", "behind", "d_model", "pairs", "tokens", "recorded_gb"], keep="last"
+                    ["blocks", "behind", "d_model", "pairs", "tokens", "trained", "recorded_gb"], keep="last"
                 )
                 write_table(TABLE, table)
                 draw(table, TABLE.with_suffix(".png"))
