@@ -135,6 +135,19 @@ def test_nothing_is_installed_for_a_model_that_reads_images_too(monkeypatch):
     assert farthest(model, [Site(1, "hook_resid_post")]) < TOLERANCE
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KINDS)
+def test_the_table_says_which_kinds_can_be_opened(name):
+    table = pd.read_csv(architectures.TABLE, keep_default_na=False).set_index("architecture")
+    said = str(table.at[name, "why"])
+    try:
+        small_model(name)
+    except InputError as refused:
+        assert str(refused) in said
+    else:
+        assert not said.startswith("opening")
+
+
 def test_the_table_has_every_kind_and_no_traceback():
     table = pd.read_csv(architectures.TABLE, keep_default_na=False)
     assert table["architecture"].tolist() == list(KINDS)
