@@ -408,7 +408,7 @@ def test_the_section_says_what_the_tables_show(tmp_path):
         made.said(patching)
     )
     assert "what the null part lends 0.67 [0.57, 0.77]" in made.said(patching)
-    assert [picture.name for picture in patching.pictures] == ["evaluate"]
+    assert [picture.name for picture in patching.pictures] == ["illusion", "evaluate"]
     mlp = patching.grids[1]
     assert {"flip rate (LD < 0)", "interchange accuracy (argmax = foil)"} <= set(mlp.header)
     trained = next(row for row in mlp.rows if row[1] == TRAINED)
