@@ -1,6 +1,8 @@
 """The pages as a site: it builds, strictly, so that links lead somewhere. Skipped where mkdocs is not installed."""
 
 import os
+import pkgutil
+import re
 import shutil
 import subprocess
 import sys
@@ -35,3 +37,9 @@ def test_the_makefile_links_what_the_site_names():
     assert all(part.rpartition("/")[2] in made for part in LINKED)
     named = (ROOT / "site/mkdocs.yml").read_text(encoding="utf-8")
     assert all(f": docs/{page.name}" in named for page in (ROOT / "docs").glob("*.md"))
+
+
+def test_what_the_reference_names_is_there():
+    names = re.findall(r"^::: (\S+)$", (ROOT / "site/api.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert names
+    assert all(pkgutil.resolve_name(name) is not None for name in names)
