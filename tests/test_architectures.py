@@ -19,7 +19,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 import architectures
 import tiny
-from architectures import TOLERANCE, audited, farthest, places, small_model
+from architectures import TOLERANCE, audited, farthest, opened, places, small_model
 from kinds import KINDS, NOT_TRIED
 from subspace_illusion.core.model import Model
 from subspace_illusion.core.opening import bridge_model
@@ -142,7 +142,7 @@ def test_the_table_says_which_kinds_can_be_opened(name):
     said = str(table.at[name, "why"])
     refused = ""
     try:
-        small_model(name)
+        opened(name)
     except InputError as error:
         refused = str(error)
     assert refused in said if refused else not said.startswith("opening")
