@@ -35,9 +35,9 @@ STAGES = [
     "see", "judge", "report",
 ]  # fmt: skip
 PICTURES = [
-    "toy_example", "localise", "localise_map", "train_das", "evaluate", "evaluate_templates", "decompose__mlp1",
-    "dormant", "split_directions__resid1", "random_mlp__mlp1", "neuron_sweep__mlp1", "recover_directions",
-    "compare_mlps_ranks", "read_signs", "verdict", "planted", "off_distribution__resid1",
+    "toy_example", "localise", "localise_map", "train_das", "illusion", "evaluate", "evaluate_templates",
+    "decompose__mlp1", "dormant", "split_directions__resid1", "random_mlp__mlp1", "neuron_sweep__mlp1",
+    "recover_directions", "compare_mlps_ranks", "read_signs", "verdict", "planted", "off_distribution__resid1",
     "off_distribution__mlp1",
     *(f"{kind}__{name}" for kind in ("trace_paths", "tell_names", "controls") for name in ("resid1", "mlp1")),
 ]  # fmt: skip
