@@ -122,4 +122,4 @@ def test_both_prompts_are_read_at_what_is_named_or_refused(base, source, place, 
         else:
             assert row["text"].count(place) >= 1
             assert place.endswith(tokenizer.text([row["tokens"][row["position"]]]).strip()[-1:])
-            assert tokenizer.text(row["tokens"][: row["position"] + 1]).endswith(place)
+            assert tokenizer.text(row["tokens"][: row["position"] + 1]).rstrip().endswith(place)
