@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import pandas as pd
@@ -40,6 +40,8 @@ _MADE_LATER = (
     *("base_token_index", "source_token_index"),
 )
 """Columns that the table of pairs gets once the model has run."""
+_REMEMBERED = 2048
+"""How many texts' tokens are kept at hand."""
 _UNSEEN = re.compile(
     "[\N{NO-BREAK SPACE}\N{SOFT HYPHEN}\N{ZERO WIDTH SPACE}\N{WORD JOINER}\N{ZERO WIDTH NO-BREAK SPACE}]"
 )
@@ -66,10 +68,21 @@ class Tokenised:
 
 @dataclass
 class _Remembering:
-    """A tokenizer that answers at once what it was asked before: most texts come in several pairs."""
+    """A tokenizer that answers at once what it was asked of late: most texts come in several pairs, close together."""
 
     encode: Callable[[str], list[int]]
     spans: Callable[[str], list[tuple[int, int]]]
+
+    @classmethod
+    def over(cls, tokenizer: Tokenizer) -> "_Remembering":
+        """One that does, its token ids one object each: of millions, new ones take most of the memory."""
+        ids: dict[int, int] = {}
+
+        @lru_cache(_REMEMBERED)
+        def encode(text: str) -> list[int]:
+            return [ids.setdefault(token, token) for token in tokenizer.encode(text)]
+
+        return cls(encode, lru_cache(_REMEMBERED)(tokenizer.spans))
 
 
 def tokenise(
@@ -218,7 +231,7 @@ class _Rows:
     def __init__(self, tokenizer: Tokenizer, phrasing: Phrasing, span: Span, source_is_placed: bool) -> None:
         self.tokenizer, self.phrasing, self.span = tokenizer, phrasing, span
         self.source_is_placed = source_is_placed
-        self.words = _Remembering(cache(tokenizer.encode), cache(tokenizer.spans))
+        self.words = _Remembering.over(tokenizer)
         self.phrased = cache(lambda side, text: phrased(side, text, phrasing, tokenizer))
         self.prompts = _Prompts()
         self.pairs: list[dict[str, Any]] = []
