@@ -127,14 +127,13 @@ def main() -> None:
                     blocks=options.blocks, behind=options.behind, d_model=options.width, pairs=pairs, tokens=tokens
                 )
                 about |= dict(trained=options.train, recorded_gb=options.recorded_gb)
+                asked_for = list(about)
                 about |= dict(weights_gb=round(weights, 2), peak_gb=round(peak, 2))
                 about |= dict(allowed_gb=round(1.25 * weights + 1.5, 2), seconds=round(seconds))
                 print(about, flush=True)
                 before = [pd.read_csv(TABLE)] if TABLE.exists() else []
                 table = pd.concat([*before, pd.DataFrame([about])])
-                table = table.drop_duplicates(
-                    ["blocks", "behind", "d_model", "pairs", "tokens", "trained", "recorded_gb"], keep="last"
-                )
+                table = table.drop_duplicates(asked_for, keep="last")
                 write_table(TABLE, table)
                 draw(table, TABLE.with_suffix(".png"))
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import torch
 
-from subspace_illusion.core.other_names import ours
+from subspace_illusion.core.other_names import our_site
 from subspace_illusion.core.sites import Site
 from subspace_illusion.errors import InputError
 from subspace_illusion.subspace.keys import LABELS, is_label
@@ -30,7 +30,7 @@ def given_sites(hooks: str | Sequence[str], n_blocks: int) -> list[Site]:
         if not isinstance(hook, str):
             raise InputError(f"{hook!r} names no hook: give text, such as blocks.20.mlp.hook_post")
         if "*" in hook.removeprefix(EVERY):
-            here = (ours(hook.replace("*", "0")) or (None, ""))[0]
+            here = our_site(hook.replace("*", "0"))
             hint = "name the hook and the head" if here is None else f"here it is {here.replace('blocks.0.', EVERY)}"
             raise InputError(f"'{hook}': * stands for all blocks, in {EVERY} alone; {hint}")
         blocks = range(n_blocks) if hook.startswith(EVERY) else [0]

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from subspace_illusion.core.linear import matrix_of
-from subspace_illusion.core.other_names import ours
+from subspace_illusion.core.other_names import our_site
 from subspace_illusion.core.parts import (
     factor_behind,
     given_by,
@@ -123,7 +123,7 @@ class Model:
         activation = self._probe.get(site.hook)
         if activation is None:
             names = [name.split(".", 2)[2] for name in self._probe if name.startswith(f"blocks.{site.block}.")]
-            here = (ours(site.hook) or (None, ""))[0]
+            here = our_site(site.hook)
             raise InputError(
                 f"'{site.name}': the model has no hook '{site.hook}' that fires; "
                 + (f"what other libraries call so is {here}; " if here else "")

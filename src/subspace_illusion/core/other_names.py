@@ -63,6 +63,12 @@ def ours(name: str) -> tuple[str | None, str] | None:
     return _inside(f"blocks.{int(dotted or indexed)}", pieces, reads=side in _READS, gives=side in _GIVES)
 
 
+def our_site(name: str) -> str | None:
+    """The site alone, where there is one."""
+    found = ours(name)
+    return None if found is None else found[0]
+
+
 def _hidden(entry: int) -> tuple[str | None, str]:
     """An entry of ``hidden_states``, whose number alone does not say whether it is the last."""
     last = "the last entry is no site: in most models the final norm is behind it"

@@ -91,10 +91,7 @@ def _piece(token: int, tokenizer: Tokenizer) -> str:
 def _spelled(ids: Any, tokenizer: Tokenizer) -> str | list[str]:
     """The text of a token id, or of each of a side's several."""
     listed = [ids] if np.ndim(ids) == 0 else [token for token in ids if token != NONE]
-    texts = [
-        text if _BROKEN not in (text := tokenizer.text([int(token)])) else _piece(int(token), tokenizer)
-        for token in listed
-    ]
+    texts = [_words([int(token)], tokenizer)[0] for token in listed]
     return texts[0] if len(texts) == 1 else texts
 
 
